@@ -1,0 +1,275 @@
+/* tied: the tied embedding and lm_head of a translation or language model, from one copy of the table.
+ *
+ * A model is one mapped .tied file. A session runs it: it owns a thread pool and scratch memory.
+ *
+ * Conventions of every call below:
+ *  1. It returns a tied_status; TIED_OK is 0. On any other status the outputs and the session are as they were, and
+ *     *error, where given, holds the status and a message that names the thing concerned. `error` may be NULL.
+ *  2. Sizes of float and id buffers count elements; sizes named `bytes` or `length` count bytes.
+ *  3. Buffers belong to the caller, are used in place during the call and never kept. An output must not overlap an
+ *     input. Strings and structs that a model hands out belong to it and live as long as it does.
+ *  4. A model may be used from any number of threads at once. A session may be used from any thread, by one at a
+ *     time: a second call on a running session returns TIED_BUSY and does nothing.
+ *  5. Nothing throws, nothing aborts, nothing is printed.
+ *  6. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
+ *     older header keeps working with a newer library.
+ *
+ * Words: the table is [rows = vocabulary, cols = d_model]; hidden is [tokens, cols], the decoder's last hidden states;
+ * logits are [tokens, rows]. All are float32 and row-major.
+ */
+#ifndef TIED_TIED_H_
+#define TIED_TIED_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TIED_VERSION_MAJOR 0
+#define TIED_VERSION_MINOR 1
+#define TIED_VERSION_PATCH 0
+
+#if defined(TIED_STATIC_LIBRARY)
+#define TIED_API
+#elif defined(_WIN32)
+#define TIED_API __declspec(dllimport)
+#else
+#define TIED_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------- */
+
+typedef int32_t tied_status;
+enum {
+  TIED_OK = 0,
+  TIED_INVALID_ARGUMENT = 1,  /* a null pointer, or a name, type, rank, shape or size that does not fit */
+  TIED_OUT_OF_RANGE = 2,      /* a token id below 0 or at or above the row count */
+  TIED_BUFFER_TOO_SMALL = 3,  /* an output buffer that the result does not fit into */
+  TIED_NOT_FOUND = 4,         /* no such file, or no entry point, input or output of that name */
+  TIED_PERMISSION_DENIED = 5, /* the file may not be read */
+  TIED_IO_ERROR = 6,          /* the operating system failed to open, read or map */
+  TIED_CORRUPT = 7,           /* not a .tied file, or one that is truncated or damaged */
+  TIED_UNSUPPORTED = 8,       /* a newer format version, or an entry point that the model does not have */
+  TIED_OUT_OF_MEMORY = 9,
+  TIED_NOT_FINITE = 10,       /* NaN or infinity where a number is needed */
+  TIED_BUSY = 11,             /* the session is running another call */
+  TIED_INTERNAL = 12          /* a fault of this library or of one it uses */
+};
+
+typedef struct tied_error {
+  tied_status status;
+  char message[508]; /* UTF-8, always terminated, cut off where it does not fit */
+} tied_error;
+
+/* The constant's name, "TIED_CORRUPT"; "unknown status" for other numbers. Never NULL. */
+TIED_API const char* tied_status_name(tied_status status);
+
+/* Version of the library that is running: major * 1000000 + minor * 1000 + patch. */
+TIED_API uint32_t tied_version(void);
+
+/* ---- Types ----------------------------------------------------------------------------------------------------- */
+
+/* Element types; the numbers are those of ONNX's TensorProto.DataType (and of ONNXTensorElementDataType). */
+typedef int32_t tied_type;
+enum { TIED_FLOAT32 = 1, TIED_INT32 = 6, TIED_INT64 = 7, TIED_BOOL = 9 };
+
+#define TIED_MAX_RANK 8
+
+/* A tensor in the caller's memory, row-major and dense. */
+typedef struct tied_tensor {
+  const char* name; /* of the graph's input or output */
+  tied_type type;
+  size_t rank;
+  int64_t dims[TIED_MAX_RANK];
+  void* data;   /* aligned to its element; never written to when the tensor is an input */
+  size_t bytes; /* size of the buffer at `data` */
+} tied_tensor;
+
+/* ---- Model ----------------------------------------------------------------------------------------------------- */
+
+typedef struct tied_model tied_model;
+
+typedef struct tied_open_options {
+  size_t struct_size;
+  int32_t verify_planes; /* not 0: also check the hash of every plane, which reads the whole file */
+} tied_open_options;
+#define TIED_OPEN_OPTIONS_INIT \
+  { sizeof(tied_open_options), 0 }
+
+/* Opens a .tied file: maps it read-only and shared, checks the header and reads nothing else.
+ * `options` may be NULL. The file must not be changed or truncated while the model lives: a call that reads a page
+ * which is gone is killed by SIGBUS, whatever the mapping. Replacing it by rename is safe.
+ * Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY; *model is then unchanged. */
+TIED_API tied_status tied_model_open(const char* path, const tied_open_options* options, tied_model** model,
+                                     tied_error* error);
+
+/* The same for the `length` bytes at `offset` of an open file, such as an uncompressed Android asset. `offset` is a
+ * multiple of 4 and need not be page-aligned; length 0 means up to the end of the file. The descriptor stays the
+ * caller's and may be closed as soon as the call returns. */
+TIED_API tied_status tied_model_open_fd(int fd, uint64_t offset, uint64_t length, const tied_open_options* options,
+                                        tied_model** model, tied_error* error);
+
+/* The same for a file that is in memory already. `data` is aligned to 4 bytes, and stays valid and unchanged until
+ * the model and every session on it are closed. */
+TIED_API tied_status tied_model_open_memory(const void* data, size_t length, const tied_open_options* options,
+                                            tied_model** model, tied_error* error);
+
+/* Closes a model; NULL is fine. Its memory is unmapped when the last session on it is closed too. */
+TIED_API void tied_model_close(tied_model* model);
+
+/* Checks the hash of every plane: reads the whole file. CORRUPT names the first plane that differs. */
+TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
+
+/* Gives the table's pages back to the system, for an app that is told to trim its memory. They are read again from
+ * the file on next use. Safe beside running sessions. Nothing happens for a model that was opened from memory. */
+TIED_API tied_status tied_model_trim(tied_model* model, tied_error* error);
+
+/* ---- What is in a model ---------------------------------------------------------------------------------------- */
+
+typedef struct tied_model_info {
+  uint32_t format_version;
+  uint64_t file_bytes;
+  const char* producer; /* program and version that wrote the file */
+  const char* source;   /* file name of the model it was made from; "" if not recorded */
+  const char* graph;    /* name of the graph in it; "" if not recorded */
+  size_t table_count;
+  size_t input_count;
+  size_t output_count;
+  size_t entry_point_count;
+} tied_model_info;
+
+typedef struct tied_plane_info {
+  uint64_t offset; /* bytes from the start of the .tied file */
+  uint64_t length; /* bytes */
+  uint64_t hash;   /* XXH3-64 */
+} tied_plane_info;
+
+typedef struct tied_table_info {
+  const char* name;
+  tied_type type;
+  uint64_t rows;
+  uint64_t cols;
+  tied_plane_info values;
+  const void* data; /* the mapped values, row-major; read-only */
+} tied_table_info;
+
+typedef struct tied_value_info {
+  const char* name;
+  tied_type type;
+  size_t rank;
+  int64_t dims[TIED_MAX_RANK];        /* -1: any size */
+  const char* symbols[TIED_MAX_RANK]; /* name of a free dimension, such as "batch"; "" if it has none */
+} tied_value_info;
+
+typedef struct tied_selector_info {
+  size_t input; /* index of the Boolean input */
+  int32_t value; /* 0 or 1 */
+} tied_selector_info;
+
+typedef struct tied_entry_point_info {
+  const char* name;
+  size_t selector_count;
+  size_t op_count;
+} tied_entry_point_info;
+
+typedef struct tied_op_info {
+  const char* kind; /* "Gather", "MatMul" or "Constant" */
+  size_t table;     /* index of the table; without meaning for Constant */
+  size_t input;     /* index of the input; without meaning for Constant */
+  size_t output;    /* index of the output */
+  float scale;      /* Gather: factor on the embedding; 1 for the others */
+  int32_t has_bias; /* MatMul: 1 if a bias is added to the logits */
+} tied_op_info;
+
+/* Each fills *info; INVALID_ARGUMENT for a null pointer or an index at or above the count. */
+TIED_API tied_status tied_model_get_info(const tied_model* model, tied_model_info* info, tied_error* error);
+TIED_API tied_status tied_model_get_table(const tied_model* model, size_t index, tied_table_info* info,
+                                          tied_error* error);
+TIED_API tied_status tied_model_get_input(const tied_model* model, size_t index, tied_value_info* info,
+                                          tied_error* error);
+TIED_API tied_status tied_model_get_output(const tied_model* model, size_t index, tied_value_info* info,
+                                           tied_error* error);
+TIED_API tied_status tied_model_get_entry_point(const tied_model* model, size_t index, tied_entry_point_info* info,
+                                                tied_error* error);
+TIED_API tied_status tied_model_get_selector(const tied_model* model, size_t entry_point, size_t index,
+                                             tied_selector_info* info, tied_error* error);
+TIED_API tied_status tied_model_get_op(const tied_model* model, size_t entry_point, size_t index, tied_op_info* info,
+                                       tied_error* error);
+
+/* ---- Session --------------------------------------------------------------------------------------------------- */
+
+typedef struct tied_session tied_session;
+
+typedef struct tied_session_options {
+  size_t struct_size;
+  int32_t threads;       /* 1 to 256; 0: one for each performance core that the process may run on */
+  int32_t deterministic; /* not 0: the same bits on every CPU, for every thread count, token count and order of calls.
+                          * 0: many tokens at once go through XNNPACK, which sums in an order of its own */
+} tied_session_options;
+#define TIED_SESSION_OPTIONS_INIT \
+  { sizeof(tied_session_options), 0, 1 }
+
+/* Makes a session and starts its threads (threads - 1 of them: the calling thread is one). `options` may be NULL.
+ * The session keeps the model alive. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *session is then unchanged. */
+TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options,
+                                         tied_session** session, tied_error* error);
+
+/* Ends a session that is not running; NULL is fine. */
+TIED_API void tied_session_destroy(tied_session* session);
+
+/* Number of threads that the session uses, itself included. 0 for NULL. */
+TIED_API size_t tied_session_threads(const tied_session* session);
+
+/* The three typed calls use the model's first Gather and its first MatMul, scale and bias included; UNSUPPORTED if it
+ * has none. Zero ids or tokens are fine: nothing happens, and the pointers may be NULL. */
+
+/* embeddings[i, :] = table[ids[i], :] * scale.
+ * embeddings: [count, cols], `capacity` floats at least count * cols.
+ * Errors: OUT_OF_RANGE for an id below 0 or at or above rows, BUFFER_TOO_SMALL; nothing is then written. */
+TIED_API tied_status tied_embed(tied_session* session, const int64_t* ids, size_t count, float* embeddings,
+                                size_t capacity, tied_error* error);
+
+/* logits[t, r] = dot(hidden[t, :], table[r, :]) + bias[r].
+ * hidden: [tokens, cols]; logits: [tokens, rows], `capacity` floats at least tokens * rows.
+ * NaN and infinities follow IEEE 754. The order of summation is that of kernels/scalar.cc. */
+TIED_API tied_status tied_logits(tied_session* session, const float* hidden, size_t tokens, float* logits,
+                                 size_t capacity, tied_error* error);
+
+/* ids[t] = the row with the largest logit for token t; of equal logits the lowest row. Never writes all logits.
+ * ids: [tokens]; best_logits: [tokens] or NULL.
+ * Errors: NOT_FINITE for NaN or infinity in hidden, or a logit that is NaN. */
+TIED_API tied_status tied_argmax(tied_session* session, const float* hidden, size_t tokens, int64_t* ids,
+                                 float* best_logits, tied_error* error);
+
+/* Runs an entry point with the names of the ONNX graph.
+ * entry_point: its name, or NULL to let the selectors among `inputs` choose. With a name, selectors may be left out;
+ *   one that is given must agree with it.
+ * inputs: what the entry point reads, with the graph's types; shapes must fit those declared. Inputs of the graph
+ *   that it does not read (an ONNX Runtime caller's dummies) are accepted and ignored.
+ * outputs: any of the graph's outputs, by name. The call sets type, rank, dims and bytes and fills `data`. An output
+ *   with data == NULL gets its type, rank, dims and the bytes it needs, and is not computed.
+ * Errors: NOT_FOUND (a name), INVALID_ARGUMENT (type, rank, shape, missing input or selector, a name given twice),
+ *   BUFFER_TOO_SMALL, OUT_OF_RANGE; no output is then changed. */
+TIED_API tied_status tied_run(tied_session* session, const char* entry_point, const tied_tensor* inputs,
+                              size_t input_count, tied_tensor* outputs, size_t output_count, tied_error* error);
+
+/* ---- Kernels --------------------------------------------------------------------------------------------------- */
+
+typedef struct tied_kernel_info {
+  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "neon" */
+  int32_t available; /* this CPU can run it */
+  int32_t selected;  /* it is the one that sessions use */
+} tied_kernel_info;
+
+/* The kernels built into this library, slowest first. The environment variable TIED_ISA, read once, forces one by
+ * name, for tests; a session is not created if the CPU cannot run it. */
+TIED_API size_t tied_kernel_count(void);
+TIED_API tied_status tied_kernel_get_info(size_t index, tied_kernel_info* info, tied_error* error);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* TIED_TIED_H_ */
