@@ -53,9 +53,9 @@ enum {
   TIED_CORRUPT = 7,           /* not a .tied file, or one that is truncated or damaged */
   TIED_UNSUPPORTED = 8,       /* a newer format version, or an entry point that the model does not have */
   TIED_OUT_OF_MEMORY = 9,
-  TIED_NOT_FINITE = 10,       /* NaN or infinity where a number is needed */
-  TIED_BUSY = 11,             /* the session is running another call */
-  TIED_INTERNAL = 12          /* a fault of this library or of one it uses */
+  TIED_NOT_FINITE = 10, /* NaN or infinity where a number is needed */
+  TIED_BUSY = 11,       /* the session is running another call */
+  TIED_INTERNAL = 12    /* a fault of this library or of one it uses */
 };
 
 typedef struct tied_error {
@@ -164,7 +164,7 @@ typedef struct tied_value_info {
 } tied_value_info;
 
 typedef struct tied_selector_info {
-  size_t input; /* index of the Boolean input */
+  size_t input;  /* index of the Boolean input */
   int32_t value; /* 0 or 1 */
 } tied_selector_info;
 
@@ -213,8 +213,8 @@ typedef struct tied_session_options {
 
 /* Makes a session and starts its threads (threads - 1 of them: the calling thread is one). `options` may be NULL.
  * The session keeps the model alive. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *session is then unchanged. */
-TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options,
-                                         tied_session** session, tied_error* error);
+TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options, tied_session** session,
+                                         tied_error* error);
 
 /* Ends a session that is not running; NULL is fine. */
 TIED_API void tied_session_destroy(tied_session* session);

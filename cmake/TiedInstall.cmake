@@ -1,0 +1,26 @@
+# find_package(tied) and pkg-config for the installed library.
+include(CMakePackageConfigHelpers)
+set(TIED_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/tied")
+
+# A static libtied leaves its dependencies to whoever links it.
+set(TIED_LIBRARIES_PRIVATE "-lpthreadpool -lcpuinfo -lpthread -lm")
+if(TIED_XNNPACK)
+  string(PREPEND TIED_LIBRARIES_PRIVATE "-lXNNPACK ")
+endif()
+if(BUILD_SHARED_LIBS)
+  set(TIED_PC_LIBS "-ltied")
+  set(TIED_PC_CFLAGS "")
+else()
+  set(TIED_PC_LIBS "-ltied ${TIED_LIBRARIES_PRIVATE} -lstdc++")
+  set(TIED_PC_CFLAGS "-DTIED_STATIC_LIBRARY")
+endif()
+
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/tied-config.cmake.in" "${PROJECT_BINARY_DIR}/tied-config.cmake"
+                              INSTALL_DESTINATION "${TIED_CONFIG_DIR}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/tied-config-version.cmake" COMPATIBILITY SameMinorVersion)
+configure_file("${CMAKE_CURRENT_LIST_DIR}/tied.pc.in" "${PROJECT_BINARY_DIR}/tied.pc" @ONLY)
+
+install(EXPORT tied-targets NAMESPACE tied:: DESTINATION "${TIED_CONFIG_DIR}")
+install(FILES "${PROJECT_BINARY_DIR}/tied-config.cmake" "${PROJECT_BINARY_DIR}/tied-config-version.cmake"
+        DESTINATION "${TIED_CONFIG_DIR}")
+install(FILES "${PROJECT_BINARY_DIR}/tied.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -1,0 +1,21 @@
+// Many tokens at once through XNNPACK's public operators, with the operands swapped: the table is the operator's input,
+// which it never packs, and the few hidden states are its weights.
+#ifndef TIED_KERNELS_GEMM_XNNPACK_H_
+#define TIED_KERNELS_GEMM_XNNPACK_H_
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+
+namespace tied::kernels {
+
+// logits[t * logits_stride + r] = dot(rows[r, :], hidden[t, :]), r < row_count, t < tokens, summed in an order that
+// XNNPACK chooses for the CPU. hidden: [tokens, cols]. Runs on `pool` (null: on the calling thread), with
+// threads * tokens * (cols + 256) floats of memory of its own while it runs.
+// False if XNNPACK does not support this CPU or memory ran out: logits are then undefined.
+bool GemmXnnpack(pthreadpool_t pool, const float* rows, size_t row_count, size_t cols, const float* hidden,
+                 size_t tokens, float* logits, size_t logits_stride);
+
+}  // namespace tied::kernels
+
+#endif  // TIED_KERNELS_GEMM_XNNPACK_H_

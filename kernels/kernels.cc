@@ -1,0 +1,48 @@
+#include "kernels/kernels.h"
+
+#include <cpuinfo.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/sets.h"
+
+namespace tied::kernels {
+
+namespace {
+
+constexpr const Kernels* kSets[] = {
+    &kScalar,
+#if defined(TIED_KERNELS_X86)
+    &kAvx2,
+    &kAvx512,
+#elif defined(TIED_KERNELS_ARM)
+    &kNeon,
+#endif
+    nullptr,
+};
+
+const Kernels* Choose() {
+  const bool known_cpu = cpuinfo_initialize();
+  const char* forced = std::getenv("TIED_ISA");
+  const Kernels* choice = nullptr;
+  for (const Kernels* const* set = kSets; *set != nullptr; ++set) {
+    const bool runs = *set == &kScalar || (known_cpu && (*set)->available());
+    const bool wanted = forced == nullptr || *forced == '\0' || std::strcmp(forced, (*set)->isa) == 0;
+    if (runs && wanted) choice = *set;
+  }
+  return choice;
+}
+
+}  // namespace
+
+size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * ((cols + kLanes - 1) / kLanes * kLanes); }
+
+const Kernels* const* AllKernels() { return kSets; }
+
+const Kernels* SelectKernels() {
+  static const Kernels* const choice = Choose();
+  return choice;
+}
+
+}  // namespace tied::kernels

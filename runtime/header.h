@@ -1,0 +1,57 @@
+// The header of a .tied file: found, copied and checked in full (schema/FORMAT.md).
+#ifndef TIED_RUNTIME_HEADER_H_
+#define TIED_RUNTIME_HEADER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "runtime/status.h"
+#include "tied_generated.h"
+
+namespace tied::runtime {
+
+inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr size_t kPlaneAlignment = 65536;
+
+// Element size in bytes; 0 for a type that this version does not know.
+size_t ElementSize(format::DataType type);
+
+// A checked header. It is a copy: a file that is changed later cannot change what was checked.
+class Header {
+ public:
+  // `data`, `size`: the whole file. `name`: what messages call it.
+  static Status Read(const unsigned char* data, size_t size, const char* name, Header* header);
+
+  const format::Header& operator*() const { return *root_; }
+  const format::Header* operator->() const { return root_; }
+  uint32_t format_version() const { return format_version_; }
+
+ private:
+  std::unique_ptr<uint64_t[]> bytes_;  // aligned for the 64-bit fields in it
+  const format::Header* root_ = nullptr;
+  uint32_t format_version_ = 0;
+};
+
+// Checks everything in a verified flatbuffer that FORMAT.md asks for beyond the flatbuffer itself.
+Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name);
+
+// Calls visit(plane, name) for every plane of a file, until one returns an error.
+template <class Visit>
+Status ForEachPlane(const format::Header& header, const Visit& visit) {
+  for (const format::TiedTable* table : *header.tables()) {
+    TIED_RETURN_IF_ERROR(visit(*table->values(), table->name()->c_str()));
+  }
+  for (const format::EntryPoint* entry_point : *header.entry_points()) {
+    for (const format::Op* op : *entry_point->ops()) {
+      const format::MatMul* matmul = op->operation_as_MatMul();
+      if (matmul == nullptr || matmul->bias() == nullptr) continue;
+      TIED_RETURN_IF_ERROR(visit(*matmul->bias(), "bias"));
+    }
+  }
+  return Status();
+}
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_HEADER_H_

@@ -1,0 +1,335 @@
+// tied for C++17: tied.h with owners instead of close calls, and exceptions instead of status codes.
+//
+//  - A call that fails throws tied::Error with the status and message of the C call; outputs and session are then as
+//    they were. std::bad_alloc may come from the calls that return a vector.
+//  - Model and Session own what they hold and can be moved, not copied. A moved-from one may only be destroyed or
+//    assigned to.
+//  - Buffers are the caller's, are used during the call and never kept. Spans count elements.
+//  - Threads: as in tied.h. One Model serves any number of threads, one Session one thread at a time.
+#ifndef TIED_TIED_HPP_
+#define TIED_TIED_HPP_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tied/tied.h"
+
+namespace tied {
+
+class Error : public std::runtime_error {
+ public:
+  Error(tied_status status, const std::string& message) : std::runtime_error(message), status_(status) {}
+
+  // One of tied.h's TIED_ constants, never TIED_OK.
+  tied_status status() const { return status_; }
+
+ private:
+  tied_status status_;
+};
+
+// Pointer and number of elements, of memory that somebody else owns. Made from a vector, an array or another span.
+template <typename T>
+class Span {
+ public:
+  Span() = default;
+  Span(T* data, size_t size) : data_(data), size_(size) {}
+
+  template <typename Container,
+            typename = std::enable_if_t<std::is_convertible_v<decltype(std::declval<Container&>().data()), T*>>>
+  Span(Container&& container)  // NOLINT: implicit, so that a vector can be passed where a span is asked for
+      : data_(container.data()), size_(container.size()) {}
+
+  T* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+namespace internal {
+
+inline void Check(tied_status status, const tied_error& error) {
+  if (status != TIED_OK) throw Error(status, error.message);
+}
+
+template <typename T>
+constexpr tied_type TypeOf() {
+  static_assert(
+      std::is_same_v<T, float> || std::is_same_v<T, int32_t> || std::is_same_v<T, int64_t> || std::is_same_v<T, bool>,
+      "a tensor holds float, int32_t, int64_t or bool");
+  if (std::is_same_v<T, float>) return TIED_FLOAT32;
+  if (std::is_same_v<T, int32_t>) return TIED_INT32;
+  if (std::is_same_v<T, int64_t>) return TIED_INT64;
+  return TIED_BOOL;
+}
+
+}  // namespace internal
+
+// A tensor for Session::Run over `values`, which it does not own. `name` must outlive the tensor.
+// Throws Error (INVALID_ARGUMENT) for more than TIED_MAX_RANK dimensions.
+template <typename T>
+tied_tensor MakeTensor(const char* name, Span<const int64_t> dims, Span<T> values) {
+  if (dims.size() > TIED_MAX_RANK) {
+    throw Error(TIED_INVALID_ARGUMENT, std::string(name) + ": a tensor has at most " + std::to_string(TIED_MAX_RANK) +
+                                           " dimensions, not " + std::to_string(dims.size()));
+  }
+  using Element = std::remove_const_t<T>;
+  tied_tensor tensor = {};
+  tensor.name = name;
+  tensor.type = internal::TypeOf<Element>();
+  tensor.rank = dims.size();
+  for (size_t i = 0; i < dims.size(); ++i) tensor.dims[i] = dims.data()[i];
+  tensor.data = const_cast<Element*>(values.data());  // tied.h never writes to an input
+  tensor.bytes = values.size() * sizeof(Element);
+  return tensor;
+}
+
+// An output for Session::Run that is asked for its type, shape and bytes alone, or whose data is set afterwards.
+inline tied_tensor OutputTensor(const char* name) {
+  tied_tensor tensor = {};
+  tensor.name = name;
+  return tensor;
+}
+
+// A mapped .tied file. The strings and pointers in what it returns live as long as it does.
+class Model {
+ public:
+  // Maps the file at `path` and checks its header; with verify_planes, the hash of every plane too (reads it all).
+  // The file must not be changed or truncated while the model lives.
+  static Model Open(const std::string& path, bool verify_planes = false) {
+    return Make([&](const tied_open_options* options, tied_model** model,
+                    tied_error* error) { return tied_model_open(path.c_str(), options, model, error); },
+                verify_planes);
+  }
+
+  // The same for `length` bytes (0: up to the end) at `offset`, a multiple of 4, of an open file. `fd` stays the
+  // caller's and may be closed afterwards.
+  static Model OpenFd(int fd, uint64_t offset = 0, uint64_t length = 0, bool verify_planes = false) {
+    return Make([&](const tied_open_options* options, tied_model** model,
+                    tied_error* error) { return tied_model_open_fd(fd, offset, length, options, model, error); },
+                verify_planes);
+  }
+
+  // The same for a file in memory, aligned to 4 bytes. It must stay as it is until the model and every session on it
+  // are gone.
+  static Model OpenMemory(const void* data, size_t length, bool verify_planes = false) {
+    return Make([&](const tied_open_options* options, tied_model** model,
+                    tied_error* error) { return tied_model_open_memory(data, length, options, model, error); },
+                verify_planes);
+  }
+
+  // Checks the hash of every plane. Throws CORRUPT with the name of the first that differs.
+  void Verify() const {
+    tied_error error;
+    internal::Check(tied_model_verify(get(), &error), error);
+  }
+
+  // Gives the table's pages back to the system until their next use. Safe beside running sessions.
+  void Trim() {
+    tied_error error;
+    internal::Check(tied_model_trim(get(), &error), error);
+  }
+
+  // What the file holds. Each throws INVALID_ARGUMENT for an index at or above the count in Info().
+  tied_model_info Info() const { return Get<tied_model_info>(tied_model_get_info); }
+  tied_table_info Table(size_t index) const { return Get<tied_table_info>(tied_model_get_table, index); }
+  tied_value_info Input(size_t index) const { return Get<tied_value_info>(tied_model_get_input, index); }
+  tied_value_info Output(size_t index) const { return Get<tied_value_info>(tied_model_get_output, index); }
+  tied_entry_point_info EntryPoint(size_t index) const {
+    return Get<tied_entry_point_info>(tied_model_get_entry_point, index);
+  }
+  tied_selector_info Selector(size_t entry_point, size_t index) const {
+    return Get<tied_selector_info>(tied_model_get_selector, entry_point, index);
+  }
+  tied_op_info Op(size_t entry_point, size_t index) const {
+    return Get<tied_op_info>(tied_model_get_op, entry_point, index);
+  }
+
+  // The table that Session::Embed gathers from. Throws UNSUPPORTED if the model has no Gather.
+  tied_table_info EmbeddingTable() const { return TableOfFirst("Gather"); }
+
+  // The table that Session::Logits and Session::Argmax multiply with. Throws UNSUPPORTED if the model has no MatMul.
+  tied_table_info HeadTable() const { return TableOfFirst("MatMul"); }
+
+  // For calls to tied.h; stays owned by the model.
+  tied_model* get() const { return model_.get(); }
+
+ private:
+  struct Close {
+    void operator()(tied_model* model) const { tied_model_close(model); }
+  };
+
+  explicit Model(tied_model* model) : model_(model) {}
+
+  template <typename OpenCall>
+  static Model Make(const OpenCall& open, bool verify_planes) {
+    tied_open_options options = TIED_OPEN_OPTIONS_INIT;
+    options.verify_planes = verify_planes ? 1 : 0;
+    tied_model* model = nullptr;
+    tied_error error;
+    internal::Check(open(&options, &model, &error), error);
+    return Model(model);
+  }
+
+  template <typename Info, typename GetCall, typename... Index>
+  Info Get(GetCall call, Index... index) const {
+    Info info = {};
+    tied_error error;
+    internal::Check(call(get(), index..., &info, &error), error);
+    return info;
+  }
+
+  tied_table_info TableOfFirst(const std::string& kind) const {
+    const size_t entry_points = Info().entry_point_count;
+    for (size_t e = 0; e < entry_points; ++e) {
+      const size_t ops = EntryPoint(e).op_count;
+      for (size_t i = 0; i < ops; ++i) {
+        const tied_op_info op = Op(e, i);
+        if (kind == op.kind) return Table(op.table);
+      }
+    }
+    throw Error(TIED_UNSUPPORTED, "the model has no " + kind);
+  }
+
+  std::unique_ptr<tied_model, Close> model_;
+};
+
+struct SessionOptions {
+  int32_t threads = 0;        // 1 to 256; 0: one for each performance core that the process may run on
+  bool deterministic = true;  // the same bits on every CPU, for every thread and token count
+};
+
+// Runs a model: a thread pool and scratch memory.
+class Session {
+ public:
+  // Keeps the model's mapping alive, even after `model` is gone. Throws INVALID_ARGUMENT, OUT_OF_MEMORY.
+  explicit Session(const Model& model, const SessionOptions& options = {}) {
+    tied_session_options c_options = TIED_SESSION_OPTIONS_INIT;
+    c_options.threads = options.threads;
+    c_options.deterministic = options.deterministic ? 1 : 0;
+    tied_session* session = nullptr;
+    tied_error error;
+    internal::Check(tied_session_create(model.get(), &c_options, &session, &error), error);
+    session_.reset(session);
+    embedding_cols_ = Dimensions(model, &Model::EmbeddingTable).cols;
+    head_ = Dimensions(model, &Model::HeadTable);
+  }
+
+  // Threads that the session uses, the calling one included.
+  size_t Threads() const { return tied_session_threads(get()); }
+
+  // embeddings[i, :] = table[ids[i], :] * scale. embeddings: [ids, cols], at least.
+  // Throws OUT_OF_RANGE for an id below 0 or at or above rows, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
+  void Embed(Span<const int64_t> ids, Span<float> embeddings) {
+    tied_error error;
+    internal::Check(tied_embed(get(), ids.data(), ids.size(), embeddings.data(), embeddings.size(), &error), error);
+  }
+
+  // The same into a new vector, [ids, cols].
+  std::vector<float> Embed(Span<const int64_t> ids) {
+    std::vector<float> embeddings(ids.size() * embedding_cols_);
+    Embed(ids, embeddings);
+    return embeddings;
+  }
+
+  // logits[t, r] = dot(hidden[t, :], table[r, :]) + bias[r]. hidden: [tokens, cols]; logits: [tokens, rows], at least.
+  // Throws INVALID_ARGUMENT if hidden is not whole tokens, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
+  void Logits(Span<const float> hidden, Span<float> logits) {
+    tied_error error;
+    internal::Check(tied_logits(get(), hidden.data(), Tokens(hidden), logits.data(), logits.size(), &error), error);
+  }
+
+  // The same into a new vector, [tokens, rows].
+  std::vector<float> Logits(Span<const float> hidden) {
+    std::vector<float> logits(Tokens(hidden) * head_.rows);
+    Logits(hidden, logits);
+    return logits;
+  }
+
+  // ids[t] = the row with the largest logit for token t; of equal logits the lowest row. hidden: [tokens, cols];
+  // best_logits: [tokens], or empty if not wanted. Throws NOT_FINITE for NaN or infinity in hidden or a NaN logit,
+  // BUFFER_TOO_SMALL, INVALID_ARGUMENT if hidden is not whole tokens, UNSUPPORTED, BUSY.
+  void Argmax(Span<const float> hidden, Span<int64_t> ids, Span<float> best_logits = {}) {
+    const size_t tokens = Tokens(hidden);
+    if (ids.size() < tokens || (best_logits.data() != nullptr && best_logits.size() < tokens)) {
+      throw Error(TIED_BUFFER_TOO_SMALL,
+                  "argmax of " + std::to_string(tokens) + " tokens needs as many ids and logits");
+    }
+    tied_error error;
+    internal::Check(tied_argmax(get(), hidden.data(), tokens, ids.data(), best_logits.data(), &error), error);
+  }
+
+  // The same into a new vector, [tokens].
+  std::vector<int64_t> Argmax(Span<const float> hidden) {
+    std::vector<int64_t> ids(Tokens(hidden));
+    Argmax(hidden, ids);
+    return ids;
+  }
+
+  // Runs an entry point with the names of the ONNX graph; see tied_run for what inputs and outputs may hold.
+  // entry_point: null to let the selectors among the inputs choose.
+  // Throws NOT_FOUND, INVALID_ARGUMENT, BUFFER_TOO_SMALL, OUT_OF_RANGE, BUSY.
+  void Run(const char* entry_point, Span<const tied_tensor> inputs, Span<tied_tensor> outputs) {
+    tied_error error;
+    internal::Check(tied_run(get(), entry_point, inputs.data(), inputs.size(), outputs.data(), outputs.size(), &error),
+                    error);
+  }
+
+  // For calls to tied.h; stays owned by the session.
+  tied_session* get() const { return session_.get(); }
+
+ private:
+  struct Destroy {
+    void operator()(tied_session* session) const { tied_session_destroy(session); }
+  };
+
+  // Rows and columns of one of the model's tables; 0 and 0 if it has none.
+  struct Shape {
+    size_t rows = 0;
+    size_t cols = 0;
+  };
+
+  static Shape Dimensions(const Model& model, tied_table_info (Model::*table)() const) {
+    try {
+      const tied_table_info info = (model.*table)();
+      return {static_cast<size_t>(info.rows), static_cast<size_t>(info.cols)};
+    } catch (const Error& error) {
+      if (error.status() == TIED_UNSUPPORTED) return {};
+      throw;
+    }
+  }
+
+  size_t Tokens(Span<const float> hidden) const {
+    if (head_.cols == 0) throw Error(TIED_UNSUPPORTED, "the model has no MatMul");
+    if (hidden.size() % head_.cols != 0) {
+      throw Error(TIED_INVALID_ARGUMENT, "hidden has " + std::to_string(hidden.size()) +
+                                             " elements, expected a multiple of " + std::to_string(head_.cols));
+    }
+    return hidden.size() / head_.cols;
+  }
+
+  std::unique_ptr<tied_session, Destroy> session_;
+  size_t embedding_cols_ = 0;
+  Shape head_;
+};
+
+// The kernels built into the library, slowest first.
+inline std::vector<tied_kernel_info> Kernels() {
+  std::vector<tied_kernel_info> kernels(tied_kernel_count());
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    tied_error error;
+    internal::Check(tied_kernel_get_info(i, &kernels[i], &error), error);
+  }
+  return kernels;
+}
+
+}  // namespace tied
+
+#endif  // TIED_TIED_HPP_

@@ -1,0 +1,117 @@
+#include "runtime/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstring>
+#include <utility>
+
+#include "runtime/checked_math.h"
+
+namespace tied::runtime {
+
+namespace {
+
+Status SystemError(const char* action, const char* name, int error) {
+  tied_status code = TIED_IO_ERROR;
+  if (error == ENOENT || error == ENOTDIR) code = TIED_NOT_FOUND;
+  if (error == EACCES || error == EPERM) code = TIED_PERMISSION_DENIED;
+  if (error == ENOMEM) code = TIED_OUT_OF_MEMORY;
+  return Status::Error(code, "%s: cannot %s: %s", name, action, std::strerror(error));
+}
+
+size_t PageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+}  // namespace
+
+MappedFile::~MappedFile() {
+  if (mapping_ != nullptr) munmap(mapping_, mapping_size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(mapping_, other.mapping_);
+  std::swap(mapping_size_, other.mapping_size_);
+  return *this;
+}
+
+Status MappedFile::Open(const char* path, MappedFile* file) {
+  // Without O_NONBLOCK a FIFO would be waited for before it can be refused.
+  const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return SystemError("open", path, errno);
+  const Status status = OpenDescriptor(descriptor, 0, 0, path, file);
+  close(descriptor);
+  return status;
+}
+
+Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, const char* name,
+                                  MappedFile* file) {
+  struct stat info;
+  if (fstat(descriptor, &info) != 0) return SystemError("look at the descriptor", name, errno);
+  if (S_ISDIR(info.st_mode)) return Status::Error(TIED_IO_ERROR, "%s: is a directory, not a .tied file", name);
+  if (!S_ISREG(info.st_mode)) return Status::Error(TIED_IO_ERROR, "%s: is not a regular file", name);
+  const uint64_t file_size = static_cast<uint64_t>(info.st_size);
+  if (offset % 4 != 0) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "%s: offset %" PRIu64 " is not a multiple of 4", name, offset);
+  }
+  if (length == 0) length = offset < file_size ? file_size - offset : 0;
+  uint64_t end = 0;
+  if (!CheckedAdd(offset, length, &end) || end > file_size) {
+    return Status::Error(TIED_INVALID_ARGUMENT,
+                         "%s: %" PRIu64 " bytes at offset %" PRIu64 " end behind the file's %" PRIu64, name, length,
+                         offset, file_size);
+  }
+  if (length == 0) return Status::Error(TIED_CORRUPT, "%s: is empty, not a .tied file", name);
+  const uint64_t lead = offset % PageSize();
+  if (length > SIZE_MAX - lead) {
+    return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
+  }
+  MappedFile mapped;
+  mapped.mapping_size_ = static_cast<size_t>(lead + length);
+  void* mapping =
+      mmap(nullptr, mapped.mapping_size_, PROT_READ, MAP_SHARED, descriptor, static_cast<off_t>(offset - lead));
+  if (mapping == MAP_FAILED) return SystemError("map", name, errno);
+  mapped.mapping_ = mapping;
+  mapped.data_ = static_cast<const unsigned char*>(mapping) + lead;
+  mapped.size_ = static_cast<size_t>(length);
+  *file = std::move(mapped);
+  return Status();
+}
+
+MappedFile MappedFile::FromMemory(const void* data, size_t length) {
+  MappedFile file;
+  file.data_ = static_cast<const unsigned char*>(data);
+  file.size_ = length;
+  return file;
+}
+
+void MappedFile::Advise(size_t offset, size_t length, int advice) const {
+  if (mapping_ == nullptr) return;
+  const size_t lead = static_cast<size_t>(data_ - static_cast<const unsigned char*>(mapping_));
+  const size_t begin = (lead + offset) / PageSize() * PageSize();
+  // Advice only: a kernel that lacks it works all the same.
+  (void)madvise(static_cast<unsigned char*>(mapping_) + begin, lead + offset + length - begin, advice);
+}
+
+void MappedFile::ExpectRandomReads(size_t offset, size_t length) const { Advise(offset, length, MADV_RANDOM); }
+
+void MappedFile::ExpectWholeReads(size_t offset, size_t length) const {
+  // Not MADV_SEQUENTIAL: it marks pages as used up once read, and the next token reads them again.
+  Advise(offset, length, MADV_NORMAL);
+  Advise(offset, length, MADV_WILLNEED);
+}
+
+Status MappedFile::ReleasePages() const {
+  if (mapping_ == nullptr) return Status();
+  if (madvise(mapping_, mapping_size_, MADV_DONTNEED) != 0) return SystemError("release pages of", "model", errno);
+  return Status();
+}
+
+}  // namespace tied::runtime

@@ -1,0 +1,49 @@
+// A read-only view of a .tied file: a shared mapping of it, or memory that the caller has filled.
+#ifndef TIED_RUNTIME_MAPPED_FILE_H_
+#define TIED_RUNTIME_MAPPED_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/status.h"
+
+namespace tied::runtime {
+
+class MappedFile {
+ public:
+  MappedFile() = default;
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+
+  static Status Open(const char* path, MappedFile* file);
+
+  // `length` bytes at `offset` of an open file; 0: up to its end. The offset need not be page-aligned. `name` is what
+  // messages call the file.
+  static Status OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file);
+
+  // Borrows memory.
+  static MappedFile FromMemory(const void* data, size_t length);
+
+  const unsigned char* data() const { return data_; }
+  size_t size() const { return size_; }
+
+  // Advice on `length` bytes at `offset`, widened to whole pages; nothing for borrowed memory.
+  void ExpectRandomReads(size_t offset, size_t length) const;
+  void ExpectWholeReads(size_t offset, size_t length) const;
+
+  // Takes all pages out of this process, and tells the system that it may forget them.
+  Status ReleasePages() const;
+
+ private:
+  void Advise(size_t offset, size_t length, int advice) const;
+
+  const unsigned char* data_ = nullptr;
+  size_t size_ = 0;
+  void* mapping_ = nullptr;  // null for borrowed memory
+  size_t mapping_size_ = 0;
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_MAPPED_FILE_H_

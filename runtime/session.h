@@ -1,0 +1,85 @@
+// A thread pool and scratch memory, and the three computations that a model is made of.
+#ifndef TIED_RUNTIME_SESSION_H_
+#define TIED_RUNTIME_SESSION_H_
+
+#include <pthreadpool.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "kernels/kernels.h"
+#include "runtime/model.h"
+#include "runtime/status.h"
+
+namespace tied::runtime {
+
+// Token ids as a caller has them.
+struct Ids {
+  const void* data;
+  format::DataType type;  // Int64 or Int32
+  size_t count;
+
+  int64_t operator[](size_t i) const {
+    if (type == format::DataType::Int64) return static_cast<const int64_t*>(data)[i];
+    return static_cast<const int32_t*>(data)[i];
+  }
+};
+
+// Used by one thread at a time.
+class Session {
+ public:
+  // threads: 0 for one a performance core. The session becomes one of the model's owners.
+  static Status Create(Model* model, size_t threads, bool deterministic, Session** session);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Model& model() const { return *model_; }
+  size_t threads() const { return pthreadpool_get_threads_count(pool_.get()); }
+
+  // True for the one caller that may use the session until it calls Leave().
+  bool Enter() { return !busy_.exchange(true, std::memory_order_acquire); }
+  void Leave() { busy_.store(false, std::memory_order_release); }
+
+  // Checks what Gather() would compute on.
+  Status CheckIds(const format::Gather& gather, const Ids& ids) const;
+
+  // embeddings: [ids.count, cols]; the ids have been checked.
+  void Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const;
+
+  // Gets the memory that MatMul() and Argmax() need for that many tokens; they cannot fail for lack of it afterwards.
+  Status Reserve(const format::MatMul& matmul, size_t tokens);
+
+  // hidden: [tokens, cols]; logits: [tokens, rows].
+  void MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits);
+
+  // ids, best_logits: [tokens]; best_logits may be null. Nothing is written on error.
+  Status Argmax(const format::MatMul& matmul, const float* hidden, size_t tokens, int64_t* ids, float* best_logits);
+
+ private:
+  struct PoolDeleter {
+    void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
+  };
+  struct ScratchDeleter {
+    void operator()(float* scratch) const;
+  };
+
+  Session(Model* model, const kernels::Kernels* kernels, bool deterministic);
+
+  template <class Run>
+  void ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run);
+
+  Model* const model_;
+  const kernels::Kernels* const kernels_;
+  const bool deterministic_;
+  std::unique_ptr<struct pthreadpool, PoolDeleter> pool_;  // null: one thread
+  std::unique_ptr<float, ScratchDeleter> packed_;          // packed hidden of one batch of tokens
+  size_t packed_floats_ = 0;
+  std::atomic<bool> busy_{false};
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_SESSION_H_

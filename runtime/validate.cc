@@ -1,0 +1,277 @@
+#include <cinttypes>
+#include <cmath>
+#include <cstring>
+
+#include "runtime/checked_math.h"
+#include "runtime/header.h"
+
+namespace tied::runtime {
+
+namespace {
+
+// Far more than any model has, and few enough that comparing each with each is nothing.
+constexpr size_t kMaxCount = 1024;
+constexpr uint64_t kMaxTableSide = INT32_MAX;
+
+// Collects what all checks need; each check names the first thing that is wrong.
+class Validator {
+ public:
+  Validator(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name)
+      : header_(header), header_end_(header_end), file_size_(file_size), name_(name) {}
+
+  Status Run();
+
+ private:
+  Status CheckCounts() const;
+  Status CheckPlane(const format::Plane& plane, const char* what) const;
+  Status CheckNoOverlap(const format::Plane& plane, const char* what) const;
+  Status CheckTable(const format::TiedTable& table) const;
+  Status CheckValue(const format::ValueInfo& value, const char* what) const;
+  Status CheckEntryPoint(const format::EntryPoint& entry_point) const;
+  Status CheckOp(const format::Op& op, const char* entry_point) const;
+  Status CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const;
+  Status CheckConstant(const format::Op& op, const char* entry_point) const;
+  Status CheckTypes(const format::Op& op, uint32_t table, bool input_fits, const char* entry_point) const;
+
+  template <class T>
+  Status CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const;
+
+  const format::Header& header_;
+  const uint64_t header_end_;
+  const uint64_t file_size_;
+  const char* const name_;
+};
+
+Status Validator::CheckCounts() const {
+  const struct {
+    size_t count;
+    const char* what;
+  } counts[] = {{header_.inputs()->size(), "inputs"},
+                {header_.outputs()->size(), "outputs"},
+                {header_.tables()->size(), "tables"},
+                {header_.entry_points()->size(), "entry points"}};
+  size_t ops = 0;
+  for (const format::EntryPoint* entry_point : *header_.entry_points()) ops += entry_point->ops()->size();
+  if (ops > kMaxCount)
+    return Status::Error(TIED_CORRUPT, "%s: %zu operations are more than %zu", name_, ops, kMaxCount);
+  for (const auto& item : counts) {
+    if (item.count > kMaxCount) {
+      return Status::Error(TIED_CORRUPT, "%s: %zu %s are more than %zu", name_, item.count, item.what, kMaxCount);
+    }
+  }
+  return Status();
+}
+
+template <class T>
+Status Validator::CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const char* name = items[static_cast<flatbuffers::uoffset_t>(i)]->name()->c_str();
+    if (*name == '\0') return Status::Error(TIED_CORRUPT, "%s: %s %zu has no name", name_, what, i);
+    for (size_t j = 0; j < i; ++j) {
+      if (std::strcmp(items[static_cast<flatbuffers::uoffset_t>(j)]->name()->c_str(), name) == 0) {
+        return Status::Error(TIED_CORRUPT, "%s: two %ss are called '%s'", name_, what, name);
+      }
+    }
+  }
+  return Status();
+}
+
+bool Overlap(const format::Plane& a, const format::Plane& b) {
+  return &a != &b && a.length() != 0 && b.length() != 0 && a.offset() < b.offset() + b.length() &&
+         b.offset() < a.offset() + a.length();
+}
+
+Status Validator::CheckPlane(const format::Plane& plane, const char* what) const {
+  uint64_t end = 0;
+  if (plane.offset() % kPlaneAlignment != 0 || plane.offset() < header_end_ ||
+      !CheckedAdd(plane.offset(), plane.length(), &end) || end > file_size_) {
+    return Status::Error(TIED_CORRUPT, "%s: plane '%s', %" PRIu64 " bytes at %" PRIu64 ", does not fit into the file",
+                         name_, what, plane.length(), plane.offset());
+  }
+  return Status();
+}
+
+Status Validator::CheckNoOverlap(const format::Plane& plane, const char* what) const {
+  return ForEachPlane(header_, [&](const format::Plane& other, const char* other_what) {
+    // Entry points may share one bias: the same plane twice is not an overlap.
+    const bool same = plane.offset() == other.offset() && plane.length() == other.length();
+    if (!same && Overlap(plane, other)) {
+      return Status::Error(TIED_CORRUPT, "%s: planes '%s' and '%s' overlap", name_, what, other_what);
+    }
+    return Status();
+  });
+}
+
+Status Validator::CheckTable(const format::TiedTable& table) const {
+  const char* what = table.name()->c_str();
+  if (table.type() != format::DataType::Float32) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has element type %d, this library reads float32", name_,
+                         what, static_cast<int>(table.type()));
+  }
+  if (table.rows() == 0 || table.cols() == 0 || table.rows() > kMaxTableSide || table.cols() > kMaxTableSide) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]", name_, what,
+                         table.rows(), table.cols());
+  }
+  uint64_t bytes = table.rows() * table.cols();
+  if (!CheckedMultiply(bytes, uint64_t{ElementSize(table.type())}, &bytes) || bytes != table.values()->length()) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' [%" PRIu64 ", %" PRIu64 "] does not match its %" PRIu64 " bytes",
+                         name_, what, table.rows(), table.cols(), table.values()->length());
+  }
+  return Status();
+}
+
+Status Validator::CheckValue(const format::ValueInfo& value, const char* what) const {
+  if (ElementSize(value.type()) == 0) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: %s '%s' has the unknown element type %d", name_, what,
+                         value.name()->c_str(), static_cast<int>(value.type()));
+  }
+  if (value.dims()->size() > TIED_MAX_RANK) {
+    return Status::Error(TIED_CORRUPT, "%s: %s '%s' has %u dimensions, at most %d are possible", name_, what,
+                         value.name()->c_str(), value.dims()->size(), TIED_MAX_RANK);
+  }
+  return Status();
+}
+
+Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
+  size_t inferred = 0;
+  bool valid = op.output_dims()->size() <= TIED_MAX_RANK;
+  for (const format::OutputDim* dim : *op.output_dims()) {
+    switch (dim->rule()) {
+      case format::DimRule::Constant:
+        valid = valid && dim->value() >= 0;
+        break;
+      case format::DimRule::InputDim:
+        valid = valid && dim->value() >= 0 && static_cast<uint64_t>(dim->value()) < input_rank;
+        break;
+      case format::DimRule::Infer:
+        valid = valid && ++inferred == 1;
+        break;
+      default:
+        valid = false;
+    }
+  }
+  if (valid) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the shape of output %u is not valid", name_, entry_point,
+                       op.output());
+}
+
+Status Validator::CheckTypes(const format::Op& op, uint32_t table, bool input_fits, const char* entry_point) const {
+  if (table >= header_.tables()->size()) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses table %u of %u", name_, entry_point, table,
+                         header_.tables()->size());
+  }
+  if (!input_fits || header_.outputs()->Get(op.output())->type() != format::DataType::Float32) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': input or output of %s has the wrong element type", name_,
+                         entry_point, format::EnumNameOperation(op.operation_type()));
+  }
+  return Status();
+}
+
+Status Validator::CheckConstant(const format::Op& op, const char* entry_point) const {
+  uint64_t bytes = ElementSize(header_.outputs()->Get(op.output())->type());
+  bool valid = true;
+  for (const format::OutputDim* dim : *op.output_dims()) {
+    valid = valid && dim->rule() == format::DimRule::Constant &&
+            CheckedMultiply(bytes, static_cast<uint64_t>(dim->value()), &bytes);
+  }
+  const auto* data = op.operation_as_Constant()->data();
+  if (valid && bytes == (data == nullptr ? 0 : data->size())) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the constant for output %u does not match its shape", name_,
+                       entry_point, op.output());
+}
+
+Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
+  const bool constant = op.operation_type() == format::Operation::Constant;
+  if (op.output() >= header_.outputs()->size() || (!constant && op.input() >= header_.inputs()->size())) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses input %u and output %u, which do not exist", name_,
+                         entry_point, op.input(), op.output());
+  }
+  const format::ValueInfo* input = constant ? nullptr : header_.inputs()->Get(op.input());
+  TIED_RETURN_IF_ERROR(CheckOutputDims(op, constant ? 0 : input->dims()->size(), entry_point));
+  switch (op.operation_type()) {
+    case format::Operation::Gather: {
+      const format::Gather& gather = *op.operation_as_Gather();
+      const bool ids = input->type() == format::DataType::Int64 || input->type() == format::DataType::Int32;
+      TIED_RETURN_IF_ERROR(CheckTypes(op, gather.table(), ids, entry_point));
+      if (std::isfinite(gather.scale())) return Status();
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the scale is not finite", name_, entry_point);
+    }
+    case format::Operation::MatMul: {
+      const format::MatMul& matmul = *op.operation_as_MatMul();
+      TIED_RETURN_IF_ERROR(CheckTypes(op, matmul.table(), input->type() == format::DataType::Float32, entry_point));
+      const uint64_t bias_bytes = header_.tables()->Get(matmul.table())->rows() * sizeof(float);
+      if (matmul.bias() == nullptr || matmul.bias()->length() == bias_bytes) return Status();
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
+                           entry_point, matmul.bias()->length(), bias_bytes);
+    }
+    case format::Operation::Constant:
+      return CheckConstant(op, entry_point);
+    default:
+      return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' has an unknown operation %d", name_, entry_point,
+                           static_cast<int>(op.operation_type()));
+  }
+}
+
+Status Validator::CheckEntryPoint(const format::EntryPoint& entry_point) const {
+  const char* what = entry_point.name()->c_str();
+  if (entry_point.ops()->size() > header_.outputs()->size()) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' has more operations than there are outputs", name_, what);
+  }
+  for (const format::Op* op : *entry_point.ops()) {
+    TIED_RETURN_IF_ERROR(CheckOp(*op, what));
+    for (const format::Op* other : *entry_point.ops()) {
+      if (other != op && other->output() == op->output()) {
+        return Status::Error(TIED_CORRUPT, "%s: entry point '%s' writes output %u twice", name_, what, op->output());
+      }
+    }
+  }
+  if (entry_point.selectors() == nullptr) return Status();
+  for (const format::Selector* selector : *entry_point.selectors()) {
+    if (selector->input() >= header_.inputs()->size() ||
+        header_.inputs()->Get(selector->input())->type() != format::DataType::Bool) {
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s' is selected by input %u, which is not a Boolean", name_,
+                           what, selector->input());
+    }
+  }
+  return Status();
+}
+
+Status Validator::Run() {
+  TIED_RETURN_IF_ERROR(CheckCounts());
+  TIED_RETURN_IF_ERROR(CheckNames(*header_.inputs(), "input"));
+  TIED_RETURN_IF_ERROR(CheckNames(*header_.outputs(), "output"));
+  TIED_RETURN_IF_ERROR(CheckNames(*header_.entry_points(), "entry point"));
+  for (const format::ValueInfo* input : *header_.inputs()) TIED_RETURN_IF_ERROR(CheckValue(*input, "input"));
+  for (const format::ValueInfo* output : *header_.outputs()) TIED_RETURN_IF_ERROR(CheckValue(*output, "output"));
+  TIED_RETURN_IF_ERROR(
+      ForEachPlane(header_, [this](const format::Plane& plane, const char* what) { return CheckPlane(plane, what); }));
+  TIED_RETURN_IF_ERROR(ForEachPlane(
+      header_, [this](const format::Plane& plane, const char* what) { return CheckNoOverlap(plane, what); }));
+  for (const format::TiedTable* table : *header_.tables()) TIED_RETURN_IF_ERROR(CheckTable(*table));
+  for (const format::EntryPoint* entry_point : *header_.entry_points()) {
+    TIED_RETURN_IF_ERROR(CheckEntryPoint(*entry_point));
+  }
+  return Status();
+}
+
+}  // namespace
+
+size_t ElementSize(format::DataType type) {
+  switch (type) {
+    case format::DataType::Float32:
+    case format::DataType::Int32:
+      return 4;
+    case format::DataType::Int64:
+      return 8;
+    case format::DataType::Bool:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name) {
+  return Validator(header, header_end, file_size, name).Run();
+}
+
+}  // namespace tied::runtime
