@@ -6,6 +6,9 @@
 #include <cmath>
 #include <memory>
 #include <new>
+#include <type_traits>
+
+#include "kernels/parallel.h"
 
 namespace tied::kernels {
 
@@ -46,7 +49,6 @@ bool RunOperator(xnn_operator_t op, const float* rows, size_t row_count, float* 
 
 // What one thread works with: an operator holds the pointers of its current run, so threads cannot share it.
 struct Worker {
-  std::atomic<bool> taken{false};
   Operator op;
   std::unique_ptr<float[]> output;  // [kTileRows, tokens]
 };
@@ -58,16 +60,10 @@ struct Job {
   float* logits;
   size_t logits_stride;
   Worker* workers;
-  size_t worker_count;
+  const std::atomic<bool>& cancelled;
+  WorkPlaces places;
   std::atomic<bool> failed;
 };
-
-// There are as many workers as threads, so one is always free.
-Worker& TakeWorker(Job& job) {
-  for (size_t i = 0;; i = (i + 1) % job.worker_count) {
-    if (!job.workers[i].taken.exchange(true, std::memory_order_acquire)) return job.workers[i];
-  }
-}
 
 void Transpose(const float* output, size_t row_count, size_t tokens, float* logits, size_t logits_stride) {
   for (size_t t = 0; t < tokens; ++t) {
@@ -77,19 +73,21 @@ void Transpose(const float* output, size_t row_count, size_t tokens, float* logi
 
 void RunTile(void* context, size_t first, size_t count) {
   Job& job = *static_cast<Job*>(context);
-  Worker& worker = TakeWorker(job);
+  if (job.cancelled.load(std::memory_order_relaxed)) return;
+  const size_t place = job.places.Take();
+  Worker& worker = job.workers[place];
   if (RunOperator(worker.op.get(), job.rows + first * job.cols, count, worker.output.get())) {
     Transpose(worker.output.get(), count, job.tokens, job.logits + first, job.logits_stride);
   } else {
     job.failed.store(true, std::memory_order_relaxed);
   }
-  worker.taken.store(false, std::memory_order_release);
+  job.places.Return(place);
 }
 
 }  // namespace
 
 bool GemmXnnpack(pthreadpool_t pool, const float* rows, size_t row_count, size_t cols, const float* hidden,
-                 size_t tokens, float* logits, size_t logits_stride) {
+                 size_t tokens, float* logits, size_t logits_stride, const std::atomic<bool>& cancelled) {
   static const bool initialised = xnn_initialize(/*allocator=*/nullptr) == xnn_status_success;
   if (!initialised) return false;
   const size_t threads = pthreadpool_get_threads_count(pool);
@@ -100,7 +98,7 @@ bool GemmXnnpack(pthreadpool_t pool, const float* rows, size_t row_count, size_t
     workers[i].output.reset(new (std::nothrow) float[kTileRows * tokens + kExtraFloats]);
     if (workers[i].op == nullptr || workers[i].output == nullptr) return false;
   }
-  Job job{rows, cols, tokens, logits, logits_stride, workers.get(), threads, {false}};
+  Job job{rows, cols, tokens, logits, logits_stride, workers.get(), cancelled, WorkPlaces(threads), {false}};
   pthreadpool_parallelize_1d_tile_1d(pool, RunTile, &job, row_count, kTileRows, /*flags=*/0);
   return !job.failed.load(std::memory_order_relaxed);
 }

@@ -5,6 +5,7 @@
 
 #include <pthreadpool.h>
 
+#include <atomic>
 #include <cstddef>
 
 namespace tied::kernels {
@@ -12,9 +13,10 @@ namespace tied::kernels {
 // logits[t * logits_stride + r] = dot(rows[r, :], hidden[t, :]), r < row_count, t < tokens, summed in an order that
 // XNNPACK chooses for the CPU. hidden: [tokens, cols]. Runs on `pool` (null: on the calling thread), with
 // threads * tokens * (cols + 256) floats of memory of its own while it runs.
+// Once `cancelled` is true the rest is skipped.
 // False if XNNPACK does not support this CPU or memory ran out: logits are then undefined.
 bool GemmXnnpack(pthreadpool_t pool, const float* rows, size_t row_count, size_t cols, const float* hidden,
-                 size_t tokens, float* logits, size_t logits_stride);
+                 size_t tokens, float* logits, size_t logits_stride, const std::atomic<bool>& cancelled);
 
 }  // namespace tied::kernels
 

@@ -159,17 +159,15 @@ Status Logits(Session& session, const float* hidden, size_t tokens, float* logit
   if (logits == nullptr) return NullArgument("logits");
   TIED_RETURN_IF_ERROR(CheckCapacity("logits", tokens, session.model().Table(matmul->table()).rows, capacity));
   TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
-  session.MatMul(*matmul, hidden, tokens, logits);
-  return Status();
+  return session.MatMul(*matmul, hidden, tokens, logits);
 }
 
-Status Argmax(Session& session, const float* hidden, size_t tokens, int64_t* ids, float* best_logits) {
+Status Topk(Session& session, const float* hidden, size_t tokens, size_t k, int64_t* ids, float* best_logits) {
   const format::MatMul* matmul = nullptr;
   TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
   if (matmul == nullptr) return Status();
   if (ids == nullptr) return NullArgument("ids");
-  TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
-  return session.Argmax(*matmul, hidden, tokens, ids, best_logits);
+  return session.Topk(*matmul, hidden, tokens, k, ids, best_logits);
 }
 
 }  // namespace
@@ -194,6 +192,7 @@ const char* tied_status_name(tied_status status) {
     TIED_NAME(TIED_NOT_FINITE);
     TIED_NAME(TIED_BUSY);
     TIED_NAME(TIED_INTERNAL);
+    TIED_NAME(TIED_CANCELLED);
 #undef TIED_NAME
     default:
       return "unknown status";
@@ -334,6 +333,10 @@ size_t tied_session_threads(const tied_session* session) {
   return session == nullptr ? 0 : reinterpret_cast<const Session*>(session)->threads();
 }
 
+void tied_session_cancel(tied_session* session) {
+  if (session != nullptr) Unwrap(session)->Cancel();
+}
+
 tied_status tied_embed(tied_session* session, const int64_t* ids, size_t count, float* embeddings, size_t capacity,
                        tied_error* error) {
   return WithSession(session, error,
@@ -346,10 +349,15 @@ tied_status tied_logits(tied_session* session, const float* hidden, size_t token
                      [&](Session& running) { return Logits(running, hidden, tokens, logits, capacity); });
 }
 
+tied_status tied_topk(tied_session* session, const float* hidden, size_t tokens, size_t k, int64_t* ids,
+                      float* best_logits, tied_error* error) {
+  return WithSession(session, error,
+                     [&](Session& running) { return Topk(running, hidden, tokens, k, ids, best_logits); });
+}
+
 tied_status tied_argmax(tied_session* session, const float* hidden, size_t tokens, int64_t* ids, float* best_logits,
                         tied_error* error) {
-  return WithSession(session, error,
-                     [&](Session& running) { return Argmax(running, hidden, tokens, ids, best_logits); });
+  return tied_topk(session, hidden, tokens, 1, ids, best_logits, error);
 }
 
 tied_status tied_run(tied_session* session, const char* entry_point, const tied_tensor* inputs, size_t input_count,

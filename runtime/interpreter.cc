@@ -92,7 +92,7 @@ class Call {
   Status CheckNames() const;
   Status Bind(const format::EntryPoint& entry_point, const tied_tensor& output, BoundOp* bound) const;
   Status Prepare(const BoundOp& bound) const;
-  void Execute(const BoundOp& bound) const;
+  Status Execute(const BoundOp& bound) const;
 
  private:
   Status BindInput(BoundOp* bound) const;
@@ -210,18 +210,20 @@ Status Call::Prepare(const BoundOp& bound) const {
   }
 }
 
-void Call::Execute(const BoundOp& bound) const {
-  if (bound.result.data == nullptr || bound.result.bytes == 0) return;
+Status Call::Execute(const BoundOp& bound) const {
+  if (bound.result.data == nullptr || bound.result.bytes == 0) return Status();
   switch (bound.op->operation_type()) {
     case format::Operation::Gather:
-      return session_.Gather(*bound.op->operation_as_Gather(),
-                             {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count},
-                             static_cast<float*>(bound.result.data));
+      session_.Gather(*bound.op->operation_as_Gather(),
+                      {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count},
+                      static_cast<float*>(bound.result.data));
+      return Status();
     case format::Operation::MatMul:
       return session_.MatMul(*bound.op->operation_as_MatMul(), static_cast<const float*>(bound.input->data),
                              bound.count, static_cast<float*>(bound.result.data));
     default:
       std::memcpy(bound.result.data, bound.op->operation_as_Constant()->data()->data(), bound.result.bytes);
+      return Status();
   }
 }
 
@@ -248,7 +250,7 @@ Status Run(Session& session, const char* entry_point_name, const Inputs& inputs,
   for (size_t i = 0; i < outputs.count; ++i) {
     BoundOp bound;
     TIED_RETURN_IF_ERROR(call.Bind(*entry_point, outputs.tensors[i], &bound));
-    call.Execute(bound);
+    TIED_RETURN_IF_ERROR(call.Execute(bound));
     outputs.tensors[i] = bound.result;
   }
   return Status();

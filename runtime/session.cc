@@ -11,6 +11,7 @@
 #include "kernels/gather.h"
 #include "runtime/checked_math.h"
 #include "runtime/head.h"
+#include "runtime/topk.h"
 
 namespace tied::runtime {
 
@@ -49,6 +50,12 @@ Status Session::Create(Model* model, size_t threads, bool deterministic, Session
   return Status();
 }
 
+bool Session::Enter() {
+  if (busy_.exchange(true, std::memory_order_acquire)) return false;
+  cancelled_.store(false, std::memory_order_relaxed);
+  return true;
+}
+
 Status Session::CheckIds(const format::Gather& gather, const Ids& ids) const {
   const size_t rows = model_->Table(gather.table()).rows;
   for (size_t i = 0; i < ids.count; ++i) {
@@ -81,54 +88,67 @@ Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
   return Status();
 }
 
-// Calls run(batch, index of its first token) for each batch of tokens.
 template <class Run>
-void Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run) {
+Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run) {
   model_->PrepareForHead();
   HeadBatch batch;
   batch.kernels = kernels_;
   batch.table = model_->Table(matmul.table());
   batch.bias = matmul.bias() == nullptr ? nullptr : model_->Floats(*matmul.bias());
   batch.packed = packed_.get();
+  batch.cancelled = &cancelled_;
   for (size_t first = 0; first < tokens; first += batch.tokens) {
     batch.tokens = std::min(tokens - first, kMaxBatch);
     kernels_->pack_hidden(hidden + first * batch.table.cols, batch.tokens, batch.table.cols, packed_.get());
-    if (!run(batch, first)) return;
+    TIED_RETURN_IF_ERROR(run(batch, first));
+    if (cancelled_.load(std::memory_order_relaxed)) return Status::Error(TIED_CANCELLED, "the call was cancelled");
   }
+  return Status();
 }
 
-void Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits) {
-  ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
+Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits) {
+  return ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
     float* out = logits + first * batch.table.rows;
     const bool may_use_xnnpack = !deterministic_ && batch.tokens >= kXnnpackMinTokens;
     if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, hidden + first * batch.table.cols, out)) {
       RunLogits(pool_.get(), batch, out);
     }
-    return true;
+    return Status();
   });
 }
 
-Status Session::Argmax(const format::MatMul& matmul, const float* hidden, size_t tokens, int64_t* ids,
-                       float* best_logits) {
-  const size_t cols = model_->Table(matmul.table()).cols;
-  for (size_t i = 0; i < tokens * cols; ++i) {
+Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, size_t k, int64_t* ids,
+                     float* best_logits) {
+  const TableView table = model_->Table(matmul.table());
+  if (k < 1 || k > TIED_MAX_K || k > table.rows) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", k,
+                         std::min<size_t>(table.rows, TIED_MAX_K));
+  }
+  for (size_t i = 0; i < tokens * table.cols; ++i) {
     if (!std::isfinite(hidden[i])) {
-      return Status::Error(TIED_NOT_FINITE, "hidden of token %zu is not finite at column %zu", i / cols, i % cols);
+      return Status::Error(TIED_NOT_FINITE, "hidden of token %zu is not finite at column %zu", i / table.cols,
+                           i % table.cols);
     }
   }
-  std::unique_ptr<Best[]> best(new (std::nothrow) Best[tokens]);
-  if (best == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for the results of %zu tokens", tokens);
-  Status status;
-  ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
-    size_t nan_row = 0;
-    if (RunArgmax(pool_.get(), batch, best.get() + first, &nan_row)) return true;
-    status = Status::Error(TIED_NOT_FINITE, "the logit of row %zu is NaN", nan_row);
-    return false;
-  });
-  TIED_RETURN_IF_ERROR(status);
-  for (size_t t = 0; t < tokens; ++t) {
-    ids[t] = best[t].id;
-    if (best_logits != nullptr) best_logits[t] = best[t].logit;
+  TIED_RETURN_IF_ERROR(Reserve(matmul, tokens));
+  const size_t heaps = threads() * std::min(tokens, kMaxBatch) * k;
+  size_t results = 0;
+  size_t bytes = 0;
+  if (!CheckedMultiply(tokens, k, &results) || !CheckedAdd(results, heaps, &bytes) ||
+      !CheckedMultiply(bytes, sizeof(Candidate), &bytes)) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
+  }
+  const std::unique_ptr<Candidate[]> scratch(new (std::nothrow) Candidate[results + heaps]);
+  if (scratch == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for the results of %zu tokens", tokens);
+  Candidate* const best = scratch.get();
+  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
+    const size_t nan_row = RunTopk(pool_.get(), batch, k, best + results, best + first * k);
+    if (nan_row == kNoRow) return Status();
+    return Status::Error(TIED_NOT_FINITE, "the logit of row %zu is NaN", nan_row);
+  }));
+  for (size_t i = 0; i < results; ++i) {
+    ids[i] = best[i].id;
+    if (best_logits != nullptr) best_logits[i] = best[i].logit;
   }
   return Status();
 }

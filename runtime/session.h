@@ -40,8 +40,11 @@ class Session {
   size_t threads() const { return pthreadpool_get_threads_count(pool_.get()); }
 
   // True for the one caller that may use the session until it calls Leave().
-  bool Enter() { return !busy_.exchange(true, std::memory_order_acquire); }
+  bool Enter();
   void Leave() { busy_.store(false, std::memory_order_release); }
+
+  // Ends the computation that is running; from any thread.
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
   // Checks what Gather() would compute on.
   Status CheckIds(const format::Gather& gather, const Ids& ids) const;
@@ -49,14 +52,15 @@ class Session {
   // embeddings: [ids.count, cols]; the ids have been checked.
   void Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const;
 
-  // Gets the memory that MatMul() and Argmax() need for that many tokens; they cannot fail for lack of it afterwards.
+  // Gets the memory that MatMul() needs for that many tokens.
   Status Reserve(const format::MatMul& matmul, size_t tokens);
 
-  // hidden: [tokens, cols]; logits: [tokens, rows].
-  void MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits);
+  // hidden: [tokens, cols]; logits: [tokens, rows]. Needs Reserve(). Fails only if cancelled.
+  Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits);
 
-  // ids, best_logits: [tokens]; best_logits may be null. Nothing is written on error.
-  Status Argmax(const format::MatMul& matmul, const float* hidden, size_t tokens, int64_t* ids, float* best_logits);
+  // ids, best_logits: [tokens, k]; best_logits may be null. Nothing is written on error.
+  Status Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, size_t k, int64_t* ids,
+              float* best_logits);
 
  private:
   struct PoolDeleter {
@@ -68,8 +72,9 @@ class Session {
 
   Session(Model* model, const kernels::Kernels* kernels, bool deterministic);
 
+  // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
   template <class Run>
-  void ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run);
+  Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run);
 
   Model* const model_;
   const kernels::Kernels* const kernels_;
@@ -78,6 +83,7 @@ class Session {
   std::unique_ptr<float, ScratchDeleter> packed_;          // packed hidden of one batch of tokens
   size_t packed_floats_ = 0;
   std::atomic<bool> busy_{false};
+  std::atomic<bool> cancelled_{false};
 };
 
 }  // namespace tied::runtime

@@ -55,7 +55,8 @@ enum {
   TIED_OUT_OF_MEMORY = 9,
   TIED_NOT_FINITE = 10, /* NaN or infinity where a number is needed */
   TIED_BUSY = 11,       /* the session is running another call */
-  TIED_INTERNAL = 12    /* a fault of this library or of one it uses */
+  TIED_INTERNAL = 12,   /* a fault of this library or of one it uses */
+  TIED_CANCELLED = 13   /* tied_session_cancel() was called */
 };
 
 typedef struct tied_error {
@@ -222,7 +223,12 @@ TIED_API void tied_session_destroy(tied_session* session);
 /* Number of threads that the session uses, itself included. 0 for NULL. */
 TIED_API size_t tied_session_threads(const tied_session* session);
 
-/* The three typed calls use the model's first Gather and its first MatMul, scale and bias included; UNSUPPORTED if it
+/* Ends the call that is running on the session, if there is one: it returns TIED_CANCELLED within a few milliseconds,
+ * and the content of its outputs is then undefined. The session stays usable. The one call that may be made from any
+ * thread while another runs on the same session. */
+TIED_API void tied_session_cancel(tied_session* session);
+
+/* The typed calls use the model's first Gather and its first MatMul, scale and bias included; UNSUPPORTED if it
  * has none. Zero ids or tokens are fine: nothing happens, and the pointers may be NULL. */
 
 /* embeddings[i, :] = table[ids[i], :] * scale.
@@ -237,9 +243,15 @@ TIED_API tied_status tied_embed(tied_session* session, const int64_t* ids, size_
 TIED_API tied_status tied_logits(tied_session* session, const float* hidden, size_t tokens, float* logits,
                                  size_t capacity, tied_error* error);
 
-/* ids[t] = the row with the largest logit for token t; of equal logits the lowest row. Never writes all logits.
- * ids: [tokens]; best_logits: [tokens] or NULL.
- * Errors: NOT_FINITE for NaN or infinity in hidden, or a logit that is NaN. */
+/* ids[t, :] = the k rows with the largest logits for token t, best first; of equal logits the lower row first.
+ * best_logits[t, :] = their logits, the same bits as tied_logits() gives on a deterministic session. Never writes all
+ * logits. ids: [tokens, k]; best_logits: [tokens, k] or NULL; k: 1 to TIED_MAX_K, and at most the row count.
+ * Errors: INVALID_ARGUMENT for k, NOT_FINITE for NaN or infinity in hidden, or a logit that is NaN. */
+#define TIED_MAX_K 1024
+TIED_API tied_status tied_topk(tied_session* session, const float* hidden, size_t tokens, size_t k, int64_t* ids,
+                               float* best_logits, tied_error* error);
+
+/* tied_topk() with k = 1. */
 TIED_API tied_status tied_argmax(tied_session* session, const float* hidden, size_t tokens, int64_t* ids,
                                  float* best_logits, tied_error* error);
 
