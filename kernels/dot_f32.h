@@ -28,7 +28,7 @@ struct DotF32 {
   using Vec = typename Isa::Vec;
   static constexpr size_t kParts = kLanes / Isa::kWidth;
 
-  // Tokens are worked on in groups of at most kTokens, as equal as can be: 2 + 2 is faster than 3 + 1. Size of the
+  // Tokens are worked on in groups of at most kTokens, as equal as can be: 3 + 3 is faster than 4 + 2. Size of the
   // group that starts at `first`.
   static size_t GroupSize(size_t first, size_t tokens) {
     const size_t left = tokens - first;

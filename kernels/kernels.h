@@ -9,8 +9,9 @@
 
 namespace tied::kernels {
 
-// A dot product is summed in this many interleaved lanes: lane j takes elements j, j + 16, j + 32, …
-inline constexpr size_t kLanes = 16;
+// A dot product is summed in this many interleaved lanes: lane j takes elements j, j + 8, j + 16, … Eight is one
+// AVX register: a tile of many sums then needs the fewest loads, which is what limits many tokens at once.
+inline constexpr size_t kLanes = 8;
 
 // Number of floats that `tokens` hidden states of `cols` elements take when packed.
 size_t PackedHiddenSize(size_t tokens, size_t cols);

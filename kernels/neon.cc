@@ -13,21 +13,21 @@ struct Neon {
   using Vec = float32x4_t;
   static constexpr size_t kWidth = 4;
 #if defined(__aarch64__)
-  // 2 x 3 sums of four registers each, two rows and one hidden vector: 27 of 32 registers.
-  static constexpr size_t kRows = 2;
+  // 4 x 3 sums of two registers each, four rows and one hidden vector: 29 of 32 registers.
+  static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 3;
 #else
-  // 3 x 1 sums of four registers each: 16 registers hold no more. One token also makes the packed layout that of the
-  // scalar set, which DotKeepingSubnormals needs.
-  static constexpr size_t kRows = 3;
+  // 4 x 1 sums of two registers each, four rows and one hidden vector: 13 of 16 registers. One token also makes the
+  // packed layout that of the scalar set, which DotKeepingSubnormals needs.
+  static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 1;
 #endif
 
   static Vec Zero() { return vdupq_n_f32(0.0f); }
   static Vec Load(const float* p) { return vld1q_f32(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
-  static float Sum(const Vec (&lanes)[4]) {
-    const float32x4_t four = vaddq_f32(vaddq_f32(lanes[0], lanes[2]), vaddq_f32(lanes[1], lanes[3]));
+  static float Sum(const Vec (&lanes)[2]) {
+    const float32x4_t four = vaddq_f32(lanes[0], lanes[1]);
     const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
     return vget_lane_f32(vpadd_f32(two, two), 0);
   }

@@ -1,10 +1,10 @@
 // The definition of every result, in plain C++. The vector kernels must give the same bits.
 //
 // Dot product of row w and hidden x, n columns:
-//   1. kLanes = 16 sums s[0..15] start at +0.
-//   2. For k = 0, 1, …, up to the next multiple of 16:  s[k mod 16] = fma(w[k], x[k], s[k mod 16]),
+//   1. kLanes = 8 sums s[0..7] start at +0.
+//   2. For k = 0, 1, …, up to the next multiple of 8:  s[k mod 8] = fma(w[k], x[k], s[k mod 8]),
 //      where w[k] = x[k] = +0 for k >= n.
-//   3. s[j] += s[j + 8] for j < 8; s[j] += s[j + 4] for j < 4; s[j] += s[j + 2] for j < 2; the result is s[0] + s[1].
+//   3. s[j] += s[j + 4] for j < 4; s[j] += s[j + 2] for j < 2; the result is s[0] + s[1].
 //   fma and + round to nearest, ties to even, and keep subnormal numbers.
 #include <cmath>
 #include <cstring>
