@@ -1,0 +1,47 @@
+/* Embeds a token, takes the best next one for it, and goes on from there: greedy MODEL.tied [FIRST_ID]
+ * A real program runs its decoder between the two calls. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <tied/tied.h>
+
+static int Fail(const char* what, const tied_error* error) {
+  fprintf(stderr, "%s: %s: %s\n", what, tied_status_name(error->status), error->message);
+  return EXIT_FAILURE;
+}
+
+static int Greedy(tied_session* session, int64_t id, float* hidden, size_t cols) {
+  tied_error error;
+  int step;
+  for (step = 0; step < 8; ++step) {
+    float logit;
+    printf("%lld\n", (long long)id);
+    if (tied_embed(session, &id, 1, hidden, cols, &error) != TIED_OK) return Fail("embed", &error);
+    if (tied_argmax(session, hidden, 1, &id, &logit, &error) != TIED_OK) return Fail("argmax", &error);
+  }
+  return EXIT_SUCCESS;
+}
+
+int main(int argc, char** argv) {
+  tied_model* model = NULL;
+  tied_session* session = NULL;
+  tied_table_info table;
+  tied_error error;
+  float* hidden = NULL;
+  int result = EXIT_FAILURE;
+  if (argc < 2) {
+    fprintf(stderr, "usage: %s MODEL.tied [FIRST_ID]\n", argv[0]);
+    return 2;
+  }
+  if (tied_model_open(argv[1], NULL, &model, &error) != TIED_OK) return Fail("open", &error);
+  if (tied_model_get_table(model, 0, &table, &error) != TIED_OK) {
+    Fail("table", &error);
+  } else if (tied_session_create(model, NULL, &session, &error) != TIED_OK) {
+    Fail("session", &error);
+  } else if ((hidden = malloc((size_t)table.cols * sizeof(float))) != NULL) {
+    result = Greedy(session, argc > 2 ? atoll(argv[2]) : 0, hidden, (size_t)table.cols);
+  }
+  free(hidden);
+  tied_session_destroy(session);
+  tied_model_close(model);
+  return result;
+}

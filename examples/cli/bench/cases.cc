@@ -1,0 +1,184 @@
+#include "examples/cli/bench/cases.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "examples/cli/bench/stopwatch.h"
+
+namespace tied::cli {
+
+namespace {
+
+// A pool's threads may spin for a while when their work is done; they must not take time from the next case.
+void LetThreadsSleep() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
+
+// Calls of a few microseconds are timed in groups.
+constexpr int kSmallCalls = 32;
+
+// Mean seconds of `call` on fresh random ids each time: their rows come from memory, not from a cache that the call
+// before has filled.
+template <typename Call>
+double TimeOnFreshIds(Random& random, uint64_t rows, const Call& call) {
+  std::vector<std::vector<int64_t>> ids;
+  for (int i = 0; i < kSmallCalls; ++i) ids.push_back(RandomIds(random, kEmbedIds, rows));
+  const Stopwatch watch;
+  for (const auto& some : ids) call(some);
+  return watch.Seconds() / kSmallCalls;
+}
+
+}  // namespace
+
+std::vector<int64_t> RandomIds(Random& random, size_t count, uint64_t rows) {
+  std::uniform_int_distribution<int64_t> any(0, static_cast<int64_t>(rows) - 1);
+  std::vector<int64_t> ids(count);
+  for (int64_t& id : ids) id = any(random);
+  return ids;
+}
+
+std::vector<float> RandomHidden(Random& random, size_t count) {
+  std::normal_distribution<float> normal;
+  std::vector<float> hidden(count);
+  for (float& value : hidden) value = normal(random);
+  return hidden;
+}
+
+Bench::Bench(const BenchOptions& options)
+    : options_(options),
+      model_(Model::Open(options.model)),
+      table_(model_.HeadTable()),
+      threads_(Session(model_, options.session).Threads()),
+      random_(kBenchSeed) {
+  const size_t most = *std::max_element(options_.tokens.begin(), options_.tokens.end());
+  hidden_ = RandomHidden(random_, most * static_cast<size_t>(table_.cols));
+  logits_.resize(most * static_cast<size_t>(table_.rows));
+  embeddings_.resize(kEmbedIds * static_cast<size_t>(model_.EmbeddingTable().cols));
+
+  std::vector<size_t> thread_counts = {1};
+  if (threads_ != 1) thread_counts.push_back(threads_);
+  for (const size_t count : thread_counts) AddRead(count);
+  for (const size_t count : thread_counts) {
+    for (const bool deterministic : {true, false}) {
+      Session& session = AddSession(count, deterministic);
+      for (const size_t tokens : options_.tokens) AddHead(session, tokens, deterministic);
+      if (!deterministic) continue;
+      AddArgmax(session);
+      AddEmbed(session);
+    }
+  }
+  AddMemcpy();
+  AddOpen();
+}
+
+void Bench::AddRead(size_t threads) {
+  readers_.push_back(std::make_unique<Reader>(threads));
+  Reader* reader = readers_.back().get();
+  const size_t bytes = static_cast<size_t>(table_.values.length);
+  reader->Calibrate(table_.data, bytes);
+  Case read;
+  read.name = "read";
+  read.threads = threads;
+  read.bytes = static_cast<double>(bytes);
+  read.run = [this, reader, bytes] { return reader->Read(table_.data, bytes); };
+  cases_.push_back(std::move(read));
+}
+
+Session& Bench::AddSession(size_t threads, bool deterministic) {
+  SessionOptions session;
+  session.threads = static_cast<int32_t>(threads);
+  session.deterministic = deterministic;
+  sessions_.push_back(std::make_unique<Session>(model_, session));
+  return *sessions_.back();
+}
+
+void Bench::AddHead(Session& session, size_t tokens, bool deterministic) {
+  const size_t hidden_size = tokens * static_cast<size_t>(table_.cols);
+  const size_t logits_size = tokens * static_cast<size_t>(table_.rows);
+  Case head;
+  head.name = "head";
+  head.tokens = tokens;
+  head.threads = session.Threads();
+  head.deterministic = deterministic;
+  head.bytes = static_cast<double>(table_.values.length);
+  head.flops = 2.0 * static_cast<double>(table_.cols) * static_cast<double>(logits_size);
+  head.run = [this, &session, hidden_size, logits_size] {
+    const Stopwatch watch;
+    session.Logits({hidden_.data(), hidden_size}, {logits_.data(), logits_size});
+    return watch.Seconds();
+  };
+  cases_.push_back(std::move(head));
+}
+
+void Bench::AddArgmax(Session& session) {
+  Case argmax;
+  argmax.name = "argmax";
+  argmax.tokens = 1;
+  argmax.threads = session.Threads();
+  argmax.deterministic = true;
+  argmax.bytes = static_cast<double>(table_.values.length);
+  argmax.flops = 2.0 * static_cast<double>(table_.rows) * static_cast<double>(table_.cols);
+  argmax.run = [this, &session] {
+    int64_t id = 0;
+    const Stopwatch watch;
+    session.Argmax({hidden_.data(), static_cast<size_t>(table_.cols)}, {&id, 1});
+    return watch.Seconds();
+  };
+  cases_.push_back(std::move(argmax));
+}
+
+void Bench::AddEmbed(Session& session) {
+  Case embed;
+  embed.name = "embed";
+  embed.tokens = kEmbedIds;
+  embed.threads = session.Threads();
+  embed.deterministic = true;
+  embed.bytes = static_cast<double>(embeddings_.size() * sizeof(float));
+  embed.run = [this, &session] {
+    return TimeOnFreshIds(random_, model_.EmbeddingTable().rows,
+                          [&](const std::vector<int64_t>& ids) { session.Embed(ids, embeddings_); });
+  };
+  cases_.push_back(std::move(embed));
+}
+
+void Bench::AddMemcpy() {
+  Case copy;
+  copy.name = "memcpy";
+  copy.tokens = kEmbedIds;
+  copy.threads = 1;
+  copy.bytes = static_cast<double>(embeddings_.size() * sizeof(float));
+  copy.run = [this] {
+    const tied_table_info table = model_.EmbeddingTable();
+    const size_t cols = static_cast<size_t>(table.cols);
+    const float* rows = static_cast<const float*>(table.data);
+    return TimeOnFreshIds(random_, table.rows, [&](const std::vector<int64_t>& ids) {
+      for (size_t i = 0; i < ids.size(); ++i) {
+        std::memcpy(&embeddings_[i * cols], rows + static_cast<size_t>(ids[i]) * cols, cols * sizeof(float));
+      }
+    });
+  };
+  cases_.push_back(std::move(copy));
+}
+
+void Bench::AddOpen() {
+  Case open;
+  open.name = "open";
+  open.run = [this] {
+    const Stopwatch watch;
+    Model::Open(options_.model);  // and closes it
+    return watch.Seconds();
+  };
+  cases_.push_back(std::move(open));
+}
+
+void Bench::Run() {
+  for (int pass = 0; pass <= options_.repeat; ++pass) {
+    for (Case& each : cases_) {
+      LetThreadsSleep();
+      const double seconds = each.run();
+      if (pass > 0) each.seconds.push_back(seconds);
+    }
+  }
+}
+
+}  // namespace tied::cli

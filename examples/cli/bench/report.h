@@ -1,0 +1,33 @@
+// Medians of what was measured, as JSON and as tables.
+#ifndef TIED_EXAMPLES_CLI_BENCH_REPORT_H_
+#define TIED_EXAMPLES_CLI_BENCH_REPORT_H_
+
+#include <vector>
+
+#include "examples/cli/bench/cases.h"
+#include "examples/cli/bench/memory.h"
+
+namespace tied::cli {
+
+// One object for each case, all with the same keys; null where a figure has no meaning.
+// share_of_read: speed against the read of as many threads; ratio_to_one_token: time against the head of one token,
+// same session; ratio_to_memcpy: time against gathering as many rows with memcpy. Each is the median of the ratios
+// within one repeat.
+Json CasesJson(const std::vector<Case>& cases);
+
+// One object for each stage of memory.
+Json MemoryJson(const MemoryStages& stages);
+
+// Each process, and the sums.
+Json ProcessesJson(const std::vector<MemoryUse>& uses);
+
+// isa, available, selected.
+Json KernelsJson();
+
+// The same for people.
+void PrintReport(const Json& report);
+void PrintKernels(const Json& kernels);
+
+}  // namespace tied::cli
+
+#endif  // TIED_EXAMPLES_CLI_BENCH_REPORT_H_

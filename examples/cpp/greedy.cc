@@ -1,0 +1,27 @@
+// Embeds a token, takes the best next one for it, and goes on from there: greedy MODEL.tied [FIRST_ID]
+// A real program runs its decoder between the two calls.
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <tied/tied.hpp>
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::cerr << "usage: " << argv[0] << " MODEL.tied [FIRST_ID]\n";
+    return 2;
+  }
+  try {
+    const tied::Model model = tied::Model::Open(argv[1]);
+    tied::Session session(model);
+    std::vector<int64_t> ids = {argc > 2 ? std::atoll(argv[2]) : 0};
+    for (int step = 0; step < 8; ++step) {
+      std::cout << ids.front() << '\n';
+      const std::vector<float> hidden = session.Embed(ids);
+      ids = session.Argmax(hidden);
+    }
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return EXIT_FAILURE;
+  }
+  return EXIT_SUCCESS;
+}

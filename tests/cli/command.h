@@ -1,0 +1,52 @@
+// Runs the `tied` binary in a folder of its own.
+#ifndef TIED_TESTS_CLI_COMMAND_H_
+#define TIED_TESTS_CLI_COMMAND_H_
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/cli/test_model.h"
+
+namespace tied::test {
+
+struct Outcome {
+  int exit_code = -1;  // -1: ended by a signal
+  std::string out;
+  std::string err;
+};
+
+// Fixture: a temporary folder with the test model as model.tied, in which every command runs.
+class CliTest : public testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // `tied args…` with `input` on standard input.
+  Outcome Tied(const std::vector<std::string>& args, const std::string& input = "") const;
+
+  // Another program of ours, in the same way.
+  Outcome Run(const std::string& program, const std::vector<std::string>& args, const std::string& input = "") const;
+
+  // `tied`, expected to succeed; parses what it prints.
+  nlohmann::json TiedJson(const std::vector<std::string>& args, const std::string& input = "") const;
+
+  // The same, expected to fail with that exit code, print nothing, and say all of `words` on standard error.
+  void ExpectFailure(const std::vector<std::string>& args, int exit_code, const std::vector<std::string>& words,
+                     const std::string& input = "") const;
+
+  void Write(const std::string& name, const std::string& content) const;
+  std::string Read(const std::string& name) const;
+  std::vector<std::string> Files() const;
+
+  TestModel model_{19, 6};
+
+ private:
+  std::string folder_;
+};
+
+}  // namespace tied::test
+
+#endif  // TIED_TESTS_CLI_COMMAND_H_

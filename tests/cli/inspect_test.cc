@@ -1,0 +1,107 @@
+#include "tests/cli/command.h"
+
+namespace tied::test {
+namespace {
+
+using Inspect = CliTest;
+using Verify = CliTest;
+using Usage = CliTest;
+
+TEST_F(Inspect, JsonHoldsEverythingInTheFile) {
+  const nlohmann::json json = TiedJson({"inspect", "model.tied", "--json"});
+  EXPECT_EQ(json["format_version"], 1);
+  EXPECT_EQ(json["file_bytes"], model_.File().size());
+  EXPECT_EQ(json["producer"], "cli_test");
+  EXPECT_EQ(json["source"], "test.onnx");
+  EXPECT_EQ(json["graph"], "main_graph");
+  EXPECT_EQ(json["inputs"][0]["shape"], nlohmann::json({"batch", "sequence"}));
+  EXPECT_EQ(json["inputs"][1]["shape"], nlohmann::json({"batch", "sequence", 6}));
+  EXPECT_EQ(json["inputs"][2]["type"], "bool");
+  EXPECT_EQ(json["outputs"][1]["name"], "logits");
+  const nlohmann::json& table = json["tables"][0];
+  EXPECT_EQ(table["name"], "shared.weight");
+  EXPECT_EQ(table["rows"], 19);
+  EXPECT_EQ(table["cols"], 6);
+  EXPECT_EQ(table["values"]["offset"], 65536);
+  EXPECT_EQ(table["values"]["length"], 19 * 6 * 4);
+  EXPECT_EQ(table["values"]["hash"].get<std::string>().size(), 16u);
+  const nlohmann::json& head = json["entry_points"][1];
+  EXPECT_EQ(head["name"], "head");
+  EXPECT_EQ(head["selectors"], nlohmann::json::parse(R"([{"input": "use_embedding", "value": false}])"));
+  EXPECT_EQ(head["ops"][0]["kind"], "MatMul");
+  EXPECT_EQ(head["ops"][0]["bias"], true);
+  EXPECT_EQ(json["entry_points"][0]["ops"][0]["scale"], 0.5);
+}
+
+TEST_F(Inspect, TablesNameEverything) {
+  const Outcome outcome = Tied({"inspect", "model.tied"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* text :
+       {"format version", "cli_test", "test.onnx", "[batch, sequence, 6]", "shared.weight", "[19, 6]", "65536",
+        "use_embedding = true", "embeddings = Gather(shared.weight, input_ids) * 0.5",
+        "logits = MatMul(shared.weight, pre_logits) + bias"}) {
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
+  }
+}
+
+TEST_F(Verify, GoodFile) {
+  EXPECT_EQ(TiedJson({"verify", "model.tied", "--json"})["ok"], true);
+  EXPECT_NE(Tied({"verify", "model.tied"}).out.find("match"), std::string::npos);
+}
+
+TEST_F(Verify, FlippedBitOfThePlaneIsNamed) {
+  std::string file = model_.File();
+  file[65536 + 40] ^= 1;
+  Write("flipped.tied", file);
+  ExpectFailure({"verify", "flipped.tied"}, 1, {"tied verify", "shared.weight"});
+}
+
+TEST_F(Usage, FilesThatAreNoModels) {
+  const std::string file = model_.File();
+  Write("truncated.tied", file.substr(0, file.size() - 1));
+  Write("short.tied", file.substr(0, 20));
+  Write("empty.tied", "");
+  Write("other.tied", "PK" + file.substr(2));
+  std::string flipped = file;
+  flipped[100] ^= 1;
+  Write("header.tied", flipped);
+  for (const char* name : {"missing.tied", "truncated.tied", "short.tied", "empty.tied", "other.tied", "header.tied"}) {
+    for (const std::string command : {"inspect", "verify"})
+      ExpectFailure({command, name}, 1, {"tied " + command, name});
+    ExpectFailure({"embed", name, "--ids", "1", "-o", "e.npy"}, 1, {"tied embed", name});
+    ExpectFailure({"bench", name, "--quick"}, 1, {"tied bench", name});
+  }
+  ExpectFailure({"inspect", "."}, 1, {"tied inspect"});
+}
+
+TEST_F(Usage, BadFlagsExitWithTwo) {
+  ExpectFailure({}, 2, {"tied"});
+  ExpectFailure({"translate"}, 2, {"translate"});
+  ExpectFailure({"inspect"}, 2, {"tied inspect", "model"});
+  ExpectFailure({"inspect", "model.tied", "--bogus"}, 2, {"--bogus"});
+  ExpectFailure({"embed", "model.tied"}, 2, {"--ids"});
+  ExpectFailure({"embed", "model.tied", "--ids", "1", "--ids-file", "x.npy"}, 2, {"--ids"});
+  ExpectFailure({"embed", "model.tied", "--ids", "1,two"}, 2, {"two"});
+  ExpectFailure({"embed", "model.tied", "--ids", "1", "--threads", "many"}, 2, {"--threads"});
+  ExpectFailure({"embed", "model.tied", "--ids", "1", "--threads", "257"}, 2, {"--threads"});
+  ExpectFailure({"embed", "model.tied", "--ids", "1", "-o", "-", "--json"}, 2, {"standard output"});
+  ExpectFailure({"logits", "model.tied"}, 2, {"--hidden"});
+  ExpectFailure({"run", "model.tied", "--entry", "embed"}, 2, {"--output"});
+  ExpectFailure({"run", "model.tied", "--input", "ids", "--output", "logits"}, 2, {"--input ids", "NAME="});
+  ExpectFailure({"run", "model.tied", "--output", "logits=a.npy", "--output", "embeddings=a.npy"}, 2, {"a.npy"});
+  ExpectFailure({"bench", "model.tied", "--tokens", "0"}, 2, {"--tokens"});
+  ExpectFailure({"bench"}, 2, {"model"});
+}
+
+TEST_F(Usage, HelpAndVersion) {
+  const std::vector<std::vector<std::string>> commands = {{"--help"}, {"--version"}, {"embed", "--help"}};
+  for (const auto& args : commands) {
+    const Outcome outcome = Tied(args);
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_NE(outcome.out.find("tied"), std::string::npos);
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+}  // namespace
+}  // namespace tied::test
