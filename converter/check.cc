@@ -1,0 +1,198 @@
+#include "converter/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <ostream>
+#include <random>
+
+#include "converter/error.h"
+#include "converter/evaluator.h"
+#include "tied/tied.h"
+
+namespace tied::converter {
+
+namespace {
+
+void Require(tied_status status, const tied_error& error) {
+  if (status != TIED_OK) throw ConvertError(std::string("the written file does not run: ") + error.message);
+}
+
+struct Closer {
+  void operator()(tied_model* model) const { tied_model_close(model); }
+  void operator()(tied_session* session) const { tied_session_destroy(session); }
+};
+
+// An input in both forms.
+struct Input {
+  tied_tensor tensor;
+  std::vector<char> bytes;
+  Array array;
+};
+
+class Checker {
+ public:
+  Checker(const Graph& graph, const std::string& path, std::ostream& out) : graph_(graph), out_(out) {
+    tied_error error;
+    tied_model* model = nullptr;
+    Require(tied_model_open(path.c_str(), nullptr, &model, &error), error);
+    model_.reset(model);
+    tied_session* session = nullptr;
+    Require(tied_session_create(model, nullptr, &session, &error), error);
+    session_.reset(session);
+    Require(tied_model_get_table(model, 0, &table_, &error), error);
+  }
+
+  bool Run() {
+    tied_error error;
+    tied_model_info info;
+    Require(tied_model_get_info(model_.get(), &info, &error), error);
+    bool passed = true;
+    for (size_t i = 0; i < info.entry_point_count; ++i) passed = RunEntryPoint(i) && passed;
+    return passed;
+  }
+
+ private:
+  bool RunEntryPoint(size_t index) {
+    tied_error error;
+    tied_entry_point_info entry_point;
+    Require(tied_model_get_entry_point(model_.get(), index, &entry_point, &error), error);
+    std::vector<Input> inputs;
+    for (const ValueInfo& info : graph_.inputs) inputs.push_back(MakeInput(info, 0));
+    for (size_t i = 0; i < entry_point.selector_count; ++i) {
+      tied_selector_info selector;
+      Require(tied_model_get_selector(model_.get(), index, i, &selector, &error), error);
+      inputs[selector.input] = MakeInput(graph_.inputs[selector.input], selector.value);
+    }
+    std::map<std::string, Array> arrays;
+    std::vector<tied_tensor> tensors;
+    for (const Input& input : inputs) {
+      arrays[input.tensor.name] = input.array;
+      tensors.push_back(input.tensor);
+    }
+    const auto expected = Evaluate(graph_, arrays, Arithmetic::kValues);
+    const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes);
+    bool passed = true;
+    for (const ValueInfo& output : graph_.outputs) {
+      out_ << entry_point.name << ", " << output.name << ": ";
+      const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
+      passed = Compare(bytes, expected.at(output.name), magnitudes.at(output.name)) && passed;
+    }
+    return passed;
+  }
+
+  // Free dimensions: 2 for the first, 3 for the others.
+  Input MakeInput(const ValueInfo& info, int boolean) {
+    Input input;
+    input.tensor = {};
+    input.tensor.name = info.name.c_str();
+    input.tensor.type = static_cast<tied_type>(info.type);
+    input.tensor.rank = info.dims.size();
+    std::vector<int64_t> dims;
+    for (const ValueInfo::Dim& dim : info.dims) dims.push_back(dim.size >= 0 ? dim.size : dims.empty() ? 2 : 3);
+    std::copy(dims.begin(), dims.end(), input.tensor.dims);
+    input.bytes.resize(static_cast<size_t>(CheckedBytes(dims, ElementSize(info.type), info.name)));
+    const size_t count = ElementSize(info.type) == 0 ? 0 : input.bytes.size() / ElementSize(info.type);
+    switch (info.type) {
+      case ElementType::kFloat32:
+        input.array = Fill<float>(&input, dims, count, [&] { return std::normal_distribution<float>()(random_); });
+        break;
+      case ElementType::kInt64:
+        input.array = Fill<int64_t>(&input, dims, count, [&] { return RandomId(); });
+        break;
+      case ElementType::kInt32:
+        input.array = Fill<int32_t>(&input, dims, count, [&] { return static_cast<int32_t>(RandomId()); });
+        break;
+      default:
+        input.array = Fill<char>(&input, dims, count, [&] { return static_cast<char>(boolean); });
+    }
+    input.tensor.data = input.bytes.data();
+    input.tensor.bytes = input.bytes.size();
+    return input;
+  }
+
+  int64_t RandomId() { return static_cast<int64_t>(random_() % table_.rows); }
+
+  template <class T, class Make>
+  static Array Fill(Input* input, const std::vector<int64_t>& dims, size_t count, const Make& make) {
+    std::vector<double> doubles;
+    std::vector<int64_t> ints;
+    for (size_t i = 0; i < count; ++i) {
+      const T value = make();
+      std::memcpy(input->bytes.data() + i * sizeof(T), &value, sizeof value);
+      doubles.push_back(static_cast<double>(value));
+      ints.push_back(static_cast<int64_t>(value));
+    }
+    return std::is_same_v<T, float> ? Array::OfDoubles(dims, doubles) : Array::OfInts(dims, ints);
+  }
+
+  // The bytes of one output; its shape goes to shape_, its type to type_.
+  std::vector<char> RunOutput(const char* entry_point, const std::string& name,
+                              const std::vector<tied_tensor>& inputs) {
+    tied_error error;
+    tied_tensor output = {};
+    output.name = name.c_str();
+    Require(tied_run(session_.get(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
+    std::vector<char> bytes(output.bytes + 1);
+    output.data = bytes.data();
+    Require(tied_run(session_.get(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
+    bytes.resize(output.bytes);
+    shape_.assign(output.dims, output.dims + output.rank);
+    type_ = output.type;
+    return bytes;
+  }
+
+  bool Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes) {
+    if (shape_ != expected.dims) {
+      out_ << "DIFFERENT SHAPE\n";
+      return false;
+    }
+    const auto roundings = static_cast<double>(table_.cols + 2) * std::ldexp(1.0, -24);
+    const double gamma = roundings / (1 - roundings);
+    double largest = 0;
+    double share = 0;
+    for (int64_t i = 0; i < expected.size(); ++i) {
+      const double difference = std::fabs(ValueAt(bytes, i) - expected.Float(i));
+      const double bound = gamma * magnitudes.Float(i);
+      largest = std::max(largest, difference);
+      if (difference > 0) share = std::max(share, difference / bound);
+    }
+    const bool passed = share <= 1;
+    out_ << expected.size() << " values, largest difference " << largest << ", " << 100 * share
+         << " % of the error bound" << (passed ? "" : ": TOO MUCH") << '\n';
+    return passed;
+  }
+
+  double ValueAt(const std::vector<char>& bytes, int64_t index) const {
+    const auto at = static_cast<size_t>(index);
+    if (type_ == TIED_FLOAT32) return Read<float>(bytes, at);
+    if (type_ == TIED_INT32) return Read<int32_t>(bytes, at);
+    if (type_ == TIED_INT64) return static_cast<double>(Read<int64_t>(bytes, at));
+    return bytes[at];
+  }
+
+  template <class T>
+  static T Read(const std::vector<char>& bytes, size_t index) {
+    T value;
+    std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof value);
+    return value;
+  }
+
+  const Graph& graph_;
+  std::ostream& out_;
+  std::unique_ptr<tied_model, Closer> model_;
+  std::unique_ptr<tied_session, Closer> session_;
+  tied_table_info table_;
+  std::mt19937_64 random_{1};
+  std::vector<int64_t> shape_;
+  tied_type type_ = TIED_FLOAT32;
+};
+
+}  // namespace
+
+bool CheckConversion(const Graph& graph, const std::string& tied_path, std::ostream& out) {
+  return Checker(graph, tied_path, out).Run();
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,432 @@
+#include "converter/evaluator.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "converter/error.h"
+#include "converter/file.h"
+
+namespace tied::converter {
+
+namespace {
+
+std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& dims) {
+  std::vector<int64_t> strides(dims.size());
+  int64_t stride = 1;
+  for (size_t i = dims.size(); i-- > 0; stride *= dims[i]) strides[i] = stride;
+  return strides;
+}
+
+int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
+  int64_t product = 1;
+  for (size_t i = begin; i < end; ++i) product *= dims[i];
+  return product;
+}
+
+Array Load(const TensorRef& tensor) {
+  Array array;
+  array.dims = tensor.dims;
+  array.strides = RowMajorStrides(array.dims);
+  if (tensor.type != ElementType::kFloat32) {
+    std::vector<int64_t> values;
+    if (tensor.type == ElementType::kBool) {
+      for (const char value : tensor.Read()) values.push_back(value);
+    } else {
+      values = tensor.ReadInts();
+    }
+    return Array::OfInts(tensor.dims, std::move(values));
+  }
+  if (tensor.path.empty()) {
+    const auto values = std::make_shared<std::vector<float>>(tensor.ReadFloats());
+    array.floats = values->data();
+    array.owner = values;
+    return array;
+  }
+  const InputFile file(tensor.path);
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto lead = static_cast<size_t>(tensor.offset % page);
+  const size_t length = lead + static_cast<size_t>(tensor.length);
+  void* mapping =
+      mmap(nullptr, length, PROT_READ, MAP_SHARED, file.descriptor(), static_cast<off_t>(tensor.offset - lead));
+  if (mapping == MAP_FAILED) throw ConvertError(tensor.path + ": cannot map");
+  array.owner = std::shared_ptr<const void>(mapping, [length](const void* p) { munmap(const_cast<void*>(p), length); });
+  const char* bytes = static_cast<const char*>(mapping) + lead;
+  if (tensor.offset % alignof(float) != 0) {  // protobuf aligns nothing
+    const auto values = std::make_shared<std::vector<float>>(tensor.length / sizeof(float));
+    std::memcpy(values->data(), bytes, tensor.length);
+    array.floats = values->data();
+    array.owner = values;
+    return array;
+  }
+  array.floats = reinterpret_cast<const float*>(bytes);
+  return array;
+}
+
+// Evaluates one graph, with those around it for the names that a branch captures.
+class Evaluation {
+ public:
+  Evaluation(const Graph& graph, const Evaluation* outer, Arithmetic arithmetic)
+      : graph_(graph), outer_(outer), arithmetic_(arithmetic) {}
+
+  void Set(const std::string& name, Array value) { values_[name] = std::move(value); }
+
+  const Array& Get(const std::string& name) const {
+    const auto found = values_.find(name);
+    if (found != values_.end()) return found->second;
+    if (const TensorRef* constant = graph_.FindConstant(name)) return values_[name] = Load(*constant);
+    if (const Node* node = graph_.FindProducer(name)) {
+      Run(*node);
+      return values_.at(name);
+    }
+    if (outer_ == nullptr) throw ConvertError("value '" + name + "' is made by nothing");
+    return outer_->Get(name);
+  }
+
+ private:
+  using Operation = Array (Evaluation::*)(const Node&) const;
+
+  void Run(const Node& node) const {
+    if (node.op == "If") return RunIf(node);
+    static const std::map<std::string, Operation> kOperations = {{"Constant", &Evaluation::Constant},
+                                                                 {"Identity", &Evaluation::Identity},
+                                                                 {"Dropout", &Evaluation::Identity},
+                                                                 {"Cast", &Evaluation::Identity},
+                                                                 {"Not", &Evaluation::Not},
+                                                                 {"Shape", &Evaluation::Shape},
+                                                                 {"Gather", &Evaluation::Gather},
+                                                                 {"Concat", &Evaluation::Concat},
+                                                                 {"Slice", &Evaluation::Slice},
+                                                                 {"Squeeze", &Evaluation::Squeeze},
+                                                                 {"Unsqueeze", &Evaluation::Unsqueeze},
+                                                                 {"Flatten", &Evaluation::Flatten},
+                                                                 {"Reshape", &Evaluation::Reshape},
+                                                                 {"Transpose", &Evaluation::Transpose},
+                                                                 {"MatMul", &Evaluation::MatMul},
+                                                                 {"com.microsoft.FusedMatMul", &Evaluation::MatMul},
+                                                                 {"Gemm", &Evaluation::Gemm},
+                                                                 {"Add", &Evaluation::Add},
+                                                                 {"Mul", &Evaluation::Mul}};
+    const auto found = kOperations.find(node.op);
+    if (found == kOperations.end()) throw ConvertError(node.Describe() + ": the reference evaluation does not know it");
+    values_[node.outputs[0]] = (this->*found->second)(node);
+  }
+
+  void RunIf(const Node& node) const {
+    const bool then = Get(node.Input(0)).Int(0) != 0;
+    const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
+    const Evaluation evaluation(branch, this, arithmetic_);
+    for (size_t i = 0; i < node.outputs.size(); ++i) values_[node.outputs[i]] = evaluation.Get(branch.results[i]);
+  }
+
+  const Array& Input(const Node& node, size_t i) const { return Get(node.Input(i)); }
+
+  std::vector<int64_t> Ints(const Node& node, size_t input, const char* attribute) const {
+    const auto found = node.attributes.find(attribute);
+    if (found != node.attributes.end()) return found->second.ints;
+    std::vector<int64_t> ints;
+    if (node.Input(input).empty()) return ints;
+    const Array& array = Input(node, input);
+    for (int64_t i = 0; i < array.size(); ++i) ints.push_back(array.Int(i));
+    return ints;
+  }
+
+  double Number(const Array& array, int64_t position) const {
+    const double value = array.Float(position);
+    return arithmetic_ == Arithmetic::kMagnitudes ? std::fabs(value) : value;
+  }
+
+  // The same data in another shape; a value with strides of its own is laid out anew.
+  static Array View(const Array& array, std::vector<int64_t> dims) {
+    Array view = array;
+    if (array.strides != RowMajorStrides(array.dims)) {
+      std::vector<double> values(static_cast<size_t>(array.size()));
+      for (size_t i = 0; i < values.size(); ++i) values[i] = array.Float(static_cast<int64_t>(i));
+      view = Array::OfDoubles(array.dims, std::move(values));
+    }
+    view.dims = std::move(dims);
+    view.strides = RowMajorStrides(view.dims);
+    return view;
+  }
+
+  Array Constant(const Node& node) const {
+    Graph holder;
+    const auto& [name, value] = *node.attributes.begin();
+    if (value.tensor) return Load(*value.tensor);
+    if (value.i) return Array::OfInts({}, {*value.i});
+    if (value.f) return Array::OfDoubles({}, {*value.f});
+    if (name == "value_ints") return Array::OfInts({static_cast<int64_t>(value.ints.size())}, value.ints);
+    return Array::OfDoubles({static_cast<int64_t>(value.floats.size())}, {value.floats.begin(), value.floats.end()});
+  }
+
+  Array Identity(const Node& node) const { return Input(node, 0); }
+
+  Array Not(const Node& node) const {
+    const Array& array = Input(node, 0);
+    std::vector<int64_t> values;
+    for (int64_t i = 0; i < array.size(); ++i) values.push_back(array.Int(i) == 0);
+    return Array::OfInts(array.dims, values);
+  }
+
+  Array Shape(const Node& node) const {
+    const std::vector<int64_t>& dims = Input(node, 0).dims;
+    const auto rank = static_cast<int64_t>(dims.size());
+    const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
+    const int64_t start = clamp(node.Int("start", 0));
+    const int64_t end = std::max(start, clamp(node.Int("end", rank)));
+    return Array::OfInts({end - start}, {dims.begin() + start, dims.begin() + end});
+  }
+
+  Array Gather(const Node& node) const {
+    const Array& data = Input(node, 0);
+    const Array& indices = Input(node, 1);
+    if (node.Int("axis", 0) != 0) throw ConvertError(node.Describe() + ": the reference evaluation knows axis 0 only");
+    std::vector<int64_t> dims = indices.dims;
+    dims.insert(dims.end(), data.dims.begin() + 1, data.dims.end());
+    const int64_t width = Product(data.dims, 1, data.dims.size());
+    std::vector<int64_t> ints;
+    std::vector<double> doubles;
+    for (int64_t i = 0; i < indices.size(); ++i) {
+      const int64_t id = indices.Int(i) < 0 ? indices.Int(i) + data.dims[0] : indices.Int(i);
+      for (int64_t j = 0; j < width; ++j) {
+        if (data.integers) ints.push_back(data.Int(id * width + j));
+        if (!data.integers) doubles.push_back(Number(data, id * width + j));
+      }
+    }
+    return data.integers ? Array::OfInts(dims, ints) : Array::OfDoubles(dims, doubles);
+  }
+
+  Array Concat(const Node& node) const {
+    std::vector<int64_t> values;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const Array& array = Input(node, i);
+      for (int64_t j = 0; j < array.size(); ++j) values.push_back(array.Int(j));
+    }
+    const auto size = static_cast<int64_t>(values.size());
+    return Array::OfInts({size}, values);
+  }
+
+  Array Slice(const Node& node) const {
+    const Array& array = Input(node, 0);
+    const int64_t size = array.size();
+    const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
+    std::vector<int64_t> values;
+    for (int64_t i = clamp(Ints(node, 1, "starts")[0]); i < clamp(Ints(node, 2, "ends")[0]); ++i) {
+      values.push_back(array.Int(i));
+    }
+    const auto count = static_cast<int64_t>(values.size());
+    return Array::OfInts({count}, values);
+  }
+
+  Array Squeeze(const Node& node) const {
+    const Array& array = Input(node, 0);
+    const std::vector<int64_t> axes = Ints(node, 1, "axes");
+    const auto rank = static_cast<int64_t>(array.dims.size());
+    std::vector<int64_t> dims;
+    for (int64_t i = 0; i < rank; ++i) {
+      const bool named = std::count(axes.begin(), axes.end(), i) + std::count(axes.begin(), axes.end(), i - rank) > 0;
+      if (!(axes.empty() ? array.dims[static_cast<size_t>(i)] == 1 : named))
+        dims.push_back(array.dims[static_cast<size_t>(i)]);
+    }
+    return View(array, dims);
+  }
+
+  Array Unsqueeze(const Node& node) const {
+    const Array& array = Input(node, 0);
+    std::vector<int64_t> axes = Ints(node, 1, "axes");
+    std::vector<int64_t> dims = array.dims;
+    const auto rank = static_cast<int64_t>(dims.size() + axes.size());
+    for (int64_t& axis : axes) axis += axis < 0 ? rank : 0;
+    std::sort(axes.begin(), axes.end());
+    for (const int64_t axis : axes) dims.insert(dims.begin() + axis, 1);
+    return View(array, dims);
+  }
+
+  Array Flatten(const Node& node) const {
+    const Array& array = Input(node, 0);
+    int64_t axis = node.Int("axis", 1);
+    if (axis < 0) axis += static_cast<int64_t>(array.dims.size());
+    const auto split = static_cast<size_t>(axis);
+    return View(array, {Product(array.dims, 0, split), Product(array.dims, split, array.dims.size())});
+  }
+
+  Array Reshape(const Node& node) const {
+    const Array& array = Input(node, 0);
+    std::vector<int64_t> dims = Ints(node, 1, "shape");
+    int64_t known = 1;
+    for (size_t i = 0; i < dims.size(); ++i) {
+      if (dims[i] == 0 && node.Int("allowzero", 0) == 0) dims[i] = array.dims.at(i);
+      if (dims[i] != -1) known *= dims[i];
+    }
+    for (int64_t& dim : dims) {
+      if (dim == -1) dim = known == 0 ? 0 : array.size() / known;
+    }
+    if (Product(dims, 0, dims.size()) != array.size()) throw ConvertError(node.Describe() + ": does not fit its input");
+    return View(array, dims);
+  }
+
+  Array Transpose(const Node& node) const {
+    Array array = Input(node, 0);
+    const size_t rank = array.dims.size();
+    std::vector<int64_t> perm = Ints(node, 1, "perm");
+    for (size_t i = 0; perm.size() < rank; ++i) perm.push_back(static_cast<int64_t>(rank - 1 - i));
+    const Array original = array;
+    for (size_t i = 0; i < rank; ++i) {
+      array.dims[i] = original.dims[static_cast<size_t>(perm[i])];
+      array.strides[i] = original.strides[static_cast<size_t>(perm[i])];
+    }
+    return array;
+  }
+
+  // The matrix of the last two dimensions at `batch`, and its transpose if asked.
+  static Array Matrix(const Array& array, int64_t batch, bool transpose) {
+    const size_t rank = array.dims.size();
+    int64_t offset = 0;
+    for (size_t i = rank - 2; i-- > 0; batch /= array.dims[i]) offset += batch % array.dims[i] * array.strides[i];
+    Array matrix = array;
+    if (matrix.floats != nullptr) matrix.floats += offset;
+    if (matrix.doubles != nullptr) matrix.doubles += offset;
+    matrix.dims = {array.dims[rank - 2], array.dims[rank - 1]};
+    matrix.strides = {array.strides[rank - 2], array.strides[rank - 1]};
+    if (transpose) {
+      std::swap(matrix.dims[0], matrix.dims[1]);
+      std::swap(matrix.strides[0], matrix.strides[1]);
+    }
+    return matrix;
+  }
+
+  double At(const Array& matrix, int64_t i, int64_t j) const {
+    const int64_t offset = i * matrix.strides[0] + j * matrix.strides[1];
+    const double value = matrix.floats != nullptr ? static_cast<double>(matrix.floats[offset]) : matrix.doubles[offset];
+    return arithmetic_ == Arithmetic::kMagnitudes ? std::fabs(value) : value;
+  }
+
+  Array MatMul(const Node& node) const {
+    const Array& a = Input(node, 0);
+    const Array& b = Input(node, 1);
+    if (a.dims.size() < 2 || b.dims.size() < 2) throw ConvertError(node.Describe() + ": an operand is not a matrix");
+    const bool transpose_b = node.Int("transB", 0) != 0;
+    const auto& longer = a.dims.size() >= b.dims.size() ? a.dims : b.dims;
+    std::vector<int64_t> dims(longer.begin(), longer.end() - 2);
+    const int64_t batches = Product(dims, 0, dims.size());
+    std::vector<double> values;
+    for (int64_t batch = 0; batch < batches; ++batch) {
+      const Array left = Matrix(a, a.dims.size() > 2 ? batch : 0, node.Int("transA", 0) != 0);
+      const Array right = Matrix(b, b.dims.size() > 2 ? batch : 0, transpose_b);
+      Multiply(node, left, right, &values);
+      if (batch == 0) dims.insert(dims.end(), {left.dims[0], right.dims[1]});
+    }
+    return Array::OfDoubles(dims, std::move(values));
+  }
+
+  void Multiply(const Node& node, const Array& a, const Array& b, std::vector<double>* values) const {
+    if (a.dims[1] != b.dims[0]) throw ConvertError(node.Describe() + ": the operands do not fit together");
+    const double alpha = node.Float("alpha", 1);
+    const size_t first = values->size();
+    values->resize(first + static_cast<size_t>(a.dims[0] * b.dims[1]));
+    // The larger side outermost: each of its rows is read once.
+    for (int64_t j = 0; j < b.dims[1]; ++j) {
+      for (int64_t i = 0; i < a.dims[0]; ++i) {
+        double sum = 0;
+        for (int64_t k = 0; k < a.dims[1]; ++k) sum += At(a, i, k) * At(b, k, j);
+        (*values)[first + static_cast<size_t>(i * b.dims[1] + j)] = alpha * sum;
+      }
+    }
+  }
+
+  Array Gemm(const Node& node) const {
+    const Array product = MatMul(node);
+    if (node.Input(2).empty()) return product;
+    return Broadcast(product, Input(node, 2), [&](double x, double y) { return x + node.Float("beta", 1) * y; });
+  }
+
+  Array Add(const Node& node) const { return Broadcast(Input(node, 0), Input(node, 1), std::plus<double>()); }
+  Array Mul(const Node& node) const { return Broadcast(Input(node, 0), Input(node, 1), std::multiplies<double>()); }
+
+  Array Broadcast(const Array& a, const Array& b, const std::function<double(double, double)>& operation) const {
+    const size_t rank = std::max(a.dims.size(), b.dims.size());
+    std::vector<int64_t> dims(rank);
+    const auto dim = [&](const Array& x, size_t i) {
+      return i + x.dims.size() < rank ? 1 : x.dims[i + x.dims.size() - rank];
+    };
+    for (size_t i = 0; i < rank; ++i) dims[i] = dim(a, i) == 1 ? dim(b, i) : dim(a, i);
+    std::vector<double> values(static_cast<size_t>(Product(dims, 0, rank)));
+    for (size_t position = 0; position < values.size(); ++position) {
+      int64_t at_a = 0;
+      int64_t at_b = 0;
+      int64_t size_a = 1;
+      int64_t size_b = 1;
+      auto rest = static_cast<int64_t>(position);
+      for (size_t i = rank; i-- > 0; rest /= dims[i]) {
+        const int64_t index = rest % dims[i];
+        if (dim(a, i) > 1) at_a += index * size_a;
+        if (dim(b, i) > 1) at_b += index * size_b;
+        size_a *= dim(a, i);
+        size_b *= dim(b, i);
+      }
+      values[position] = operation(Number(a, at_a), Number(b, at_b));
+    }
+    return Array::OfDoubles(dims, std::move(values));
+  }
+
+  const Graph& graph_;
+  const Evaluation* outer_;
+  const Arithmetic arithmetic_;
+  mutable std::map<std::string, Array> values_;  // what has been computed so far
+};
+
+}  // namespace
+
+Array Array::OfInts(std::vector<int64_t> dims, std::vector<int64_t> values) {
+  Array array;
+  array.strides = RowMajorStrides(dims);
+  array.dims = std::move(dims);
+  array.integers = true;
+  const auto owner = std::make_shared<std::vector<int64_t>>(std::move(values));
+  array.ints = owner->data();
+  array.owner = owner;
+  return array;
+}
+
+Array Array::OfDoubles(std::vector<int64_t> dims, std::vector<double> values) {
+  Array array;
+  array.strides = RowMajorStrides(dims);
+  array.dims = std::move(dims);
+  const auto owner = std::make_shared<std::vector<double>>(std::move(values));
+  array.doubles = owner->data();
+  array.owner = owner;
+  return array;
+}
+
+int64_t Array::size() const { return Product(dims, 0, dims.size()); }
+
+int64_t Array::Offset(int64_t position) const {
+  int64_t offset = 0;
+  for (size_t i = dims.size(); i-- > 0; position /= dims[i]) offset += position % dims[i] * strides[i];
+  return offset;
+}
+
+double Array::Float(int64_t position) const {
+  if (integers) return static_cast<double>(Int(position));
+  return floats != nullptr ? static_cast<double>(floats[Offset(position)]) : doubles[Offset(position)];
+}
+
+int64_t Array::Int(int64_t position) const {
+  if (!integers) throw ConvertError("integers were expected where there are none");
+  return ints[Offset(position)];
+}
+
+std::map<std::string, Array> Evaluate(const Graph& graph, const std::map<std::string, Array>& inputs,
+                                      Arithmetic arithmetic) {
+  Evaluation evaluation(graph, nullptr, arithmetic);
+  for (const auto& [name, value] : inputs) evaluation.Set(name, value);
+  std::map<std::string, Array> outputs;
+  for (size_t i = 0; i < graph.outputs.size(); ++i) outputs[graph.outputs[i].name] = evaluation.Get(graph.results[i]);
+  return outputs;
+}
+
+}  // namespace tied::converter

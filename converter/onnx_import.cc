@@ -1,0 +1,214 @@
+// ONNX's protobuf messages as a Graph.
+#include <onnx/onnx_pb.h>
+#include <sys/stat.h>
+
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "converter/error.h"
+#include "converter/file.h"
+#include "converter/graph.h"
+#include "converter/onnx_slim.h"
+
+namespace tied::converter {
+
+namespace {
+
+ElementType TypeOf(int onnx_type) {
+  switch (onnx_type) {
+    case onnx::TensorProto::FLOAT:
+    case onnx::TensorProto::INT32:
+    case onnx::TensorProto::INT64:
+    case onnx::TensorProto::BOOL:
+      return static_cast<ElementType>(onnx_type);
+    default:
+      return ElementType::kOther;
+  }
+}
+
+template <class To, class From>
+std::string Pack(const From& values) {
+  std::string bytes;
+  for (const auto value : values) {
+    const To element = static_cast<To>(value);
+    bytes.append(reinterpret_cast<const char*>(&element), sizeof element);
+  }
+  return bytes;
+}
+
+class Importer {
+ public:
+  explicit Importer(const std::string& path) : path_(path) {}
+
+  Graph Import(const onnx::GraphProto& proto, int depth) {
+    if (depth > 32) throw ConvertError(path_ + ": graphs are nested too deeply");
+    Graph graph;
+    graph.name = proto.name();
+    if (proto.sparse_initializer_size() > 0) throw ConvertError(path_ + ": sparse initializers are not supported");
+    for (const onnx::TensorProto& tensor : proto.initializer()) {
+      if (!graph.constants.emplace(tensor.name(), ImportTensor(tensor, tensor.name())).second) {
+        throw ConvertError(path_ + ": two initializers are called '" + tensor.name() + "'");
+      }
+    }
+    for (const onnx::ValueInfoProto& value : proto.input()) {
+      // Until IR version 3 every initializer was listed as an input too.
+      if (graph.constants.count(value.name()) == 0) graph.inputs.push_back(ImportValue(value));
+    }
+    for (const onnx::ValueInfoProto& value : proto.output()) {
+      graph.outputs.push_back(ImportValue(value));
+      graph.results.push_back(value.name());
+    }
+    for (const onnx::NodeProto& node : proto.node()) graph.nodes.push_back(ImportNode(node, depth));
+    return graph;
+  }
+
+ private:
+  static ValueInfo ImportValue(const onnx::ValueInfoProto& proto) {
+    ValueInfo value;
+    value.name = proto.name();
+    value.type = TypeOf(proto.type().tensor_type().elem_type());
+    for (const auto& dim : proto.type().tensor_type().shape().dim()) {
+      value.dims.push_back({dim.has_dim_value() ? dim.dim_value() : -1, dim.dim_param()});
+    }
+    return value;
+  }
+
+  Node ImportNode(const onnx::NodeProto& proto, int depth) {
+    Node node;
+    const bool standard = proto.domain().empty() || proto.domain() == "ai.onnx";
+    node.op = standard ? proto.op_type() : proto.domain() + "." + proto.op_type();
+    node.name = proto.name();
+    node.inputs.assign(proto.input().begin(), proto.input().end());
+    node.outputs.assign(proto.output().begin(), proto.output().end());
+    for (const onnx::AttributeProto& attribute : proto.attribute()) {
+      node.attributes[attribute.name()] = ImportAttribute(attribute, node, depth);
+    }
+    return node;
+  }
+
+  Attribute ImportAttribute(const onnx::AttributeProto& proto, const Node& node, int depth) {
+    Attribute attribute;
+    switch (proto.type()) {
+      case onnx::AttributeProto::INT:
+        attribute.i = proto.i();
+        break;
+      case onnx::AttributeProto::FLOAT:
+        attribute.f = proto.f();
+        break;
+      case onnx::AttributeProto::INTS:
+        attribute.ints.assign(proto.ints().begin(), proto.ints().end());
+        break;
+      case onnx::AttributeProto::FLOATS:
+        attribute.floats.assign(proto.floats().begin(), proto.floats().end());
+        break;
+      case onnx::AttributeProto::TENSOR:
+        attribute.tensor = ImportTensor(proto.t(), node.Describe());
+        break;
+      case onnx::AttributeProto::GRAPH:
+        attribute.graph = std::make_shared<const Graph>(Import(proto.g(), depth + 1));
+        break;
+      default:  // strings and lists of the rest: no operation that is understood has them
+        break;
+    }
+    return attribute;
+  }
+
+  TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& what) {
+    TensorRef tensor;
+    tensor.name = what;
+    tensor.onnx_type = proto.data_type();
+    tensor.type = TypeOf(proto.data_type());
+    tensor.dims.assign(proto.dims().begin(), proto.dims().end());
+    if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
+      ImportExternal(proto, &tensor);
+    } else if (!proto.raw_data().empty()) {
+      tensor.bytes = proto.raw_data();
+    } else {
+      ImportTyped(proto, &tensor);
+    }
+    if (tensor.path.empty()) tensor.length = tensor.bytes.size();
+    // Tensors of types that are not understood may stand in the file as long as nothing uses them.
+    if (tensor.type == ElementType::kOther) return tensor;
+    const uint64_t expected = CheckedBytes(tensor.dims, ElementSize(tensor.type), path_ + ": tensor '" + what + "'");
+    if (expected == tensor.length) return tensor;
+    throw ConvertError(path_ + ": tensor '" + what + "' has " + std::to_string(tensor.length) +
+                       " bytes, its shape needs " + std::to_string(expected));
+  }
+
+  static void ImportTyped(const onnx::TensorProto& proto, TensorRef* tensor) {
+    switch (tensor->type) {
+      case ElementType::kFloat32:
+        tensor->bytes = Pack<float>(proto.float_data());
+        break;
+      case ElementType::kInt32:
+        tensor->bytes = Pack<int32_t>(proto.int32_data());
+        break;
+      case ElementType::kInt64:
+        tensor->bytes = Pack<int64_t>(proto.int64_data());
+        break;
+      case ElementType::kBool:
+        tensor->bytes = Pack<bool>(proto.int32_data());
+        break;
+      default:
+        break;
+    }
+  }
+
+  void ImportExternal(const onnx::TensorProto& proto, TensorRef* tensor) const {
+    std::string location;
+    bool inside = false;
+    bool has_length = false;
+    for (const onnx::StringStringEntryProto& entry : proto.external_data()) {
+      if (entry.key() == kInlineKey) inside = true;
+      if (entry.key() == "location") location = entry.value();
+      if (entry.key() == "offset") tensor->offset = Number(entry.value(), tensor->name);
+      if (entry.key() == "length") {
+        tensor->length = Number(entry.value(), tensor->name);
+        has_length = true;
+      }
+    }
+    // A file cannot pass its own reference off as ours: it would only lead to its own bytes.
+    tensor->path = inside ? path_ : ExternalPath(location, tensor->name);
+    const uint64_t size = InputFile(tensor->path).size();
+    if (!has_length) tensor->length = size > tensor->offset ? size - tensor->offset : 0;
+    uint64_t end = 0;
+    if (__builtin_add_overflow(tensor->offset, tensor->length, &end) || end > size) {
+      throw ConvertError(path_ + ": tensor '" + tensor->name + "' lies behind the end of " + tensor->path);
+    }
+  }
+
+  uint64_t Number(const std::string& text, const std::string& name) const {
+    if (!text.empty() && text.size() < 20 && text.find_first_not_of("0123456789") == std::string::npos) {
+      return std::strtoull(text.c_str(), nullptr, 10);
+    }
+    throw ConvertError(path_ + ": tensor '" + name + "': '" + text + "' is no offset or length");
+  }
+
+  // A stranger's model must not reach files outside its folder, by ".." or by a link.
+  std::string ExternalPath(const std::string& location, const std::string& name) const {
+    namespace fs = std::filesystem;
+    const std::string what = path_ + ": tensor '" + name + "': external data '" + location + "' ";
+    if (location.empty() || fs::path(location).is_absolute()) throw ConvertError(what + "is not a relative path");
+    const fs::path folder = fs::canonical(fs::absolute(path_).parent_path());
+    std::error_code error;
+    const fs::path resolved = fs::canonical(folder / location, error);
+    if (error) throw ConvertError(what + "cannot be opened: " + error.message());
+    const fs::path relative = resolved.lexically_relative(folder);
+    if (relative.empty() || *relative.begin() == "..") throw ConvertError(what + "leaves the model's folder");
+    return resolved.string();
+  }
+
+  const std::string& path_;
+};
+
+}  // namespace
+
+Graph ReadGraph(const std::string& onnx_path) {
+  const onnx::ModelProto model = ReadSlimModel(onnx_path);
+  return Importer(onnx_path).Import(model.graph(), 0);
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,20 @@
+// ONNX files without the weight of their tensors.
+#ifndef TIED_CONVERTER_ONNX_SLIM_H_
+#define TIED_CONVERTER_ONNX_SLIM_H_
+
+#include <onnx/onnx_pb.h>
+
+#include <string>
+
+namespace tied::converter {
+
+// Key of the external_data entry that marks a tensor whose bytes lie in the model file itself.
+inline constexpr char kInlineKey[] = "tied.inline";
+
+// Reads an ONNX file. The values of large tensors are not read: such a tensor comes as one with external data, with
+// kInlineKey and the offset and length of its bytes in the file. Throws ConvertError.
+onnx::ModelProto ReadSlimModel(const std::string& path);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_ONNX_SLIM_H_

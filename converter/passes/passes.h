@@ -1,0 +1,45 @@
+// The passes: each takes a flat graph and gives one that means the same, closer to what an entry point can be.
+//
+// What is left at the end is made of two operations of our own:
+//   tied.Gather(table, ids) {scale}                            rows of the table, times scale
+//   tied.Head(hidden, table[, bias]) {transposed}              hidden times the table's transpose, plus bias
+// Operations that only change a shape are gone by then: data in row-major order does not notice them, and the shapes of
+// the outputs are known from InferShapes().
+#ifndef TIED_CONVERTER_PASSES_PASSES_H_
+#define TIED_CONVERTER_PASSES_PASSES_H_
+
+#include "converter/graph.h"
+#include "converter/shapes.h"
+
+namespace tied::converter {
+
+// Constant nodes become constants of the graph.
+Graph FoldConstants(Graph graph);
+
+// Identity, Dropout, and Cast to the type that a value has already, are replaced by their input.
+Graph DropNoOps(Graph graph);
+
+// Gather on the rows of a constant matrix becomes tied.Gather.
+Graph CanonicalGather(Graph graph);
+
+// The forms of a product with a constant matrix become tied.Head. transposed: 1 if the constant is [cols, rows].
+Graph CanonicalHead(Graph graph, const Shapes& shapes);
+
+// Reshape, Squeeze, Unsqueeze and Flatten are replaced by their input.
+Graph DropViews(Graph graph);
+
+// A product with a constant number becomes the scale of tied.Gather.
+Graph FuseScale(Graph graph);
+
+// A sum with a constant vector becomes the bias of tied.Head.
+Graph FuseBias(Graph graph, const Shapes& shapes);
+
+// Nodes and constants that no result needs are removed.
+Graph DropDeadCode(Graph graph);
+
+// All of them, in order.
+Graph Canonicalise(Graph graph, const Shapes& shapes);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_PASSES_PASSES_H_

@@ -1,0 +1,124 @@
+// The passes that only remove.
+#include <cstring>
+#include <set>
+
+#include "converter/error.h"
+#include "converter/passes/passes.h"
+
+namespace tied::converter {
+
+namespace {
+
+template <class T>
+TensorRef Inline(const std::vector<T>& values, ElementType type, std::vector<int64_t> dims) {
+  TensorRef tensor;
+  tensor.type = type;
+  tensor.onnx_type = static_cast<int>(type);
+  tensor.dims = std::move(dims);
+  tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+  tensor.length = tensor.bytes.size();
+  return tensor;
+}
+
+TensorRef ConstantValue(const Node& node) {
+  if (node.attributes.size() == 1) {
+    const auto& [name, value] = *node.attributes.begin();
+    if (name == "value" && value.tensor) return *value.tensor;
+    if (name == "value_int" && value.i) return Inline<int64_t>({*value.i}, ElementType::kInt64, {});
+    if (name == "value_float" && value.f) return Inline<float>({*value.f}, ElementType::kFloat32, {});
+    if (name == "value_ints") {
+      return Inline(value.ints, ElementType::kInt64, {static_cast<int64_t>(value.ints.size())});
+    }
+    if (name == "value_floats") {
+      return Inline(value.floats, ElementType::kFloat32, {static_cast<int64_t>(value.floats.size())});
+    }
+  }
+  throw ConvertError(node.Describe() + ": holds a kind of constant that is not supported");
+}
+
+// kOther where it cannot be told.
+ElementType TypeOf(const Graph& graph, const std::string& value) {
+  if (const ValueInfo* input = graph.FindInput(value)) return input->type;
+  if (const TensorRef* constant = graph.FindConstant(value)) return constant->type;
+  const Node* node = graph.FindProducer(value);
+  static const std::set<std::string> kKeepType = {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose",
+                                                  "Gather",   "Dropout", "Mul",     "Add",       "MatMul",  "Gemm"};
+  if (node == nullptr) return ElementType::kOther;
+  if (node->op == "Shape") return ElementType::kInt64;
+  if (node->op == "Cast") return static_cast<ElementType>(node->Int("to", 0));
+  return kKeepType.count(node->op) > 0 ? TypeOf(graph, node->Input(0)) : ElementType::kOther;
+}
+
+bool IsNoOp(const Graph& graph, const Node& node) {
+  if (node.op == "Identity" || node.op == "Dropout") return true;
+  return node.op == "Cast" && static_cast<ElementType>(node.Int("to", 0)) == TypeOf(graph, node.Input(0));
+}
+
+bool IsView(const Graph&, const Node& node) {
+  return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
+}
+
+// Removes the nodes that `passes_through` says of, their first output being their first input.
+Graph DropIf(Graph graph, bool (*passes_through)(const Graph&, const Node&)) {
+  for (size_t i = 0; i < graph.nodes.size();) {
+    if (!passes_through(graph, graph.nodes[i]) || graph.nodes[i].inputs.empty() || graph.nodes[i].outputs.empty()) {
+      ++i;
+      continue;
+    }
+    const Node node = graph.nodes[i];
+    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+    graph.ReplaceUses(node.outputs[0], node.inputs[0]);
+  }
+  return graph;
+}
+
+}  // namespace
+
+Graph FoldConstants(Graph graph) {
+  std::vector<Node> kept;
+  for (Node& node : graph.nodes) {
+    if (node.op != "Constant") {
+      kept.push_back(std::move(node));
+      continue;
+    }
+    if (node.outputs.size() != 1) throw ConvertError(node.Describe() + ": has not one output");
+    TensorRef value = ConstantValue(node);
+    value.name = node.outputs[0];
+    graph.constants[node.outputs[0]] = std::move(value);
+  }
+  graph.nodes = std::move(kept);
+  return graph;
+}
+
+Graph DropNoOps(Graph graph) { return DropIf(std::move(graph), IsNoOp); }
+
+Graph DropViews(Graph graph) { return DropIf(std::move(graph), IsView); }
+
+Graph DropDeadCode(Graph graph) {
+  std::set<std::string> needed(graph.results.begin(), graph.results.end());
+  std::vector<Node> kept;
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    bool used = false;
+    for (const std::string& output : node->outputs) used = used || needed.count(output) > 0;
+    if (!used) continue;
+    needed.insert(node->inputs.begin(), node->inputs.end());
+    kept.insert(kept.begin(), *node);
+  }
+  graph.nodes = std::move(kept);
+  for (auto constant = graph.constants.begin(); constant != graph.constants.end();) {
+    constant = needed.count(constant->first) > 0 ? std::next(constant) : graph.constants.erase(constant);
+  }
+  return graph;
+}
+
+Graph Canonicalise(Graph graph, const Shapes& shapes) {
+  graph = DropNoOps(std::move(graph));
+  graph = CanonicalHead(std::move(graph), shapes);
+  graph = CanonicalGather(std::move(graph));
+  graph = DropViews(std::move(graph));
+  graph = FuseScale(std::move(graph));
+  graph = FuseBias(std::move(graph), shapes);
+  return DropDeadCode(std::move(graph));
+}
+
+}  // namespace tied::converter

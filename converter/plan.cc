@@ -1,0 +1,197 @@
+#include "converter/plan.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "converter/error.h"
+#include "converter/passes/passes.h"
+
+namespace tied::converter {
+
+namespace {
+
+constexpr uint64_t kMaxConstantBytes = 65536;
+
+class Planner {
+ public:
+  Planner(const Graph& graph, const std::string& onnx_path, const Progress& progress) : progress_(progress) {
+    plan_.source = std::filesystem::path(onnx_path).filename().string();
+    plan_.graph = graph.name;
+    plan_.inputs = graph.inputs;
+    plan_.outputs = graph.outputs;
+  }
+
+  void Add(const FlatGraph& path) {
+    const Graph folded = FoldConstants(path.graph);
+    const Shapes shapes = InferShapes(folded);
+    const Graph graph = Canonicalise(folded, shapes);
+    PlannedEntryPoint entry_point;
+    entry_point.name = path.branch_names.empty() ? graph.name : path.branch_names.back();
+    entry_point.choices = path.choices;
+    for (size_t i = 0; i < graph.results.size(); ++i) {
+      entry_point.ops.push_back(Lower(graph, graph.results[i]));
+      PlannedOp& op = entry_point.ops.back();
+      op.output = i;
+      const bool constant = std::holds_alternative<ConstantOp>(op.operation);
+      if (!constant) op.output_dims = OutputDims(shapes.Find(graph.outputs[i].name), op, graph.outputs[i].name);
+    }
+    full_names_.push_back(FullName(path, entry_point.name));
+    plan_.entry_points.push_back(std::move(entry_point));
+  }
+
+  Plan Finish() {
+    NameEntryPoints();
+    CheckUse();
+    UniteTables();
+    return std::move(plan_);
+  }
+
+ private:
+  static std::string FullName(const FlatGraph& path, const std::string& last) {
+    std::string name;
+    for (const std::string& branch : path.branch_names) name += (name.empty() ? "" : "/") + branch;
+    return name.empty() ? last : name;
+  }
+
+  // Names of branch graphs, with those above them where two are the same, and with a number where that is not enough.
+  void NameEntryPoints() {
+    std::set<std::string> names;
+    for (const PlannedEntryPoint& entry_point : plan_.entry_points) names.insert(entry_point.name);
+    const bool unique = names.size() == plan_.entry_points.size();
+    std::set<std::string> taken;
+    for (size_t i = 0; i < plan_.entry_points.size(); ++i) {
+      std::string name = unique ? plan_.entry_points[i].name : full_names_[i];
+      if (name.empty() || taken.count(name) > 0) name += (name.empty() ? "entry_" : "_") + std::to_string(i);
+      taken.insert(name);
+      plan_.entry_points[i].name = name;
+    }
+  }
+
+  PlannedOp Lower(const Graph& graph, const std::string& result) {
+    if (const TensorRef* constant = graph.FindConstant(result)) return LowerConstant(*constant);
+    const Node* node = graph.FindProducer(result);
+    if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is made by nothing");
+    if (node->op == "tied.Gather") return LowerGather(graph, *node);
+    if (node->op == "tied.Head") return LowerHead(graph, *node);
+    Refuse(graph, *node);
+  }
+
+  // Names the first node that no pass has understood: the one nearest to the inputs.
+  [[noreturn]] static void Refuse(const Graph& graph, const Node& node) {
+    for (const std::string& input : node.inputs) {
+      const Node* producer = graph.FindProducer(input);
+      if (producer != nullptr && producer->op.rfind("tied.", 0) != 0) Refuse(graph, *producer);
+    }
+    throw ConvertError(node.Describe() +
+                       ": is not understood where it stands; an output must come from a Gather on the "
+                       "table or from a product of a hidden state with the table's transpose");
+  }
+
+  static PlannedOp LowerConstant(const TensorRef& constant) {
+    if (ElementSize(constant.type) == 0 || constant.length > kMaxConstantBytes) {
+      throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
+                         " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
+    }
+    PlannedOp op{ConstantOp{constant.Read()}, 0, 0, {}};
+    for (const int64_t dim : constant.dims) op.output_dims.push_back(SymbolicInt::Constant(dim));
+    return op;
+  }
+
+  size_t DataInput(const Node& node, const std::string& value, std::initializer_list<ElementType> types) const {
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      if (plan_.inputs[i].name != value) continue;
+      if (std::count(types.begin(), types.end(), plan_.inputs[i].type) > 0) return i;
+      throw ConvertError(node.Describe() + ": input '" + value + "' has an element type that is not supported");
+    }
+    throw ConvertError(node.Describe() + ": its operand '" + value + "' is not an input of the graph");
+  }
+
+  PlannedOp LowerGather(const Graph& graph, const Node& node) {
+    const size_t ids = DataInput(node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
+    const size_t table = AddTable({*graph.FindConstant(node.Input(0)), false}, node);
+    has_gather_.insert(table);
+    return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}};
+  }
+
+  PlannedOp LowerHead(const Graph& graph, const Node& node) {
+    const size_t hidden = DataInput(node, node.Input(0), {ElementType::kFloat32});
+    const size_t table = AddTable({*graph.FindConstant(node.Input(1)), node.Int("transposed", 0) != 0}, node);
+    const int bias = node.Input(2).empty() ? -1 : AddBias(*graph.FindConstant(node.Input(2)));
+    return {MatMulOp{table, bias}, hidden, 0, {}};
+  }
+
+  size_t AddTable(const TableSource& source, const Node& node) {
+    if (source.tensor.type != ElementType::kFloat32) {
+      throw ConvertError(node.Describe() + ": table '" + source.tensor.name + "' has ONNX type " +
+                         std::to_string(source.tensor.onnx_type) + ", float32 is supported");
+    }
+    if (source.rows() == 0 || source.cols() == 0) throw ConvertError(node.Describe() + ": the table is empty");
+    for (size_t i = 0; i < plan_.tables.size(); ++i) {
+      if (plan_.tables[i].transposed == source.transposed && plan_.tables[i].tensor.SamePlace(source.tensor)) return i;
+    }
+    plan_.tables.push_back(source);
+    return plan_.tables.size() - 1;
+  }
+
+  int AddBias(const TensorRef& bias) {
+    for (size_t i = 0; i < plan_.biases.size(); ++i) {
+      if (plan_.biases[i].SamePlace(bias)) return static_cast<int>(i);
+    }
+    plan_.biases.push_back(bias);
+    return static_cast<int>(plan_.biases.size()) - 1;
+  }
+
+  // A dimension of another input than the operation's own can only be inferred.
+  SymbolicShape OutputDims(const SymbolicShape* dims, const PlannedOp& op, const std::string& output) const {
+    if (dims == nullptr) throw ConvertError("output '" + output + "': its shape does not follow from the inputs");
+    SymbolicShape result = *dims;
+    size_t unknown = 0;
+    for (SymbolicInt& dim : result) {
+      if (dim.kind == SymbolicInt::Kind::kInputDim && dim.input != plan_.inputs[op.input].name) dim = SymbolicInt{};
+      unknown += dim.kind == SymbolicInt::Kind::kUnknown;
+    }
+    if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is not known");
+    return result;
+  }
+
+  void CheckUse() const {
+    if (plan_.tables.empty()) throw ConvertError("the model has neither an embedding nor an lm_head");
+  }
+
+  // One table must serve all. The one that the embedding reads is kept: it lies in rows.
+  void UniteTables() {
+    const size_t kept = has_gather_.empty() ? 0 : *has_gather_.begin();
+    for (size_t i = 0; i < plan_.tables.size(); ++i) {
+      if (i == kept || SameValues(plan_.tables[kept], plan_.tables[i], progress_)) continue;
+      const auto describe = [](const TableSource& table) {
+        return "'" + table.tensor.name + "' [" + std::to_string(table.rows()) + ", " + std::to_string(table.cols()) +
+               "]";
+      };
+      throw ConvertError("the embedding and the lm_head are not tied: tables " + describe(plan_.tables[kept]) +
+                         " and " + describe(plan_.tables[i]) + " differ");
+    }
+    plan_.tables = {plan_.tables[kept]};
+    for (PlannedEntryPoint& entry_point : plan_.entry_points) {
+      for (PlannedOp& op : entry_point.ops) {
+        if (auto* gather = std::get_if<GatherOp>(&op.operation)) gather->table = 0;
+        if (auto* matmul = std::get_if<MatMulOp>(&op.operation)) matmul->table = 0;
+      }
+    }
+  }
+
+  const Progress& progress_;
+  Plan plan_;
+  std::vector<std::string> full_names_;
+  std::set<size_t> has_gather_;
+};
+
+}  // namespace
+
+Plan MakePlan(const Graph& graph, const std::string& onnx_path, const Progress& progress) {
+  Planner planner(graph, onnx_path, progress);
+  for (const FlatGraph& path : FlattenIfs(graph)) planner.Add(path);
+  return planner.Finish();
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,183 @@
+#include "converter/writer.h"
+
+#include <cstring>
+#include <vector>
+
+#include "converter/error.h"
+#include "converter/file.h"
+#include "tied_generated.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace tied::converter {
+
+namespace {
+
+constexpr uint64_t kPlaneAlignment = 65536;
+constexpr uint32_t kFormatVersion = 1;
+constexpr size_t kPreambleSize = 32;
+
+uint64_t AlignPlane(uint64_t offset) { return (offset + kPlaneAlignment - 1) / kPlaneAlignment * kPlaneAlignment; }
+
+// The planes of a file, in its order: tables, then biases.
+struct Layout {
+  std::vector<format::Plane> tables;
+  std::vector<format::Plane> biases;
+  uint64_t end = 0;
+};
+
+class HeaderBuilder {
+ public:
+  HeaderBuilder(const Plan& plan, const Layout& layout) : plan_(plan), layout_(layout) {
+    // Hashes that happen to be 0 must not make the header shorter than it was laid out for.
+    builder_.ForceDefaults(true);
+  }
+
+  std::string Build() {
+    std::vector<flatbuffers::Offset<format::TiedTable>> tables;
+    for (size_t i = 0; i < plan_.tables.size(); ++i) {
+      const TableSource& table = plan_.tables[i];
+      tables.push_back(format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), format::DataType::Float32,
+                                                     table.rows(), table.cols(), &layout_.tables[i]));
+    }
+    std::vector<flatbuffers::Offset<format::EntryPoint>> entry_points;
+    for (const PlannedEntryPoint& entry_point : plan_.entry_points) entry_points.push_back(Build(entry_point));
+    const auto inputs = Build(plan_.inputs);
+    const auto outputs = Build(plan_.outputs);
+    const auto header =
+        format::CreateHeaderDirect(builder_, "tied-convert " TIED_CONVERTER_VERSION, plan_.source.c_str(),
+                                   plan_.graph.c_str(), &inputs, &outputs, &tables, &entry_points);
+    format::FinishHeaderBuffer(builder_, header);
+    return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
+  }
+
+ private:
+  std::vector<flatbuffers::Offset<format::ValueInfo>> Build(const std::vector<ValueInfo>& values) {
+    std::vector<flatbuffers::Offset<format::ValueInfo>> built;
+    for (const ValueInfo& value : values) {
+      std::vector<flatbuffers::Offset<format::Dim>> dims;
+      for (const ValueInfo::Dim& dim : value.dims) {
+        dims.push_back(format::CreateDimDirect(builder_, dim.size, dim.symbol.c_str()));
+      }
+      const auto type = static_cast<format::DataType>(value.type);
+      built.push_back(format::CreateValueInfoDirect(builder_, value.name.c_str(), type, &dims));
+    }
+    return built;
+  }
+
+  flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
+    std::vector<flatbuffers::Offset<format::Selector>> selectors;
+    for (const Choice& choice : entry_point.choices) {
+      uint32_t input = 0;
+      while (plan_.inputs[input].name != choice.input) ++input;
+      selectors.push_back(format::CreateSelector(builder_, input, choice.value));
+    }
+    std::vector<flatbuffers::Offset<format::Op>> ops;
+    for (const PlannedOp& op : entry_point.ops) ops.push_back(Build(op));
+    return format::CreateEntryPointDirect(builder_, entry_point.name.c_str(), &selectors, &ops);
+  }
+
+  flatbuffers::Offset<format::Op> Build(const PlannedOp& op) {
+    std::vector<format::OutputDim> dims;
+    for (const SymbolicInt& dim : op.output_dims) {
+      switch (dim.kind) {
+        case SymbolicInt::Kind::kConstant:
+          dims.emplace_back(format::DimRule::Constant, dim.value);
+          break;
+        case SymbolicInt::Kind::kInputDim:
+          dims.emplace_back(format::DimRule::InputDim, dim.value);
+          break;
+        default:
+          dims.emplace_back(format::DimRule::Infer, 0);
+      }
+    }
+    const auto [type, operation] = BuildOperation(op);
+    return format::CreateOpDirect(builder_, type, operation, static_cast<uint32_t>(op.input),
+                                  static_cast<uint32_t>(op.output), &dims);
+  }
+
+  std::pair<format::Operation, flatbuffers::Offset<void>> BuildOperation(const PlannedOp& op) {
+    if (const auto* gather = std::get_if<GatherOp>(&op.operation)) {
+      return {format::Operation::Gather,
+              format::CreateGather(builder_, static_cast<uint32_t>(gather->table), gather->scale).Union()};
+    }
+    if (const auto* matmul = std::get_if<MatMulOp>(&op.operation)) {
+      const format::Plane* bias = matmul->bias < 0 ? nullptr : &layout_.biases[static_cast<size_t>(matmul->bias)];
+      return {format::Operation::MatMul,
+              format::CreateMatMul(builder_, static_cast<uint32_t>(matmul->table), bias).Union()};
+    }
+    const std::string& data = std::get<ConstantOp>(op.operation).data;
+    const std::vector<uint8_t> bytes(data.begin(), data.end());
+    return {format::Operation::Constant, format::CreateConstantDirect(builder_, &bytes).Union()};
+  }
+
+  const Plan& plan_;
+  const Layout& layout_;
+  flatbuffers::FlatBufferBuilder builder_;
+};
+
+Layout LayOut(const Plan& plan) {
+  Layout layout;
+  layout.tables.resize(plan.tables.size());
+  layout.biases.resize(plan.biases.size());
+  layout.end = kPreambleSize + HeaderBuilder(plan, layout).Build().size();
+  const auto place = [&](uint64_t length) {
+    const uint64_t offset = AlignPlane(layout.end);
+    layout.end = offset + length;
+    return format::Plane(offset, length, 0);
+  };
+  for (size_t i = 0; i < plan.tables.size(); ++i) layout.tables[i] = place(plan.tables[i].tensor.length);
+  for (size_t i = 0; i < plan.biases.size(); ++i) layout.biases[i] = place(plan.biases[i].length);
+  return layout;
+}
+
+format::Plane WriteTable(const TableSource& table, const format::Plane& plane, OutputFile& file,
+                         const Progress& progress) {
+  XXH3_state_t hash;
+  XXH3_64bits_reset(&hash);
+  uint64_t done = 0;
+  table.ForEachBlock([&](const char* values, size_t bytes) {
+    XXH3_64bits_update(&hash, values, bytes);
+    file.WriteAt(plane.offset() + done, values, bytes);
+    done += bytes;
+    progress(done, plane.length());
+  });
+  return {plane.offset(), plane.length(), XXH3_64bits_digest(&hash)};
+}
+
+void AppendBytes(std::string* bytes, const void* value, size_t size) {
+  bytes->append(static_cast<const char*>(value), size);
+}
+
+void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& file) {
+  std::string preamble("\x89TIED\r\n\x1A", 8);
+  const auto header_length = static_cast<uint32_t>(header.size());
+  AppendBytes(&preamble, &kFormatVersion, sizeof kFormatVersion);
+  AppendBytes(&preamble, &header_length, sizeof header_length);
+  AppendBytes(&preamble, &file_length, sizeof file_length);
+  const std::string hashed = preamble + header;
+  const uint64_t hash = XXH3_64bits(hashed.data(), hashed.size());
+  AppendBytes(&preamble, &hash, sizeof hash);
+  file.WriteAt(0, preamble.data(), preamble.size());
+  file.WriteAt(kPreambleSize, header.data(), header.size());
+}
+
+}  // namespace
+
+void WriteFile(const Plan& plan, const std::string& path, const Progress& progress) {
+  Layout layout = LayOut(plan);
+  OutputFile file(path);
+  for (size_t i = 0; i < plan.tables.size(); ++i) {
+    layout.tables[i] = WriteTable(plan.tables[i], layout.tables[i], file, progress);
+  }
+  for (size_t i = 0; i < plan.biases.size(); ++i) {
+    const std::string values = plan.biases[i].Read();
+    file.WriteAt(layout.biases[i].offset(), values.data(), values.size());
+    layout.biases[i] = {layout.biases[i].offset(), values.size(), XXH3_64bits(values.data(), values.size())};
+  }
+  WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, file);
+  file.Commit();
+}
+
+}  // namespace tied::converter
