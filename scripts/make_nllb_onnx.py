@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Makes an ONNX file in the shape of NLLB-200's tied embedding and lm_head, with seeded random weights.
+
+An If on the Boolean input `use_lm_head` chooses between logits of `pre_logits` and embeddings of `input_ids`; both
+branches use the one initializer `model.shared.weight` of the parent graph. Needs numpy and onnx, and for inline
+weights about three times the size of the table in memory.
+"""
+
+import argparse
+import os
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+WEIGHT = "model.shared.weight"
+
+
+def int64s(name, values):
+    return helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
+
+
+def empty(name, output):
+    value = helper.make_tensor(f"{output}_value", TensorProto.FLOAT, [0], [])
+    return helper.make_node("Constant", [], [output], name=name, value=value)
+
+
+def head_nodes(variant, rows, cols):
+    node = helper.make_node
+    if variant == "matmul_transpose":
+        return [
+            node("Transpose", [WEIGHT], ["weight_t"], name="Transpose_1366", perm=[1, 0]),
+            node("MatMul", ["pre_logits", "weight_t"], ["head_logits"], name="/lm_head/MatMul"),
+        ], []
+    if variant == "swapped":
+        return [
+            node("Transpose", ["pre_logits"], ["hidden_t"], perm=[0, 2, 1]),
+            node("MatMul", [WEIGHT, "hidden_t"], ["logits_t"], name="/lm_head/MatMul"),
+            node("Transpose", ["logits_t"], ["head_logits"], perm=[0, 2, 1]),
+        ], []
+    return [
+        node("Reshape", ["pre_logits", "flat"], ["hidden_2d"]),
+        node("Gemm", ["hidden_2d", WEIGHT], ["logits_2d"], name="/lm_head/Gemm", transB=1),
+        node("Reshape", ["logits_2d", "unflat"], ["head_logits"]),
+    ], [int64s("flat", [-1, cols]), int64s("unflat", [-1, 1, rows])]
+
+
+def embed_nodes():
+    return [
+        helper.make_node("Reshape", ["input_ids", "ids_shape"], ["ids"], name="/model/decoder/Reshape"),
+        helper.make_node("Gather", [WEIGHT, "ids"], ["embedded"], name="/model/decoder/embed_tokens/Gather"),
+    ], [int64s("ids_shape", [0, -1])]
+
+
+def floats(name, dims):
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+
+
+def make_graph(variant, rows, cols, weight):
+    head, head_constants = head_nodes(variant, rows, cols)
+    embed, embed_constants = embed_nodes()
+
+    def any3(name):
+        return [f"{name}_{i}" for i in range(3)]
+
+    then_branch = helper.make_graph(
+        [empty("Constant_2", "no_embed")] + head,
+        "nllb_lm_head", [], [floats("no_embed", any3("e")), floats("head_logits", any3("h"))])
+    else_branch = helper.make_graph(
+        [empty("Constant_1", "no_logits")] + embed,
+        "nllb_embed", [], [floats("embedded", any3("m")), floats("no_logits", any3("n"))])
+    choose = helper.make_node("If", ["use_lm_head"], ["embed_matrix", "logits"], name="optimum::if",
+                              then_branch=then_branch, else_branch=else_branch)
+    return helper.make_graph(
+        [choose],
+        "nllb_embed",
+        [
+            helper.make_tensor_value_info("use_lm_head", TensorProto.BOOL, [1]),
+            helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "seq"]),
+            floats("pre_logits", ["batch", 1, cols]),
+        ],
+        [floats("embed_matrix", ["batch", "seq", cols]), floats("logits", ["batch", 1, rows])],
+        initializer=[weight] + head_constants + embed_constants)
+
+
+def write_weights(path, rows, cols, seed):
+    random = np.random.default_rng(seed)
+    with open(path, "wb") as file:
+        for first in range(0, rows, 4096):
+            count = min(4096, rows - first)
+            file.write((random.standard_normal((count, cols), np.float32) * np.float32(0.02)).tobytes())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--rows", type=int, default=256206)
+    parser.add_argument("--cols", type=int, default=1024)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--variant", choices=["matmul_transpose", "swapped", "gemm"], default="matmul_transpose")
+    parser.add_argument("--external", action="store_true", help="keep the weights in OUTPUT.data")
+    args = parser.parse_args()
+
+    data = args.output + ".data"
+    write_weights(data, args.rows, args.cols, args.seed)
+    weight = TensorProto(name=WEIGHT, data_type=TensorProto.FLOAT, dims=[args.rows, args.cols])
+    if args.external:
+        weight.data_location = TensorProto.EXTERNAL
+        weight.external_data.add(key="location", value=data.rsplit("/", 1)[-1])
+    else:
+        with open(data, "rb") as file:
+            weight.raw_data = file.read()
+    graph = make_graph(args.variant, args.rows, args.cols, weight)
+    del weight
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    del graph
+    onnx.save(model, args.output)
+    if not args.external:
+        os.remove(data)
+
+
+if __name__ == "__main__":
+    main()
