@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/cli/test_model.h"
+#include "tests/support/test_model.h"
 
 namespace tied::test {
 

@@ -1,11 +1,13 @@
-// A .tied file of a few hundred numbers, written by hand after FORMAT.md.
-#ifndef TIED_TESTS_CLI_TEST_MODEL_H_
-#define TIED_TESTS_CLI_TEST_MODEL_H_
+// A model of a few hundred numbers as a .tied file, with its own evaluation.
+#ifndef TIED_TESTS_SUPPORT_TEST_MODEL_H_
+#define TIED_TESTS_SUPPORT_TEST_MODEL_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "tests/support/tied_file.h"
 
 namespace tied::test {
 
@@ -22,12 +24,17 @@ class TestModel {
   float Value(size_t row, size_t col) const { return values_[row * cols_ + col]; }
   float Bias(size_t row) const { return bias_[row]; }
 
+  // For tests that want other numbers, [rows, cols] and [rows].
+  std::vector<float>& values() { return values_; }
+  std::vector<float>& bias() { return bias_; }
+
   // embeddings of the ids, and logits of [tokens, cols].
   std::vector<float> Embed(const std::vector<int64_t>& ids) const;
   std::vector<float> Logits(const std::vector<float>& hidden) const;
 
-  // The file's bytes.
-  std::string File() const;
+  // The file, to be changed, and its bytes.
+  TiedFile MakeFile() const;
+  std::string File() const { return MakeFile().Bytes(); }
 
  private:
   size_t rows_;
@@ -41,4 +48,4 @@ std::vector<float> ExactHidden(size_t count);
 
 }  // namespace tied::test
 
-#endif  // TIED_TESTS_CLI_TEST_MODEL_H_
+#endif  // TIED_TESTS_SUPPORT_TEST_MODEL_H_

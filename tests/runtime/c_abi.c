@@ -1,0 +1,31 @@
+/* The C ABI as a C99 program sees it. Returns 0, or the line that failed. */
+#include <string.h>
+#include <tied/tied.h>
+
+int tied_test_c_abi(const void* file, size_t bytes, int64_t* best);
+
+#define REQUIRE(condition) \
+  if (!(condition)) return __LINE__
+
+int tied_test_c_abi(const void* file, size_t bytes, int64_t* best) {
+  tied_open_options open_options = TIED_OPEN_OPTIONS_INIT;
+  tied_session_options session_options = TIED_SESSION_OPTIONS_INIT;
+  tied_model* model = NULL;
+  tied_session* session = NULL;
+  tied_table_info table;
+  tied_error error;
+  const float hidden[6] = {1, 0, 0, 0, 0, 0};
+  memset(&error, 0, sizeof error);
+
+  REQUIRE(tied_model_open_memory(file, bytes, &open_options, &model, &error) == TIED_OK);
+  REQUIRE(tied_model_get_table(model, 0, &table, &error) == TIED_OK);
+  REQUIRE(table.cols == 6);
+  session_options.threads = 1;
+  REQUIRE(tied_session_create(model, &session_options, &session, &error) == TIED_OK);
+  REQUIRE(tied_argmax(session, hidden, 1, best, NULL, &error) == TIED_OK);
+  REQUIRE(tied_topk(session, hidden, 1, 0, best, NULL, &error) == TIED_INVALID_ARGUMENT);
+  REQUIRE(error.status == TIED_INVALID_ARGUMENT && strlen(error.message) > 0);
+  tied_session_destroy(session);
+  tied_model_close(model);
+  return 0;
+}

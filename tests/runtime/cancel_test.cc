@@ -1,0 +1,109 @@
+// Two threads on one session: busy, and cancel.
+#include <atomic>
+#include <thread>
+
+#include "tests/runtime/model_fixture.h"
+#include "tests/support/oracle.h"
+
+namespace tied::test {
+namespace {
+
+class RunningSession : public testing::TestWithParam<bool> {
+ protected:
+  // Calls logits() over and over in another thread until `stop`, and collects how the calls ended.
+  void SetUp() override {
+    session_ = MakeSession(open_.get(), 2, GetParam());
+    caller_ = std::thread([this] {
+      std::vector<float> logits(kTokens * model_.rows());
+      while (!stop_) {
+        const tied_status status =
+            tied_logits(session_.get(), hidden_.data(), kTokens, logits.data(), logits.size(), nullptr);
+        cancelled_ += status == TIED_CANCELLED;
+        others_ += status != TIED_CANCELLED && status != TIED_OK;
+      }
+    });
+  }
+  void TearDown() override {
+    stop_ = true;
+    if (caller_.joinable()) caller_.join();
+    EXPECT_EQ(others_, 0);
+  }
+
+  static constexpr size_t kTokens = 128;
+  const RandomModel model_{1009, 64};
+  const std::string file_ = model_.File();
+  const ModelPtr open_ = OpenMemory(file_);
+  const std::vector<float> hidden_ = MakeNumbers(Numbers::kNormal, kTokens * 64, 2);
+  SessionPtr session_;
+  std::thread caller_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> cancelled_{0};
+  std::atomic<int> others_{0};
+};
+
+TEST_P(RunningSession, IsBusyForASecondCaller) {
+  const int64_t id = 3;
+  std::vector<float> embedding(64, -7.0f);
+  for (;;) {
+    const tied_status status = tied_embed(session_.get(), &id, 1, embedding.data(), embedding.size(), nullptr);
+    if (status == TIED_BUSY) break;
+    // It came between two calls; the other thread may have met it there.
+    ASSERT_EQ(status, TIED_OK);
+    others_ = 0;
+    embedding.assign(64, -7.0f);
+  }
+  EXPECT_EQ(embedding, std::vector<float>(64, -7.0f));
+  stop_ = true;
+  caller_.join();
+  others_ = 0;
+}
+
+TEST_P(RunningSession, CanBeCancelledAndUsedAgain) {
+  while (cancelled_ < 3) tied_session_cancel(session_.get());
+  stop_ = true;
+  caller_.join();
+  const std::vector<float> hidden(hidden_.begin(), hidden_.begin() + 64);
+  std::vector<float> logits(model_.rows());
+  ASSERT_EQ(tied_logits(session_.get(), hidden.data(), 1, logits.data(), logits.size(), nullptr), TIED_OK);
+  EXPECT_EQ(FirstDifference(model_.ScalarLogits(hidden), logits), -1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Deterministic, RunningSession, testing::Bool());
+
+TEST(Cancel, BeforeACallHasNoEffectOnIt) {
+  const TestModel model(19, 6);
+  const std::string file = model.File();
+  const ModelPtr open = OpenMemory(file);
+  const SessionPtr session = MakeSession(open.get(), 1);
+  tied_session_cancel(session.get());
+  tied_session_cancel(nullptr);
+  const std::vector<float> hidden = ExactHidden(6);
+  int64_t id = -1;
+  EXPECT_EQ(tied_argmax(session.get(), hidden.data(), 1, &id, nullptr, nullptr), TIED_OK);
+}
+
+TEST(Threads, ShareOneModelWithASessionEach) {
+  const RandomModel model(211, 17);
+  const std::string file = model.File();
+  const ModelPtr open = OpenMemory(file);
+  const std::vector<float> hidden = MakeNumbers(Numbers::kNormal, 17, 2);
+  const std::vector<float> expected = model.ScalarLogits(hidden);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        const SessionPtr session = MakeSession(open.get(), 2);
+        std::vector<float> logits(211);
+        tied_logits(session.get(), hidden.data(), 1, logits.data(), logits.size(), nullptr);
+        wrong += logits != expected;
+        if (round == 10) tied_model_trim(open.get(), nullptr);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace tied::test

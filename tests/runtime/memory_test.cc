@@ -1,0 +1,119 @@
+// What a model costs, as the kernel counts it, at a fifth of NLLB-200's size.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "tests/runtime/model_fixture.h"
+
+namespace tied::test {
+namespace {
+
+constexpr size_t kMiB = 1u << 20;
+constexpr size_t kRows = 51200;
+constexpr size_t kCols = 1024;
+constexpr size_t kTableBytes = kRows * kCols * sizeof(float);  // 200 MiB
+
+struct Usage {
+  size_t resident = 0;
+  size_t private_dirty = 0;
+};
+
+Usage ReadUsage() {
+  std::ifstream file("/proc/self/smaps_rollup");
+  Usage usage;
+  for (std::string line; std::getline(file, line);) {
+    size_t kib = 0;
+    if (std::sscanf(line.c_str(), "Rss: %zu", &kib) == 1) usage.resident = kib * 1024;
+    if (std::sscanf(line.c_str(), "Private_Dirty: %zu", &kib) == 1) usage.private_dirty = kib * 1024;
+  }
+  return usage;
+}
+
+// A file of one table of zeros: sparse on disk, whole in memory once it is read.
+std::string WriteLargeModel(const TemporaryFolder& folder) {
+  const TestModel small(2, kCols);
+  TiedFile file = small.MakeFile();
+  file.header.tables[0]->rows = kRows;
+  file.header.tables[0]->values = std::make_unique<format::Plane>(65536, kTableBytes, 0);
+  file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = nullptr;
+  file.header.outputs[1]->dims[2]->size = kRows;
+  flatbuffers::FlatBufferBuilder builder;
+  format::FinishHeaderBuffer(builder, format::CreateHeader(builder, &file.header));
+  const std::string flatbuffer(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
+  const std::string path = folder.Write("large.tied", WithPreamble(flatbuffer, 65536 + kTableBytes));
+  EXPECT_EQ(truncate(path.c_str(), 65536 + kTableBytes), 0);
+  return path;
+}
+
+// Runs `body` in a process of its own, so that nothing else counts; it returns what is wrong, or "".
+void ExpectInChild(const std::function<std::string()>& body) {
+  int pipes[2];
+  ASSERT_EQ(pipe(pipes), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const std::string wrong = body();
+    const ssize_t written = write(pipes[1], wrong.data(), wrong.size());
+    _exit(written == static_cast<ssize_t>(wrong.size()) ? 0 : 1);
+  }
+  close(pipes[1]);
+  std::string wrong;
+  char buffer[256];
+  for (ssize_t got; (got = read(pipes[0], buffer, sizeof buffer)) > 0;) wrong.append(buffer, static_cast<size_t>(got));
+  close(pipes[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(wrong, "");
+}
+
+std::string Exceeds(const char* what, size_t bytes, size_t limit) {
+  if (bytes <= limit) return "";
+  std::ostringstream text;
+  text << what << " is " << bytes / 1024 << " KiB, more than " << limit / 1024 << "; ";
+  return text.str();
+}
+
+size_t Growth(size_t before, size_t now) { return now > before ? now - before : 0; }
+
+TEST(Memory, OneCopyOfTheTableAndNoMore) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer has memory of its own";
+#endif
+  if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";
+  const TemporaryFolder folder;
+  const std::string path = WriteLargeModel(folder);
+  ExpectInChild([&]() -> std::string {
+    const Usage start = ReadUsage();
+    tied_model* model = nullptr;
+    if (tied_model_open(path.c_str(), nullptr, &model, nullptr) != TIED_OK) return "open failed";
+    const Usage opened = ReadUsage();
+    tied_session* session = nullptr;
+    tied_session_options options = TIED_SESSION_OPTIONS_INIT;
+    options.threads = 2;
+    if (tied_session_create(model, &options, &session, nullptr) != TIED_OK) return "no session";
+    std::vector<float> hidden(kCols, 1.0f), logits(kRows), embeddings(128 * kCols);
+    std::vector<int64_t> ids(128);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * 397);
+    if (tied_embed(session, ids.data(), ids.size(), embeddings.data(), embeddings.size(), nullptr)) return "embed";
+    for (int i = 0; i < 10; ++i) {
+      if (tied_logits(session, hidden.data(), 1, logits.data(), logits.size(), nullptr)) return "logits";
+    }
+    const Usage run = ReadUsage();
+    if (tied_model_trim(model, nullptr)) return "trim";
+    const Usage trimmed = ReadUsage();
+    tied_session_destroy(session);
+    tied_model_close(model);
+    return Exceeds("resident growth at open", Growth(start.resident, opened.resident), 4 * kMiB) +
+           Exceeds("resident growth after ten heads", Growth(start.resident, run.resident), kTableBytes + 16 * kMiB) +
+           Exceeds("private dirty growth", Growth(start.private_dirty, run.private_dirty), 12 * kMiB) +
+           Exceeds("the table that was not read", Growth(run.resident, start.resident + kTableBytes), 0) +
+           Exceeds("resident growth after trimming", Growth(start.resident, trimmed.resident), 16 * kMiB);
+  });
+}
+
+}  // namespace
+}  // namespace tied::test

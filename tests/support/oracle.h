@@ -1,0 +1,34 @@
+// What the kernels are held against, and the numbers they are tried on.
+#ifndef TIED_TESTS_SUPPORT_ORACLE_H_
+#define TIED_TESTS_SUPPORT_ORACLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <ostream>
+#include <vector>
+
+namespace tied::test {
+
+enum class Numbers { kNormal, kMixedMagnitudes, kSubnormal, kSpecial };
+std::ostream& operator<<(std::ostream& out, Numbers numbers);
+
+// `count` seeded numbers of a kind. kSpecial has infinities, NaN and zeros of both signs among them.
+std::vector<float> MakeNumbers(Numbers numbers, size_t count, uint64_t seed);
+
+// A dot product in double precision, and the sum of the magnitudes of its terms.
+struct DoubleDot {
+  double value;
+  double magnitude;
+};
+DoubleDot ExactDot(const float* row, const float* hidden, size_t cols);
+
+// gamma_n = n u / (1 - n u), u = 2^-24: n roundings in a row change a sum of products by at most gamma_n times the sum
+// of their magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 3.1).
+double Gamma(size_t roundings);
+
+// Index of the first element whose bits differ, a NaN being equal to any other; -1: none.
+std::ptrdiff_t FirstDifference(const std::vector<float>& a, const std::vector<float>& b);
+
+}  // namespace tied::test
+
+#endif  // TIED_TESTS_SUPPORT_ORACLE_H_
