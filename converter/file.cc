@@ -34,6 +34,23 @@ void RemoveOnSignal(const std::string& path) {
   std::signal(SIGTERM, RemoveAndDie);
 }
 
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 void StopRemovingOnSignal() {
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
@@ -69,9 +86,12 @@ void InputFile::ReadAt(uint64_t offset, void* data, size_t length) const {
 }
 
 OutputFile::OutputFile(const std::string& path) : path_(path), temporary_path_(path + ".XXXXXX") {
-  descriptor_ = mkostemp(temporary_path_.data(), O_CLOEXEC);
-  if (descriptor_ < 0) Fail(temporary_path_, "create");
-  RemoveOnSignal(temporary_path_);
+  {
+    const SignalsBlocked blocked;  // from before the file exists until the handler knows its name
+    descriptor_ = mkostemp(temporary_path_.data(), O_CLOEXEC);
+    if (descriptor_ < 0) Fail(temporary_path_, "create");
+    RemoveOnSignal(temporary_path_);
+  }
   // mkostemp makes files private; a model is as readable as other new files.
   const mode_t mask = umask(0);
   umask(mask);

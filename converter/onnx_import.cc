@@ -191,13 +191,14 @@ class Importer {
   std::string ExternalPath(const std::string& location, const std::string& name) const {
     namespace fs = std::filesystem;
     const std::string what = path_ + ": tensor '" + name + "': external data '" + location + "' ";
-    if (location.empty() || fs::path(location).is_absolute()) throw ConvertError(what + "is not a relative path");
+    if (location.empty() || fs::path(location).is_absolute())
+      throw ConvertError(what + "is not relative to the model's folder");
     const fs::path folder = fs::canonical(fs::absolute(path_).parent_path());
-    std::error_code error;
-    const fs::path resolved = fs::canonical(folder / location, error);
-    if (error) throw ConvertError(what + "cannot be opened: " + error.message());
+    const fs::path resolved = fs::weakly_canonical(folder / location);
     const fs::path relative = resolved.lexically_relative(folder);
     if (relative.empty() || *relative.begin() == "..") throw ConvertError(what + "leaves the model's folder");
+    std::error_code error;
+    if (!fs::exists(resolved, error)) throw ConvertError(what + "does not exist");
     return resolved.string();
   }
 

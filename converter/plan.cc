@@ -98,24 +98,30 @@ class Planner {
     return op;
   }
 
-  size_t DataInput(const Node& node, const std::string& value, std::initializer_list<ElementType> types) const {
+  size_t DataInput(const Graph& graph, const Node& node, const std::string& value,
+                   std::initializer_list<ElementType> types) const {
     for (size_t i = 0; i < plan_.inputs.size(); ++i) {
       if (plan_.inputs[i].name != value) continue;
       if (std::count(types.begin(), types.end(), plan_.inputs[i].type) > 0) return i;
       throw ConvertError(node.Describe() + ": input '" + value + "' has an element type that is not supported");
     }
+    const Node* producer = graph.FindProducer(value);
+    if (producer != nullptr) {
+      throw ConvertError(producer->Describe() + ": is not understood between an input of the graph and " +
+                         node.Describe());
+    }
     throw ConvertError(node.Describe() + ": its operand '" + value + "' is not an input of the graph");
   }
 
   PlannedOp LowerGather(const Graph& graph, const Node& node) {
-    const size_t ids = DataInput(node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
+    const size_t ids = DataInput(graph, node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(0)), false}, node);
     has_gather_.insert(table);
     return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}};
   }
 
   PlannedOp LowerHead(const Graph& graph, const Node& node) {
-    const size_t hidden = DataInput(node, node.Input(0), {ElementType::kFloat32});
+    const size_t hidden = DataInput(graph, node, node.Input(0), {ElementType::kFloat32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(1)), node.Int("transposed", 0) != 0}, node);
     const int bias = node.Input(2).empty() ? -1 : AddBias(*graph.FindConstant(node.Input(2)));
     return {MatMulOp{table, bias}, hidden, 0, {}};

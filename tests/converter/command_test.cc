@@ -1,0 +1,206 @@
+// The tied-convert program: what it prints, leaves behind and uses.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "tests/converter/conversion.h"
+
+namespace tied::test {
+namespace {
+
+struct Outcome {
+  int exit_code = -1;  // -1: ended by a signal
+  std::string err;
+  size_t peak_bytes = 0;
+};
+
+class Command : public ConversionTest {
+ protected:
+  // Runs tied-convert; `before` in the child, `meanwhile` in this process.
+  Outcome Run(
+      const std::vector<std::string>& args, const std::function<void()>& before = [] {},
+      const std::function<void(pid_t)>& meanwhile = [](pid_t) {}) const {
+    std::vector<std::string> words = {TIED_CONVERT};
+    words.insert(words.end(), args.begin(), args.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const std::string log = folder_log_ + "/err";
+    const pid_t child = fork();
+    if (child == 0) {
+      const int out = open(log.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+      dup2(out, 2);
+      dup2(open("/dev/null", O_WRONLY), 1);
+      before();
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    meanwhile(child);
+    int status = 0;
+    rusage usage = {};
+    wait4(child, &status, 0, &usage);
+    std::ifstream file(log);
+    Outcome outcome;
+    outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    outcome.err.assign(std::istreambuf_iterator<char>(file), {});
+    outcome.peak_bytes = static_cast<size_t>(usage.ru_maxrss) * 1024;
+    return outcome;
+  }
+
+  std::string SaveModel(const ModelForm& form = {}) const {
+    Save(MakeModel(form, Folder()), Path("model.onnx"));
+    return Path("model.onnx");
+  }
+
+  // A model of rows x 1024 zeros, streamed to disk: the table is a hole in the file. Its bytes, or those of its
+  // external data.
+  size_t SaveLargeModel(int64_t rows, bool external) const;
+
+ private:
+  const std::string folder_log_ = [] {
+    std::string path = testing::TempDir() + "tied_log_XXXXXX";
+    return std::string(mkdtemp(path.data()));
+  }();
+};
+
+size_t Command::SaveLargeModel(int64_t rows, bool external) const {
+  onnx::ModelProto model = MakeModel({}, Folder());
+  onnx::GraphProto* graph = model.mutable_graph();
+  graph->mutable_input(2)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(2)->set_dim_value(1024);
+  graph->mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(2)->set_dim_value(1024);
+  graph->mutable_output(1)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(2)->set_dim_value(rows);
+  onnx::TensorProto* table = graph->mutable_initializer(0);
+  table->set_dims(0, rows);
+  table->set_dims(1, 1024);
+  table->clear_raw_data();
+  const auto bytes = static_cast<size_t>(rows) * 1024 * sizeof(float);
+  if (external) {
+    table->set_data_location(onnx::TensorProto::EXTERNAL);
+    onnx::StringStringEntryProto* entry = table->add_external_data();
+    entry->set_key("location");
+    entry->set_value("table.bin");
+    std::ofstream(Path("table.bin")).flush();
+    EXPECT_EQ(truncate(Path("table.bin").c_str(), static_cast<off_t>(bytes)), 0);
+    Save(model, Path("model.onnx"));
+    return bytes;
+  }
+  // Written with its lengths by hand: the table's message ends with the raw data, the graph with the table, the model
+  // with the graph. Tags: ModelProto.graph 7, GraphProto.initializer 5, TensorProto.raw_data 9.
+  const auto varint = [](uint64_t value) {
+    std::string text;
+    for (; value >= 128; value >>= 7) text += static_cast<char>(value | 128);
+    return text + static_cast<char>(value);
+  };
+  const std::string tensor = table->SerializeAsString() + "\x4a" + varint(bytes);
+  graph->clear_initializer();
+  const std::string outer = graph->SerializeAsString() + "\x2a" + varint(tensor.size() + bytes) + tensor;
+  model.clear_graph();
+  const std::string head = model.SerializeAsString() + "\x3a" + varint(outer.size() + bytes) + outer;
+  std::ofstream(Path("model.onnx"), std::ios::binary) << head;
+  EXPECT_EQ(truncate(Path("model.onnx").c_str(), static_cast<off_t>(head.size() + bytes)), 0);
+  return bytes;
+}
+
+TEST_F(Command, ConvertsAndChecks) {
+  const Outcome outcome = Run({SaveModel(), "-o", Path("m.tied"), "--check"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(Files(), (std::vector<std::string>{"m.tied", "model.onnx"}));
+}
+
+TEST_F(Command, ReplacesAnOlderFile) {
+  std::ofstream(Path("m.tied")) << "older";
+  EXPECT_EQ(Run({SaveModel(), "-o", Path("m.tied")}).exit_code, 0);
+  EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("m.tied"), "--check", "--quiet"}).exit_code, 0);
+}
+
+TEST_F(Command, FailsWithAMessageOnStandardError) {
+  const struct {
+    std::vector<std::string> args;
+    int exit_code;
+    std::string word;
+  } cases[] = {{{Path("missing.onnx"), "-o", Path("m.tied")}, 1, "missing.onnx"},
+               {{SaveModel(), "-o", Path("no/such/folder.tied")}, 1, "no/such"},
+               {{SaveModel(), "-o", SaveModel()}, 1, "input itself"},
+               {{SaveModel()}, 2, "--output"},
+               {{SaveModel(), "-o", Path("m.tied"), "--fast"}, 2, "--fast"}};
+  for (const auto& c : cases) {
+    const Outcome outcome = Run(c.args);
+    EXPECT_EQ(outcome.exit_code, c.exit_code);
+    EXPECT_NE(outcome.err.find(c.word), std::string::npos) << outcome.err;
+    EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"});
+    if (Files().empty()) SaveModel();
+  }
+}
+
+TEST_F(Command, LeavesNothingOnAFullDisk) {
+  SaveModel();
+  const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied")}, [] {
+    const rlimit limit = {65536 + 100, 65536 + 100};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    std::signal(SIGXFSZ, SIG_IGN);
+  });
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("m.tied"), std::string::npos) << outcome.err;
+  EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"});
+}
+
+// Whenever the signal comes: the file is whole, or there is none.
+TEST_F(Command, LeavesNothingHalfMadeWhenKilled) {
+  SaveLargeModel(4096, false);
+  for (const int signal : {SIGTERM, SIGINT, SIGKILL}) {
+    for (int delay = 0; delay < 12; delay += 3) {
+      const Outcome outcome = Run(
+          {Path("model.onnx"), "-o", Path("m.tied")}, [] {},
+          [&](pid_t child) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+            kill(child, signal);
+          });
+      if (access(Path("m.tied").c_str(), F_OK) == 0) {
+        tied_open_options options = TIED_OPEN_OPTIONS_INIT;
+        options.verify_planes = 1;
+        tied_model* model = nullptr;
+        EXPECT_EQ(tied_model_open(Path("m.tied").c_str(), &options, &model, nullptr), TIED_OK);
+        tied_model_close(model);
+        unlink(Path("m.tied").c_str());
+      } else {
+        EXPECT_NE(outcome.exit_code, 0);
+      }
+      // Nothing can be cleaned up after SIGKILL; the leftover does not have the file's name.
+      if (signal != SIGKILL) {
+        EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"})
+            << "signal " << signal << " after " << delay << " ms";
+      }
+    }
+  }
+}
+
+class Streaming : public Command, public testing::WithParamInterface<bool> {};
+
+TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer has memory of its own";
+#endif
+  const size_t bytes = SaveLargeModel(51200, GetParam());
+  const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_LE(outcome.peak_bytes, 64000000u);
+  tied_model* model = nullptr;
+  ASSERT_EQ(tied_model_open(Path("m.tied").c_str(), nullptr, &model, nullptr), TIED_OK);
+  tied_table_info table = {};
+  EXPECT_EQ(tied_model_get_table(model, 0, &table, nullptr), TIED_OK);
+  EXPECT_EQ(table.values.length, bytes);
+  EXPECT_EQ(tied_model_verify(model, nullptr), TIED_OK);
+  tied_model_close(model);
+}
+
+INSTANTIATE_TEST_SUITE_P(InlineAndExternal, Streaming, testing::Bool());
+
+}  // namespace
+}  // namespace tied::test

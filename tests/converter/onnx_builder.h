@@ -1,0 +1,56 @@
+// Small ONNX models, with nodes written as lines of text.
+#ifndef TIED_TESTS_CONVERTER_ONNX_BUILDER_H_
+#define TIED_TESTS_CONVERTER_ONNX_BUILDER_H_
+
+#include <onnx/onnx_pb.h>
+
+#include <string>
+#include <vector>
+
+namespace tied::test {
+
+using Lines = std::vector<std::string>;
+
+// "y = Transpose(x) {perm=[1,0], axis=0}": integers and lists of integers as attributes; an operator of another domain
+// with the domain in front. The node is called as its output with "_node" behind.
+void AddNodes(onnx::GraphProto* graph, const Lines& lines);
+
+void AddValue(google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>* values, const std::string& name, int type,
+              const std::vector<int64_t>& dims);  // -1: free
+
+onnx::TensorProto RawTensor(const std::string& name, const std::vector<int64_t>& dims, const std::vector<float>& data);
+onnx::TensorProto IntTensor(const std::string& name, const std::vector<int64_t>& data, bool scalar = false);
+
+// A Constant node.
+void AddConstant(onnx::GraphProto* graph, const onnx::TensorProto& tensor);
+
+// Where and how the table stands in the file.
+enum class Storage { kRaw, kTyped, kConstantNodes, kRepeated, kExternal };
+
+// What the model is made of; the defaults are the plainest form of each.
+struct ModelForm {
+  Lines head = {"wt = Transpose(W)", "L = MatMul(pre_logits, wt)"};  // pre_logits -> L
+  Lines embed = {"E = Gather(W, input_ids)"};                        // input_ids -> E
+  Storage storage = Storage::kRaw;
+  int64_t opset = 17;
+};
+
+inline constexpr int64_t kRows = 37;
+inline constexpr int64_t kCols = 12;
+
+// The table of every model, [kRows, kCols], and the bias, [kRows].
+std::vector<float> Table();
+std::vector<float> Bias();
+inline constexpr float kScale = 3.5f;
+
+// An If on use_lm_head: the head, or the embedding; each branch gives an empty constant for the output that it does not
+// make. Constants that the lines may use: W, Wt (its transposed copy), bias, scale, and integers m1 = [-1],
+// flat = [-1, kCols], unflat = [-1, 1, kRows], width = [kCols], axis0 = [0], axis1 = [1].
+// External data goes to `folder`/table.bin.
+onnx::ModelProto MakeModel(const ModelForm& form, const std::string& folder);
+
+void Save(const onnx::ModelProto& model, const std::string& path);
+
+}  // namespace tied::test
+
+#endif  // TIED_TESTS_CONVERTER_ONNX_BUILDER_H_

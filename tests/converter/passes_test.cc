@@ -1,0 +1,144 @@
+// Each pass on a graph of text.
+#include "converter/passes/passes.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "converter/graph.h"
+#include "converter/shapes.h"
+#include "tests/converter/onnx_builder.h"
+
+namespace tied::test {
+namespace {
+
+using converter::Graph;
+using Pass = std::function<Graph(Graph)>;
+
+struct Rewrite {
+  const char* name;
+  Pass pass;
+  Lines before;
+  const char* after;  // the lines of the nodes
+};
+std::ostream& operator<<(std::ostream& out, const Rewrite& rewrite) { return out << rewrite.name; }
+
+template <Graph (*pass)(Graph, const converter::Shapes&)>
+Graph WithShapes(Graph graph) {
+  const converter::Shapes shapes = converter::InferShapes(graph);
+  return pass(std::move(graph), shapes);
+}
+
+const Rewrite kRewrites[] = {
+    {"ConstantNodesAreFolded", converter::FoldConstants, {"y = Add(x, bias)"}, "y = Add(x, bias)\n"},
+    {"IdentitiesAreDropped",
+     converter::DropNoOps,
+     {"a = Identity(x)", "b = Cast(a) {to=1}", "y = Relu(b)"},
+     "y = Relu(x)\n"},
+    {"CastsToAnotherTypeStay", converter::DropNoOps, {"y = Cast(x) {to=10}"}, "y = Cast(x) {to=10}\n"},
+    {"ViewsAreDropped",
+     converter::DropViews,
+     {"a = Reshape(x, flat)", "b = Unsqueeze(a, axis0)", "c = Squeeze(b, axis0)", "d = Flatten(c) {axis=1}",
+      "y = Relu(d)"},
+     "y = Relu(x)\n"},
+    {"GatherOfRows", converter::CanonicalGather, {"y = Gather(W, ids)"}, "y = tied.Gather(W, ids)\n"},
+    {"GatherOfColumnsStays",
+     converter::CanonicalGather,
+     {"y = Gather(W, ids) {axis=1}"},
+     "y = Gather(W, ids) {axis=1}\n"},
+    {"MatMulOfATranspose",
+     WithShapes<converter::CanonicalHead>,
+     {"wt = Transpose(W)", "y = MatMul(x, wt)"},
+     "wt = Transpose(W)\ny = tied.Head(x, W) {transposed=0}\n"},
+    {"MatMulOfAStoredTranspose",
+     WithShapes<converter::CanonicalHead>,
+     {"y = MatMul(x, Wt)"},
+     "y = tied.Head(x, Wt) {transposed=1}\n"},
+    {"GemmWithTransB",
+     WithShapes<converter::CanonicalHead>,
+     {"y = Gemm(x, W) {transB=1}"},
+     "y = tied.Head(x, W) {transposed=0}\n"},
+    {"AConstantFactorIsTheScale",
+     converter::FuseScale,
+     {"g = tied.Gather(W, ids)", "y = Mul(g, scale)"},
+     "g = tied.Gather(W, ids)\ny = tied.Gather(W, ids) {scale=3.5}\n"},
+    {"AConstantVectorIsTheBias",
+     [](Graph graph) {
+       const converter::Shapes shapes = converter::InferShapes(graph);
+       return converter::FuseBias(converter::CanonicalHead(std::move(graph), shapes), shapes);
+     },
+     {"h = MatMul(x, Wt)", "y = Add(h, bias)"},
+     "h = tied.Head(x, Wt) {transposed=1}\ny = tied.Head(x, Wt, bias) {transposed=1}\n"},
+    {"WhatNoResultNeedsIsDropped",
+     converter::DropDeadCode,
+     {"a = Relu(x)", "b = Relu(a)", "y = Tanh(x)"},
+     "y = Tanh(x)\n"},
+};
+
+class Passes : public testing::TestWithParam<Rewrite> {};
+
+// x: float [-1, kCols]; ids: int64 [-1]; the constants of MakeModel().
+Graph ParseGraph(const Lines& lines) {
+  onnx::GraphProto nodes;
+  AddNodes(&nodes, lines);
+  Graph graph;
+  graph.name = "graph";
+  graph.inputs = {{"x", converter::ElementType::kFloat32, {{-1, "n"}, {kCols, ""}}},
+                  {"ids", converter::ElementType::kInt64, {{-1, "n"}}}};
+  graph.outputs = {{"y", converter::ElementType::kFloat32, {}}};
+  graph.results = {"y"};
+  const auto constant = [&](const char* name, converter::ElementType type, std::vector<int64_t> dims, const void* data,
+                            size_t bytes) {
+    converter::TensorRef tensor;
+    tensor.name = name;
+    tensor.type = type;
+    tensor.onnx_type = static_cast<int>(type);
+    tensor.dims = std::move(dims);
+    tensor.bytes.assign(static_cast<const char*>(data), bytes);
+    tensor.length = bytes;
+    graph.constants[name] = tensor;
+  };
+  const std::vector<float> table = Table(), bias = Bias();
+  const int64_t flat[] = {-1, kCols}, zero = 0;
+  constant("W", converter::ElementType::kFloat32, {kRows, kCols}, table.data(), table.size() * sizeof(float));
+  constant("Wt", converter::ElementType::kFloat32, {kCols, kRows}, table.data(), table.size() * sizeof(float));
+  constant("bias", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
+  constant("scale", converter::ElementType::kFloat32, {}, &kScale, sizeof kScale);
+  constant("flat", converter::ElementType::kInt64, {2}, flat, sizeof flat);
+  constant("axis0", converter::ElementType::kInt64, {1}, &zero, sizeof zero);
+  for (const onnx::NodeProto& node : nodes.node()) {
+    converter::Node parsed;
+    parsed.op = node.domain().empty() ? node.op_type() : node.domain() + "." + node.op_type();
+    parsed.name = node.name();
+    parsed.inputs.assign(node.input().begin(), node.input().end());
+    parsed.outputs.assign(node.output().begin(), node.output().end());
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      parsed.attributes[attribute.name()].i = attribute.i();
+    }
+    graph.nodes.push_back(std::move(parsed));
+  }
+  return graph;
+}
+
+// The lines of ToText() that are nodes, without indentation.
+std::string NodesOf(const Graph& graph) {
+  std::istringstream text(converter::ToText(graph));
+  std::string nodes;
+  for (std::string line; std::getline(text, line);) {
+    const size_t start = line.find_first_not_of(' ');
+    if (start == 0 || start == std::string::npos || line.find(" = constant[") != std::string::npos) continue;
+    if (line.find(" = ") != std::string::npos) nodes += line.substr(start) + "\n";
+  }
+  return nodes;
+}
+
+TEST_P(Passes, Rewrite) {
+  const Graph graph = GetParam().pass(ParseGraph(GetParam().before));
+  EXPECT_EQ(NodesOf(graph), GetParam().after);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Passes, testing::ValuesIn(kRewrites),
+                         [](const auto& rewrite) { return std::string(rewrite.param.name); });
+
+}  // namespace
+}  // namespace tied::test

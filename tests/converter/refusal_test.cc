@@ -1,0 +1,200 @@
+// What is not understood or not sound is refused with its name and the reason, and nothing is left behind.
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "tests/converter/conversion.h"
+
+namespace tied::test {
+namespace {
+
+struct Fault {
+  const char* name;
+  ModelForm form;
+  std::function<void(onnx::ModelProto&)> damage;
+  std::vector<std::string> words;  // all in the message
+};
+std::ostream& operator<<(std::ostream& out, const Fault& fault) { return out << fault.name; }
+
+ModelForm Head(const Lines& lines) {
+  ModelForm form;
+  form.head = lines;
+  return form;
+}
+ModelForm Embed(const Lines& lines) {
+  ModelForm form;
+  form.embed = lines;
+  return form;
+}
+ModelForm Stored(Storage storage) {
+  ModelForm form;
+  form.storage = storage;
+  return form;
+}
+
+onnx::GraphProto* Branch(onnx::ModelProto& model, int index) {
+  return model.mutable_graph()->mutable_node(0)->mutable_attribute(index)->mutable_g();
+}
+onnx::TensorProto* Initializer(onnx::GraphProto* graph, const std::string& name) {
+  for (onnx::TensorProto& tensor : *graph->mutable_initializer()) {
+    if (tensor.name() == name) return &tensor;
+  }
+  return nullptr;
+}
+onnx::TensorProto* Table(onnx::ModelProto& model) { return Initializer(model.mutable_graph(), "W"); }
+void FlipBit(onnx::TensorProto* tensor, size_t byte) {
+  std::string* data = tensor->mutable_raw_data();
+  (*data)[byte] = static_cast<char>((*data)[byte] ^ 1);
+}
+void SetExternal(onnx::ModelProto& model, const std::string& key, const std::string& value) {
+  for (onnx::StringStringEntryProto& entry : *Table(model)->mutable_external_data()) {
+    if (entry.key() == key) entry.set_value(value);
+  }
+}
+void Nothing(onnx::ModelProto&) {}
+
+const Lines kHead = {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)"};
+Lines With(Lines lines, const std::string& line) {
+  lines.push_back(line);
+  return lines;
+}
+
+const Fault kFaults[] = {
+    {"OpOnLogits", Head(With(kHead, "L = Relu(y)")), Nothing, {"L_node", "Relu"}},
+    {"OpOnHidden",
+     Head({"x = Tanh(pre_logits)", "wt = Transpose(W)", "L = MatMul(x, wt)"}),
+     Nothing,
+     {"x_node", "Tanh"}},
+    {"OpOnEmbedding", Embed({"g = Gather(W, input_ids)", "E = Softmax(g)"}), Nothing, {"E_node", "Softmax"}},
+    {"UnknownDomain", Head({"L = my.own.Head(pre_logits, W)"}), Nothing, {"L_node", "my.own.Head"}},
+    {"GatherOfColumns", Embed({"E = Gather(W, input_ids) {axis=1}"}), Nothing, {"E_node", "Gather"}},
+    {"GemmWithAlpha",
+     Head({"x = Reshape(pre_logits, flat)", "y = Gemm(x, W) {transB=1}", "L = Reshape(y, unflat)"}),
+     [](onnx::ModelProto& model) {
+       onnx::AttributeProto* alpha = Branch(model, 0)->mutable_node(2)->add_attribute();
+       alpha->set_name("alpha");
+       alpha->set_type(onnx::AttributeProto::FLOAT);
+       alpha->set_f(0.5f);
+     },
+     {"y_node", "Gemm"}},
+    {"ComputedCondition",
+     {},
+     [](onnx::ModelProto& model) {
+       const onnx::NodeProto node = model.graph().node(0);
+       model.mutable_graph()->clear_node();
+       AddNodes(model.mutable_graph(), {"c = Greater(input_ids, input_ids)"});
+       *model.mutable_graph()->add_node() = node;
+       model.mutable_graph()->mutable_node(1)->set_input(0, "c");
+     },
+     {"if_node", "If", "c_node", "Greater"}},
+    {"ConditionThatIsNoBoolean",
+     {},
+     [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node(0)->set_input(0, "input_ids"); },
+     {"if_node", "input_ids"}},
+    {"TiedButForOneBit",
+     Stored(Storage::kRepeated),
+     [](onnx::ModelProto& model) { FlipBit(Initializer(Branch(model, 1), "W"), 1000); },
+     {"not tied", "differ"}},
+    {"TransposedButForOneBit",
+     Head({"L = MatMul(pre_logits, Wt)"}),
+     [](onnx::ModelProto& model) { FlipBit(Initializer(model.mutable_graph(), "Wt"), 4); },
+     {"not tied", "Wt"}},
+    {"TablesOfOtherShapes",
+     Stored(Storage::kRepeated),
+     [](onnx::ModelProto& model) {
+       *Initializer(Branch(model, 1), "W") =
+           RawTensor("W", {kRows - 1, kCols}, std::vector<float>(size_t{(kRows - 1) * kCols}));
+     },
+     {"not tied", "[36, 12]", "[37, 12]"}},
+    {"TruncatedRawData",
+     {},
+     [](onnx::ModelProto& model) { Table(model)->mutable_raw_data()->pop_back(); },
+     {"W", "1775", "1776"}},
+    {"ShapeThatWraps", {}, [](onnx::ModelProto& model) { Table(model)->set_dims(0, int64_t{1} << 62); }, {"W"}},
+    {"NegativeDimension", {}, [](onnx::ModelProto& model) { Table(model)->set_dims(0, -37); }, {"W"}},
+    {"Float64Table",
+     {},
+     [](onnx::ModelProto& model) {
+       Table(model)->set_data_type(onnx::TensorProto::DOUBLE);
+       Table(model)->mutable_raw_data()->resize(size_t{8 * kRows * kCols});
+     },
+     {"W", "11"}},
+    {"ExternalAboveTheFolder",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "location", "../table.bin"); },
+     {"../table.bin", "folder"}},
+    {"ExternalAbsolute",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "location", "/etc/passwd"); },
+     {"/etc/passwd", "folder"}},
+    {"ExternalMissing",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "location", "nowhere.bin"); },
+     {"nowhere.bin"}},
+    {"ExternalTooShort",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "offset", "68"); },
+     {"table.bin"}},
+    {"ExternalOffsetThatWraps",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "offset", "18446744073709551612"); },
+     {"W"}},
+    {"ExternalOffsetThatIsNoNumber",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "offset", "12abc"); },
+     {"12abc"}},
+    {"NoTable",
+     {},
+     [](onnx::ModelProto& model) {
+       onnx::GraphProto* graph = model.mutable_graph();
+       graph->clear_node();
+       graph->clear_output();
+       AddValue(graph->mutable_output(), "n", onnx::TensorProto::INT64, {1});
+       AddConstant(graph, IntTensor("n", {3}));
+     },
+     {"neither"}},
+    {"NoGraph", {}, [](onnx::ModelProto& model) { model.clear_graph(); }, {"model.onnx"}},
+    {"DanglingInput", Head({"wt = Transpose(W)", "L = MatMul(ghost, wt)"}), Nothing, {"L_node", "ghost"}},
+};
+
+class Refusals : public ConversionTest, public testing::WithParamInterface<Fault> {};
+
+TEST_P(Refusals, NameTheFaultAndLeaveNothing) {
+  const Fault& fault = GetParam();
+  onnx::ModelProto model = MakeModel(fault.form, Folder());
+  fault.damage(model);
+  Save(model, Path("model.onnx"));
+  const std::vector<std::string> before = Files();
+  const std::string message = Refusal(Path("model.onnx"));
+  EXPECT_NE(message, "");
+  for (const std::string& word : fault.words) EXPECT_NE(message.find(word), std::string::npos) << message;
+  EXPECT_EQ(Files(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, Refusals, testing::ValuesIn(kFaults),
+                         [](const auto& fault) { return std::string(fault.param.name); });
+
+class UnsoundFiles : public ConversionTest {};
+
+TEST_F(UnsoundFiles, AreRefusedByName) {
+  std::ofstream(Path("empty")).flush();
+  std::ofstream(Path("text")) << std::string(1000, 'a');
+  std::filesystem::create_directory(Path("folder"));
+  for (const char* name : {"empty", "text", "folder", "missing"}) {
+    const std::string message = Refusal(Path(name));
+    EXPECT_NE(message.find(name), std::string::npos) << message;
+  }
+  EXPECT_EQ(Files(), (std::vector<std::string>{"empty", "folder", "text"}));
+}
+
+TEST_F(UnsoundFiles, EveryTruncationOfAModelIsRefused) {
+  const std::string whole = MakeModel({}, Folder()).SerializeAsString();
+  for (size_t length = 0; length < whole.size(); length += 7) {
+    std::ofstream(Path("cut.onnx"), std::ios::binary) << whole.substr(0, length);
+    EXPECT_NE(Refusal(Path("cut.onnx")), "") << length;
+    EXPECT_EQ(Files(), std::vector<std::string>{"cut.onnx"});
+  }
+}
+
+}  // namespace
+}  // namespace tied::test
