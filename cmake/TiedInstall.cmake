@@ -3,17 +3,22 @@ include(CMakePackageConfigHelpers)
 set(TIED_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/tied")
 
 # A static libtied leaves its dependencies to whoever links it.
-set(TIED_LIBRARIES_PRIVATE "-lpthreadpool -lcpuinfo -lpthread -lm")
+set(TIED_STATIC_DEPENDENCIES pthreadpool cpuinfo)
 if(TIED_XNNPACK)
-  string(PREPEND TIED_LIBRARIES_PRIVATE "-lXNNPACK ")
+  list(PREPEND TIED_STATIC_DEPENDENCIES XNNPACK)
 endif()
+list(TRANSFORM TIED_STATIC_DEPENDENCIES PREPEND "-l" OUTPUT_VARIABLE TIED_LIBRARIES_PRIVATE)
+list(JOIN TIED_LIBRARIES_PRIVATE " " TIED_LIBRARIES_PRIVATE)
 if(BUILD_SHARED_LIBS)
   set(TIED_PC_LIBS "-ltied")
   set(TIED_PC_CFLAGS "")
 else()
-  set(TIED_PC_LIBS "-ltied ${TIED_LIBRARIES_PRIVATE} -lstdc++")
+  set(TIED_PC_LIBS "-ltied ${TIED_LIBRARIES_PRIVATE} -lstdc++ -lpthread -lm")
   set(TIED_PC_CFLAGS "-DTIED_STATIC_LIBRARY")
 endif()
+
+# Relative, so that the installed tree may be moved.
+file(RELATIVE_PATH TIED_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/tied-config.cmake.in" "${PROJECT_BINARY_DIR}/tied-config.cmake"
                               INSTALL_DESTINATION "${TIED_CONFIG_DIR}")

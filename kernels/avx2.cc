@@ -16,6 +16,6 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3(); }
 
 }  // namespace
 
-const Kernels kAvx2 = {"avx2", Available, DotF32<Avx2>::Pack, DotF32<Avx2>::Dot};
+const Kernels kAvx2 = {"avx2", Available, DotF32<Avx2>::Pack, DotF32<Avx2>::Dot, kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -16,6 +16,6 @@ bool Available() { return cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512vl(
 
 }  // namespace
 
-const Kernels kAvx512 = {"avx512", Available, DotF32<Avx512>::Pack, DotF32<Avx512>::Dot};
+const Kernels kAvx512 = {"avx512", Available, DotF32<Avx512>::Pack, DotF32<Avx512>::Dot, /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

@@ -6,6 +6,7 @@
 #define TIED_KERNELS_KERNELS_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace tied::kernels {
 
@@ -30,7 +31,13 @@ struct Kernels {
   // rows: [row_count, cols], dense, aligned to 4 bytes; nothing behind the last element is read.
   void (*dot_f32)(const float* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
                   size_t logits_stride);
+
+  // From this many tokens on, XNNPACK's order of summation is faster than dot_f32 (docs/performance.md).
+  size_t xnnpack_min_tokens;
 };
+
+// For sets that XNNPACK does not beat at any number of tokens.
+inline constexpr size_t kNeverXnnpack = SIZE_MAX;
 
 // Every set that this build has, slowest first: a null-terminated array.
 const Kernels* const* AllKernels();

@@ -62,6 +62,6 @@ constexpr auto kDot = DotKeepingSubnormals;
 
 }  // namespace
 
-const Kernels kNeon = {"neon", Available, DotF32<Neon>::Pack, kDot};
+const Kernels kNeon = {"neon", Available, DotF32<Neon>::Pack, kDot, /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

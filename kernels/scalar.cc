@@ -49,6 +49,6 @@ void DotF32Scalar(const float* rows, size_t row_count, size_t cols, const float*
   }
 }
 
-const Kernels kScalar = {"scalar", Available, Pack, DotF32Scalar};
+const Kernels kScalar = {"scalar", Available, Pack, DotF32Scalar, /*xnnpack_min_tokens=*/4};
 
 }  // namespace tied::kernels

@@ -17,9 +17,6 @@ namespace tied::runtime {
 
 namespace {
 
-// From this many tokens on, XNNPACK is used where results need not be deterministic (docs/performance.md).
-constexpr size_t kXnnpackMinTokens = 8;
-
 constexpr size_t kScratchAlignment = 64;
 
 }  // namespace
@@ -109,7 +106,7 @@ Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, 
 Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits) {
   return ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
     float* out = logits + first * batch.table.rows;
-    const bool may_use_xnnpack = !deterministic_ && batch.tokens >= kXnnpackMinTokens;
+    const bool may_use_xnnpack = !deterministic_ && batch.tokens >= kernels_->xnnpack_min_tokens;
     if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, hidden + first * batch.table.cols, out)) {
       RunLogits(pool_.get(), batch, out);
     }

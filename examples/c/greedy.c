@@ -1,12 +1,19 @@
-/* Embeds a token, takes the best next one for it, and goes on from there: greedy MODEL.tied [FIRST_ID]
- * A real program runs its decoder between the two calls. */
+/* Embeds a token, decodes, takes the best next token, and goes on from there: greedy MODEL.tied [FIRST_ID] */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <tied/tied.h>
 
 static int Fail(const char* what, const tied_error* error) {
   fprintf(stderr, "%s: %s: %s\n", what, tied_status_name(error->status), error->message);
   return EXIT_FAILURE;
+}
+
+/* Where a real program runs its decoder: shifts the hidden state by one column. */
+static void Decode(float* hidden, size_t cols) {
+  const float first = hidden[0];
+  memmove(hidden, hidden + 1, (cols - 1) * sizeof(float));
+  hidden[cols - 1] = first;
 }
 
 static int Greedy(tied_session* session, int64_t id, float* hidden, size_t cols) {
@@ -16,6 +23,7 @@ static int Greedy(tied_session* session, int64_t id, float* hidden, size_t cols)
     float logit;
     printf("%lld\n", (long long)id);
     if (tied_embed(session, &id, 1, hidden, cols, &error) != TIED_OK) return Fail("embed", &error);
+    Decode(hidden, cols);
     if (tied_argmax(session, hidden, 1, &id, &logit, &error) != TIED_OK) return Fail("argmax", &error);
   }
   return EXIT_SUCCESS;

@@ -10,8 +10,6 @@
 #include <new>
 #include <stdexcept>
 #include <string_view>
-#include <xtensor/xadapt.hpp>
-#include <xtensor/xnpy.hpp>
 
 #include "examples/cli/npy_header.h"
 #include "examples/cli/table.h"
@@ -113,12 +111,11 @@ tied_type TypeOfDescr(const std::string& descr) {
   return 0;
 }
 
-template <typename T>
-void Dump(std::ostream& out, const Array& array) {
-  const std::vector<size_t> shape(array.shape.begin(), array.shape.end());
-  // xtensor adapts pointers to mutable elements only; dumping reads them.
-  T* values = const_cast<T*>(array.values<T>());
-  xt::detail::dump_npy_stream(out, xt::adapt(values, array.size(), xt::no_ownership(), shape));
+const char* DescrOfType(tied_type type) {
+  for (const char* descr : {"<f4", "<i4", "<i8", "|b1"}) {
+    if (TypeOfDescr(descr) == type) return descr;
+  }
+  throw std::runtime_error("a tensor of " + std::string(TypeText(type)) + " cannot be written as .npy");
 }
 
 }  // namespace
@@ -174,19 +171,17 @@ Array ReadNpy(const std::string& path) {
   return array;
 }
 
+// Format version 1.0 (numpy/lib/format.py): magic, version, length of the header; data starts at a multiple of 64.
 void WriteNpy(std::ostream& out, const Array& array) {
-  switch (array.type) {
-    case TIED_FLOAT32:
-      return Dump<float>(out, array);
-    case TIED_INT32:
-      return Dump<int32_t>(out, array);
-    case TIED_INT64:
-      return Dump<int64_t>(out, array);
-    case TIED_BOOL:
-      return Dump<bool>(out, array);
-    default:
-      throw std::runtime_error("a tensor of " + std::string(TypeText(array.type)) + " cannot be written as .npy");
-  }
+  std::string header = "{'descr': '" + std::string(DescrOfType(array.type)) + "', 'fortran_order': False, 'shape': (";
+  for (size_t i = 0; i < array.shape.size(); ++i) header += (i == 0 ? "" : ", ") + std::to_string(array.shape[i]);
+  header += array.shape.size() == 1 ? ",), }" : "), }";
+  constexpr size_t kPrefix = 10;
+  header.append(63 - (kPrefix + header.size()) % 64, ' ');
+  header += '\n';
+  const char length[2] = {static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
+  out.write("\x93NUMPY\x01\x00", 8).write(length, 2) << header;
+  out.write(reinterpret_cast<const char*>(array.bytes.data()), static_cast<std::streamsize>(array.bytes.size()));
 }
 
 }  // namespace tied::cli

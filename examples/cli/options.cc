@@ -20,8 +20,9 @@ void AddThreads(CLI::App* command, CommonOptions* options) {
 }
 
 void AddDeterministic(CLI::App* command, CommonOptions* options) {
-  command->add_flag("--deterministic,!--no-deterministic", options->session.deterministic,
-                    "The same bits on every CPU and for every number of threads (default), or the fastest way");
+  command->add_flag(
+      "--deterministic,!--no-deterministic", options->session.deterministic,
+      "The same bits on every CPU and for every number of threads (default), or whatever order is fastest here");
 }
 
 void PrintJson(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }

@@ -1,9 +1,12 @@
-// Embeds a token, takes the best next one for it, and goes on from there: greedy MODEL.tied [FIRST_ID]
-// A real program runs its decoder between the two calls.
+// Embeds a token, decodes, takes the best next token, and goes on from there: greedy MODEL.tied [FIRST_ID]
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <tied/tied.hpp>
+
+// Where a real program runs its decoder: shifts the hidden state by one column.
+static void Decode(std::vector<float>& hidden) { std::rotate(hidden.begin(), hidden.begin() + 1, hidden.end()); }
 
 int main(int argc, char** argv) {
   if (argc < 2) {
@@ -16,7 +19,8 @@ int main(int argc, char** argv) {
     std::vector<int64_t> ids = {argc > 2 ? std::atoll(argv[2]) : 0};
     for (int step = 0; step < 8; ++step) {
       std::cout << ids.front() << '\n';
-      const std::vector<float> hidden = session.Embed(ids);
+      std::vector<float> hidden = session.Embed(ids);
+      Decode(hidden);
       ids = session.Argmax(hidden);
     }
   } catch (const std::exception& error) {

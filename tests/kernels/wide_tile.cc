@@ -15,6 +15,6 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3(); }
 
 }  // namespace
 
-const kernels::Kernels kWideTile = {"wide", Available, WideTile::Pack, WideTile::Dot};
+const kernels::Kernels kWideTile = {"wide", Available, WideTile::Pack, WideTile::Dot, kernels::kNeverXnnpack};
 
 }  // namespace tied::test
