@@ -16,7 +16,7 @@ template <class T>
 std::vector<T> Values(const TensorRef& tensor) {
   const std::string bytes = tensor.Read();
   std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
   return values;
 }
 
