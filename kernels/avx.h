@@ -1,36 +1,108 @@
-// Vectors of eight floats on x86-64, as AVX2 and AVX-512 VL have them; the latter has twice as many registers.
-// In an unnamed namespace for the reason given in dot_f32.h.
+// What the drivers of dot_float.h and dot_int.h ask of an instruction set, on x86-64 with vectors of 32 bytes, as AVX2
+// and AVX-512 VL have them; the latter has twice as many registers.
+// In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_AVX_H_
 #define TIED_KERNELS_AVX_H_
 
 #include <immintrin.h>
 
 #include <cstddef>
+#include <cstdint>
+
+#include "kernels/float_formats.h"
 
 namespace tied::kernels {
 namespace {
 
-// What DotF32 asks of an instruction set, with tiles of `rows` times `tokens` sums of one register each.
+// GCC would read memory again for each use of a vector; the load ports are what limits a tile.
+template <class Vec>
+inline __attribute__((always_inline)) Vec Held(Vec v) {
+  __asm__("" : "+v"(v));
+  return v;
+}
+
+inline __m128i Load16Bytes(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+inline __m256i Load32Bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+// The reduction tree over eight lanes.
+inline float SumLanes(__m256 lanes) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+inline double AddAll(__m256i lanes) {
+  const __m256d four = _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(lanes)),
+                                     _mm256_cvtepi32_pd(_mm256_extracti128_si256(lanes, 1)));
+  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+// Float rows, in tiles of `rows` times `tokens` sums of one register each.
 template <size_t rows, size_t tokens>
-struct Avx {
+struct AvxFloat {
   using Vec = __m256;
   static constexpr size_t kWidth = 8;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
 
-  // GCC would read memory again for each use of a vector; the load ports are what limits a tile.
-  static Vec Held(Vec v) {
-    __asm__("" : "+v"(v));
-    return v;
-  }
   static Vec Zero() { return _mm256_setzero_ps(); }
   static Vec Load(const float* p) { return Held(_mm256_loadu_ps(p)); }
-  static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-  static float Sum(const Vec (&lanes)[1]) {
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes[0]), _mm256_extractf128_ps(lanes[0], 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  static Vec Load(const Half* p) { return Held(_mm256_cvtph_ps(Load16Bytes(p))); }
+  static Vec Load(const BFloat16* p) {
+    return Held(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16Bytes(p)), 16)));
   }
+  static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+  static float Sum(const Vec (&lanes)[1]) { return SumLanes(lanes[0]); }
+};
+
+// Rows of bytes: widened to words, whose products two by two are 32-bit lanes.
+template <size_t rows, size_t tokens>
+struct AvxInt {
+  using Weights = __m256i;
+  using Steps = __m256i;
+  using Sum = __m256i;
+  static constexpr size_t kWidth = 16;
+  static constexpr size_t kParts = 2;
+  static constexpr size_t kRows = rows;
+  static constexpr size_t kTokens = tokens;
+  // A lane takes two products of 16 columns, each at most 255 * 32512.
+  static constexpr size_t kMaxCols = 2048;
+  static_assert(kMaxCols / kWidth * 2 * 255 * 32512 <= INT32_MAX);
+
+  static Sum Zero() { return _mm256_setzero_si256(); }
+  static Weights LoadWeights(const int8_t* p) { return Held(_mm256_cvtepi8_epi16(Load16Bytes(p))); }
+  static Weights LoadWeights(const uint8_t* p) { return Held(_mm256_cvtepu8_epi16(Load16Bytes(p))); }
+  static Steps LoadSteps(const uint8_t* p) { return Held(Load32Bytes(p)); }
+  static void Add(Weights w, Steps q, Sum& sum) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, q)); }
+  static double Total(Sum sum) { return AddAll(sum); }
+  static double Excess(const void*) { return 0; }
+};
+
+// Four-bit rows: nibbles as words, the even columns of a block and the odd ones.
+template <size_t rows, size_t tokens>
+struct AvxNibbles {
+  struct Weights {
+    __m256i even, odd;
+  };
+  using Sum = __m256;
+  static constexpr size_t kStepBytes = 64;
+  static constexpr size_t kRows = rows;
+  static constexpr size_t kTokens = tokens;
+
+  static Sum Zero() { return _mm256_setzero_ps(); }
+  static Weights LoadWeights(const uint8_t* p) {
+    const __m256i both = _mm256_cvtepu8_epi16(Load16Bytes(p));
+    const __m256i eight = _mm256_set1_epi16(8);
+    return {Held(_mm256_sub_epi16(_mm256_and_si256(both, _mm256_set1_epi16(15)), eight)),
+            Held(_mm256_sub_epi16(_mm256_srli_epi16(both, 4), eight))};
+  }
+  static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) {
+    const __m256i part =
+        _mm256_add_epi32(_mm256_madd_epi16(w.even, Load32Bytes(q)), _mm256_madd_epi16(w.odd, Load32Bytes(q + 32)));
+    sum = _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(part), sum);
+  }
+  static float Total(Sum sum) { return SumLanes(sum); }
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
-// x86-64 with AVX2 and FMA.
+// x86-64 with AVX2, FMA and F16C.
 #include <cpuinfo.h>
 
 #include "kernels/avx.h"
-#include "kernels/dot_f32.h"
+#include "kernels/dot_float.h"
+#include "kernels/dot_int.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -10,12 +11,27 @@ namespace tied::kernels {
 namespace {
 
 // 3 x 4 sums, three rows and one hidden vector: all 16 registers.
-using Avx2 = Avx<3, 4>;
+using Float = AvxFloat<3, 4>;
+// 2 x 4 sums, two rows, one vector of steps and one product: 12 of 16 registers.
+using Int = AvxInt<2, 4>;
+// 2 x 4 sums, one row of two registers, two products and the scale: 13 of 16 registers.
+using Nibbles = AvxNibbles<2, 4>;
 
-bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3(); }
+bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c(); }
 
 }  // namespace
 
-const Kernels kAvx2 = {"avx2", Available, DotF32<Avx2>::Pack, DotF32<Avx2>::Dot, kNeverXnnpack};
+const Kernels kAvx2 = {"avx2",
+                       Available,
+                       PackGroups<Float>,
+                       DotFloat<Float, float>::Dot,
+                       DotFloat<Float, Half>::Dot,
+                       DotFloat<Float, BFloat16>::Dot,
+                       PackStepsAsWords,
+                       DotInt<Int, int8_t>::Dot,
+                       DotInt<Int, uint8_t>::Dot,
+                       PackStepsEvenOdd,
+                       DotNibbles<Nibbles>::Dot,
+                       kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -1,8 +1,9 @@
-// x86-64 with AVX-512 VL.
+// x86-64 with AVX-512 VL: the vectors of AVX2, with twice as many registers to hold them.
 #include <cpuinfo.h>
 
 #include "kernels/avx.h"
-#include "kernels/dot_f32.h"
+#include "kernels/dot_float.h"
+#include "kernels/dot_int.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -10,12 +11,44 @@ namespace tied::kernels {
 namespace {
 
 // 4 x 6 sums, four rows and one hidden vector: 29 of 32 registers.
-using Avx512 = Avx<4, 6>;
+using Float = AvxFloat<4, 6>;
+using Int = AvxInt<4, 4>;
+using Nibbles = AvxNibbles<2, 4>;
 
-bool Available() { return cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_fma3(); }
+bool Available() {
+  return cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512bw() &&
+         cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c();
+}
 
 }  // namespace
 
-const Kernels kAvx512 = {"avx512", Available, DotF32<Avx512>::Pack, DotF32<Avx512>::Dot, /*xnnpack_min_tokens=*/16};
+void PackHiddenAvx512(const float* hidden, size_t tokens, size_t cols, float* packed) {
+  PackGroups<Float>(hidden, tokens, cols, packed);
+}
+void DotF32Avx512(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+                  size_t logits_stride) {
+  DotFloat<Float, float>::Dot(rows, row_count, cols, packed, tokens, logits, logits_stride);
+}
+void DotF16Avx512(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+                  size_t logits_stride) {
+  DotFloat<Float, Half>::Dot(rows, row_count, cols, packed, tokens, logits, logits_stride);
+}
+void DotBF16Avx512(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+                   size_t logits_stride) {
+  DotFloat<Float, BFloat16>::Dot(rows, row_count, cols, packed, tokens, logits, logits_stride);
+}
+
+const Kernels kAvx512 = {"avx512",
+                         Available,
+                         PackHiddenAvx512,
+                         DotF32Avx512,
+                         DotF16Avx512,
+                         DotBF16Avx512,
+                         PackStepsAsWords,
+                         DotInt<Int, int8_t>::Dot,
+                         DotInt<Int, uint8_t>::Dot,
+                         PackStepsEvenOdd,
+                         DotNibbles<Nibbles>::Dot,
+                         /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

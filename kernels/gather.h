@@ -1,13 +1,26 @@
-// Rows of a table as embeddings.
+// Rows of a table as embeddings. Every element is rounded once for each multiplication written here, so any CPU gives
+// the same bits.
 #ifndef TIED_KERNELS_GATHER_H_
 #define TIED_KERNELS_GATHER_H_
 
 #include <cstddef>
+#include <cstdint>
+
+#include "kernels/float_formats.h"
 
 namespace tied::kernels {
 
-// embedding[k] = row[k] * scale, k < cols; one rounding each, so any CPU gives the same bits.
-void GatherRowF32(const float* row, size_t cols, float scale, float* embedding);
+// embedding[k] = row[k] * scale, k < cols.
+void GatherRow(const float* row, size_t cols, float scale, float* embedding);
+void GatherRow(const Half* row, size_t cols, float scale, float* embedding);
+void GatherRow(const BFloat16* row, size_t cols, float scale, float* embedding);
+
+// embedding[k] = (row[k] - zero_point) * row_scale * scale, from the left.
+void GatherRow(const int8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
+void GatherRow(const uint8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
+
+// embedding[k] = (nibble of column k - 8) * block_scales[k / 32] * scale, from the left.
+void GatherNibbles(const uint8_t* row, const float* block_scales, size_t cols, float scale, float* embedding);
 
 }  // namespace tied::kernels
 

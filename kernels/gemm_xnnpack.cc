@@ -51,10 +51,11 @@ bool RunOperator(xnn_operator_t op, const float* rows, size_t row_count, float* 
 struct Worker {
   Operator op;
   std::unique_ptr<float[]> output;  // [kTileRows, tokens]
+  std::unique_ptr<float[]> rows;    // [kTileRows, cols], if rows are widened
 };
 
 struct Job {
-  const float* rows;
+  const GemmRows& rows;
   size_t cols;
   size_t tokens;
   float* logits;
@@ -76,7 +77,12 @@ void RunTile(void* context, size_t first, size_t count) {
   if (job.cancelled.load(std::memory_order_relaxed)) return;
   const size_t place = job.places.Take();
   Worker& worker = job.workers[place];
-  if (RunOperator(worker.op.get(), job.rows + first * job.cols, count, worker.output.get())) {
+  const float* rows = job.rows.values + first * job.cols;
+  if (worker.rows != nullptr) {
+    for (size_t r = 0; r < count; ++r) job.rows.widen(job.rows.context, first + r, &worker.rows[r * job.cols]);
+    rows = worker.rows.get();
+  }
+  if (RunOperator(worker.op.get(), rows, count, worker.output.get())) {
     Transpose(worker.output.get(), count, job.tokens, job.logits + first, job.logits_stride);
   } else {
     job.failed.store(true, std::memory_order_relaxed);
@@ -86,7 +92,7 @@ void RunTile(void* context, size_t first, size_t count) {
 
 }  // namespace
 
-bool GemmXnnpack(pthreadpool_t pool, const float* rows, size_t row_count, size_t cols, const float* hidden,
+bool GemmXnnpack(pthreadpool_t pool, const GemmRows& rows, size_t row_count, size_t cols, const float* hidden,
                  size_t tokens, float* logits, size_t logits_stride, const std::atomic<bool>& cancelled) {
   static const bool initialised = xnn_initialize(/*allocator=*/nullptr) == xnn_status_success;
   if (!initialised) return false;
@@ -97,6 +103,9 @@ bool GemmXnnpack(pthreadpool_t pool, const float* rows, size_t row_count, size_t
     workers[i].op = MakeOperator(hidden, tokens, cols);
     workers[i].output.reset(new (std::nothrow) float[kTileRows * tokens + kExtraFloats]);
     if (workers[i].op == nullptr || workers[i].output == nullptr) return false;
+    if (rows.widen == nullptr) continue;
+    workers[i].rows.reset(new (std::nothrow) float[kTileRows * cols + kExtraFloats]);
+    if (workers[i].rows == nullptr) return false;
   }
   Job job{rows, cols, tokens, logits, logits_stride, workers.get(), cancelled, WorkPlaces(threads), {false}};
   pthreadpool_parallelize_1d_tile_1d(pool, RunTile, &job, row_count, kTileRows, /*flags=*/0);

@@ -14,10 +14,12 @@ namespace {
 constexpr const Kernels* kSets[] = {
     &kScalar,
 #if defined(TIED_KERNELS_X86)
-    &kAvx2,
-    &kAvx512,
+    &kAvx2,   &kAvx512, &kAvx512Vnni,
 #elif defined(TIED_KERNELS_ARM)
     &kNeon,
+#if defined(__aarch64__)
+    &kNeonDot,
+#endif
 #endif
     nullptr,
 };
@@ -37,6 +39,9 @@ const Kernels* Choose() {
 }  // namespace
 
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * ((cols + kLanes - 1) / kLanes * kLanes); }
+
+// The largest layout is that of VnniNibbles: 96 bytes for 32 columns, which are padded to 64.
+size_t PackedStepsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }
 
 const Kernels* const* AllKernels() { return kSets; }
 

@@ -17,20 +17,62 @@ inline constexpr size_t kLanes = 8;
 // Number of floats that `tokens` hidden states of `cols` elements take when packed.
 size_t PackedHiddenSize(size_t tokens, size_t cols);
 
+// Lays hidden [tokens, cols] out as the dot products of the same set read it, padded with zeros to whole lanes.
+// packed: PackedHiddenSize(tokens, cols) floats, aligned to 64 bytes.
+using PackHidden = void(const float* hidden, size_t tokens, size_t cols, float* packed);
+
+// logits[t * logits_stride + r] = dot(rows[r, :], hidden[t, :]), r < row_count, t < tokens.
+// rows: [row_count, cols], dense, aligned to the element; nothing behind the last element is read.
+using DotFloats = void(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
+                       float* logits, size_t logits_stride);
+
+// Columns of a block of a four-bit table: one scale each. A row is whole blocks; what is behind the last column is
+// there, and multiplied by zeros.
+inline constexpr size_t kBlockCols = 32;
+inline constexpr size_t kBlockBytes = kBlockCols / 2;
+// In every file that calls it: a file for one instruction set must not lend its copy to the others.
+inline __attribute__((always_inline)) size_t BlocksOf(size_t cols) { return (cols + kBlockCols - 1) / kBlockCols; }
+
+// Bytes that `tokens` hidden states of `cols` elements take when packed as steps.
+size_t PackedStepsSize(size_t tokens, size_t cols);
+
+// Lays the steps [tokens, cols] of QuantizeHidden() out as the products of the same set read them.
+// packed: PackedStepsSize(tokens, cols) bytes, aligned to 64 bytes.
+using PackSteps = void(const int16_t* steps, size_t tokens, size_t cols, void* packed);
+
+// Hidden states as the integer products take them.
+struct StepsView {
+  const void* packed;
+  const double* totals;  // [tokens]: sums of the steps
+  size_t tokens;
+};
+
+// sums[t * sums_stride + r] = sum over k of rows[r, k] * steps[t, k]: an integer, exact.
+// rows: int8 or uint8 [row_count, cols]; nothing behind the last element is read.
+using DotBytes = void(const void* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+                      size_t sums_stride);
+
+// sums[t * sums_stride + r]: the product of a four-bit row and steps, in units of the step (see scalar.cc).
+// rows: [row_count, BlocksOf(cols) * kBlockBytes]; scales: [row_count, BlocksOf(cols)].
+using DotBlocks = void(const void* rows, const float* scales, size_t row_count, size_t cols, const StepsView& steps,
+                       float* sums, size_t sums_stride);
+
 struct Kernels {
   const char* isa;
 
   // True if the CPU that this runs on, as cpuinfo sees it, has the instructions. cpuinfo is initialised by Select().
   bool (*available)();
 
-  // Lays hidden [tokens, cols] out as dot_f32 of the same set reads it, padded with zeros to whole lanes.
-  // packed: PackedHiddenSize(tokens, cols) floats, aligned to 64 bytes.
-  void (*pack_hidden)(const float* hidden, size_t tokens, size_t cols, float* packed);
+  PackHidden* pack_hidden;
+  DotFloats* dot_f32;
+  DotFloats* dot_f16;
+  DotFloats* dot_bf16;
 
-  // logits[t * logits_stride + r] = dot(rows[r, :], hidden[t, :]), r < row_count, t < tokens.
-  // rows: [row_count, cols], dense, aligned to 4 bytes; nothing behind the last element is read.
-  void (*dot_f32)(const float* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                  size_t logits_stride);
+  PackSteps* pack_steps;  // for dot_i8 and dot_u8
+  DotBytes* dot_i8;
+  DotBytes* dot_u8;
+  PackSteps* pack_steps_i4;
+  DotBlocks* dot_i4;
 
   // From this many tokens on, XNNPACK's order of summation is faster than dot_f32 (docs/performance.md).
   size_t xnnpack_min_tokens;

@@ -1,14 +1,22 @@
 // The definition of every result, in plain C++. The vector kernels must give the same bits.
 //
-// Dot product of row w and hidden x, n columns:
+// Dot product of a float row w, widened to float32, and hidden x, n columns:
 //   1. kLanes = 8 sums s[0..7] start at +0.
 //   2. For k = 0, 1, …, up to the next multiple of 8:  s[k mod 8] = fma(w[k], x[k], s[k mod 8]),
 //      where w[k] = x[k] = +0 for k >= n.
 //   3. s[j] += s[j + 4] for j < 4; s[j] += s[j + 2] for j < 2; the result is s[0] + s[1].
 //   fma and + round to nearest, ties to even, and keep subnormal numbers.
+//
+// Product of an int8 or uint8 row and steps: the exact integer.
+//
+// Product of a four-bit row and steps: for each block b of 32 columns, with scale c[b] and weights w = nibble - 8
+// (column 2i in the lower half of byte i, column 2i + 1 in the upper),
+//   s[j] = fma(c[b], sum over the columns 4j … 4j + 3 of the block of w * q, s[j]), j < 8; then step 3 as above.
+//   The inner sums are integers below 2^20, exact as float32.
 #include <cmath>
 #include <cstring>
 
+#include "kernels/float_formats.h"
 #include "kernels/kernels.h"
 #include "kernels/sets.h"
 
@@ -22,33 +30,109 @@ void Pack(const float* hidden, size_t tokens, size_t cols, float* packed) {
   for (size_t t = 0; t < tokens; ++t) std::memcpy(packed + t * padded, hidden + t * cols, cols * sizeof(float));
 }
 
-float DotRow(const float* row, const float* hidden, size_t cols) {
-  float sum[kLanes] = {};
-  const size_t padded = PackedHiddenSize(1, cols);
-  for (size_t k = 0; k < padded; ++k) {
-    const float weight = k < cols ? row[k] : 0.0f;
-    sum[k % kLanes] = std::fma(weight, hidden[k], sum[k % kLanes]);
-  }
+float SumLanes(float (&sum)[kLanes]) {
   for (size_t half = kLanes / 2; half > 0; half /= 2) {
     for (size_t j = 0; j < half; ++j) sum[j] += sum[j + half];
   }
   return sum[0];
 }
 
-bool Available() { return true; }
+template <class Element>
+float DotRow(const Element* row, const float* hidden, size_t cols) {
+  float sum[kLanes] = {};
+  const size_t padded = PackedHiddenSize(1, cols);
+  for (size_t k = 0; k < padded; ++k) {
+    const float weight = k < cols ? Widen(row[k]) : 0.0f;
+    sum[k % kLanes] = std::fma(weight, hidden[k], sum[k % kLanes]);
+  }
+  return SumLanes(sum);
+}
 
-}  // namespace
-
-void DotF32Scalar(const float* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                  size_t logits_stride) {
+template <class Element>
+void Dot(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+         size_t logits_stride) {
   const size_t padded = PackedHiddenSize(1, cols);
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
-      logits[t * logits_stride + r] = DotRow(rows + r * cols, packed + t * padded, cols);
+      const Element* row = static_cast<const Element*>(rows) + r * cols;
+      logits[t * logits_stride + r] = DotRow(row, packed + t * padded, cols);
     }
   }
 }
 
-const Kernels kScalar = {"scalar", Available, Pack, DotF32Scalar, /*xnnpack_min_tokens=*/4};
+void Steps(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+  std::memcpy(packed, steps, tokens * cols * sizeof(int16_t));
+}
+
+template <class Byte>
+void DotRowsOfBytes(const void* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+                    size_t sums_stride) {
+  const auto* q = static_cast<const int16_t*>(steps.packed);
+  for (size_t t = 0; t < steps.tokens; ++t) {
+    for (size_t r = 0; r < row_count; ++r) {
+      const Byte* row = static_cast<const Byte*>(rows) + r * cols;
+      int64_t sum = 0;
+      for (size_t k = 0; k < cols; ++k) sum += row[k] * q[t * cols + k];
+      sums[t * sums_stride + r] = static_cast<double>(sum);
+    }
+  }
+}
+
+float DotRowOfBlocks(const uint8_t* row, const float* scales, const int16_t* q, size_t cols) {
+  float sum[kLanes] = {};
+  for (size_t block = 0; block * kBlockCols < cols; ++block) {
+    int32_t part[kLanes] = {};
+    for (size_t i = 0; i < kBlockCols; ++i) {
+      const size_t k = block * kBlockCols + i;
+      if (k >= cols) break;
+      const int nibble = row[k / 2] >> (k % 2 * 4) & 15;
+      part[i / 4] += (nibble - 8) * q[k];
+    }
+    for (size_t j = 0; j < kLanes; ++j) sum[j] = std::fma(scales[block], static_cast<float>(part[j]), sum[j]);
+  }
+  return SumLanes(sum);
+}
+
+void DotRowsOfBlocks(const void* rows, const float* scales, size_t row_count, size_t cols, const StepsView& steps,
+                     float* sums, size_t sums_stride) {
+  const auto* q = static_cast<const int16_t*>(steps.packed);
+  const size_t blocks = BlocksOf(cols);
+  for (size_t t = 0; t < steps.tokens; ++t) {
+    for (size_t r = 0; r < row_count; ++r) {
+      const uint8_t* row = static_cast<const uint8_t*>(rows) + r * blocks * kBlockBytes;
+      sums[t * sums_stride + r] = DotRowOfBlocks(row, scales + r * blocks, q + t * cols, cols);
+    }
+  }
+}
+
+bool Available() { return true; }
+
+}  // namespace
+
+void DotF32Scalar(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+                  size_t logits_stride) {
+  Dot<float>(rows, row_count, cols, packed, tokens, logits, logits_stride);
+}
+void DotF16Scalar(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+                  size_t logits_stride) {
+  Dot<Half>(rows, row_count, cols, packed, tokens, logits, logits_stride);
+}
+void DotBF16Scalar(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+                   size_t logits_stride) {
+  Dot<BFloat16>(rows, row_count, cols, packed, tokens, logits, logits_stride);
+}
+
+const Kernels kScalar = {"scalar",
+                         Available,
+                         Pack,
+                         DotF32Scalar,
+                         DotF16Scalar,
+                         DotBF16Scalar,
+                         Steps,
+                         DotRowsOfBytes<int8_t>,
+                         DotRowsOfBytes<uint8_t>,
+                         Steps,
+                         DotRowsOfBlocks,
+                         /*xnnpack_min_tokens=*/4};
 
 }  // namespace tied::kernels

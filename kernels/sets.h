@@ -9,11 +9,16 @@ namespace tied::kernels {
 extern const Kernels kScalar;
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
+extern const Kernels kAvx512Vnni;
 extern const Kernels kNeon;
+extern const Kernels kNeonDot;
 
-// The scalar dot product, for a set that must fall back on it. Reads hidden as the scalar set packs it.
-void DotF32Scalar(const float* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                  size_t logits_stride);
+// The products with float rows of the AVX-512 sets, which differ in those with integers alone.
+PackHidden PackHiddenAvx512;
+DotFloats DotF32Avx512, DotF16Avx512, DotBF16Avx512;
+
+// The scalar dot products, for a set that must fall back on them. They read hidden as the scalar set packs it.
+DotFloats DotF32Scalar, DotF16Scalar, DotBF16Scalar;
 
 }  // namespace tied::kernels
 

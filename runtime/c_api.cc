@@ -3,19 +3,18 @@
 #include <utility>
 
 #include "kernels/kernels.h"
-#include "runtime/checked_math.h"
 #include "runtime/interpreter.h"
 #include "runtime/model.h"
 #include "runtime/session.h"
+#include "runtime/typed_calls.h"
 #include "tied/tied.h"
 
-using tied::runtime::CheckedMultiply;
-using tied::runtime::Ids;
 using tied::runtime::MappedFile;
 using tied::runtime::Model;
+using tied::runtime::NullArgument;
+using tied::runtime::ReadOptions;
 using tied::runtime::Session;
 using tied::runtime::Status;
-using tied::runtime::TableView;
 namespace format = tied::format;
 
 namespace {
@@ -28,23 +27,9 @@ tied_status Report(const Status& status, tied_error* error) {
   return status.code();
 }
 
-Status NullArgument(const char* what) { return Status::Error(TIED_INVALID_ARGUMENT, "%s is null", what); }
-
 Model* Unwrap(tied_model* model) { return reinterpret_cast<Model*>(model); }
 const Model* Unwrap(const tied_model* model) { return reinterpret_cast<const Model*>(model); }
 Session* Unwrap(tied_session* session) { return reinterpret_cast<Session*>(session); }
-
-// The caller's options over the defaults; a caller with an older, shorter struct keeps the defaults of the rest.
-template <class Options>
-Status ReadOptions(const Options* given, Options* options) {
-  if (given == nullptr) return Status();
-  if (given->struct_size < sizeof(size_t)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "options are not filled by their _INIT macro");
-  }
-  const size_t known = given->struct_size < sizeof *options ? given->struct_size : sizeof *options;
-  std::memcpy(options, given, known);
-  return Status();
-}
 
 Status OpenModel(MappedFile file, const char* name, const tied_open_options* given, tied_model** model) {
   tied_open_options options = TIED_OPEN_OPTIONS_INIT;
@@ -70,7 +55,10 @@ tied_status Describe(const tied_model* model, size_t index, const void* info, ti
   return TIED_OK;
 }
 
-tied_plane_info PlaneInfo(const format::Plane& plane) { return {plane.offset(), plane.length(), plane.hash()}; }
+tied_plane_info PlaneInfo(const format::Plane* plane) {
+  if (plane == nullptr) return {};
+  return {plane->offset(), plane->length(), plane->hash()};
+}
 
 void FillValueInfo(const format::ValueInfo& value, tied_value_info* info) {
   *info = {};
@@ -96,17 +84,6 @@ void FillOpInfo(const format::Op& op, tied_op_info* info) {
   }
 }
 
-// The model's first operation of a kind.
-template <class Operation>
-const Operation* FirstOp(const Model& model) {
-  for (const format::EntryPoint* entry_point : *model.header().entry_points()) {
-    for (const format::Op* op : *entry_point->ops()) {
-      if (const Operation* found = op->operation_as<Operation>()) return found;
-    }
-  }
-  return nullptr;
-}
-
 // Runs `body` with the session to itself.
 template <class Body>
 tied_status WithSession(tied_session* session, tied_error* error, const Body& body) {
@@ -115,59 +92,6 @@ tied_status WithSession(tied_session* session, tied_error* error, const Body& bo
   const tied_status status = Report(body(*Unwrap(session)), error);
   Unwrap(session)->Leave();
   return status;
-}
-
-// `capacity` elements are enough for count * width.
-Status CheckCapacity(const char* what, size_t count, size_t width, size_t capacity) {
-  size_t needed = 0;
-  if (CheckedMultiply(count, width, &needed) && capacity >= needed) return Status();
-  return Status::Error(TIED_BUFFER_TOO_SMALL, "%s has room for %zu floats, [%zu, %zu] do not fit", what, capacity,
-                       count, width);
-}
-
-Status Embed(Session& session, const int64_t* ids, size_t count, float* embeddings, size_t capacity) {
-  const format::Gather* gather = FirstOp<format::Gather>(session.model());
-  if (gather == nullptr) return Status::Error(TIED_UNSUPPORTED, "the model has no embedding");
-  if (count == 0) return Status();
-  if (ids == nullptr) return NullArgument("ids");
-  if (embeddings == nullptr) return NullArgument("embeddings");
-  TIED_RETURN_IF_ERROR(CheckCapacity("embeddings", count, session.model().Table(gather->table()).cols, capacity));
-  const Ids view{ids, format::DataType::Int64, count};
-  TIED_RETURN_IF_ERROR(session.CheckIds(*gather, view));
-  session.Gather(*gather, view, embeddings);
-  return Status();
-}
-
-// The head, if there are tokens to run it on; null if there are none.
-Status FindHead(const Session& session, const float* hidden, size_t tokens, const format::MatMul** matmul) {
-  *matmul = FirstOp<format::MatMul>(session.model());
-  if (*matmul == nullptr) return Status::Error(TIED_UNSUPPORTED, "the model has no lm_head");
-  const TableView table = session.model().Table((*matmul)->table());
-  size_t elements = 0;
-  if (!CheckedMultiply(tokens, table.cols, &elements) || !CheckedMultiply(elements, sizeof(float), &elements)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
-  }
-  if (tokens == 0) *matmul = nullptr;
-  if (tokens > 0 && hidden == nullptr) return NullArgument("hidden");
-  return Status();
-}
-
-Status Logits(Session& session, const float* hidden, size_t tokens, float* logits, size_t capacity) {
-  const format::MatMul* matmul = nullptr;
-  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
-  if (matmul == nullptr) return Status();
-  if (logits == nullptr) return NullArgument("logits");
-  TIED_RETURN_IF_ERROR(CheckCapacity("logits", tokens, session.model().Table(matmul->table()).rows, capacity));
-  TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
-  return session.MatMul(*matmul, hidden, tokens, logits);
-}
-
-Status Topk(Session& session, const float* hidden, size_t tokens, size_t k, int64_t* ids, float* best_logits) {
-  const format::MatMul* matmul = nullptr;
-  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
-  if (matmul == nullptr) return Status();
-  if (ids == nullptr) return NullArgument("ids");
-  return session.Topk(*matmul, hidden, tokens, k, ids, best_logits);
 }
 
 }  // namespace
@@ -232,7 +156,7 @@ void tied_model_close(tied_model* model) {
 }
 
 tied_status tied_model_verify(const tied_model* model, tied_error* error) {
-  return Report(model == nullptr ? NullArgument("model") : Unwrap(model)->VerifyPlanes(), error);
+  return Report(model == nullptr ? NullArgument("model") : Unwrap(model)->Verify(), error);
 }
 
 tied_status tied_model_trim(tied_model* model, tied_error* error) {
@@ -255,8 +179,20 @@ tied_status tied_model_get_table(const tied_model* model, size_t index, tied_tab
       model, index, info, error, [](const format::Header& header) { return header.tables()->size(); },
       [&](const format::Header& header, flatbuffers::uoffset_t i) {
         const format::TiedTable& table = *header.tables()->Get(i);
-        *info = {table.name()->c_str(), static_cast<tied_type>(table.type()), table.rows(),
-                 table.cols(),          PlaneInfo(*table.values()),           Unwrap(model)->Table(i).values};
+        *info = {};
+        info->name = table.name()->c_str();
+        info->type = static_cast<tied_type>(table.type());
+        info->rows = table.rows();
+        info->cols = table.cols();
+        info->values = PlaneInfo(table.values());
+        info->data = Unwrap(model)->Table(i).values;
+        info->scales = PlaneInfo(table.scales());
+        info->zero_points = PlaneInfo(table.zero_points());
+        const format::Screen* screen = table.screen();
+        if (screen == nullptr) return;
+        info->screen = PlaneInfo(screen->values());
+        info->screen_scales = PlaneInfo(screen->scales());
+        info->screen_residual_norms = PlaneInfo(screen->residual_norms());
       });
 }
 
@@ -340,19 +276,44 @@ void tied_session_cancel(tied_session* session) {
 tied_status tied_embed(tied_session* session, const int64_t* ids, size_t count, float* embeddings, size_t capacity,
                        tied_error* error) {
   return WithSession(session, error,
-                     [&](Session& running) { return Embed(running, ids, count, embeddings, capacity); });
+                     [&](Session& running) { return tied::runtime::Embed(running, ids, count, embeddings, capacity); });
 }
 
 tied_status tied_logits(tied_session* session, const float* hidden, size_t tokens, float* logits, size_t capacity,
                         tied_error* error) {
-  return WithSession(session, error,
-                     [&](Session& running) { return Logits(running, hidden, tokens, logits, capacity); });
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::Logits(running, hidden, tokens, {}, logits, capacity);
+  });
 }
 
 tied_status tied_topk(tied_session* session, const float* hidden, size_t tokens, size_t k, int64_t* ids,
                       float* best_logits, tied_error* error) {
-  return WithSession(session, error,
-                     [&](Session& running) { return Topk(running, hidden, tokens, k, ids, best_logits); });
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::Topk(running, hidden, tokens, k, nullptr,
+                               {ids, best_logits, nullptr, nullptr, nullptr, nullptr});
+  });
+}
+
+tied_status tied_topk_with(tied_session* session, const float* hidden, size_t tokens, size_t k,
+                           const tied_topk_options* options, const tied_topk_result* result, tied_error* error) {
+  if (result == nullptr) return Report(NullArgument("result"), error);
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::Topk(running, hidden, tokens, k, options, *result);
+  });
+}
+
+tied_status tied_logits_of(tied_session* session, const float* hidden, size_t tokens, const int64_t* row_ids,
+                           size_t row_count, float* logits, size_t capacity, tied_error* error) {
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::LogitsOf(running, hidden, tokens, row_ids, row_count, logits, capacity);
+  });
+}
+
+tied_status tied_logits_allowed(tied_session* session, const float* hidden, size_t tokens, const uint8_t* allowed,
+                                size_t allowed_bytes, float* logits, size_t capacity, tied_error* error) {
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::LogitsAllowed(running, hidden, tokens, allowed, allowed_bytes, logits, capacity);
+  });
 }
 
 tied_status tied_argmax(tied_session* session, const float* hidden, size_t tokens, int64_t* ids, float* best_logits,

@@ -1,6 +1,7 @@
 #include "runtime/head.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/float_environment.h"
 #if defined(TIED_XNNPACK)
@@ -11,8 +12,49 @@ namespace tied::runtime {
 
 namespace {
 
-// The unit that threads take from each other: 256 KiB of table, long enough to hide the cost of taking it.
-size_t TileRows(size_t cols) { return std::clamp<size_t>(65536 / cols, 4, kMaxTileRows); }
+constexpr size_t kTileBytes = 256 * 1024;
+
+// Rows of integers at a time: their sums stay in the L1 cache, and on small stacks.
+constexpr size_t kSumRows = 32;
+
+kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, format::DataType type) {
+  switch (type) {
+    case format::DataType::Float32:
+      return kernels.dot_f32;
+    case format::DataType::Float16:
+      return kernels.dot_f16;
+    default:
+      return kernels.dot_bf16;
+  }
+}
+
+// sum of (w[k] - zero point) * q[k], times both scales: rounded to float32 once.
+void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  const TableView& table = batch.table;
+  const kernels::StepsView steps = batch.packed->steps();
+  const auto dot = table.type == format::DataType::Int8 ? batch.kernels->dot_i8 : batch.kernels->dot_u8;
+  double sums[kSumRows * kMaxBatch];
+  dot(table.Row(first), count, table.cols, steps, sums, count);
+  for (size_t t = 0; t < batch.tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) {
+      const double sum = sums[t * count + r] - table.ZeroPoint(first + r) * steps.totals[t];
+      const double scale = static_cast<double>(table.RowScale(first + r)) * batch.packed->step(t);
+      logits[t * stride + r] = static_cast<float>(sum * scale);
+    }
+  }
+}
+
+void RunRowsOfBlocks(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  const TableView& table = batch.table;
+  batch.kernels->dot_i4(table.Row(first), table.scales + first * kernels::BlocksOf(table.cols), count, table.cols,
+                        batch.packed->steps(), logits, stride);
+  for (size_t t = 0; t < batch.tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) {
+      float& logit = logits[t * stride + r];
+      logit = static_cast<float>(static_cast<double>(logit) * batch.packed->step(t));
+    }
+  }
+}
 
 void AddBias(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   if (batch.bias == nullptr) return;
@@ -28,49 +70,108 @@ struct LogitsJob {
 
 void LogitsTile(void* context, size_t first, size_t count) {
   const LogitsJob& job = *static_cast<const LogitsJob*>(context);
-  RunTile(job.batch, first, count, job.logits + first, job.batch.table.rows);
+  const HeadBatch& batch = job.batch;
+  if (batch.is_cancelled()) return;
+  const size_t stride = batch.table.rows;
+  if (batch.filter.bits != nullptr) {
+    for (size_t t = 0; t < batch.tokens; ++t) std::fill_n(job.logits + t * stride + first, count, -INFINITY);
+  }
+  batch.filter.ForEachRun(first, count,
+                          [&](size_t row, size_t rows) { RunRows(batch, row, rows, job.logits + row, stride); });
+}
+
+struct LogitsOfJob {
+  const HeadBatch& batch;
+  const int64_t* ids;
+  size_t count;
+  float* logits;
+};
+
+void LogitsOfTile(void* context, size_t first, size_t count) {
+  const LogitsOfJob& job = *static_cast<const LogitsOfJob*>(context);
+  if (job.batch.is_cancelled()) return;
+  for (size_t i = first; i < first + count; ++i) {
+    RunRows(job.batch, static_cast<size_t>(job.ids[i]), 1, job.logits + i, job.count);
+  }
 }
 
 }  // namespace
 
-void ForEachTile(pthreadpool_t pool, const TableView& table, pthreadpool_task_1d_tile_1d_t tile, void* context) {
-  pthreadpool_parallelize_1d_tile_1d(pool, tile, context, table.rows, TileRows(table.cols), /*flags=*/0);
+size_t TileRows(size_t row_bytes) { return std::clamp<size_t>(kTileBytes / row_bytes, 4, kMaxTileRows); }
+
+void PackForTable(const HeadBatch& batch) {
+  if (batch.table.is_float()) {
+    batch.packed->PackFloats(*batch.kernels, batch.hidden, batch.tokens, batch.table.cols);
+  } else {
+    batch.packed->PackSteps(*batch.kernels, batch.table.type, batch.hidden, batch.tokens, batch.table.cols);
+  }
 }
 
-bool RunTile(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
-  if (batch.cancelled->load(std::memory_order_relaxed)) return false;
+void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const kernels::ScopedFloatEnvironment environment;
-  batch.kernels->dot_f32(batch.table.values + first * batch.table.cols, count, batch.table.cols, batch.packed,
-                         batch.tokens, logits, stride);
+  const TableView& table = batch.table;
+  if (table.is_float()) {
+    FloatKernel(*batch.kernels, table.type)(table.Row(first), count, table.cols, batch.packed->floats(), batch.tokens,
+                                            logits, stride);
+  } else if (table.type == format::DataType::Int4) {
+    RunRowsOfBlocks(batch, first, count, logits, stride);
+  } else {
+    for (size_t r = 0; r < count; r += kSumRows) {
+      RunRowsOfBytes(batch, first + r, std::min(kSumRows, count - r), logits + r, stride);
+    }
+  }
   AddBias(batch, first, count, logits, stride);
-  return true;
+}
+
+float RunRow(const HeadBatch& batch, size_t token, size_t row) {
+  const kernels::ScopedFloatEnvironment environment;
+  const TableView& table = batch.table;
+  float logit;
+  FloatKernel(*batch.kernels, table.type)(table.Row(row), 1, table.cols, batch.packed->floats_of(token, table.cols), 1,
+                                          &logit, 1);
+  return batch.bias == nullptr ? logit : logit + batch.bias[row];
 }
 
 void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
+  PackForTable(batch);
   LogitsJob job{batch, logits};
-  ForEachTile(pool, batch.table, LogitsTile, &job);
+  pthreadpool_parallelize_1d_tile_1d(pool, LogitsTile, &job, batch.table.rows, TileRows(batch.table.row_bytes), 0);
+}
+
+void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids, size_t count, float* logits) {
+  PackForTable(batch);
+  LogitsOfJob job{batch, ids, count, logits};
+  pthreadpool_parallelize_1d_tile_1d(pool, LogitsOfTile, &job, count, TileRows(batch.table.row_bytes), 0);
 }
 
 #if defined(TIED_XNNPACK)
 
-bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, const float* hidden, float* logits) {
+bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
   const TableView& table = batch.table;
   // XNNPACK may read 16 bytes behind its input, and behind the last row there may be no page: it gets all rows but
   // that one.
   if (table.rows < 2 || table.cols < 4) return false;
   const size_t last = table.rows - 1;
-  if (!kernels::GemmXnnpack(pool, table.values, last, table.cols, hidden, batch.tokens, logits, table.rows,
+  kernels::WidenRow* widen = nullptr;
+  if (table.type != format::DataType::Float32) {
+    widen = [](const void* context, size_t row, float* values) {
+      GatherRow(*static_cast<const TableView*>(context), row, 1.0f, values);
+    };
+  }
+  const kernels::GemmRows rows = {reinterpret_cast<const float*>(table.values), widen, &table};
+  if (!kernels::GemmXnnpack(pool, rows, last, table.cols, batch.hidden, batch.tokens, logits, table.rows,
                             *batch.cancelled)) {
     return false;
   }
   AddBias(batch, 0, last, logits, table.rows);
-  RunTile(batch, last, 1, logits + last, table.rows);
+  PackForTable(batch);
+  RunRows(batch, last, 1, logits + last, table.rows);
   return true;
 }
 
 #else
 
-bool RunLogitsXnnpack(pthreadpool_t, const HeadBatch&, const float*, float*) { return false; }
+bool RunLogitsXnnpack(pthreadpool_t, const HeadBatch&, float*) { return false; }
 
 #endif
 

@@ -8,12 +8,11 @@
 #include <cstddef>
 
 #include "kernels/kernels.h"
-#include "runtime/model.h"
+#include "runtime/hidden.h"
+#include "runtime/row_filter.h"
+#include "runtime/table.h"
 
 namespace tied::runtime {
-
-// Tokens that go over the table together; more take another pass.
-inline constexpr size_t kMaxBatch = 64;
 
 // Rows in the largest tile.
 inline constexpr size_t kMaxTileRows = 256;
@@ -22,23 +21,36 @@ inline constexpr size_t kMaxTileRows = 256;
 struct HeadBatch {
   const kernels::Kernels* kernels;
   TableView table;
-  const float* bias;    // [rows] or null
-  const float* packed;  // hidden as `kernels` packs it
+  const float* bias;     // [rows] or null
+  const float* hidden;   // [tokens, cols], as the caller has them
+  PackedHidden* packed;  // the same, as `kernels` packs them for the table
   size_t tokens;
+  RowFilter filter;
   const std::atomic<bool>* cancelled;  // once true, tiles are skipped and results undefined
+
+  bool is_cancelled() const { return cancelled->load(std::memory_order_relaxed); }
 };
 
-// Calls tile(context, first row, rows) for tiles of at most kMaxTileRows that cover the table.
-void ForEachTile(pthreadpool_t pool, const TableView& table, pthreadpool_task_1d_tile_1d_t tile, void* context);
+// Rows of `row_bytes` in a tile: the unit that threads take from each other, long enough to hide the cost of taking it.
+size_t TileRows(size_t row_bytes);
 
-// logits[t * stride + r] for the rows [first, first + count). False, with nothing written, once cancelled.
-bool RunTile(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
+// Packs batch.hidden for its table.
+void PackForTable(const HeadBatch& batch);
 
-// logits: [tokens, rows].
+// logits[t * stride + r - first] for the rows [first, first + count), for at most kMaxTileRows.
+void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
+
+// The logit of one token and one row of a float table, from PackFloatsApart().
+float RunRow(const HeadBatch& batch, size_t token, size_t row);
+
+// logits: [tokens, rows]; those of rows that the filter denies are -infinity. Packs.
 void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits);
 
-// The same through XNNPACK; hidden: [tokens, cols]. False if XNNPACK cannot: logits are then undefined.
-bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, const float* hidden, float* logits);
+// logits[t * count + i] for the rows ids[i], i < count, in any order. Packs.
+void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids, size_t count, float* logits);
+
+// RunLogits() through XNNPACK, for a batch without a filter. False if XNNPACK cannot: logits are then undefined.
+bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits);
 
 }  // namespace tied::runtime
 

@@ -14,8 +14,11 @@ namespace tied::runtime {
 inline constexpr uint32_t kFormatVersion = 1;
 inline constexpr size_t kPlaneAlignment = 65536;
 
-// Element size in bytes; 0 for a type that this version does not know.
+// Element size of an input or output in bytes; 0 for a type that none of them has.
 size_t ElementSize(format::DataType type);
+
+// Bytes of a row of a table; 0 for a type that no table has.
+uint64_t RowBytes(format::DataType type, uint64_t cols);
 
 // A checked header. It is a copy: a file that is changed later cannot change what was checked.
 class Header {
@@ -41,6 +44,12 @@ template <class Visit>
 Status ForEachPlane(const format::Header& header, const Visit& visit) {
   for (const format::TiedTable* table : *header.tables()) {
     TIED_RETURN_IF_ERROR(visit(*table->values(), table->name()->c_str()));
+    if (table->scales() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->scales(), "scales"));
+    if (table->zero_points() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->zero_points(), "zero points"));
+    if (table->screen() == nullptr) continue;
+    TIED_RETURN_IF_ERROR(visit(*table->screen()->values(), "screen"));
+    TIED_RETURN_IF_ERROR(visit(*table->screen()->scales(), "screen scales"));
+    TIED_RETURN_IF_ERROR(visit(*table->screen()->residual_norms(), "residual norms"));
   }
   for (const format::EntryPoint* entry_point : *header.entry_points()) {
     for (const format::Op* op : *entry_point->ops()) {

@@ -220,7 +220,7 @@ Status Call::Execute(const BoundOp& bound) const {
       return Status();
     case format::Operation::MatMul:
       return session_.MatMul(*bound.op->operation_as_MatMul(), static_cast<const float*>(bound.input->data),
-                             bound.count, static_cast<float*>(bound.result.data));
+                             bound.count, RowFilter(), static_cast<float*>(bound.result.data));
     default:
       std::memcpy(bound.result.data, bound.op->operation_as_Constant()->data()->data(), bound.result.bytes);
       return Status();

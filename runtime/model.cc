@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "runtime/verify.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -16,7 +18,7 @@ Status Model::Create(MappedFile file, const char* name, bool verify_planes, Mode
   Model* created = new (std::nothrow) Model(std::move(file), std::move(header));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
   if (verify_planes) {
-    const Status status = created->VerifyPlanes();
+    const Status status = created->Verify();
     if (!status.ok()) {
       created->Unref();
       return status;
@@ -32,22 +34,37 @@ void Model::Unref() {
 
 TableView Model::Table(size_t index) const {
   const format::TiedTable& table = *header_->tables()->Get(static_cast<flatbuffers::uoffset_t>(index));
-  return {Floats(*table.values()), static_cast<size_t>(table.rows()), static_cast<size_t>(table.cols())};
+  TableView view = {};
+  view.type = table.type();
+  view.values = Bytes(*table.values());
+  view.rows = static_cast<size_t>(table.rows());
+  view.cols = static_cast<size_t>(table.cols());
+  view.row_bytes = static_cast<size_t>(RowBytes(table.type(), table.cols()));
+  if (table.scales() != nullptr) {
+    view.scales = Floats(*table.scales());
+    view.one_scale = table.scales()->length() == sizeof(float);
+  }
+  if (table.zero_points() != nullptr) view.zero_points = Bytes(*table.zero_points());
+  if (const format::Screen* screen = table.screen()) {
+    view.screen = {reinterpret_cast<const int8_t*>(Bytes(*screen->values())), Floats(*screen->scales()),
+                   Floats(*screen->residual_norms())};
+  }
+  return view;
 }
 
-const float* Model::Floats(const format::Plane& plane) const {
-  return reinterpret_cast<const float*>(file_.data() + plane.offset());
-}
+const float* Model::Floats(const format::Plane& plane) const { return reinterpret_cast<const float*>(Bytes(plane)); }
 
-Status Model::VerifyPlane(const format::Plane& plane, const char* what) const {
+Status Model::VerifyHash(const format::Plane& plane, const char* what) const {
   if (XXH3_64bits(file_.data() + plane.offset(), static_cast<size_t>(plane.length())) == plane.hash()) return Status();
   return Status::Error(TIED_CORRUPT, "plane '%s' at offset %llu does not match its hash", what,
                        static_cast<unsigned long long>(plane.offset()));
 }
 
-Status Model::VerifyPlanes() const {
-  return ForEachPlane(*header_,
-                      [this](const format::Plane& plane, const char* what) { return VerifyPlane(plane, what); });
+Status Model::Verify() const {
+  TIED_RETURN_IF_ERROR(
+      ForEachPlane(*header_, [this](const format::Plane& plane, const char* what) { return VerifyHash(plane, what); }));
+  for (size_t i = 0; i < header_->tables()->size(); ++i) TIED_RETURN_IF_ERROR(VerifyTable(Table(i)));
+  return Status();
 }
 
 void Model::ExpectGathers() {
@@ -57,11 +74,19 @@ void Model::ExpectGathers() {
   }
 }
 
+void Model::ExpectWholeReads(const format::Plane& plane) {
+  file_.ExpectWholeReads(static_cast<size_t>(plane.offset()), static_cast<size_t>(plane.length()));
+}
+
 void Model::PrepareForHead() {
   if (prepared_for_head_.load(std::memory_order_relaxed) || prepared_for_head_.exchange(true)) return;
+  for (const format::TiedTable* table : *header_->tables()) ExpectWholeReads(*table->values());
+}
+
+void Model::PrepareForScreen() {
+  if (prepared_for_screen_.load(std::memory_order_relaxed) || prepared_for_screen_.exchange(true)) return;
   for (const format::TiedTable* table : *header_->tables()) {
-    file_.ExpectWholeReads(static_cast<size_t>(table->values()->offset()),
-                           static_cast<size_t>(table->values()->length()));
+    if (table->screen() != nullptr) ExpectWholeReads(*table->screen()->values());
   }
 }
 
@@ -69,6 +94,7 @@ Status Model::Trim() {
   TIED_RETURN_IF_ERROR(file_.ReleasePages());
   ExpectGathers();
   prepared_for_head_.store(false);
+  prepared_for_screen_.store(false);
   return Status();
 }
 

@@ -9,15 +9,9 @@
 #include "runtime/header.h"
 #include "runtime/mapped_file.h"
 #include "runtime/status.h"
+#include "runtime/table.h"
 
 namespace tied::runtime {
-
-// A table as the kernels take it.
-struct TableView {
-  const float* values;  // [rows, cols]
-  size_t rows;
-  size_t cols;
-};
 
 // Counts its owners: the caller who opened it and each session. Everything but that count and the advice given to the
 // kernel is constant, so all members but Unref may be called from any thread.
@@ -35,11 +29,15 @@ class Model {
 
   TableView Table(size_t index) const;
   const float* Floats(const format::Plane& plane) const;
+  const unsigned char* Bytes(const format::Plane& plane) const { return file_.data() + plane.offset(); }
 
-  Status VerifyPlanes() const;
+  // Reads the whole file: hashes, scales, residual norms.
+  Status Verify() const;
 
-  // Tells the kernel that whole tables are about to be read; the first call after opening or Trim() acts.
+  // Tells the kernel that whole tables, or their screens, are about to be read; the first call after opening or Trim()
+  // acts.
   void PrepareForHead();
+  void PrepareForScreen();
 
   // Gives the pages back.
   Status Trim();
@@ -47,11 +45,13 @@ class Model {
  private:
   Model(MappedFile file, Header header);
   ~Model() = default;
-  Status VerifyPlane(const format::Plane& plane, const char* what) const;
+  Status VerifyHash(const format::Plane& plane, const char* what) const;
   void ExpectGathers();
+  void ExpectWholeReads(const format::Plane& plane);
 
   std::atomic<size_t> owners_{1};
   std::atomic<bool> prepared_for_head_{false};
+  std::atomic<bool> prepared_for_screen_{false};
   const MappedFile file_;
   const Header header_;
 };

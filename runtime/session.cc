@@ -8,20 +8,12 @@
 
 #include "kernels/cpu.h"
 #include "kernels/float_environment.h"
-#include "kernels/gather.h"
-#include "runtime/checked_math.h"
 #include "runtime/head.h"
-#include "runtime/topk.h"
+#include "runtime/topk_run.h"
 
 namespace tied::runtime {
 
-namespace {
-
-constexpr size_t kScratchAlignment = 64;
-
-}  // namespace
-
-void Session::ScratchDeleter::operator()(float* scratch) const { std::free(scratch); }
+namespace {}  // namespace
 
 Session::Session(Model* model, const kernels::Kernels* kernels, bool deterministic)
     : model_(model), kernels_(kernels), deterministic_(deterministic) {
@@ -68,58 +60,59 @@ void Session::Gather(const format::Gather& gather, const Ids& ids, float* embedd
   const kernels::ScopedFloatEnvironment environment;
   const TableView table = model_->Table(gather.table());
   for (size_t i = 0; i < ids.count; ++i) {
-    kernels::GatherRowF32(table.values + static_cast<size_t>(ids[i]) * table.cols, table.cols, gather.scale(),
-                          embeddings + i * table.cols);
+    GatherRow(table, static_cast<size_t>(ids[i]), gather.scale(), embeddings + i * table.cols);
   }
 }
 
 Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
-  const size_t floats = kernels::PackedHiddenSize(std::min(tokens, kMaxBatch), model_->Table(matmul.table()).cols);
-  if (floats <= packed_floats_) return Status();
-  void* memory = nullptr;
-  if (posix_memalign(&memory, kScratchAlignment, floats * sizeof(float)) != 0) {
-    return Status::Error(TIED_OUT_OF_MEMORY, "no memory for the hidden states of %zu tokens", tokens);
-  }
-  packed_.reset(static_cast<float*>(memory));
-  packed_floats_ = floats;
-  return Status();
+  return packed_.Reserve(model_->Table(matmul.table()), tokens, /*with_steps=*/false);
 }
 
 template <class Run>
-Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run) {
-  model_->PrepareForHead();
+Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                             const Run& run) {
   HeadBatch batch;
   batch.kernels = kernels_;
   batch.table = model_->Table(matmul.table());
   batch.bias = matmul.bias() == nullptr ? nullptr : model_->Floats(*matmul.bias());
-  batch.packed = packed_.get();
+  batch.packed = &packed_;
+  batch.filter = filter;
   batch.cancelled = &cancelled_;
   for (size_t first = 0; first < tokens; first += batch.tokens) {
     batch.tokens = std::min(tokens - first, kMaxBatch);
-    kernels_->pack_hidden(hidden + first * batch.table.cols, batch.tokens, batch.table.cols, packed_.get());
+    batch.hidden = hidden + first * batch.table.cols;
     TIED_RETURN_IF_ERROR(run(batch, first));
-    if (cancelled_.load(std::memory_order_relaxed)) return Status::Error(TIED_CANCELLED, "the call was cancelled");
+    if (batch.is_cancelled()) return Status::Error(TIED_CANCELLED, "the call was cancelled");
   }
   return Status();
 }
 
-Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits) {
-  return ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
+Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                       float* logits) {
+  model_->PrepareForHead();
+  return ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
     float* out = logits + first * batch.table.rows;
-    const bool may_use_xnnpack = !deterministic_ && batch.tokens >= kernels_->xnnpack_min_tokens;
-    if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, hidden + first * batch.table.cols, out)) {
-      RunLogits(pool_.get(), batch, out);
-    }
+    const bool may_use_xnnpack =
+        !deterministic_ && filter.bits == nullptr && batch.tokens >= kernels_->xnnpack_min_tokens;
+    if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
   });
 }
 
-Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, size_t k, int64_t* ids,
-                     float* best_logits) {
-  const TableView table = model_->Table(matmul.table());
-  if (k < 1 || k > TIED_MAX_K || k > table.rows) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", k,
-                         std::min<size_t>(table.rows, TIED_MAX_K));
+Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids,
+                         size_t count, float* logits) {
+  return ForEachBatch(matmul, hidden, tokens, RowFilter(), [&](const HeadBatch& batch, size_t first) {
+    RunLogitsOf(pool_.get(), batch, ids, count, logits + first * count);
+    return Status();
+  });
+}
+
+Status Session::CheckTopk(const TableView& table, const float* hidden, size_t tokens,
+                          const TopkRequest& request) const {
+  const size_t allowed = request.filter.Count(table.rows);
+  if (request.k < 1 || request.k > TIED_MAX_K || request.k > allowed) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", request.k,
+                         std::min<size_t>(allowed, TIED_MAX_K));
   }
   for (size_t i = 0; i < tokens * table.cols; ++i) {
     if (!std::isfinite(hidden[i])) {
@@ -127,26 +120,32 @@ Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t t
                            i % table.cols);
     }
   }
-  TIED_RETURN_IF_ERROR(Reserve(matmul, tokens));
-  const size_t heaps = threads() * std::min(tokens, kMaxBatch) * k;
-  size_t results = 0;
-  size_t bytes = 0;
-  if (!CheckedMultiply(tokens, k, &results) || !CheckedAdd(results, heaps, &bytes) ||
-      !CheckedMultiply(bytes, sizeof(Candidate), &bytes)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
-  }
-  const std::unique_ptr<Candidate[]> scratch(new (std::nothrow) Candidate[results + heaps]);
-  if (scratch == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for the results of %zu tokens", tokens);
-  Candidate* const best = scratch.get();
-  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, [&](const HeadBatch& batch, size_t first) {
-    const size_t nan_row = RunTopk(pool_.get(), batch, k, best + results, best + first * k);
-    if (nan_row == kNoRow) return Status();
-    return Status::Error(TIED_NOT_FINITE, "the logit of row %zu is NaN", nan_row);
-  }));
-  for (size_t i = 0; i < results; ++i) {
-    ids[i] = best[i].id;
-    if (best_logits != nullptr) best_logits[i] = best[i].logit;
-  }
+  return Status();
+}
+
+Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
+                     const tied_topk_result& result) {
+  const TableView table = model_->Table(matmul.table());
+  TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request));
+  // With few rows for each result most of them survive.
+  const bool screen = request.use_screen && table.screen.values != nullptr &&
+                      request.k <= request.filter.Count(table.rows) / 8 &&
+                      (result.log_z == nullptr || request.log_z_tolerance > 0);
+  TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
+  TopkRun run;
+  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, result.log_z != nullptr));
+  const auto run_batch = [&](const HeadBatch& batch, size_t first) {
+    if (screen) {
+      model_->PrepareForScreen();
+      bool done = false;
+      TIED_RETURN_IF_ERROR(run.Screen(pool_.get(), batch, first, request.log_z_tolerance, &done));
+      if (done) return Status();
+    }
+    model_->PrepareForHead();
+    return run.Full(pool_.get(), batch, first);
+  };
+  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, request.filter, run_batch));
+  run.Write(tokens, result);
   return Status();
 }
 

@@ -10,8 +10,11 @@
 #include <memory>
 
 #include "kernels/kernels.h"
+#include "runtime/hidden.h"
 #include "runtime/model.h"
+#include "runtime/row_filter.h"
 #include "runtime/status.h"
+#include "tied/tied.h"
 
 namespace tied::runtime {
 
@@ -25,6 +28,13 @@ struct Ids {
     if (type == format::DataType::Int64) return static_cast<const int64_t*>(data)[i];
     return static_cast<const int32_t*>(data)[i];
   }
+};
+
+struct TopkRequest {
+  size_t k;
+  RowFilter filter;
+  bool use_screen;         // if the table has one
+  double log_z_tolerance;  // 0: as exact as float64 is
 };
 
 // Used by one thread at a time.
@@ -55,33 +65,39 @@ class Session {
   // Gets the memory that MatMul() needs for that many tokens.
   Status Reserve(const format::MatMul& matmul, size_t tokens);
 
-  // hidden: [tokens, cols]; logits: [tokens, rows]. Needs Reserve(). Fails only if cancelled.
-  Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, float* logits);
+  // hidden: [tokens, cols]; logits: [tokens, rows], -infinity for rows that the filter denies. Needs Reserve(). Fails
+  // only if cancelled.
+  Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                float* logits);
 
-  // ids, best_logits: [tokens, k]; best_logits may be null. Nothing is written on error.
-  Status Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, size_t k, int64_t* ids,
-              float* best_logits);
+  // logits: [tokens, count], of the rows ids[0 … count), which have been checked. Needs Reserve(). Fails only if
+  // cancelled.
+  Status MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
+                  float* logits);
+
+  // Nothing is written on error.
+  Status Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
+              const tied_topk_result& result);
 
  private:
   struct PoolDeleter {
     void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
-  };
-  struct ScratchDeleter {
-    void operator()(float* scratch) const;
   };
 
   Session(Model* model, const kernels::Kernels* kernels, bool deterministic);
 
   // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
   template <class Run>
-  Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const Run& run);
+  Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                      const Run& run);
+
+  Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request) const;
 
   Model* const model_;
   const kernels::Kernels* const kernels_;
   const bool deterministic_;
   std::unique_ptr<struct pthreadpool, PoolDeleter> pool_;  // null: one thread
-  std::unique_ptr<float, ScratchDeleter> packed_;          // packed hidden of one batch of tokens
-  size_t packed_floats_ = 0;
+  PackedHidden packed_;                                    // of one batch of tokens
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancelled_{false};
 };

@@ -1,30 +1,28 @@
-// The best rows of each token, without ever writing all logits.
+// The best rows of each token, without ever writing all logits: by one pass over the table.
 #ifndef TIED_RUNTIME_TOPK_H_
 #define TIED_RUNTIME_TOPK_H_
 
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/best_k.h"
 #include "runtime/head.h"
+#include "runtime/log_sum.h"
 
 namespace tied::runtime {
 
-// A row as a possible result.
-struct Candidate {
-  float logit;
-  int64_t id;
-
-  // A total order where no logit is NaN: the larger logit first, of equal ones the lower row.
-  bool BetterThan(const Candidate& other) const {
-    return logit > other.logit || (logit == other.logit && id < other.id);
-  }
-};
-
 inline constexpr size_t kNoRow = SIZE_MAX;
 
-// best[t, :] = the k best rows of token t, best first; k is at most the row count. `heaps` is scratch of
-// threads * tokens * k entries. Returns the lowest row with a logit that is NaN, kNoRow if there is none.
-size_t RunTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best);
+// Scratch of RunTopk, in entries.
+size_t TopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k);
+size_t TopkLogSumSize(const HeadBatch& batch);
+
+// best[t, :] = the k best rows of token t among those that the filter allows, at least k, best first. Packs.
+// heaps: scratch of TopkHeapSize(); log_sums: scratch of TopkLogSumSize(), or null if log_z is not wanted.
+// log_z: [tokens], of the allowed rows.
+// Returns the lowest row with a logit that is NaN, kNoRow if there is none; results are undefined if there is one.
+size_t RunTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
+               LogSum* log_sums, LogZ* log_z);
 
 }  // namespace tied::runtime
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/kernels.h"
 #include "runtime/checked_math.h"
 #include "runtime/header.h"
 
@@ -26,6 +27,10 @@ class Validator {
   Status CheckPlane(const format::Plane& plane, const char* what) const;
   Status CheckNoOverlap(const format::Plane& plane, const char* what) const;
   Status CheckTable(const format::TiedTable& table) const;
+  Status CheckScales(const format::TiedTable& table) const;
+  Status CheckScreen(const format::TiedTable& table) const;
+  Status CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
+                     const char* what) const;
   Status CheckValue(const format::ValueInfo& value, const char* what) const;
   Status CheckEntryPoint(const format::EntryPoint& entry_point) const;
   Status CheckOp(const format::Op& op, const char* entry_point) const;
@@ -102,22 +107,56 @@ Status Validator::CheckNoOverlap(const format::Plane& plane, const char* what) c
   });
 }
 
+Status Validator::CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
+                              const char* what) const {
+  uint64_t bytes = 0;
+  if (CheckedMultiply(count, size, &bytes) && bytes == plane.length()) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: table '%s': its %s do not match their %" PRIu64 " bytes", name_, table, what,
+                       plane.length());
+}
+
+Status Validator::CheckScales(const format::TiedTable& table) const {
+  const char* what = table.name()->c_str();
+  const bool bytes = table.type() == format::DataType::Int8 || table.type() == format::DataType::Uint8;
+  const bool blocks = table.type() == format::DataType::Int4;
+  if ((table.scales() != nullptr) != (bytes || blocks) || (table.zero_points() != nullptr && !bytes)) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s': scales or zero points do not fit its element type", name_,
+                         what);
+  }
+  if (!bytes && !blocks) return Status();
+  const uint64_t wanted = blocks ? table.rows() * kernels::BlocksOf(table.cols()) : table.rows();
+  const uint64_t count = bytes && table.scales()->length() == sizeof(float) ? 1 : wanted;
+  TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, sizeof(float), what, "scales"));
+  if (table.zero_points() == nullptr) return Status();
+  return CheckLength(*table.zero_points(), count, 1, what, "zero points");
+}
+
+Status Validator::CheckScreen(const format::TiedTable& table) const {
+  if (table.screen() == nullptr) return Status();
+  const char* what = table.name()->c_str();
+  if (table.scales() != nullptr) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' is quantised and has a screen", name_, what);
+  }
+  const format::Screen& screen = *table.screen();
+  TIED_RETURN_IF_ERROR(CheckLength(*screen.values(), table.rows(), table.cols(), what, "screen"));
+  TIED_RETURN_IF_ERROR(CheckLength(*screen.scales(), table.rows(), sizeof(float), what, "screen scales"));
+  return CheckLength(*screen.residual_norms(), table.rows(), sizeof(float), what, "residual norms");
+}
+
 Status Validator::CheckTable(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
-  if (table.type() != format::DataType::Float32) {
-    return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has element type %d, this library reads float32", name_,
-                         what, static_cast<int>(table.type()));
+  if (RowBytes(table.type(), 1) == 0) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has the element type %d, which this library does not read",
+                         name_, what, static_cast<int>(table.type()));
   }
   if (table.rows() == 0 || table.cols() == 0 || table.rows() > kMaxTableSide || table.cols() > kMaxTableSide) {
     return Status::Error(TIED_CORRUPT, "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]", name_, what,
                          table.rows(), table.cols());
   }
-  uint64_t bytes = table.rows() * table.cols();
-  if (!CheckedMultiply(bytes, uint64_t{ElementSize(table.type())}, &bytes) || bytes != table.values()->length()) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s' [%" PRIu64 ", %" PRIu64 "] does not match its %" PRIu64 " bytes",
-                         name_, what, table.rows(), table.cols(), table.values()->length());
-  }
-  return Status();
+  TIED_RETURN_IF_ERROR(
+      CheckLength(*table.values(), table.rows(), RowBytes(table.type(), table.cols()), what, "values"));
+  TIED_RETURN_IF_ERROR(CheckScales(table));
+  return CheckScreen(table);
 }
 
 Status Validator::CheckValue(const format::ValueInfo& value, const char* what) const {
@@ -265,6 +304,23 @@ size_t ElementSize(format::DataType type) {
       return 8;
     case format::DataType::Bool:
       return 1;
+    default:
+      return 0;
+  }
+}
+
+uint64_t RowBytes(format::DataType type, uint64_t cols) {
+  switch (type) {
+    case format::DataType::Float32:
+      return 4 * cols;
+    case format::DataType::Float16:
+    case format::DataType::BFloat16:
+      return 2 * cols;
+    case format::DataType::Int8:
+    case format::DataType::Uint8:
+      return cols;
+    case format::DataType::Int4:
+      return kernels::BlocksOf(cols) * kernels::kBlockBytes;
     default:
       return 0;
   }

@@ -1,132 +1,244 @@
-#include <cpuinfo.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <new>
+#include <random>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "kernels/float_formats.h"
 #include "kernels/kernels.h"
+#include "kernels/steps.h"
 #include "tests/kernels/guarded_buffer.h"
+#include "tests/kernels/sets.h"
 #include "tests/support/oracle.h"
-#if defined(TIED_TEST_WIDE_TILE)
-#include "tests/kernels/wide_tile.h"
-#endif
 
 namespace tied::test {
 namespace {
 
 using kernels::Kernels;
 
-const Kernels& Scalar() { return *kernels::AllKernels()[0]; }
-
-std::vector<const Kernels*> VectorSets() {
-  std::vector<const Kernels*> sets;
-  for (const Kernels* const* set = kernels::AllKernels() + 1; *set != nullptr; ++set) sets.push_back(*set);
-#if defined(TIED_TEST_WIDE_TILE)
-  sets.push_back(&kWideTile);
-#endif
-  return sets;
+enum class Format { kF32, kF16, kBF16, kI8, kU8, kI4 };
+constexpr Format kAllFormats[] = {Format::kF32, Format::kF16, Format::kBF16, Format::kI8, Format::kU8, Format::kI4};
+std::ostream& operator<<(std::ostream& out, Format format) {
+  static constexpr const char* kNames[] = {"f32", "f16", "bf16", "i8", "u8", "i4"};
+  return out << kNames[static_cast<int>(format)];
 }
+bool IsFloat(Format format) { return format <= Format::kBF16; }
 
 struct Problem {
+  Format format;
   size_t rows;
   size_t cols;
   size_t tokens;
-  std::vector<float> table;
+  std::vector<uint8_t> table;
+  std::vector<float> scales;  // of the blocks of i4
   std::vector<float> hidden;
+  std::vector<int16_t> steps;
+  std::vector<double> totals;
+
+  size_t row_bytes() const { return table.size() / rows; }
 };
 
-Problem MakeProblem(Numbers numbers, size_t rows, size_t cols, size_t tokens) {
-  return {rows, cols, tokens, MakeNumbers(numbers, rows * cols, 1), MakeNumbers(numbers, tokens * cols, 2)};
+// A 16-bit float with `exponent_bits`, from random bits: of ordinary size, or anything at all.
+uint16_t NarrowFloat(uint64_t random, Numbers numbers, int exponent_bits) {
+  const int mantissa_bits = 15 - exponent_bits;
+  const auto bits = static_cast<uint16_t>(random);
+  if (numbers == Numbers::kSpecial) return bits;
+  const int bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = numbers == Numbers::kSubnormal ? 0 : bias - static_cast<int>(random >> 16 & 7);
+  const int mask = ((1 << exponent_bits) - 1) << mantissa_bits;
+  return static_cast<uint16_t>((bits & ~mask) | exponent << mantissa_bits);
 }
 
-// The logits [tokens, rows], the rows being given to the kernel `rows_per_call` at a time.
-std::vector<float> Dot(const Kernels& set, const Problem& problem, size_t rows_per_call) {
-  const GuardedBuffer table(problem.table);
-  const GuardedBuffer hidden(problem.hidden);
-  constexpr std::align_val_t kAlignment{64};
-  const size_t packed_floats = kernels::PackedHiddenSize(problem.tokens, problem.cols);
-  const auto release = [](float* p) { ::operator delete(p, kAlignment); };
-  const std::unique_ptr<float, decltype(release)> packed(
-      static_cast<float*>(::operator new(packed_floats * sizeof(float), kAlignment)), release);
-  set.pack_hidden(hidden.data(), problem.tokens, problem.cols, packed.get());
-  std::vector<float> logits(problem.tokens * problem.rows, -12345.0f);
-  for (size_t first = 0; first < problem.rows; first += rows_per_call) {
-    set.dot_f32(table.data() + first * problem.cols, std::min(rows_per_call, problem.rows - first), problem.cols,
-                packed.get(), problem.tokens, logits.data() + first, problem.rows);
+std::vector<uint8_t> MakeTable(Format format, Numbers numbers, size_t rows, size_t cols) {
+  std::mt19937_64 random(1);
+  const size_t sizes[] = {4 * cols, 2 * cols, 2 * cols, cols, cols, kernels::BlocksOf(cols) * kernels::kBlockBytes};
+  std::vector<uint8_t> table(rows * sizes[static_cast<int>(format)]);
+  if (format == Format::kF32) {
+    const std::vector<float> values = MakeNumbers(numbers, rows * cols, 1);
+    std::memcpy(table.data(), values.data(), table.size());
+  } else if (IsFloat(format)) {
+    for (size_t i = 0; i < rows * cols; ++i) {
+      const uint16_t value = NarrowFloat(random(), numbers, format == Format::kF16 ? 5 : 8);
+      std::memcpy(&table[2 * i], &value, sizeof value);
+    }
+  } else {
+    // Subnormal and special numbers do not exist here; the extremes, at which sums could overflow, do.
+    const uint8_t extreme = format == Format::kI8 ? 0x80 : format == Format::kU8 ? 0xff : 0x00;
+    for (uint8_t& byte : table) byte = numbers == Numbers::kSpecial ? extreme : static_cast<uint8_t>(random());
   }
-  return logits;
+  return table;
 }
 
-using Shape = std::tuple<const Kernels*, Numbers, size_t, size_t, size_t>;
+Problem MakeProblem(Format format, Numbers numbers, size_t rows, size_t cols, size_t tokens) {
+  Problem problem = {format, rows, cols, tokens, MakeTable(format, numbers, rows, cols), {}, {}, {}, {}};
+  problem.hidden = MakeNumbers(IsFloat(format) ? numbers : Numbers::kNormal, tokens * cols, 2);
+  if (!IsFloat(format) && numbers == Numbers::kSpecial) std::fill_n(problem.hidden.begin(), tokens * cols, -1.0f);
+  problem.scales = MakeNumbers(numbers == Numbers::kSpecial ? Numbers::kMixedMagnitudes : numbers,
+                               rows * kernels::BlocksOf(cols), 3);
+  if (IsFloat(format)) return problem;
+  problem.steps.resize(tokens * cols);
+  for (size_t t = 0; t < tokens; ++t) {
+    problem.totals.push_back(kernels::QuantizeHidden(&problem.hidden[t * cols], cols, &problem.steps[t * cols]).total);
+  }
+  return problem;
+}
 
-class DotF32 : public testing::TestWithParam<Shape> {};
+template <class T>
+std::shared_ptr<T> Aligned(size_t count) {
+  constexpr std::align_val_t kAlignment{64};
+  return {static_cast<T*>(::operator new(count * sizeof(T), kAlignment)),
+          [](T* p) { ::operator delete(p, kAlignment); }};
+}
 
-TEST_P(DotF32, HasTheBitsOfTheScalarDefinition) {
-  const auto [set, numbers, rows, cols, tokens] = GetParam();
-  if (!cpuinfo_initialize() || !set->available()) GTEST_SKIP() << "this CPU lacks " << set->isa;
-  const Problem problem = MakeProblem(numbers, rows, cols, tokens);
-  const std::vector<float> expected = Dot(Scalar(), problem, rows);
+// The products [tokens, rows], the rows being given to the kernel `rows_per_call` at a time.
+template <class Result, class Call>
+std::vector<double> Products(const Problem& problem, size_t rows_per_call, const Call& call) {
+  const GuardedBuffer table(problem.table);
+  std::vector<Result> results(problem.tokens * problem.rows, Result{-12345});
+  for (size_t first = 0; first < problem.rows; first += rows_per_call) {
+    call(table.data() + first * problem.row_bytes(), first, std::min(rows_per_call, problem.rows - first),
+         results.data() + first);
+  }
+  return std::vector<double>(results.begin(), results.end());
+}
+
+std::vector<double> FloatProducts(const Kernels& set, const Problem& problem, size_t rows_per_call) {
+  const GuardedBuffer hidden(problem.hidden);
+  const auto packed = Aligned<float>(kernels::PackedHiddenSize(problem.tokens, problem.cols));
+  set.pack_hidden(hidden.data(), problem.tokens, problem.cols, packed.get());
+  kernels::DotFloats* const dot = problem.format == Format::kF32   ? set.dot_f32
+                                  : problem.format == Format::kF16 ? set.dot_f16
+                                                                   : set.dot_bf16;
+  return Products<float>(problem, rows_per_call, [&](const void* rows, size_t, size_t count, float* logits) {
+    dot(rows, count, problem.cols, packed.get(), problem.tokens, logits, problem.rows);
+  });
+}
+
+std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size_t rows_per_call) {
+  const GuardedBuffer steps(problem.steps);
+  const auto packed = Aligned<uint8_t>(kernels::PackedStepsSize(problem.tokens, problem.cols));
+  const kernels::StepsView view = {packed.get(), problem.totals.data(), problem.tokens};
+  if (problem.format == Format::kI4) {
+    const GuardedBuffer scales(problem.scales);
+    set.pack_steps_i4(steps.data(), problem.tokens, problem.cols, packed.get());
+    return Products<float>(problem, rows_per_call, [&](const void* rows, size_t first, size_t count, float* sums) {
+      set.dot_i4(rows, scales.data() + first * kernels::BlocksOf(problem.cols), count, problem.cols, view, sums,
+                 problem.rows);
+    });
+  }
+  set.pack_steps(steps.data(), problem.tokens, problem.cols, packed.get());
+  kernels::DotBytes* const dot = problem.format == Format::kI8 ? set.dot_i8 : set.dot_u8;
+  return Products<double>(problem, rows_per_call, [&](const void* rows, size_t, size_t count, double* sums) {
+    dot(rows, count, problem.cols, view, sums, problem.rows);
+  });
+}
+
+std::vector<double> Dot(const Kernels& set, const Problem& problem, size_t rows_per_call) {
+  return (IsFloat(problem.format) ? FloatProducts : IntProducts)(set, problem, rows_per_call);
+}
+
+using Shape = std::tuple<const Kernels*, Format, Numbers, size_t, size_t, size_t>;
+
+class Dots : public testing::TestWithParam<Shape> {};
+
+TEST_P(Dots, HaveTheBitsOfTheScalarDefinition) {
+  const auto [set, format, numbers, rows, cols, tokens] = GetParam();
+  const Problem problem = MakeProblem(format, numbers, rows, cols, tokens);
+  const std::vector<double> expected = Dot(Scalar(), problem, rows);
   for (const size_t rows_per_call : {rows, size_t{1}, size_t{5}}) {
     EXPECT_EQ(FirstDifference(expected, Dot(*set, problem, rows_per_call)), -1) << rows_per_call << " rows a call";
   }
 }
 
 std::string Name(const testing::TestParamInfo<Shape>& info) {
-  const auto& [set, numbers, rows, cols, tokens] = info.param;
-  return std::string(set->isa) + "_" + testing::PrintToString(numbers) + "_" + std::to_string(rows) + "x" +
-         std::to_string(cols) + "_" + std::to_string(tokens) + "tokens";
+  const auto& [set, format, numbers, rows, cols, tokens] = info.param;
+  return std::string(set->isa) + "_" + testing::PrintToString(format) + "_" + testing::PrintToString(numbers) + "_" +
+         std::to_string(rows) + "x" + std::to_string(cols) + "_" + std::to_string(tokens) + "tokens";
 }
 
-// Columns around the vector's width, rows and tokens around the tiles'.
-INSTANTIATE_TEST_SUITE_P(Columns, DotF32,
-                         testing::Combine(testing::ValuesIn(VectorSets()),
+// Columns around the vector's width and where 32-bit sums would overflow, rows and tokens around the tiles'.
+INSTANTIATE_TEST_SUITE_P(Columns, Dots,
+                         testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(kAllFormats),
                                           testing::Values(Numbers::kNormal, Numbers::kSpecial), testing::Values(7u),
-                                          testing::Values(1u, 3u, 7u, 8u, 9u, 31u, 64u, 257u, 1021u, 1024u),
+                                          testing::Values(1u, 3u, 7u, 8u, 9u, 31u, 64u, 257u, 1021u, 1024u, 5000u),
                                           testing::Values(1u, 4u)),
                          Name);
-INSTANTIATE_TEST_SUITE_P(RowsAndTokens, DotF32,
-                         testing::Combine(testing::ValuesIn(VectorSets()),
+INSTANTIATE_TEST_SUITE_P(RowsAndTokens, Dots,
+                         testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(kAllFormats),
                                           testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes,
                                                           Numbers::kSubnormal),
                                           testing::Values(1u, 2u, 3u, 4u, 5u, 13u), testing::Values(41u),
                                           testing::Values(1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 13u, 16u, 64u)),
                          Name);
 
-class ScalarDot : public testing::TestWithParam<std::tuple<Numbers, size_t>> {};
+float Weight(const Problem& problem, size_t row, size_t col) {
+  const uint8_t* bytes = &problem.table[row * problem.row_bytes()];
+  uint16_t bits = 0;
+  if (problem.row_bytes() == 2 * problem.cols) std::memcpy(&bits, bytes + 2 * col, sizeof bits);
+  switch (problem.format) {
+    case Format::kF32:
+      float value;
+      std::memcpy(&value, bytes + 4 * col, sizeof value);
+      return value;
+    case Format::kF16:
+      return kernels::Widen(kernels::Half{bits});
+    case Format::kBF16:
+      return kernels::Widen(kernels::BFloat16{bits});
+    case Format::kI8:
+      return static_cast<float>(static_cast<int8_t>(bytes[col]));
+    case Format::kU8:
+      return static_cast<float>(bytes[col]);
+    case Format::kI4:
+      break;
+  }
+  return static_cast<float>((bytes[col / 2] >> (col % 2 * 4) & 15) - 8) *
+         problem.scales[row * kernels::BlocksOf(problem.cols) + col / kernels::kBlockCols];
+}
 
-// A lane takes cols / 8 roundings, the tree three. Subnormal results add half of the smallest number each.
+class ScalarDot : public testing::TestWithParam<std::tuple<Format, Numbers, size_t>> {};
+
+// A lane of floats takes cols / 8 roundings, one of blocks cols / 32, the tree three. Subnormal results add half of
+// the smallest number each. Bytes are exact.
 TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
-  const auto [numbers, cols] = GetParam();
-  const Problem problem = MakeProblem(numbers, 11, cols, 3);
-  const std::vector<float> logits = Dot(Scalar(), problem, problem.rows);
+  const auto [format, numbers, cols] = GetParam();
+  const Problem problem = MakeProblem(format, numbers, 11, cols, 3);
+  const std::vector<double> products = Dot(Scalar(), problem, problem.rows);
   const size_t roundings = (cols + kernels::kLanes - 1) / kernels::kLanes + 3;
+  const std::vector<float> x =
+      IsFloat(format) ? problem.hidden : std::vector<float>(problem.steps.begin(), problem.steps.end());
+  std::vector<float> row(cols);
   for (size_t t = 0; t < problem.tokens; ++t) {
     for (size_t r = 0; r < problem.rows; ++r) {
-      const DoubleDot exact = ExactDot(&problem.table[r * cols], &problem.hidden[t * cols], cols);
-      const double bound = Gamma(roundings) * exact.magnitude + static_cast<double>(cols + 3) * 0x1p-150;
-      EXPECT_LE(std::fabs(static_cast<double>(logits[t * problem.rows + r]) - exact.value), bound);
+      for (size_t k = 0; k < cols; ++k) row[k] = Weight(problem, r, k);
+      const DoubleDot exact = ExactDot(row.data(), &x[t * cols], cols);
+      const bool bytes = format == Format::kI8 || format == Format::kU8;
+      const double bound = bytes ? 0 : Gamma(roundings) * exact.magnitude + static_cast<double>(cols + 3) * 0x1p-150;
+      EXPECT_LE(std::fabs(products[t * problem.rows + r] - exact.value), bound);
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ScalarDot,
-                         testing::Combine(testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes,
+                         testing::Combine(testing::ValuesIn(kAllFormats),
+                                          testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes,
                                                           Numbers::kSubnormal),
                                           testing::Values(1u, 8u, 41u, 1024u)));
 
 TEST(ScalarDot, SumsInTheOrderThatItsHeaderComments) {
   // 1e8 + 1 - 1e8 depends on the order: elements 0 and 8 share a lane, 1 does not.
-  Problem problem{1, 9, 1, std::vector<float>(9, 0.0f), std::vector<float>(9, 1.0f)};
-  problem.table[0] = 1e8f;
-  problem.table[1] = 1.0f;
-  problem.table[8] = -1e8f;
-  EXPECT_EQ(Dot(Scalar(), problem, 1)[0], 1.0f);
-  std::swap(problem.table[1], problem.table[8]);
-  EXPECT_EQ(Dot(Scalar(), problem, 1)[0], 0.0f);
+  const auto sum = [](std::vector<float> row) {
+    Problem problem = MakeProblem(Format::kF32, Numbers::kNormal, 1, row.size(), 1);
+    std::memcpy(problem.table.data(), row.data(), problem.table.size());
+    problem.hidden.assign(row.size(), 1.0f);
+    return Dot(Scalar(), problem, 1)[0];
+  };
+  EXPECT_EQ(sum({1e8f, 1.0f, 0, 0, 0, 0, 0, 0, -1e8f}), 1.0);
+  EXPECT_EQ(sum({1e8f, -1e8f, 0, 0, 0, 0, 0, 0, 1.0f}), 0.0);
 }
 
 }  // namespace

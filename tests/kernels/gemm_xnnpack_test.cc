@@ -28,8 +28,8 @@ TEST_P(GemmXnnpack, IsWithinTheErrorBoundOfTheExactProduct) {
   std::vector<float> logits(tokens * stride, -12345.0f);
   const std::atomic<bool> cancelled{false};
   const pthreadpool_t pool = pthreadpool_create(threads);
-  ASSERT_TRUE(
-      kernels::GemmXnnpack(pool, table.data(), kRows, kCols, hidden.data(), tokens, logits.data(), stride, cancelled));
+  ASSERT_TRUE(kernels::GemmXnnpack(pool, {table.data(), nullptr, nullptr}, kRows, kCols, hidden.data(), tokens,
+                                   logits.data(), stride, cancelled));
   pthreadpool_destroy(pool);
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < stride; ++r) {
@@ -52,8 +52,8 @@ TEST(GemmXnnpack, ComputesNothingOnceCancelled) {
   const std::vector<float> hidden = MakeNumbers(Numbers::kNormal, kCols, 2);
   std::vector<float> logits(kRows, -12345.0f);
   const std::atomic<bool> cancelled{true};
-  EXPECT_TRUE(
-      kernels::GemmXnnpack(nullptr, table.data(), kRows, kCols, hidden.data(), 1, logits.data(), kRows, cancelled));
+  EXPECT_TRUE(kernels::GemmXnnpack(nullptr, {table.data(), nullptr, nullptr}, kRows, kCols, hidden.data(), 1,
+                                   logits.data(), kRows, cancelled));
   EXPECT_EQ(logits, std::vector<float>(kRows, -12345.0f));
 }
 

@@ -8,19 +8,18 @@
 
 namespace tied::test {
 
-GuardedBuffer::GuardedBuffer(const std::vector<float>& values) {
+GuardedBytes::GuardedBytes(const void* bytes, size_t count) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t bytes = values.size() * sizeof(float);
-  const size_t readable = (bytes + page - 1) / page * page;
+  const size_t readable = (count + page - 1) / page * page;
   mapping_size_ = readable + page;
   mapping_ = mmap(nullptr, mapping_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping_ == MAP_FAILED) std::abort();
   char* const end = static_cast<char*>(mapping_) + readable;
   if (mprotect(end, page, PROT_NONE) != 0) std::abort();
-  if (bytes > 0) std::memcpy(end - bytes, values.data(), bytes);
-  data_ = reinterpret_cast<const float*>(end - bytes);
+  data_ = end - count;
+  if (count > 0) std::memcpy(data_, bytes, count);
 }
 
-GuardedBuffer::~GuardedBuffer() { munmap(mapping_, mapping_size_); }
+GuardedBytes::~GuardedBytes() { munmap(mapping_, mapping_size_); }
 
 }  // namespace tied::test

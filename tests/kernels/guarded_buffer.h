@@ -1,4 +1,4 @@
-// Floats that end where the next page cannot be touched: whatever reads behind them crashes.
+// Values that end where the next page cannot be touched: whatever reads behind them crashes.
 #ifndef TIED_TESTS_KERNELS_GUARDED_BUFFER_H_
 #define TIED_TESTS_KERNELS_GUARDED_BUFFER_H_
 
@@ -7,19 +7,29 @@
 
 namespace tied::test {
 
-class GuardedBuffer {
+class GuardedBytes {
  public:
-  explicit GuardedBuffer(const std::vector<float>& values);
-  ~GuardedBuffer();
-  GuardedBuffer(const GuardedBuffer&) = delete;
-  GuardedBuffer& operator=(const GuardedBuffer&) = delete;
+  GuardedBytes(const void* bytes, size_t count);
+  ~GuardedBytes();
+  GuardedBytes(const GuardedBytes&) = delete;
+  GuardedBytes& operator=(const GuardedBytes&) = delete;
 
-  const float* data() const { return data_; }
+  const void* data() const { return data_; }
 
  private:
   void* mapping_;
   size_t mapping_size_;
-  const float* data_;
+  void* data_;
+};
+
+template <class T>
+class GuardedBuffer {
+ public:
+  explicit GuardedBuffer(const std::vector<T>& values) : bytes_(values.data(), values.size() * sizeof(T)) {}
+  const T* data() const { return static_cast<const T*>(bytes_.data()); }
+
+ private:
+  GuardedBytes bytes_;
 };
 
 }  // namespace tied::test

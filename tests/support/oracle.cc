@@ -1,7 +1,6 @@
 #include "tests/support/oracle.h"
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <random>
 
@@ -40,14 +39,6 @@ DoubleDot ExactDot(const float* row, const float* hidden, size_t cols) {
 double Gamma(size_t roundings) {
   const double nu = static_cast<double>(roundings) * 0x1p-24;
   return nu / (1 - nu);
-}
-
-std::ptrdiff_t FirstDifference(const std::vector<float>& a, const std::vector<float>& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
-    if (std::memcmp(&a[i], &b[i], sizeof(float)) != 0) return static_cast<std::ptrdiff_t>(i);
-  }
-  return -1;
 }
 
 }  // namespace tied::test

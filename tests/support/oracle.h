@@ -2,8 +2,10 @@
 #ifndef TIED_TESTS_SUPPORT_ORACLE_H_
 #define TIED_TESTS_SUPPORT_ORACLE_H_
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <ostream>
 #include <vector>
 
@@ -27,7 +29,14 @@ DoubleDot ExactDot(const float* row, const float* hidden, size_t cols);
 double Gamma(size_t roundings);
 
 // Index of the first element whose bits differ, a NaN being equal to any other; -1: none.
-std::ptrdiff_t FirstDifference(const std::vector<float>& a, const std::vector<float>& b);
+template <class T>
+std::ptrdiff_t FirstDifference(const std::vector<T>& a, const std::vector<T>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (std::memcmp(&a[i], &b[i], sizeof a[i]) != 0) return static_cast<std::ptrdiff_t>(i);
+  }
+  return -1;
+}
 
 }  // namespace tied::test
 

@@ -74,7 +74,17 @@ TIED_API uint32_t tied_version(void);
 
 /* Element types; the numbers are those of ONNX's TensorProto.DataType (and of ONNXTensorElementDataType). */
 typedef int32_t tied_type;
-enum { TIED_FLOAT32 = 1, TIED_INT32 = 6, TIED_INT64 = 7, TIED_BOOL = 9 };
+enum {
+  TIED_FLOAT32 = 1,
+  TIED_UINT8 = 2, /* this, INT8, FLOAT16, BFLOAT16 and INT4: of tables alone, not of tensors */
+  TIED_INT8 = 3,
+  TIED_INT32 = 6,
+  TIED_INT64 = 7,
+  TIED_BOOL = 9,
+  TIED_FLOAT16 = 10,
+  TIED_BFLOAT16 = 16,
+  TIED_INT4 = 22
+};
 
 #define TIED_MAX_RANK 8
 
@@ -94,7 +104,7 @@ typedef struct tied_model tied_model;
 
 typedef struct tied_open_options {
   size_t struct_size;
-  int32_t verify_planes; /* not 0: also check the hash of every plane, which reads the whole file */
+  int32_t verify_planes; /* not 0: also do what tied_model_verify() does, which reads the whole file */
 } tied_open_options;
 #define TIED_OPEN_OPTIONS_INIT \
   { sizeof(tied_open_options), 0 }
@@ -120,7 +130,8 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 /* Closes a model; NULL is fine. Its memory is unmapped when the last session on it is closed too. */
 TIED_API void tied_model_close(tied_model* model);
 
-/* Checks the hash of every plane: reads the whole file. CORRUPT names the first plane that differs. */
+/* Checks the hash of every plane, that scales are positive and finite, and that no residual norm of a screen is smaller
+ * than the truth: reads the whole file. CORRUPT names the first plane or row that is wrong. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. They are read again from
@@ -141,6 +152,7 @@ typedef struct tied_model_info {
   size_t entry_point_count;
 } tied_model_info;
 
+/* All 0 for a plane that is not there. */
 typedef struct tied_plane_info {
   uint64_t offset; /* bytes from the start of the .tied file */
   uint64_t length; /* bytes */
@@ -153,7 +165,12 @@ typedef struct tied_table_info {
   uint64_t rows;
   uint64_t cols;
   tied_plane_info values;
-  const void* data; /* the mapped values, row-major; read-only */
+  const void* data;                      /* the mapped values, row-major; read-only */
+  tied_plane_info scales;                /* INT8 and UINT8: one a row, or one; INT4: one for 32 columns of a row */
+  tied_plane_info zero_points;           /* INT8 and UINT8 */
+  tied_plane_info screen;                /* int8 approximation of the rows, for top-k */
+  tied_plane_info screen_scales;         /* one a row */
+  tied_plane_info screen_residual_norms; /* one a row */
 } tied_table_info;
 
 typedef struct tied_value_info {
@@ -251,6 +268,49 @@ TIED_API tied_status tied_logits(tied_session* session, const float* hidden, siz
 TIED_API tied_status tied_topk(tied_session* session, const float* hidden, size_t tokens, size_t k, int64_t* ids,
                                float* best_logits, tied_error* error);
 
+/* Restricts and describes a top-k. */
+typedef struct tied_topk_options {
+  size_t struct_size;
+  const int64_t* row_ids; /* only these rows, in any order; one given twice counts once. NULL: all */
+  size_t row_count;       /* of row_ids */
+  const uint8_t* allowed; /* only rows whose bit is 1: bit r % 8 of byte r / 8. NULL: all. With row_ids: both */
+  size_t allowed_bytes;   /* at least (rows + 7) / 8 */
+  int32_t use_screen;     /* not 0: use the table's screen, if it has one; the results are the same */
+  double log_z_tolerance; /* how far log_z may be off; 0: as exact as float64 is, which takes a pass over the table */
+} tied_topk_options;
+#define TIED_TOPK_OPTIONS_INIT \
+  { sizeof(tied_topk_options), NULL, 0, NULL, 0, 1, 0.0 }
+
+/* Where results go: the caller's arrays. All but ids may be NULL. */
+typedef struct tied_topk_result {
+  int64_t* ids;         /* [tokens, k] */
+  float* logits;        /* [tokens, k] */
+  double* log_z;        /* [tokens]: log of the sum of exp(logit) over the allowed rows */
+  double* log_z_bound;  /* [tokens]: log_z is off by at most this; at most the tolerance, or rounding */
+  uint64_t* survivors;  /* [tokens]: rows that were computed from the table */
+  uint64_t* bytes_read; /* one: bytes of the file's planes that the call read, all tokens together */
+} tied_topk_result;
+
+/* tied_topk() over some of the rows, with more to tell. `options` may be NULL. Rows that are not allowed are not read,
+ * except where they share a page with one that is.
+ * Errors: those of tied_topk(); INVALID_ARGUMENT also if k is above the number of allowed rows, or for a tolerance
+ * below 0 or NaN; OUT_OF_RANGE for a row id. */
+TIED_API tied_status tied_topk_with(tied_session* session, const float* hidden, size_t tokens, size_t k,
+                                    const tied_topk_options* options, const tied_topk_result* result,
+                                    tied_error* error);
+
+/* logits[t, i] = the logit of row row_ids[i]: a lexical shortlist. The ids may be in any order and repeat.
+ * logits: [tokens, row_count], `capacity` floats at least tokens * row_count. The bits are those of tied_logits() on a
+ * deterministic session. Errors: OUT_OF_RANGE for a row id, BUFFER_TOO_SMALL. */
+TIED_API tied_status tied_logits_of(tied_session* session, const float* hidden, size_t tokens, const int64_t* row_ids,
+                                    size_t row_count, float* logits, size_t capacity, tied_error* error);
+
+/* tied_logits() for the rows whose bit in `allowed` is 1 (see tied_topk_options); the others' logits are -infinity, and
+ * where they fill a page it is not read. Errors: INVALID_ARGUMENT for too few allowed_bytes, BUFFER_TOO_SMALL. */
+TIED_API tied_status tied_logits_allowed(tied_session* session, const float* hidden, size_t tokens,
+                                         const uint8_t* allowed, size_t allowed_bytes, float* logits, size_t capacity,
+                                         tied_error* error);
+
 /* tied_topk() with k = 1. */
 TIED_API tied_status tied_argmax(tied_session* session, const float* hidden, size_t tokens, int64_t* ids,
                                  float* best_logits, tied_error* error);
@@ -270,7 +330,7 @@ TIED_API tied_status tied_run(tied_session* session, const char* entry_point, co
 /* ---- Kernels --------------------------------------------------------------------------------------------------- */
 
 typedef struct tied_kernel_info {
-  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "neon" */
+  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot" */
   int32_t available; /* this CPU can run it */
   int32_t selected;  /* it is the one that sessions use */
 } tied_kernel_info;

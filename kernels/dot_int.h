@@ -1,0 +1,207 @@
+// The drivers of products of integer rows and steps that the vector instruction sets share (see avx.h for what a set
+// supplies). In an unnamed namespace for the reason given in dot_float.h.
+#ifndef TIED_KERNELS_DOT_INT_H_
+#define TIED_KERNELS_DOT_INT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/dot_float.h"
+#include "kernels/kernels.h"
+#include "kernels/loops.h"
+
+namespace tied::kernels {
+namespace {
+
+// Steps are packed token after token, each padded with zeros to this many columns.
+inline __attribute__((always_inline)) size_t PaddedCols(size_t cols) { return (cols + 63) / 64 * 64; }
+
+// Natural order, as two bytes each.
+inline void PackStepsAsWords(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+  auto* to = static_cast<int16_t*>(packed);
+  for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
+    std::memcpy(to, steps + t * cols, cols * sizeof(int16_t));
+    std::memset(to + cols, 0, (PaddedCols(cols) - cols) * sizeof(int16_t));
+  }
+}
+
+// In runs of `width` columns, the upper halves of a run before the lower ones: q = 256 * upper + lower.
+template <size_t width>
+void PackStepsAsHalves(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+  auto* to = static_cast<int8_t*>(packed);
+  for (size_t t = 0; t < tokens; ++t, to += 2 * PaddedCols(cols)) {
+    for (size_t k = 0; k < PaddedCols(cols); ++k) {
+      const int q = k < cols ? steps[t * cols + k] : 0;
+      const int upper = (q + 128) >> 8;
+      int8_t* run = to + k / width * 2 * width;
+      run[k % width] = static_cast<int8_t>(upper);
+      run[width + k % width] = static_cast<int8_t>(q - 256 * upper);
+    }
+  }
+}
+
+// In blocks of 32 columns, the 16 even ones before the 16 odd ones: as the nibbles of a four-bit row come apart.
+inline void PackStepsEvenOdd(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+  auto* to = static_cast<int16_t*>(packed);
+  for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
+    for (size_t k = 0; k < PaddedCols(cols); ++k) {
+      const size_t in_block = k % kBlockCols;
+      to[k - in_block + in_block % 2 * (kBlockCols / 2) + in_block / 2] = k < cols ? steps[t * cols + k] : int16_t{0};
+    }
+  }
+}
+
+// Rows of int8 or uint8. Isa: kRows, kTokens, the largest tile; kWidth columns make a vector, kParts vectors a block;
+// Weights, Steps and Sum, what is held of a row, of a token and of their product; LoadWeights(pointer) for both
+// types, LoadSteps(pointer to 2 * kWidth packed bytes), Add(weights, steps, sum), Total(sum);
+// kMaxCols, how many columns a sum takes before it could overflow, at least kBlock of them;
+// Excess(pointer), what LoadWeights has added to each weight of that type.
+template <class Isa, class Byte>
+struct DotInt {
+  static constexpr size_t kBlock = Isa::kWidth * Isa::kParts;
+
+  template <size_t R, size_t T>
+  static inline __attribute__((always_inline)) void AddBlock(const Byte* rows, size_t row_stride, const uint8_t* steps,
+                                                             size_t token_stride, typename Isa::Sum (&sums)[R][T]) {
+    TIED_UNROLL for (size_t p = 0; p < Isa::kParts; ++p) {
+      typename Isa::Weights row[R];
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) row[r] = Isa::LoadWeights(rows + r * row_stride + p * Isa::kWidth);
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        const typename Isa::Steps q = Isa::LoadSteps(steps + t * token_stride + p * 2 * Isa::kWidth);
+        TIED_UNROLL for (size_t r = 0; r < R; ++r) Isa::Add(row[r], q, sums[r][t]);
+      }
+    }
+  }
+
+  // R rows times T tokens over at most kMaxCols columns; adds to sums.
+  template <size_t R, size_t T>
+  static void Columns(const Byte* rows, size_t row_stride, size_t cols, const uint8_t* steps, size_t token_stride,
+                      FetchAhead ahead, double (&totals)[R][T]) {
+    typename Isa::Sum sums[R][T];
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) sums[r][t] = Isa::Zero(); }
+    size_t col = 0;
+    for (; col + kBlock <= cols; col += kBlock) {
+      ahead.template Block<R * kBlock>(col / kBlock);
+      AddBlock(rows + col, row_stride, steps + 2 * col, token_stride, sums);
+    }
+    if (col < cols) {
+      Byte tail[R * kBlock] = {};
+      for (size_t r = 0; r < R; ++r) std::memcpy(tail + r * kBlock, rows + r * row_stride + col, cols - col);
+      AddBlock(tail, kBlock, steps + 2 * col, token_stride, sums);
+    }
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) totals[r][t] += Isa::Total(sums[r][t]);
+    }
+  }
+
+  template <size_t R, size_t T>
+  static void Tile(const Byte* rows, size_t cols, const StepsView& steps, size_t first, FetchAhead ahead, double* sums,
+                   size_t sums_stride) {
+    static_assert(Isa::kMaxCols % kBlock == 0);
+    const size_t token_stride = 2 * PaddedCols(cols);
+    const auto* q = static_cast<const uint8_t*>(steps.packed) + first * token_stride;
+    double totals[R][T];
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+      const double excess = Isa::Excess(rows) * steps.totals[first + t];
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) totals[r][t] = -excess;
+    }
+    for (size_t col = 0; col < cols; col += Isa::kMaxCols) {
+      const size_t width = cols - col < Isa::kMaxCols ? cols - col : Isa::kMaxCols;
+      Columns(rows + col, cols, width, q + 2 * col, token_stride, ahead, totals);
+    }
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[(first + t) * sums_stride + r] = totals[r][t];
+    }
+  }
+
+  template <size_t R, size_t T, class... Args>
+  static void TileOf(size_t tokens, Args... args) {
+    if (tokens == T) return Tile<R, T>(args...);
+    if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
+  }
+
+  template <size_t R, size_t T>
+  static void RowTile(const Byte* rows, size_t cols, const StepsView& steps, double* sums, size_t sums_stride) {
+    for (size_t first = 0, size = 0, group = 0; first < steps.tokens; first += size, ++group) {
+      size = GroupSize(first, steps.tokens, T);
+      const FetchAhead ahead(rows, R, cols, kBlock, group, size == steps.tokens);
+      TileOf<R, T, const Byte*, size_t, const StepsView&>(size, rows, cols, steps, first, ahead, sums, sums_stride);
+    }
+  }
+
+  static void Dot(const void* table, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+                  size_t sums_stride) {
+    const auto* rows = static_cast<const Byte*>(table);
+    size_t r = 0;
+    for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
+      RowTile<Isa::kRows, Isa::kTokens>(rows + r * cols, cols, steps, sums + r, sums_stride);
+    }
+    for (; r < row_count; ++r) RowTile<1, 1>(rows + r * cols, cols, steps, sums + r, sums_stride);
+  }
+};
+
+// Four-bit rows. Isa: kRows, kTokens; Weights, what is held of a block of a row, and LoadWeights(pointer to its bytes);
+// kStepBytes, the packed size of a block of a token; Sum, kLanes float32 sums; Add(weights, pointer to the packed
+// steps of a block, scale, sum); Total(sum), the reduction tree.
+template <class Isa>
+struct DotNibbles {
+  template <size_t R, size_t T>
+  static void Tile(const uint8_t* rows, const float* scales, size_t cols, const uint8_t* steps, FetchAhead ahead,
+                   float* sums, size_t sums_stride) {
+    const size_t blocks = BlocksOf(cols);
+    const size_t token_stride = PaddedCols(cols) / kBlockCols * Isa::kStepBytes;
+    typename Isa::Sum acc[R][T];
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) acc[r][t] = Isa::Zero(); }
+    for (size_t b = 0; b < blocks; ++b) {
+      ahead.template Block<R * kBlockBytes>(b);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+        const typename Isa::Weights row = Isa::LoadWeights(rows + (r * blocks + b) * kBlockBytes);
+        const float scale = scales[r * blocks + b];
+        TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+          Isa::Add(row, steps + t * token_stride + b * Isa::kStepBytes, scale, acc[r][t]);
+        }
+      }
+    }
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + r] = Isa::Total(acc[r][t]);
+    }
+  }
+
+  template <size_t R, size_t T, class... Args>
+  static void TileOf(size_t tokens, Args... args) {
+    if (tokens == T) return Tile<R, T>(args...);
+    if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
+  }
+
+  template <size_t R, size_t T>
+  static void RowTile(const uint8_t* rows, const float* scales, size_t cols, const StepsView& steps, float* sums,
+                      size_t sums_stride) {
+    const size_t token_stride = PaddedCols(cols) / kBlockCols * Isa::kStepBytes;
+    for (size_t first = 0, size = 0, group = 0; first < steps.tokens; first += size, ++group) {
+      size = GroupSize(first, steps.tokens, T);
+      const FetchAhead ahead(rows, R, BlocksOf(cols) * kBlockBytes, kBlockBytes, group, size == steps.tokens);
+      TileOf<R, T>(size, rows, scales, cols, static_cast<const uint8_t*>(steps.packed) + first * token_stride, ahead,
+                   sums + first * sums_stride, sums_stride);
+    }
+  }
+
+  static void Dot(const void* table, const float* scales, size_t row_count, size_t cols, const StepsView& steps,
+                  float* sums, size_t sums_stride) {
+    const auto* rows = static_cast<const uint8_t*>(table);
+    const size_t blocks = BlocksOf(cols);
+    size_t r = 0;
+    for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
+      RowTile<Isa::kRows, Isa::kTokens>(rows + r * blocks * kBlockBytes, scales + r * blocks, cols, steps, sums + r,
+                                        sums_stride);
+    }
+    for (; r < row_count; ++r) {
+      RowTile<1, 1>(rows + r * blocks * kBlockBytes, scales + r * blocks, cols, steps, sums + r, sums_stride);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace tied::kernels
+
+#endif  // TIED_KERNELS_DOT_INT_H_

@@ -1,0 +1,176 @@
+// What the drivers of dot_float.h and dot_int.h ask of an instruction set, on Arm with NEON and fused multiply-add.
+// In an unnamed namespace for the reason given in dot_float.h.
+#ifndef TIED_KERNELS_NEON_H_
+#define TIED_KERNELS_NEON_H_
+
+#include <arm_neon.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/float_formats.h"
+#include "kernels/kernels.h"
+
+namespace tied::kernels {
+namespace {
+
+// The reduction tree over eight lanes.
+inline float SumLanes(float32x4_t low, float32x4_t high) {
+  const float32x4_t four = vaddq_f32(low, high);
+  const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+  return vget_lane_f32(vpadd_f32(two, two), 0);
+}
+
+inline int32x4_t AddPairs(int32x4_t a, int32x4_t b) {
+#if defined(__aarch64__)
+  return vpaddq_s32(a, b);
+#else
+  return vcombine_s32(vpadd_s32(vget_low_s32(a), vget_high_s32(a)), vpadd_s32(vget_low_s32(b), vget_high_s32(b)));
+#endif
+}
+
+inline double AddAll(int32x4_t lanes) {
+  const int64x2_t two = vpaddlq_s32(lanes);
+  return static_cast<double>(vgetq_lane_s64(two, 0) + vgetq_lane_s64(two, 1));
+}
+
+struct NeonFloat {
+  using Vec = float32x4_t;
+  static constexpr size_t kWidth = 4;
+#if defined(__aarch64__)
+  // 4 x 3 sums of two registers each, four rows and one hidden vector: 29 of 32 registers.
+  static constexpr size_t kRows = 4;
+  static constexpr size_t kTokens = 3;
+#else
+  // 4 x 1 sums of two registers each, four rows and one hidden vector: 13 of 16 registers. One token also makes the
+  // packed layout that of the scalar set, which KeepingSubnormals needs.
+  static constexpr size_t kRows = 4;
+  static constexpr size_t kTokens = 1;
+#endif
+
+  static Vec Zero() { return vdupq_n_f32(0.0f); }
+  static Vec Load(const float* p) { return vld1q_f32(p); }
+  static Vec Load(const Half* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p))));
+  }
+  static Vec Load(const BFloat16* p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p)), 16));
+  }
+  static Vec MulAdd(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
+  static float Sum(const Vec (&lanes)[2]) { return SumLanes(lanes[0], lanes[1]); }
+};
+
+// Rows of bytes: widened to words, whose products are 32-bit lanes.
+struct NeonInt {
+  struct Weights {
+    int16x8_t low, high;
+  };
+  struct Steps {
+    int16x8_t low, high;
+  };
+  struct Sum {
+    int32x4_t low, high;
+  };
+  static constexpr size_t kWidth = 16;
+  static constexpr size_t kParts = 1;
+  static constexpr size_t kRows = 2;
+#if defined(__aarch64__)
+  static constexpr size_t kTokens = 4;
+#else
+  static constexpr size_t kTokens = 1;
+#endif
+  // A lane takes two products of 16 columns, each at most 255 * 32512.
+  static constexpr size_t kMaxCols = 2048;
+  static_assert(kMaxCols / kWidth * 2 * 255 * 32512 <= INT32_MAX);
+
+  static Sum Zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
+  static Weights LoadWeights(const int8_t* p) {
+    const int8x16_t w = vld1q_s8(p);
+    return {vmovl_s8(vget_low_s8(w)), vmovl_s8(vget_high_s8(w))};
+  }
+  static Weights LoadWeights(const uint8_t* p) {
+    const uint8x16_t w = vld1q_u8(p);
+    return {vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(w))), vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(w)))};
+  }
+  static Steps LoadSteps(const uint8_t* p) {
+    const auto* q = reinterpret_cast<const int16_t*>(p);
+    return {vld1q_s16(q), vld1q_s16(q + 8)};
+  }
+  static void Add(const Weights& w, const Steps& q, Sum& sum) {
+    sum.low = vmlal_s16(sum.low, vget_low_s16(w.low), vget_low_s16(q.low));
+    sum.high = vmlal_s16(sum.high, vget_high_s16(w.low), vget_high_s16(q.low));
+    sum.low = vmlal_s16(sum.low, vget_low_s16(w.high), vget_low_s16(q.high));
+    sum.high = vmlal_s16(sum.high, vget_high_s16(w.high), vget_high_s16(q.high));
+  }
+  static double Total(const Sum& sum) { return AddAll(sum.low) + AddAll(sum.high); }
+  static double Excess(const void*) { return 0; }
+};
+
+// What both ways of multiplying four-bit rows share.
+struct NeonNibbleSums {
+  struct Sum {
+    float32x4_t low, high;
+  };
+  static constexpr size_t kRows = 2;
+#if defined(__aarch64__)
+  static constexpr size_t kTokens = 4;
+#else
+  static constexpr size_t kTokens = 1;
+#endif
+
+  static Sum Zero() { return {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}; }
+  static float Total(const Sum& sum) { return SumLanes(sum.low, sum.high); }
+
+  static float32x4_t MulAdd(float scale, int32x4_t part, float32x4_t sum) {
+#if defined(__aarch64__)
+    return vfmaq_n_f32(sum, vcvtq_f32_s32(part), scale);
+#else
+    // ARMv7's NEON flushes subnormal numbers, its scalar unit does not.
+    float lanes[4];
+    int32_t parts[4];
+    vst1q_f32(lanes, sum);
+    vst1q_s32(parts, part);
+    for (int j = 0; j < 4; ++j) lanes[j] = std::fma(scale, static_cast<float>(parts[j]), lanes[j]);
+    return vld1q_f32(lanes);
+#endif
+  }
+  static void Add(int32x4_t low, int32x4_t high, float scale, Sum& sum) {
+    sum.low = MulAdd(scale, low, sum.low);
+    sum.high = MulAdd(scale, high, sum.high);
+  }
+};
+
+// Four-bit rows: the nibbles widened to words, the even columns of a block and the odd ones.
+struct NeonNibbles : NeonNibbleSums {
+  struct Weights {
+    int16x8_t even[2], odd[2];
+  };
+  static constexpr size_t kStepBytes = 64;
+
+  static Weights LoadWeights(const uint8_t* p) {
+    const uint8x16_t both = vld1q_u8(p);
+    const int8x16_t even = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vdupq_n_s8(8));
+    const int8x16_t odd = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)), vdupq_n_s8(8));
+    return {{vmovl_s8(vget_low_s8(even)), vmovl_s8(vget_high_s8(even))},
+            {vmovl_s8(vget_low_s8(odd)), vmovl_s8(vget_high_s8(odd))}};
+  }
+  // Lanes 0 … 3 of a block are the pairs of 8 even and 8 odd columns; the others follow.
+  static int32x4_t Half(int16x8_t even, int16x8_t odd, const int16_t* q) {
+    const int16x8_t even_q = vld1q_s16(q), odd_q = vld1q_s16(q + kBlockCols / 2);
+    int32x4_t low = vmull_s16(vget_low_s16(even), vget_low_s16(even_q));
+    int32x4_t high = vmull_s16(vget_high_s16(even), vget_high_s16(even_q));
+    low = vmlal_s16(low, vget_low_s16(odd), vget_low_s16(odd_q));
+    high = vmlal_s16(high, vget_high_s16(odd), vget_high_s16(odd_q));
+    return AddPairs(low, high);
+  }
+  static void Add(const Weights& w, const uint8_t* packed, float scale, Sum& sum) {
+    const auto* q = reinterpret_cast<const int16_t*>(packed);
+    NeonNibbleSums::Add(Half(w.even[0], w.odd[0], q), Half(w.even[1], w.odd[1], q + 8), scale, sum);
+  }
+};
+
+}  // namespace
+}  // namespace tied::kernels
+
+#endif  // TIED_KERNELS_NEON_H_

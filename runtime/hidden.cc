@@ -1,0 +1,61 @@
+#include "runtime/hidden.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace tied::runtime {
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+void* Allocate(size_t bytes) {
+  void* memory = nullptr;
+  return posix_memalign(&memory, kAlignment, bytes) == 0 ? memory : nullptr;
+}
+
+}  // namespace
+
+void PackedHidden::Free::operator()(void* memory) const { std::free(memory); }
+
+Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_steps) {
+  tokens = std::min(tokens, kMaxBatch);
+  const size_t float_count = kernels::PackedHiddenSize(tokens, table.cols);
+  const size_t step_bytes = kernels::PackedStepsSize(tokens, table.cols);
+  const Status no_memory = Status::Error(TIED_OUT_OF_MEMORY, "no memory for the hidden states of %zu tokens", tokens);
+  if (table.is_float() && float_count > float_count_) {
+    floats_.reset(static_cast<float*>(Allocate(float_count * sizeof(float))));
+    float_count_ = floats_ == nullptr ? 0 : float_count;
+    if (floats_ == nullptr) return no_memory;
+  }
+  if ((with_steps || !table.is_float()) && step_bytes > step_bytes_) {
+    steps_.reset(static_cast<unsigned char*>(Allocate(step_bytes)));
+    quantised_.reset(static_cast<int16_t*>(Allocate(tokens * table.cols * sizeof(int16_t))));
+    step_bytes_ = steps_ == nullptr || quantised_ == nullptr ? 0 : step_bytes;
+    if (step_bytes_ == 0) return no_memory;
+  }
+  return Status();
+}
+
+void PackedHidden::PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
+  kernels.pack_hidden(hidden, tokens, cols, floats_.get());
+}
+
+void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
+  const size_t padded = kernels::PackedHiddenSize(1, cols);
+  for (size_t t = 0; t < tokens; ++t) kernels.pack_hidden(hidden + t * cols, 1, cols, floats_.get() + t * padded);
+}
+
+void PackedHidden::PackSteps(const kernels::Kernels& kernels, format::DataType type, const float* hidden, size_t tokens,
+                             size_t cols) {
+  for (size_t t = 0; t < tokens; ++t) {
+    const kernels::StepScale scale = kernels::QuantizeHidden(hidden + t * cols, cols, quantised_.get() + t * cols);
+    step_[t] = scale.step;
+    totals_[t] = scale.total;
+  }
+  step_tokens_ = tokens;
+  (type == format::DataType::Int4 ? kernels.pack_steps_i4 : kernels.pack_steps)(quantised_.get(), tokens, cols,
+                                                                                steps_.get());
+}
+
+}  // namespace tied::runtime

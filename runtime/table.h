@@ -1,0 +1,47 @@
+// A table as the computations take it: where its planes are mapped.
+#ifndef TIED_RUNTIME_TABLE_H_
+#define TIED_RUNTIME_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/header.h"
+
+namespace tied::runtime {
+
+// An int8 approximation of each row, and a bound of what it lacks.
+struct ScreenView {
+  const int8_t* values;         // [rows, cols]; null: the table has no screen
+  const float* scales;          // [rows]
+  const float* residual_norms;  // [rows]
+};
+
+struct TableView {
+  format::DataType type;
+  const unsigned char* values;  // [rows, row_bytes]
+  size_t rows;
+  size_t cols;
+  size_t row_bytes;
+  const float* scales;               // null for float tables
+  const unsigned char* zero_points;  // null: all 0
+  bool one_scale;                    // for the whole table
+  ScreenView screen;
+
+  bool is_float() const { return scales == nullptr; }
+  const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
+
+  // Of Int8 and Uint8 tables.
+  float RowScale(size_t row) const { return scales[one_scale ? 0 : row]; }
+  int ZeroPoint(size_t row) const {
+    if (zero_points == nullptr) return 0;
+    const unsigned char byte = zero_points[one_scale ? 0 : row];
+    return type == format::DataType::Int8 ? static_cast<int8_t>(byte) : byte;
+  }
+};
+
+// embedding[k] = the row's element k * scale: kernels/gather.h.
+void GatherRow(const TableView& table, size_t row, float scale, float* embedding);
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_TABLE_H_

@@ -1,0 +1,37 @@
+// One call of Session::Topk(): its scratch memory, and its results until all of them are there.
+#ifndef TIED_RUNTIME_TOPK_RUN_H_
+#define TIED_RUNTIME_TOPK_RUN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "runtime/best_k.h"
+#include "runtime/head.h"
+#include "runtime/log_sum.h"
+#include "runtime/session.h"
+#include "runtime/status.h"
+
+namespace tied::runtime {
+
+class TopkRun {
+ public:
+  Status Allocate(size_t tokens, size_t k, bool with_log_z);
+
+  // The tokens from `first` on. *done: false if the screen was of no use, and Full() has to do it.
+  Status Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done);
+  Status Full(pthreadpool_t pool, const HeadBatch& batch, size_t first);
+
+  void Write(size_t tokens, const tied_topk_result& result) const;
+
+ private:
+  size_t k_ = 0;
+  uint64_t bytes_read_ = 0;
+  std::unique_ptr<Candidate[]> best_;      // [tokens, k]
+  std::unique_ptr<LogZ[]> log_z_;          // [tokens] or null
+  std::unique_ptr<uint64_t[]> survivors_;  // [tokens]
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_TOPK_RUN_H_

@@ -1,0 +1,64 @@
+#include "runtime/verify.h"
+
+#include <cmath>
+#include <memory>
+#include <new>
+
+#include "kernels/float_environment.h"
+#include "kernels/kernels.h"
+
+namespace tied::runtime {
+
+namespace {
+
+Status VerifyScales(const float* scales, size_t count, size_t per_row) {
+  for (size_t i = 0; i < count; ++i) {
+    if (scales[i] > 0 && std::isfinite(scales[i])) continue;
+    return Status::Error(TIED_CORRUPT, "row %zu has the scale %g, it must be positive and finite", i / per_row,
+                         static_cast<double>(scales[i]));
+  }
+  return Status();
+}
+
+// The norm in float64, whose own rounding is no reason to complain.
+double ResidualNorm(const TableView& table, size_t row, float* widened) {
+  GatherRow(table, row, 1.0f, widened);
+  const int8_t* approximation = table.screen.values + row * table.cols;
+  const double scale = static_cast<double>(table.screen.scales[row]);
+  double norm2 = 0;
+  for (size_t k = 0; k < table.cols; ++k) {
+    const double residual = static_cast<double>(widened[k]) - scale * approximation[k];
+    norm2 += residual * residual;
+  }
+  return std::sqrt(norm2) * (1 - static_cast<double>(table.cols + 8) * 0x1p-50);
+}
+
+Status VerifyScreen(const TableView& table) {
+  const kernels::ScopedFloatEnvironment environment;
+  const std::unique_ptr<float[]> widened(new (std::nothrow) float[table.cols]);
+  if (widened == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a row of %zu columns", table.cols);
+  for (size_t row = 0; row < table.rows; ++row) {
+    const double norm = ResidualNorm(table, row, widened.get());
+    const double stored = static_cast<double>(table.screen.residual_norms[row]);
+    if (norm <= stored && std::isfinite(stored)) continue;
+    return Status::Error(TIED_CORRUPT, "the screen's residual norm of row %zu is %g, in truth it is %g", row, stored,
+                         norm);
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status VerifyTable(const TableView& table) {
+  if (table.type == format::DataType::Int4) {
+    const size_t blocks = kernels::BlocksOf(table.cols);
+    TIED_RETURN_IF_ERROR(VerifyScales(table.scales, table.rows * blocks, blocks));
+  } else if (!table.is_float()) {
+    TIED_RETURN_IF_ERROR(VerifyScales(table.scales, table.one_scale ? 1 : table.rows, 1));
+  }
+  if (table.screen.values == nullptr) return Status();
+  TIED_RETURN_IF_ERROR(VerifyScales(table.screen.scales, table.rows, 1));
+  return VerifyScreen(table);
+}
+
+}  // namespace tied::runtime

@@ -1,0 +1,16 @@
+// What is checked of a table's numbers on request.
+#ifndef TIED_RUNTIME_VERIFY_H_
+#define TIED_RUNTIME_VERIFY_H_
+
+#include "runtime/status.h"
+#include "runtime/table.h"
+
+namespace tied::runtime {
+
+// Scales are positive and finite; no residual norm of the screen is smaller than the norm of row - scale * int8 row.
+// CORRUPT names the first row for which that is not so.
+Status VerifyTable(const TableView& table);
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_VERIFY_H_

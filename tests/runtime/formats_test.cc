@@ -1,0 +1,196 @@
+// Tables in every number format, against float64 on the numbers that they stand for.
+#include <algorithm>
+#include <cmath>
+
+#include "tests/runtime/model_fixture.h"
+#include "tests/support/oracle.h"
+#include "tests/support/quantised_table.h"
+
+namespace tied::test {
+namespace {
+
+constexpr size_t kRows = 211, kTokens = 9;
+
+class Formats : public testing::TestWithParam<std::tuple<TableForm, size_t>> {
+ protected:
+  Formats() : form_(std::get<0>(GetParam())), cols_(std::get<1>(GetParam())), model_(kRows, cols_) {
+    TiedFile file = model_.MakeFile();
+    StoreTable(&file, form_, kRows, cols_, &model_.values());
+    file_ = file.Bytes();
+    open_ = OpenMemory(file_);
+    hidden_ = MakeNumbers(Numbers::kNormal, kTokens * cols_, 5);
+  }
+
+  std::vector<float> Logits(int threads, size_t tokens_per_call, bool deterministic = true) const {
+    const SessionPtr session = MakeSession(open_.get(), threads, deterministic);
+    std::vector<float> logits(kTokens * kRows);
+    for (size_t t = 0; t < kTokens; t += tokens_per_call) {
+      const size_t tokens = std::min(tokens_per_call, kTokens - t);
+      EXPECT_EQ(tied_logits(session.get(), &hidden_[t * cols_], tokens, &logits[t * kRows], tokens * kRows, nullptr),
+                TIED_OK);
+    }
+    return logits;
+  }
+
+  // Float64, and how far float32 logits may be off: roundings, and half a step of hidden for integer tables.
+  void ExpectNearExact(const std::vector<float>& logits) {
+    const bool integers = form_.type == format::DataType::Int8 || form_.type == format::DataType::Uint8 ||
+                          form_.type == format::DataType::Int4;
+    for (size_t t = 0; t < kTokens; ++t) {
+      const float* x = &hidden_[t * cols_];
+      float largest = 0;
+      for (size_t k = 0; k < cols_; ++k) largest = std::max(largest, std::fabs(x[k]));
+      for (size_t r = 0; r < kRows; ++r) {
+        const float* row = &model_.values()[r * cols_];
+        const DoubleDot exact = ExactDot(row, x, cols_);
+        double weights = 0;
+        for (size_t k = 0; k < cols_; ++k) weights += std::fabs(static_cast<double>(row[k]));
+        const double bias = static_cast<double>(model_.Bias(r));
+        const double half_step = integers ? static_cast<double>(largest) / 32512 / 2 : 0;
+        const double bound = Gamma(2 * cols_ + 4) * (exact.magnitude + std::fabs(bias)) + weights * half_step * 1.0001;
+        ASSERT_LE(std::fabs(static_cast<double>(logits[t * kRows + r]) - (exact.value + bias)), bound)
+            << "token " << t << " row " << r;
+      }
+    }
+  }
+
+  const TableForm form_;
+  const size_t cols_;
+  RandomModel model_;
+  std::string file_;
+  ModelPtr open_;
+  std::vector<float> hidden_;
+};
+
+TEST_P(Formats, EmbedGivesTheNumbersTimesTheScale) {
+  const SessionPtr session = MakeSession(open_.get(), 1);
+  const std::vector<int64_t> ids = {0, 5, kRows - 1};
+  std::vector<float> embeddings(ids.size() * cols_);
+  ASSERT_EQ(tied_embed(session.get(), ids.data(), ids.size(), embeddings.data(), embeddings.size(), nullptr), TIED_OK);
+  EXPECT_EQ(embeddings, model_.Embed(ids));
+}
+
+TEST_P(Formats, LogitsAreNearTheExactOnesAndTheSameForAnySplit) {
+  const std::vector<float> logits = Logits(1, kTokens);
+  ExpectNearExact(logits);
+  EXPECT_EQ(FirstDifference(logits, Logits(3, 4)), -1);
+  EXPECT_EQ(FirstDifference(logits, Logits(2, 1)), -1);
+  ExpectNearExact(Logits(2, kTokens, /*deterministic=*/false));
+}
+
+TEST_P(Formats, TopkIsTheFrontOfTheSortedLogits) {
+  const std::vector<float> logits = Logits(1, kTokens);
+  const SessionPtr session = MakeSession(open_.get(), 2);
+  for (const size_t k : {size_t{1}, size_t{20}, kRows}) {
+    std::vector<int64_t> ids(kTokens * k);
+    ASSERT_EQ(tied_topk(session.get(), hidden_.data(), kTokens, k, ids.data(), nullptr, nullptr), TIED_OK);
+    EXPECT_EQ(ids, model_.Best(logits, k));
+  }
+}
+
+TEST_P(Formats, HiddenThatIsNotFiniteGivesNaN) {
+  const SessionPtr session = MakeSession(open_.get(), 1);
+  std::vector<float> hidden(hidden_.begin(), hidden_.begin() + static_cast<std::ptrdiff_t>(cols_));
+  hidden[cols_ / 2] = NAN;
+  std::vector<float> logits(kRows, 0.0f);
+  ASSERT_EQ(tied_logits(session.get(), hidden.data(), 1, logits.data(), kRows, nullptr), TIED_OK);
+  for (const float logit : logits) EXPECT_TRUE(std::isnan(logit));
+}
+
+TEST_P(Formats, AreSound) {
+  tied_error error = {};
+  EXPECT_EQ(tied_model_verify(open_.get(), &error), TIED_OK) << error.message;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Formats,
+                         testing::Combine(testing::ValuesIn(AllTableForms()), testing::Values(1u, 33u, 128u)),
+                         [](const auto& test) {
+                           return testing::PrintToString(std::get<0>(test.param)) + "_" +
+                                  std::to_string(std::get<1>(test.param));
+                         });
+
+// What is wrong with a table is named, at open if it can be seen in the header, else by verify.
+class WrongTables : public testing::Test {
+ protected:
+  TiedFile MakeFile(const TableForm& form) {
+    TiedFile file = model_.MakeFile();
+    StoreTable(&file, form, 19, 40, &model_.values());
+    return file;
+  }
+
+  static void ExpectVerifyNames(const TiedFile& file, const std::string& words) {
+    const std::string bytes = file.Bytes();
+    const ModelPtr model = OpenMemory(bytes);
+    tied_error error = {};
+    EXPECT_EQ(tied_model_verify(model.get(), &error), TIED_CORRUPT);
+    EXPECT_NE(std::string(error.message).find(words), std::string::npos) << error.message;
+  }
+
+  RandomModel model_{19, 40};
+};
+
+TEST_F(WrongTables, ScalesThatAreNotPositiveAndFinite) {
+  for (const float bad : {0.0f, -1.0f, NAN, INFINITY}) {
+    std::vector<float> scales(19, 1.0f);
+    scales[7] = bad;
+    TiedFile bytes = MakeFile({format::DataType::Int8});
+    *bytes.header.tables[0]->scales = bytes.AddPlane(scales);
+    ExpectVerifyNames(bytes, "row 7");
+    TiedFile screen = MakeFile({format::DataType::Float32, false, false, true});
+    *screen.header.tables[0]->screen->scales = screen.AddPlane(scales);
+    ExpectVerifyNames(screen, "row 7");
+    std::vector<float> block_scales(19 * 2, 1.0f);
+    block_scales[15] = bad;
+    TiedFile blocks = MakeFile({format::DataType::Int4});
+    *blocks.header.tables[0]->scales = blocks.AddPlane(block_scales);
+    ExpectVerifyNames(blocks, "row 7");
+  }
+}
+
+TEST_F(WrongTables, ResidualNormsThatLie) {
+  for (const float factor : {0.0f, 0.99f, -1.0f, INFINITY, static_cast<float>(NAN)}) {
+    TiedFile file = MakeFile({format::DataType::Float32, false, false, true});
+    const float* row = &model_.values()[3 * 40];
+    float largest = 0;
+    for (size_t k = 0; k < 40; ++k) largest = std::max(largest, std::fabs(row[k]));
+    double norm2 = 0;
+    for (size_t k = 0; k < 40; ++k) {
+      const double scale = static_cast<double>(largest / 127);
+      const double residual = static_cast<double>(row[k]) - scale * std::nearbyint(row[k] / (largest / 127));
+      norm2 += residual * residual;
+    }
+    std::vector<float> norms(19, 100.0f);
+    norms[3] = factor * static_cast<float>(std::sqrt(norm2));
+    *file.header.tables[0]->screen->residual_norms = file.AddPlane(norms);
+    ExpectVerifyNames(file, "row 3");
+  }
+}
+
+TEST_F(WrongTables, PlanesThatDoNotFit) {
+  const std::vector<float> few(3, 1.0f);
+  const auto refused = [](const TiedFile& file, const std::string& word) {
+    const Failure failure = OpenFailure(file.Bytes());
+    EXPECT_EQ(failure.status, TIED_CORRUPT);
+    EXPECT_NE(failure.message.find(word), std::string::npos) << failure.message;
+  };
+  TiedFile bytes = MakeFile({format::DataType::Uint8, false, true, false});
+  *bytes.header.tables[0]->scales = bytes.AddPlane(few);
+  refused(bytes, "scales");
+  bytes.header.tables[0]->scales = nullptr;
+  refused(bytes, "scales");
+  TiedFile zeros = MakeFile({format::DataType::Uint8, false, true, false});
+  *zeros.header.tables[0]->zero_points = zeros.AddPlane(few);
+  refused(zeros, "zero points");
+  TiedFile blocks = MakeFile({format::DataType::Int4});
+  *blocks.header.tables[0]->scales = blocks.AddPlane(few);
+  refused(blocks, "scales");
+  TiedFile screen = MakeFile({format::DataType::BFloat16, false, false, true});
+  *screen.header.tables[0]->screen->values = screen.AddPlane(few);
+  refused(screen, "screen");
+  TiedFile both = MakeFile({format::DataType::Int8});
+  AddScreen(&both, 19, 40, model_.values());
+  refused(both, "screen");
+}
+
+}  // namespace
+}  // namespace tied::test

@@ -1,0 +1,345 @@
+// Top-k through a screen, over some of the rows, and with log_z: against the pass over the whole table.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <random>
+
+#include "tests/runtime/model_fixture.h"
+#include "tests/support/oracle.h"
+#include "tests/support/quantised_table.h"
+
+namespace tied::test {
+namespace {
+
+struct Result {
+  explicit Result(size_t tokens, size_t k)
+      : ids(tokens * k), logits(tokens * k), log_z(tokens), bound(tokens), survivors(tokens) {}
+
+  tied_topk_result Arrays(bool with_log_z) {
+    return {ids.data(),       logits.data(), with_log_z ? log_z.data() : nullptr, with_log_z ? bound.data() : nullptr,
+            survivors.data(), &bytes_read};
+  }
+
+  tied_status status = TIED_OK;
+  tied_error error = {};
+  std::vector<int64_t> ids;
+  std::vector<float> logits;
+  std::vector<double> log_z, bound;
+  std::vector<uint64_t> survivors;
+  uint64_t bytes_read = 0;
+};
+
+class Screened {
+ public:
+  Screened(size_t rows, size_t cols, std::vector<float> values, bool with_bias,
+           format::DataType type = format::DataType::Float32)
+      : model_(rows, cols) {
+    if (!with_bias) std::fill(model_.bias().begin(), model_.bias().end(), 0.0f);
+    model_.values() = std::move(values);
+    TiedFile file = model_.MakeFile();
+    StoreTable(&file, {type, false, false, true}, rows, cols, &model_.values());
+    file_ = file.Bytes();
+    open_ = OpenMemory(file_);
+    session_ = MakeSession(open_.get(), 2);
+  }
+
+  Result Topk(const std::vector<float>& hidden, size_t k, const tied_topk_options& options,
+              bool with_log_z = false) const {
+    const size_t tokens = hidden.size() / model_.cols();
+    Result result(tokens, k);
+    const tied_topk_result arrays = result.Arrays(with_log_z);
+    result.status = tied_topk_with(session_.get(), hidden.data(), tokens, k, &options, &arrays, &result.error);
+    return result;
+  }
+
+  const RandomModel& model() const { return model_; }
+
+ private:
+  RandomModel model_;
+  std::string file_;
+  ModelPtr open_;
+  SessionPtr session_;
+};
+
+tied_topk_options Options(bool use_screen) {
+  tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+  options.use_screen = use_screen;
+  return options;
+}
+
+constexpr size_t kRows = 1500, kCols = 40, kTokens = 8;
+
+// A table on which a screen has a hard time, for the hidden states of MakeHidden().
+struct Adversary {
+  const char* name;
+  std::function<void(std::mt19937_64&, std::vector<float>&)> distort;
+};
+
+std::vector<float> MakeHidden(uint64_t seed) { return MakeNumbers(Numbers::kNormal, kTokens * kCols, 1000 + seed); }
+
+template <class Change>
+std::function<void(std::mt19937_64&, std::vector<float>&)> EachRow(const Change& change) {
+  return [change](std::mt19937_64& random, std::vector<float>& values) {
+    for (size_t r = 0; r < kRows; ++r) change(random, r, &values[r * kCols]);
+  };
+}
+
+void Scale(float* row, float factor) {
+  for (size_t k = 0; k < kCols; ++k) row[k] *= factor;
+}
+
+const Adversary kAdversaries[] = {
+    {"Random", [](std::mt19937_64&, std::vector<float>&) {}},
+    {"OneUlpApart",
+     [](std::mt19937_64& random, std::vector<float>& values) {
+       for (size_t i = kCols; i < values.size(); ++i) {
+         const float base = values[i % kCols];
+         values[i] = random() % 8 != 0 ? base : std::nextafter(base, random() % 2 != 0 ? INFINITY : -INFINITY);
+       }
+     }},
+    {"IdenticalRows", EachRow([](auto&, size_t r, float* row) {
+       if (r % 5 != 0) std::copy_n(row - r % 5 * kCols, kCols, row);
+     })},
+    {"RowsOfZeros", EachRow([](auto& random, size_t, float* row) {
+       if (random() % 3 != 0) Scale(row, 0);
+     })},
+    {"AllZeros", EachRow([](auto&, size_t, float* row) { Scale(row, 0); })},
+    {"Subnormal", EachRow([](auto&, size_t, float* row) { Scale(row, 0x1p-135f); })},
+    {"TinyAndHugeNorms", EachRow([](auto& random, size_t, float* row) {
+       Scale(row, std::ldexp(1.0f, static_cast<int>(random() % 200) - 100));
+     })},
+    {"LogitsThatOverflow", EachRow([](auto& random, size_t, float* row) {
+       if (random() % 50 == 0) Scale(row, 0x1p125f);
+     })},
+    {"OutlierColumns", EachRow([](auto& random, size_t, float* row) {
+       row[3] *= 1000;
+       row[random() % kCols] *= 300;
+     })},
+    {"ParallelToHidden",
+     [](std::mt19937_64& random, std::vector<float>& values) {
+       const std::vector<float> hidden = MakeHidden(0);
+       for (size_t r = 0; r < kRows; r += 1 + random() % 9) {
+         std::copy_n(&hidden[r % kTokens * kCols], kCols, &values[r * kCols]);
+       }
+     }},
+    {"AllNegative", EachRow([](auto&, size_t, float* row) {
+       for (size_t k = 0; k < kCols; ++k) row[k] = -std::fabs(row[k]);
+     })},
+};
+
+class ScreenedTopk : public testing::TestWithParam<std::tuple<Adversary, format::DataType, bool>> {};
+
+// Five tables, eight tokens and three k (the last is the largest that is screened) for each adversary, format and bias.
+TEST_P(ScreenedTopk, HasTheBitsOfTheFullPass) {
+  const auto& [adversary, type, with_bias] = GetParam();
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    std::mt19937_64 random(seed);
+    std::vector<float> values = MakeNumbers(Numbers::kNormal, kRows * kCols, seed);
+    adversary.distort(random, values);
+    const Screened model(kRows, kCols, values, with_bias, type);
+    const std::vector<float> hidden = MakeHidden(seed);
+    for (const size_t k : {1u, 10u, 187u}) {
+      const Result full = model.Topk(hidden, k, Options(false));
+      const Result screened = model.Topk(hidden, k, Options(true));
+      ASSERT_EQ(full.status, screened.status);
+      ASSERT_STREQ(full.error.message, screened.error.message);
+      ASSERT_EQ(full.ids, screened.ids) << "k " << k << ", seed " << seed;
+      ASSERT_EQ(FirstDifference(full.logits, screened.logits), -1) << "k " << k << ", seed " << seed;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Adversaries, ScreenedTopk,
+                         testing::Combine(testing::ValuesIn(kAdversaries),
+                                          testing::Values(format::DataType::Float32, format::DataType::Float16,
+                                                          format::DataType::BFloat16),
+                                          testing::Bool()),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param).name) +
+                                  format::EnumNameDataType(std::get<1>(test.param)) +
+                                  (std::get<2>(test.param) ? "Bias" : "");
+                         });
+
+TEST(Screen, LeavesFewRowsAndReadsLittle) {
+  constexpr size_t kManyRows = 20000, kWide = 256;
+  const Screened model(kManyRows, kWide, MakeNumbers(Numbers::kNormal, kManyRows * kWide, 1), false);
+  const Result result = model.Topk(MakeNumbers(Numbers::kNormal, kWide, 2), 10, Options(true));
+  ASSERT_EQ(result.status, TIED_OK);
+  EXPECT_LT(result.survivors[0], 100u);
+  EXPECT_GE(result.survivors[0], 10u);
+  EXPECT_EQ(result.bytes_read, kManyRows * (kWide + 8) + result.survivors[0] * kWide * 4);
+}
+
+class Restricted : public testing::Test {
+ protected:
+  static constexpr size_t kRows = 999;
+  Restricted() {
+    std::mt19937_64 random(3);
+    for (size_t r = 0; r < kRows; ++r) {
+      // Wholly denied bytes, wholly allowed ones, and single rows.
+      const bool allows = r / 64 % 3 == 0 ? false : r / 64 % 3 == 1 ? true : random() % 4 == 0;
+      if (allows) allowed_[r / 8] = static_cast<uint8_t>(allowed_[r / 8] | 1u << r % 8);
+      if (allows) rows_.push_back(static_cast<int64_t>(r));
+    }
+  }
+
+  void ExpectBestOfRows(const tied_topk_options& given, const std::vector<int64_t>& rows) const {
+    const std::vector<float> logits = model_.model().ScalarLogits(hidden_);
+    for (const bool screen : {false, true}) {
+      tied_topk_options options = given;
+      options.use_screen = screen;
+      for (const size_t k : {size_t{1}, size_t{10}, rows.size()}) {
+        const Result result = model_.Topk(hidden_, k, options, /*with_log_z=*/true);
+        ASSERT_EQ(result.status, TIED_OK) << result.error.message;
+        for (size_t t = 0; t < 3; ++t) {
+          std::vector<int64_t> best = rows;
+          std::stable_sort(best.begin(), best.end(), [&](int64_t a, int64_t b) {
+            return logits[t * kRows + static_cast<size_t>(a)] > logits[t * kRows + static_cast<size_t>(b)];
+          });
+          long double sum = 0;
+          for (const int64_t row : rows)
+            sum += std::exp(static_cast<long double>(logits[t * kRows + static_cast<size_t>(row)]));
+          best.resize(k);
+          EXPECT_EQ(std::vector<int64_t>(&result.ids[t * k], &result.ids[t * k] + k), best);
+          EXPECT_LE(std::fabs(result.log_z[t] - static_cast<double>(std::log(sum))), result.bound[t]);
+        }
+      }
+    }
+  }
+
+  const Screened model_{kRows, 33, MakeNumbers(Numbers::kNormal, kRows * 33, 1), true};
+  const std::vector<float> hidden_ = MakeNumbers(Numbers::kNormal, 3 * 33, 2);
+  std::vector<uint8_t> allowed_ = std::vector<uint8_t>((kRows + 7) / 8);
+  std::vector<int64_t> rows_;
+};
+
+TEST_F(Restricted, ToABitmap) {
+  tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+  options.allowed = allowed_.data();
+  options.allowed_bytes = allowed_.size();
+  ExpectBestOfRows(options, rows_);
+  const Result result = model_.Topk(hidden_, rows_.size() + 1, options);
+  EXPECT_EQ(result.status, TIED_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(result.error.message).find(std::to_string(rows_.size())), std::string::npos);
+  options.allowed_bytes -= 1;
+  EXPECT_EQ(model_.Topk(hidden_, 1, options).status, TIED_INVALID_ARGUMENT);
+}
+
+TEST_F(Restricted, ToAShortlistInAnyOrderWithRepeats) {
+  const std::vector<int64_t> list = {998, 3, 500, 3, 0, 77, 500, 501, 502, 640, 641, 1};
+  std::vector<int64_t> unique = list;
+  std::sort(unique.begin(), unique.end());
+  unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
+  tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+  options.row_ids = list.data();
+  options.row_count = list.size();
+  options.use_screen = 0;
+  for (const size_t k : {size_t{1}, unique.size()}) {
+    const Result result = model_.Topk(hidden_, k, options);
+    ASSERT_EQ(result.status, TIED_OK) << result.error.message;
+    EXPECT_EQ(result.survivors[0], unique.size());
+  }
+  EXPECT_EQ(model_.Topk(hidden_, unique.size() + 1, options).status, TIED_INVALID_ARGUMENT);
+  for (const int64_t bad : {int64_t{-1}, int64_t{kRows}}) {
+    options.row_ids = &bad;
+    options.row_count = 1;
+    EXPECT_EQ(model_.Topk(hidden_, 1, options).status, TIED_OUT_OF_RANGE);
+  }
+}
+
+TEST_F(Restricted, ToBoth) {
+  std::vector<int64_t> list, both;
+  for (int64_t row = static_cast<int64_t>(kRows) - 1; row >= 0; row -= 3) list.push_back(row);
+  for (const int64_t row : rows_) {
+    if (std::find(list.begin(), list.end(), row) != list.end()) both.push_back(row);
+  }
+  tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+  options.allowed = allowed_.data();
+  options.allowed_bytes = allowed_.size();
+  options.row_ids = list.data();
+  options.row_count = list.size();
+  ExpectBestOfRows(options, both);
+}
+
+class LogZ : public testing::TestWithParam<std::tuple<double, bool>> {};
+
+TEST_P(LogZ, IsWithinItsBoundAndTheBoundWithinTheTolerance) {
+  const auto [tolerance, peaked] = GetParam();
+  constexpr size_t kManyRows = 5000, kWide = 64;
+  std::vector<float> values = MakeNumbers(Numbers::kNormal, kManyRows * kWide, 1);
+  std::vector<float> hidden = MakeNumbers(Numbers::kNormal, 4 * kWide, 2);
+  for (float& value : hidden) value *= peaked ? 1.0f : 0.1f;
+  const Screened model(kManyRows, kWide, values, true);
+  tied_topk_options options = Options(true);
+  options.log_z_tolerance = tolerance;
+  const Result result = model.Topk(hidden, 3, options, true);
+  ASSERT_EQ(result.status, TIED_OK) << result.error.message;
+  const std::vector<float> logits = model.model().ScalarLogits(hidden);
+  for (size_t t = 0; t < 4; ++t) {
+    long double sum = 0;
+    for (size_t r = 0; r < kManyRows; ++r) sum += std::exp(static_cast<long double>(logits[t * kManyRows + r]));
+    EXPECT_LE(std::fabs(result.log_z[t] - static_cast<double>(std::log(sum))), result.bound[t]);
+    EXPECT_LE(result.bound[t], std::max(tolerance, 1e-10));
+    if (tolerance >= 0.1 && peaked) {
+      EXPECT_LT(result.survivors[t], kManyRows / 4);
+    } else if (tolerance == 0) {
+      EXPECT_EQ(result.survivors[t], kManyRows);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tolerances, LogZ, testing::Combine(testing::Values(0, 1e-6, 1e-2, 0.1, 1), testing::Bool()));
+
+TEST(LogZ, ToleranceMustBeANumber) {
+  const Screened model(100, 8, MakeNumbers(Numbers::kNormal, 800, 1), false);
+  for (const double bad : {-1.0, static_cast<double>(NAN)}) {
+    tied_topk_options options = Options(true);
+    options.log_z_tolerance = bad;
+    EXPECT_EQ(model.Topk(ExactHidden(8), 1, options).status, TIED_INVALID_ARGUMENT);
+  }
+}
+
+class SomeLogits : public testing::Test {
+ protected:
+  const RandomModel model_{517, 21};
+  const std::string file_ = model_.File();
+  const ModelPtr open_ = OpenMemory(file_);
+  const SessionPtr session_ = MakeSession(open_.get(), 2);
+  const std::vector<float> hidden_ = MakeNumbers(Numbers::kNormal, 70 * 21, 2);
+  const std::vector<float> expected_ = model_.ScalarLogits(hidden_);
+};
+
+TEST_F(SomeLogits, OfAShortlistInItsOrder) {
+  const std::vector<int64_t> ids = {516, 0, 3, 3, 99};
+  std::vector<float> logits(70 * ids.size());
+  ASSERT_EQ(
+      tied_logits_of(session_.get(), hidden_.data(), 70, ids.data(), ids.size(), logits.data(), logits.size(), nullptr),
+      TIED_OK);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    EXPECT_EQ(logits[i], expected_[i / ids.size() * 517 + static_cast<size_t>(ids[i % ids.size()])]);
+  }
+  const int64_t bad = 517;
+  EXPECT_EQ(tied_logits_of(session_.get(), hidden_.data(), 1, &bad, 1, logits.data(), 1, nullptr), TIED_OUT_OF_RANGE);
+  EXPECT_EQ(tied_logits_of(session_.get(), hidden_.data(), 2, ids.data(), 5, logits.data(), 9, nullptr),
+            TIED_BUFFER_TOO_SMALL);
+}
+
+TEST_F(SomeLogits, OfABitmapWithTheOthersAtMinusInfinity) {
+  std::vector<uint8_t> allowed(65);
+  for (size_t i = 0; i < allowed.size(); ++i) allowed[i] = static_cast<uint8_t>(i % 3 == 0 ? 0 : i * 73);
+  std::vector<float> logits(70 * 517);
+  ASSERT_EQ(tied_logits_allowed(session_.get(), hidden_.data(), 70, allowed.data(), allowed.size(), logits.data(),
+                                logits.size(), nullptr),
+            TIED_OK);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const size_t row = i % 517;
+    const bool allows = (allowed[row / 8] >> row % 8 & 1) != 0;
+    ASSERT_EQ(logits[i], allows ? expected_[i] : -INFINITY);
+  }
+  EXPECT_EQ(tied_logits_allowed(session_.get(), hidden_.data(), 70, allowed.data(), 64, logits.data(), logits.size(),
+                                nullptr),
+            TIED_INVALID_ARGUMENT);
+}
+
+}  // namespace
+}  // namespace tied::test

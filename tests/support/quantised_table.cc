@@ -1,0 +1,172 @@
+#include "tests/support/quantised_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace tied::test {
+
+namespace {
+
+using format::DataType;
+
+std::unique_ptr<format::Plane> Add(TiedFile* file, const void* data, size_t bytes) {
+  return std::make_unique<format::Plane>(file->AddPlane(data, bytes));
+}
+template <class T>
+std::unique_ptr<format::Plane> Add(TiedFile* file, const std::vector<T>& values) {
+  return Add(file, values.data(), values.size() * sizeof(T));
+}
+
+uint32_t Bits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+float MaxMagnitude(const float* values, size_t count) {
+  float largest = 0;
+  for (size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
+  return largest;
+}
+
+// Rounds to ten bits behind the leading one, in the range of normal float16 numbers, or to zero.
+uint16_t HalfOf(float* value) {
+  int exponent;
+  *value = std::fabs(*value) < 0x1p-14f ? 0 : std::clamp(*value, -60000.0f, 60000.0f);
+  const float fraction = std::nearbyint(std::frexp(*value, &exponent) * 2048);
+  *value = std::ldexp(fraction, exponent - 11);
+  if (*value == 0) return 0;
+  const float mantissa = std::frexp(std::fabs(*value), &exponent) * 2048;
+  return static_cast<uint16_t>((*value < 0 ? 0x8000 : 0) | (exponent + 14) << 10 | (static_cast<int>(mantissa) & 1023));
+}
+
+uint16_t BFloatOf(float* value) {
+  const uint32_t bits = Bits(*value) & 0xffff0000u;
+  std::memcpy(value, &bits, sizeof bits);
+  return static_cast<uint16_t>(bits >> 16);
+}
+
+struct Bytes {
+  std::vector<uint8_t> values;
+  std::vector<float> scales;
+  std::vector<uint8_t> zero_points;
+};
+
+Bytes BytesOf(const TableForm& form, size_t rows, size_t cols, std::vector<float>* values) {
+  Bytes bytes;
+  const int lowest = form.type == DataType::Uint8 ? 0 : -128;
+  const float table_largest = MaxMagnitude(values->data(), rows * cols);
+  for (size_t r = 0; r < rows; ++r) {
+    float* row = &(*values)[r * cols];
+    const float largest = form.one_scale ? table_largest : MaxMagnitude(row, cols);
+    const float scale = largest == 0 ? 1 : largest / 100;
+    const int zero_point = form.zero_points ? lowest + 128 + static_cast<int>(r % 7) * (form.one_scale ? 0 : 1) - 3 : 0;
+    for (size_t k = 0; k < cols; ++k) {
+      const int quantised =
+          std::clamp(static_cast<int>(std::nearbyint(row[k] / scale)) + zero_point, lowest, lowest + 255);
+      bytes.values.push_back(static_cast<uint8_t>(quantised));
+      row[k] = static_cast<float>(quantised - zero_point) * scale;
+    }
+    if (r > 0 && form.one_scale) continue;
+    bytes.scales.push_back(scale);
+    bytes.zero_points.push_back(static_cast<uint8_t>(zero_point));
+  }
+  return bytes;
+}
+
+Bytes NibblesOf(size_t rows, size_t cols, std::vector<float>* values) {
+  Bytes bytes;
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t first = 0; first < cols; first += 32) {
+      float* block = &(*values)[r * cols + first];
+      const size_t count = std::min<size_t>(32, cols - first);
+      const float largest = MaxMagnitude(block, count);
+      const float scale = largest == 0 ? 1 : largest / 8;
+      uint8_t packed[16];
+      std::memset(packed, 0x88, sizeof packed);
+      for (size_t k = 0; k < count; ++k) {
+        const int quantised = std::clamp(static_cast<int>(std::nearbyint(block[k] / scale)), -8, 7);
+        const int shift = k % 2 == 0 ? 0 : 4;
+        packed[k / 2] = static_cast<uint8_t>((packed[k / 2] & ~(15 << shift)) | (quantised + 8) << shift);
+        block[k] = static_cast<float>(quantised) * scale;
+      }
+      bytes.values.insert(bytes.values.end(), packed, packed + sizeof packed);
+      bytes.scales.push_back(scale);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const TableForm& form) {
+  out << format::EnumNameDataType(form.type);
+  if (form.one_scale) out << "OneScale";
+  if (form.zero_points) out << "ZeroPoints";
+  if (form.screen) out << "Screen";
+  return out;
+}
+
+std::vector<TableForm> AllTableForms() {
+  std::vector<TableForm> forms;
+  for (const DataType type : {DataType::Float32, DataType::Float16, DataType::BFloat16}) {
+    for (const bool screen : {false, true}) forms.push_back({type, false, false, screen});
+  }
+  for (const DataType type : {DataType::Int8, DataType::Uint8}) {
+    for (const bool one_scale : {false, true}) {
+      for (const bool zero_points : {false, true}) forms.push_back({type, one_scale, zero_points, false});
+    }
+  }
+  forms.push_back({DataType::Int4});
+  return forms;
+}
+
+void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols, std::vector<float>* values) {
+  auto table = std::make_unique<format::TiedTableT>();
+  table->name = "shared.weight";
+  table->type = form.type;
+  table->rows = rows;
+  table->cols = cols;
+  if (form.type == DataType::Float32) {
+    table->values = Add(file, *values);
+  } else if (form.type == DataType::Float16 || form.type == DataType::BFloat16) {
+    std::vector<uint16_t> narrow;
+    for (float& value : *values) narrow.push_back(form.type == DataType::Float16 ? HalfOf(&value) : BFloatOf(&value));
+    table->values = Add(file, narrow);
+  } else {
+    const Bytes bytes = form.type == DataType::Int4 ? NibblesOf(rows, cols, values) : BytesOf(form, rows, cols, values);
+    table->values = Add(file, bytes.values);
+    table->scales = Add(file, bytes.scales);
+    if (form.zero_points) table->zero_points = Add(file, bytes.zero_points);
+  }
+  file->header.tables.clear();
+  file->header.tables.push_back(std::move(table));
+  if (form.screen) AddScreen(file, rows, cols, *values);
+}
+
+void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values) {
+  std::vector<int8_t> screen;
+  std::vector<float> scales, norms;
+  for (size_t r = 0; r < rows; ++r) {
+    const float* row = &values[r * cols];
+    const float largest = MaxMagnitude(row, cols);
+    const float scale = largest < 0x1p-120f ? 0x1p-120f : largest / 127;
+    double norm2 = 0;
+    for (size_t k = 0; k < cols; ++k) {
+      const auto quantised = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f));
+      screen.push_back(quantised);
+      const double residual = static_cast<double>(row[k]) - static_cast<double>(scale) * quantised;
+      norm2 += residual * residual;
+    }
+    scales.push_back(scale);
+    norms.push_back(std::nextafter(static_cast<float>(std::sqrt(norm2)), INFINITY));
+  }
+  auto stored = std::make_unique<format::ScreenT>();
+  stored->values = Add(file, screen);
+  stored->scales = Add(file, scales);
+  stored->residual_norms = Add(file, norms);
+  file->header.tables[0]->screen = std::move(stored);
+}
+
+}  // namespace tied::test

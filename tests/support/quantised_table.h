@@ -1,0 +1,32 @@
+// Tables in every number format, made in the simplest way, and what their numbers mean.
+#ifndef TIED_TESTS_SUPPORT_QUANTISED_TABLE_H_
+#define TIED_TESTS_SUPPORT_QUANTISED_TABLE_H_
+
+#include <cstddef>
+#include <ostream>
+#include <vector>
+
+#include "tests/support/tied_file.h"
+
+namespace tied::test {
+
+struct TableForm {
+  format::DataType type;
+  bool one_scale = false;    // for the whole table
+  bool zero_points = false;  // not all 0
+  bool screen = false;
+};
+std::ostream& operator<<(std::ostream& out, const TableForm& form);
+
+// Every form that a table can have.
+std::vector<TableForm> AllTableForms();
+
+// Rounds values [rows, cols] to what `form` can hold, and makes them table 0 of the file.
+void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols, std::vector<float>* values);
+
+// The planes of a screen for values [rows, cols].
+void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values);
+
+}  // namespace tied::test
+
+#endif  // TIED_TESTS_SUPPORT_QUANTISED_TABLE_H_
