@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "converter/encoding.h"
 #include "converter/flatten.h"
 #include "converter/graph.h"
 #include "converter/shapes.h"
@@ -46,6 +47,7 @@ struct Plan {
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
   std::vector<TableSource> tables;
+  TableEncoding encoding;  // of every table; float32 until it is chosen
   std::vector<TensorRef> biases;
   std::vector<PlannedEntryPoint> entry_points;
 };

@@ -82,7 +82,7 @@ class BlockReader {
 void TableSource::ForEachBlock(const Visit& visit) const {
   for (BlockReader reader(*this); !reader.done();) {
     const std::vector<float>& block = reader.Read();
-    visit(reinterpret_cast<const char*>(block.data()), block.size() * sizeof(float));
+    if (!visit(reinterpret_cast<const char*>(block.data()), block.size() * sizeof(float))) return;
   }
 }
 

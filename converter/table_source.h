@@ -22,8 +22,8 @@ struct TableSource {
   uint64_t cols() const { return static_cast<uint64_t>(tensor.dims[transposed ? 0 : 1]); }
 
   // Calls visit(values, bytes) with the rows in order, in blocks of the same size whatever the layout in the model, so
-  // that two sources can be compared block by block. Needs about 16 MB.
-  using Visit = std::function<void(const char* values, size_t bytes)>;
+  // that two sources can be compared block by block; visit returns whether to go on. Needs about 16 MB.
+  using Visit = std::function<bool(const char* values, size_t bytes)>;
   void ForEachBlock(const Visit& visit) const;
 };
 

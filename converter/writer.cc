@@ -20,9 +20,17 @@ constexpr size_t kPreambleSize = 32;
 
 uint64_t AlignPlane(uint64_t offset) { return (offset + kPlaneAlignment - 1) / kPlaneAlignment * kPlaneAlignment; }
 
+struct TablePlanes {
+  format::Plane values;
+  format::Plane scales;
+  format::Plane screen;
+  format::Plane screen_scales;
+  format::Plane residual_norms;
+};
+
 // The planes of a file, in its order: tables, then biases.
 struct Layout {
-  std::vector<format::Plane> tables;
+  std::vector<TablePlanes> tables;
   std::vector<format::Plane> biases;
   uint64_t end = 0;
 };
@@ -37,9 +45,7 @@ class HeaderBuilder {
   std::string Build() {
     std::vector<flatbuffers::Offset<format::TiedTable>> tables;
     for (size_t i = 0; i < plan_.tables.size(); ++i) {
-      const TableSource& table = plan_.tables[i];
-      tables.push_back(format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), format::DataType::Float32,
-                                                     table.rows(), table.cols(), &layout_.tables[i]));
+      tables.push_back(Build(plan_.tables[i], layout_.tables[i]));
     }
     std::vector<flatbuffers::Offset<format::EntryPoint>> entry_points;
     for (const PlannedEntryPoint& entry_point : plan_.entry_points) entry_points.push_back(Build(entry_point));
@@ -64,6 +70,15 @@ class HeaderBuilder {
       built.push_back(format::CreateValueInfoDirect(builder_, value.name.c_str(), type, &dims));
     }
     return built;
+  }
+
+  flatbuffers::Offset<format::TiedTable> Build(const TableSource& table, const TablePlanes& planes) {
+    const auto screen = plan_.encoding.screen ? format::CreateScreen(builder_, &planes.screen, &planes.screen_scales,
+                                                                     &planes.residual_norms)
+                                              : flatbuffers::Offset<format::Screen>();
+    const format::Plane* scales = planes.scales.length() == 0 ? nullptr : &planes.scales;
+    return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), plan_.encoding.type, table.rows(),
+                                         table.cols(), &planes.values, scales, /*zero_points=*/nullptr, screen);
   }
 
   flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
@@ -119,31 +134,73 @@ class HeaderBuilder {
 
 Layout LayOut(const Plan& plan) {
   Layout layout;
-  layout.tables.resize(plan.tables.size());
-  layout.biases.resize(plan.biases.size());
-  layout.end = kPreambleSize + HeaderBuilder(plan, layout).Build().size();
   const auto place = [&](uint64_t length) {
+    if (length == 0) return format::Plane(0, 0, 0);
     const uint64_t offset = AlignPlane(layout.end);
     layout.end = offset + length;
     return format::Plane(offset, length, 0);
   };
-  for (size_t i = 0; i < plan.tables.size(); ++i) layout.tables[i] = place(plan.tables[i].tensor.length);
-  for (size_t i = 0; i < plan.biases.size(); ++i) layout.biases[i] = place(plan.biases[i].length);
+  // Twice: how long the header is depends on which planes there are, not on where.
+  for (int pass = 0; pass < 2; ++pass) {
+    layout.end = pass == 0 ? 0 : kPreambleSize + HeaderBuilder(plan, layout).Build().size();
+    layout.tables.clear();
+    layout.biases.clear();
+    for (const TableSource& table : plan.tables) {
+      const EncodedSizes sizes = SizesOf(plan.encoding, table.rows(), table.cols());
+      layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.screen),
+                               place(sizes.screen_scales), place(sizes.residual_norms)});
+    }
+    for (const TensorRef& bias : plan.biases) layout.biases.push_back(place(bias.length));
+  }
   return layout;
 }
 
-format::Plane WriteTable(const TableSource& table, const format::Plane& plane, OutputFile& file,
-                         const Progress& progress) {
-  XXH3_state_t hash;
-  XXH3_64bits_reset(&hash);
-  uint64_t done = 0;
-  table.ForEachBlock([&](const char* values, size_t bytes) {
-    XXH3_64bits_update(&hash, values, bytes);
-    file.WriteAt(plane.offset() + done, values, bytes);
-    done += bytes;
-    progress(done, plane.length());
+// Fills a plane from its start on.
+class PlaneWriter {
+ public:
+  PlaneWriter(format::Plane* plane, OutputFile& file) : plane_(plane), file_(file) { XXH3_64bits_reset(&hash_); }
+
+  template <class T>
+  void Append(const std::vector<T>& values) {
+    if (values.empty()) return;
+    const size_t bytes = values.size() * sizeof(T);
+    XXH3_64bits_update(&hash_, values.data(), bytes);
+    file_.WriteAt(plane_->offset() + done_, values.data(), bytes);
+    done_ += bytes;
+  }
+
+  void Finish() { *plane_ = {plane_->offset(), plane_->length(), XXH3_64bits_digest(&hash_)}; }
+
+ private:
+  format::Plane* plane_;
+  OutputFile& file_;
+  XXH3_state_t hash_;
+  uint64_t done_ = 0;
+};
+
+void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePlanes* planes, OutputFile& file,
+                const Progress& progress, ErrorMeter* meter) {
+  PlaneWriter values(&planes->values, file), scales(&planes->scales, file), screen(&planes->screen, file),
+      screen_scales(&planes->screen_scales, file), residual_norms(&planes->residual_norms, file);
+  const auto cols = static_cast<size_t>(table.cols());
+  EncodedRows encoded;
+  std::vector<float> decoded;
+  uint64_t row = 0;
+  table.ForEachBlock([&](const char* bytes, size_t size) {
+    const auto* rows = reinterpret_cast<const float*>(bytes);
+    const size_t count = size / (cols * sizeof(float));
+    EncodeRows(encoding, rows, count, cols, row, &encoded, &decoded);
+    values.Append(encoded.values);
+    scales.Append(encoded.scales);
+    screen.Append(encoded.screen);
+    screen_scales.Append(encoded.screen_scales);
+    residual_norms.Append(encoded.residual_norms);
+    if (meter != nullptr) meter->Add(rows, decoded.data(), count);
+    row += count;
+    progress(row * cols * sizeof(float), table.tensor.length);
+    return true;
   });
-  return {plane.offset(), plane.length(), XXH3_64bits_digest(&hash)};
+  for (PlaneWriter* plane : {&values, &scales, &screen, &screen_scales, &residual_norms}) plane->Finish();
 }
 
 void AppendBytes(std::string* bytes, const void* value, size_t size) {
@@ -165,11 +222,11 @@ void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& fi
 
 }  // namespace
 
-void WriteFile(const Plan& plan, const std::string& path, const Progress& progress) {
+void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter) {
   Layout layout = LayOut(plan);
   OutputFile file(path);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
-    layout.tables[i] = WriteTable(plan.tables[i], layout.tables[i], file, progress);
+    WriteTable(plan.tables[i], plan.encoding, &layout.tables[i], file, progress, i == 0 ? meter : nullptr);
   }
   for (size_t i = 0; i < plan.biases.size(); ++i) {
     const std::string values = plan.biases[i].Read();

@@ -256,9 +256,14 @@ tied_status tied_session_create(tied_model* model, const tied_session_options* g
   if (options.threads < 0 || options.threads > 256) {
     return Report(Status::Error(TIED_INVALID_ARGUMENT, "%d threads are not in [0, 256]", options.threads), error);
   }
+  if (options.xnnpack_min_tokens < 0) {
+    return Report(Status::Error(TIED_INVALID_ARGUMENT, "xnnpack_min_tokens is %d", options.xnnpack_min_tokens), error);
+  }
+  const size_t xnnpack_min_tokens =
+      options.deterministic != 0 ? tied::kernels::kNeverXnnpack : static_cast<size_t>(options.xnnpack_min_tokens);
   Session* created = nullptr;
   const Status status =
-      Session::Create(Unwrap(model), static_cast<size_t>(options.threads), options.deterministic != 0, &created);
+      Session::Create(Unwrap(model), static_cast<size_t>(options.threads), xnnpack_min_tokens, &created);
   if (status.ok()) *session = reinterpret_cast<tied_session*>(created);
   return Report(status, error);
 }

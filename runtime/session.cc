@@ -15,20 +15,21 @@ namespace tied::runtime {
 
 namespace {}  // namespace
 
-Session::Session(Model* model, const kernels::Kernels* kernels, bool deterministic)
-    : model_(model), kernels_(kernels), deterministic_(deterministic) {
+Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens)
+    : model_(model), kernels_(kernels), xnnpack_min_tokens_(xnnpack_min_tokens) {
   model_->Ref();
 }
 
 Session::~Session() { model_->Unref(); }
 
-Status Session::Create(Model* model, size_t threads, bool deterministic, Session** session) {
+Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session) {
   const kernels::Kernels* kernels = kernels::SelectKernels();
   if (kernels == nullptr) {
     return Status::Error(TIED_UNSUPPORTED, "TIED_ISA=%s: this CPU or this build has no such kernels",
                          std::getenv("TIED_ISA"));
   }
-  std::unique_ptr<Session> created(new (std::nothrow) Session(model, kernels, deterministic));
+  if (xnnpack_min_tokens == 0) xnnpack_min_tokens = kernels->xnnpack_min_tokens;
+  std::unique_ptr<Session> created(new (std::nothrow) Session(model, kernels, xnnpack_min_tokens));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
   if (threads == 0) threads = kernels::PerformanceCoreCount();
   if (threads > 1) {
@@ -92,8 +93,7 @@ Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t
   model_->PrepareForHead();
   return ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
     float* out = logits + first * batch.table.rows;
-    const bool may_use_xnnpack =
-        !deterministic_ && filter.bits == nullptr && batch.tokens >= kernels_->xnnpack_min_tokens;
+    const bool may_use_xnnpack = filter.bits == nullptr && batch.tokens >= xnnpack_min_tokens_;
     if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
   });

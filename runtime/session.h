@@ -41,7 +41,8 @@ struct TopkRequest {
 class Session {
  public:
   // threads: 0 for one a performance core. The session becomes one of the model's owners.
-  static Status Create(Model* model, size_t threads, bool deterministic, Session** session);
+  // xnnpack_min_tokens: kernels::kNeverXnnpack for a deterministic session, 0 for the kernels' own.
+  static Status Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -84,7 +85,7 @@ class Session {
     void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
   };
 
-  Session(Model* model, const kernels::Kernels* kernels, bool deterministic);
+  Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens);
 
   // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
   template <class Run>
@@ -95,7 +96,7 @@ class Session {
 
   Model* const model_;
   const kernels::Kernels* const kernels_;
-  const bool deterministic_;
+  const size_t xnnpack_min_tokens_;
   std::unique_ptr<struct pthreadpool, PoolDeleter> pool_;  // null: one thread
   PackedHidden packed_;                                    // of one batch of tokens
   std::atomic<bool> busy_{false};

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <iostream>
 #include <memory>
 
@@ -16,12 +15,6 @@ struct Options : CommonOptions {
   std::string output;
 };
 
-std::string LogitText(float logit) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.6g", static_cast<double>(logit));
-  return text;
-}
-
 void Print(const Array& ids, const std::vector<float>& logits, bool json) {
   const int64_t* values = ids.values<int64_t>();
   if (json) {
@@ -30,7 +23,7 @@ void Print(const Array& ids, const std::vector<float>& logits, bool json) {
   }
   Table table({{"token", Table::Align::kRight}, {"id", Table::Align::kRight}, {"logit", Table::Align::kRight}});
   for (size_t i = 0; i < logits.size(); ++i) {
-    table.AddRow({std::to_string(i), std::to_string(values[i]), LogitText(logits[i])});
+    table.AddRow({std::to_string(i), std::to_string(values[i]), LogitText(static_cast<double>(logits[i]))});
   }
   table.Print(std::cout);
 }

@@ -10,6 +10,7 @@ void AddInspect(CLI::App& program);
 void AddEmbed(CLI::App& program);
 void AddLogits(CLI::App& program);
 void AddArgmax(CLI::App& program);
+void AddTopk(CLI::App& program);
 void AddRun(CLI::App& program);
 void AddVerify(CLI::App& program);
 void AddBench(CLI::App& program);

@@ -29,12 +29,19 @@ Json ValueJson(const tied_value_info& value) {
 }
 
 Json TableJson(const tied_table_info& table) {
-  return {{"name", table.name},
-          {"type", TypeText(table.type)},
-          {"rows", table.rows},
-          {"cols", table.cols},
-          {"values",
-           {{"offset", table.values.offset}, {"length", table.values.length}, {"hash", HashText(table.values.hash)}}}};
+  Json json = {{"name", table.name}, {"type", TypeText(table.type)}, {"rows", table.rows}, {"cols", table.cols}};
+  const std::pair<const char*, const tied_plane_info*> planes[] = {
+      {"values", &table.values},
+      {"scales", &table.scales},
+      {"zero_points", &table.zero_points},
+      {"screen", &table.screen},
+      {"screen_scales", &table.screen_scales},
+      {"screen_residual_norms", &table.screen_residual_norms}};
+  for (const auto& [name, plane] : planes) {
+    if (plane->length == 0) continue;
+    json["planes"][name] = {{"offset", plane->offset}, {"length", plane->length}, {"hash", HashText(plane->hash)}};
+  }
+  return json;
 }
 
 Json OpJson(const Model& model, const tied_op_info& op) {
@@ -105,11 +112,13 @@ void PrintValues(const char* title, const Json& values) {
 
 void PrintTables(const Json& tables) {
   constexpr Table::Align kRight = Table::Align::kRight;
-  Table table({{"table"}, {"type"}, {"shape"}, {"offset", kRight}, {"length", kRight}, {"xxh3-64", kRight}});
+  Table table({{"table"}, {"type"}, {"shape"}, {"plane"}, {"offset", kRight}, {"length", kRight}, {"xxh3-64", kRight}});
   for (const Json& row : tables) {
-    const Json& values = row["values"];
-    table.AddRow({Text(row["name"]), Text(row["type"]), DimsText({row["rows"], row["cols"]}), Text(values["offset"]),
-                  Text(values["length"]), Text(values["hash"])});
+    std::string name = Text(row["name"]), type = Text(row["type"]), shape = DimsText({row["rows"], row["cols"]});
+    for (const auto& [plane, place] : row["planes"].items()) {
+      table.AddRow({name, type, shape, plane, Text(place["offset"]), Text(place["length"]), Text(place["hash"])});
+      name = type = shape = "";
+    }
   }
   std::cout << '\n';
   table.Print(std::cout);

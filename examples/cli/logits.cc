@@ -35,6 +35,7 @@ void AddLogits(CLI::App& program) {
   command->add_option("-o,--output", options->output, "Write the logits (.npy; - for standard output)");
   AddThreads(command, options.get());
   AddDeterministic(command, options.get());
+  AddXnnpackMinTokens(command, options.get());
   AddJson(command, options.get());
   command->callback([options] { Logits(*options); });
 }

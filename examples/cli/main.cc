@@ -47,6 +47,7 @@ int Main(int argc, char** argv) {
   AddEmbed(program);
   AddLogits(program);
   AddArgmax(program);
+  AddTopk(program);
   AddRun(program);
   AddBench(program);
 

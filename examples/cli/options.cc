@@ -25,6 +25,14 @@ void AddDeterministic(CLI::App* command, CommonOptions* options) {
       "The same bits on every CPU and for every number of threads (default), or whatever order is fastest here");
 }
 
+void AddXnnpackMinTokens(CLI::App* command, CommonOptions* options) {
+  command
+      ->add_option(
+          "--xnnpack-min-tokens", options->session.xnnpack_min_tokens,
+          "With --no-deterministic: XNNPACK from so many tokens on; 0: where it is known to be faster (default)")
+      ->check(CLI::Range(0, 65536));
+}
+
 void PrintJson(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }
 
 }  // namespace tied::cli

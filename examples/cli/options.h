@@ -39,6 +39,9 @@ void AddThreads(CLI::App* command, CommonOptions* options);
 // --deterministic, --no-deterministic
 void AddDeterministic(CLI::App* command, CommonOptions* options);
 
+// --xnnpack-min-tokens
+void AddXnnpackMinTokens(CLI::App* command, CommonOptions* options);
+
 // Prints to standard output. Bytes that are not UTF-8 are replaced.
 void PrintJson(const Json& json);
 

@@ -161,6 +161,7 @@ void AddRun(CLI::App& program) {
       ->required();
   AddThreads(command, options.get());
   AddDeterministic(command, options.get());
+  AddXnnpackMinTokens(command, options.get());
   AddJson(command, options.get());
   command->callback([options] { Run(*options); });
 }

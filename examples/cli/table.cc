@@ -76,10 +76,26 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
+std::string LogitText(double logit) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.6g", logit);
+  return text;
+}
+
 const char* TypeText(tied_type type) {
   switch (type) {
     case TIED_FLOAT32:
       return "float32";
+    case TIED_FLOAT16:
+      return "float16";
+    case TIED_BFLOAT16:
+      return "bfloat16";
+    case TIED_INT8:
+      return "int8";
+    case TIED_UINT8:
+      return "uint8";
+    case TIED_INT4:
+      return "int4";
     case TIED_INT32:
       return "int32";
     case TIED_INT64:

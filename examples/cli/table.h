@@ -40,6 +40,9 @@ std::string Printable(std::string text);
 // 3.14159 with 2 digits: "3.14".
 std::string Fixed(double value, int digits);
 
+// A logit with six digits.
+std::string LogitText(double logit);
+
 // 1049419776: "1049.42 MB", decimal units.
 std::string BytesText(uint64_t bytes);
 

@@ -26,10 +26,10 @@ TEST_F(Bench, JsonHasEveryCaseWithTheSameKeys) {
       EXPECT_EQ(each["ratio_to_one_token"], 1.0);
     }
   }
-  const std::map<std::string, size_t> expected = {{"argmax", 2}, {"embed", 2}, {"head", 8},
-                                                  {"memcpy", 1}, {"open", 1},  {"read", 2}};
+  const std::map<std::string, size_t> expected = {{"embed", 2}, {"head", 8}, {"memcpy", 1},
+                                                  {"open", 1},  {"read", 2}, {"topk", 4}};
   EXPECT_EQ(count, expected);
-  EXPECT_EQ(json["memory"]["stages"].size(), 5u);
+  EXPECT_EQ(json["memory"]["stages"].size(), 6u);
   EXPECT_GT(json["memory"]["peak_rss_bytes"], 0);
   EXPECT_EQ(json["processes"]["each"].size(), 2u);
   EXPECT_EQ(json["processes"]["sum_pss_bytes"].get<uint64_t>(),
@@ -43,6 +43,13 @@ TEST_F(Bench, TablesForPeople) {
   for (const char* text : {"shared.weight", "of read", "private dirty", "after ten heads", "memcpy", "peak"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
   }
+}
+
+TEST_F(Bench, TuningPrintsOptions) {
+  const nlohmann::json json = TiedJson({"bench", "model.tied", "--tune", "--repeat", "2", "--json"});
+  EXPECT_GE(json["threads"], 1);
+  EXPECT_TRUE(json["xnnpack_min_tokens"].is_null() || json["xnnpack_min_tokens"] >= 2);
+  EXPECT_NE(Tied({"bench", "model.tied", "--tune", "--repeat", "1"}).out.find("--threads"), std::string::npos);
 }
 
 TEST_F(Bench, KernelsNeedNoModel) {

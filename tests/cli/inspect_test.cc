@@ -22,9 +22,9 @@ TEST_F(Inspect, JsonHoldsEverythingInTheFile) {
   EXPECT_EQ(table["name"], "shared.weight");
   EXPECT_EQ(table["rows"], 19);
   EXPECT_EQ(table["cols"], 6);
-  EXPECT_EQ(table["values"]["offset"], 65536);
-  EXPECT_EQ(table["values"]["length"], 19 * 6 * 4);
-  EXPECT_EQ(table["values"]["hash"].get<std::string>().size(), 16u);
+  EXPECT_EQ(table["planes"]["values"]["offset"], 65536);
+  EXPECT_EQ(table["planes"]["values"]["length"], 19 * 6 * 4);
+  EXPECT_EQ(table["planes"]["values"]["hash"].get<std::string>().size(), 16u);
   const nlohmann::json& head = json["entry_points"][1];
   EXPECT_EQ(head["name"], "head");
   EXPECT_EQ(head["selectors"], nlohmann::json::parse(R"([{"input": "use_embedding", "value": false}])"));

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -17,6 +18,7 @@ namespace {
 
 struct Outcome {
   int exit_code = -1;  // -1: ended by a signal
+  std::string out;
   std::string err;
   size_t peak_bytes = 0;
 };
@@ -37,7 +39,7 @@ class Command : public ConversionTest {
     if (child == 0) {
       const int out = open(log.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
       dup2(out, 2);
-      dup2(open("/dev/null", O_WRONLY), 1);
+      dup2(open((folder_log_ + "/out").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), 1);
       before();
       execv(argv[0], argv.data());
       _exit(127);
@@ -46,8 +48,9 @@ class Command : public ConversionTest {
     int status = 0;
     rusage usage = {};
     wait4(child, &status, 0, &usage);
-    std::ifstream file(log);
+    std::ifstream file(log), out(folder_log_ + "/out");
     Outcome outcome;
+    outcome.out.assign(std::istreambuf_iterator<char>(out), {});
     outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     outcome.err.assign(std::istreambuf_iterator<char>(file), {});
     outcome.peak_bytes = static_cast<size_t>(usage.ru_maxrss) * 1024;
@@ -139,6 +142,72 @@ TEST_F(Command, FailsWithAMessageOnStandardError) {
   }
 }
 
+class Dtypes : public Command {
+ protected:
+  // Converts a model with this table, and checks the file.
+  tied_table_info Convert(const std::vector<float>& table, std::vector<std::string> options) {
+    onnx::ModelProto model = MakeModel({}, Folder());
+    *model.mutable_graph()->mutable_initializer(0) = RawTensor("W", {kRows, kCols}, table);
+    Save(model, Path("model.onnx"));
+    options.insert(options.begin(), {Path("model.onnx"), "-o", Path("m.tied"), "--check"});
+    outcome_ = Run(options);
+    EXPECT_EQ(outcome_.exit_code, 0) << outcome_.err << outcome_.out;
+    tied_model* opened = nullptr;
+    tied_error error = {};
+    tied_table_info info = {};
+    EXPECT_EQ(tied_model_open(Path("m.tied").c_str(), nullptr, &opened, &error), TIED_OK) << error.message;
+    EXPECT_EQ(tied_model_verify(opened, &error), TIED_OK) << error.message;
+    EXPECT_EQ(tied_model_get_table(opened, 0, &info, &error), TIED_OK) << error.message;
+    tied_model_close(opened);
+    return info;
+  }
+
+  Outcome outcome_;
+};
+
+TEST_F(Dtypes, AutoNarrowsOnlyWhatSurvives) {
+  std::vector<float> table(static_cast<size_t>(kRows * kCols), 1.5f);
+  EXPECT_EQ(Convert(table, {}).type, TIED_FLOAT16);
+  EXPECT_NE(outcome_.out.find("Float16 exactly"), std::string::npos) << outcome_.out;
+  table.back() = 0x1p100f;  // not in the range of float16
+  EXPECT_EQ(Convert(table, {}).type, TIED_BFLOAT16);
+  table.front() = 1.0f + 0x1p-10f;  // ten bits behind the point: not bfloat16
+  EXPECT_EQ(Convert(table, {}).type, TIED_FLOAT32);
+  EXPECT_NE(outcome_.out.find("kept as float32"), std::string::npos) << outcome_.out;
+  EXPECT_EQ(Convert(std::vector<float>(table.size(), 1.5f), {"--dtype", "f32"}).type, TIED_FLOAT32);
+}
+
+TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
+  const struct {
+    std::string name;
+    tied_type type;
+  } cases[] = {{"f16", TIED_FLOAT16}, {"bf16", TIED_BFLOAT16}, {"i8", TIED_INT8}, {"i4", TIED_INT4}};
+  std::vector<float> table(static_cast<size_t>(kRows * kCols));
+  for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i));
+  const std::vector<float> hidden(static_cast<size_t>(5 * kCols), 0.25f);
+  std::ofstream(Path("hidden.raw"), std::ios::binary)
+      .write(reinterpret_cast<const char*>(hidden.data()), static_cast<std::streamsize>(hidden.size() * 4));
+  for (const auto& c : cases) {
+    EXPECT_EQ(Convert(table, {"--dtype", c.name, "--hidden", Path("hidden.raw")}).type, c.type);
+    for (const std::string words : {"weights: largest error", "8 random", "5 recorded", "top-1", "top-10 overlap"}) {
+      EXPECT_NE(outcome_.out.find(words), std::string::npos) << outcome_.out;
+    }
+  }
+  std::ofstream(Path("hidden.raw"), std::ios::binary) << "12345";
+  const Outcome refused =
+      Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--hidden", Path("hidden.raw")});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("hidden.raw"), std::string::npos) << refused.err;
+}
+
+TEST_F(Dtypes, AScreenIsForFloatTables) {
+  const std::vector<float> table(static_cast<size_t>(kRows * kCols), 0.1f);
+  for (const std::string dtype : {"f32", "f16", "bf16"}) {
+    EXPECT_EQ(Convert(table, {"--dtype", dtype, "--screen"}).screen.length, table.size());
+  }
+  EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--screen"}).exit_code, 2);
+}
+
 TEST_F(Command, LeavesNothingOnAFullDisk) {
   SaveModel();
   const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied")}, [] {
@@ -188,7 +257,7 @@ TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
   GTEST_SKIP() << "a sanitizer has memory of its own";
 #endif
   const size_t bytes = SaveLargeModel(51200, GetParam());
-  const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet"});
+  const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet", "--dtype", "f32"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_LE(outcome.peak_bytes, 64000000u);
   tied_model* model = nullptr;

@@ -133,7 +133,8 @@ int ConversionTest::SelectorValue(size_t entry_point) const {
 
 bool ConversionTest::Check() const {
   std::ostringstream out;
-  const bool passed = converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), out);
+  const bool passed =
+      converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, out);
   EXPECT_TRUE(passed) << out.str();
   return passed;
 }

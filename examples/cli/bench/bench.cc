@@ -3,7 +3,9 @@
 #include "examples/cli/bench/cases.h"
 #include "examples/cli/bench/memory.h"
 #include "examples/cli/bench/report.h"
+#include "examples/cli/bench/tune.h"
 #include "examples/cli/commands.h"
+#include "examples/cli/table.h"
 
 namespace tied::cli {
 
@@ -30,7 +32,8 @@ Json Measure(const BenchOptions& options) {
           {"table", table.name},
           {"rows", table.rows},
           {"cols", table.cols},
-          {"table_bytes", table.values.length},
+          {"type", TypeText(table.type)},
+          {"table_bytes", bench.table_bytes()},
           {"file_bytes", bench.model().Info().file_bytes},
           {"cpu", CpuName()},
           {"cpus", std::thread::hardware_concurrency()},
@@ -54,6 +57,10 @@ void RunBench(BenchOptions options, bool repeat_given, bool tokens_given) {
   if (options.model.empty()) throw UsageError("model is required");
   if (options.quick && !repeat_given) options.repeat = 3;
   if (options.quick && !tokens_given) options.tokens = {1, 4};
+  if (options.tune) {
+    const Json tuning = Tune(options);
+    return options.json ? PrintJson(tuning) : PrintTuning(tuning);
+  }
   const Json report = Measure(options);
   options.json ? PrintJson(report) : PrintReport(report);
 }
@@ -74,6 +81,8 @@ void AddBench(CLI::App& program) {
   command->add_option("--processes", options->processes, "Also measure the memory of so many processes together")
       ->check(CLI::Range(1, 1024));
   command->add_flag("--kernels", options->kernels, "Show the kernels of this build and which one this CPU runs");
+  command->add_flag("--tune", options->tune,
+                    "Find the thread count, and from how many tokens on XNNPACK pays, and print them as options");
   AddThreads(command, options.get());
   AddJson(command, options.get());
   command->callback([options, repeat, tokens] { RunBench(*options, repeat->count() > 0, tokens->count() > 0); });

@@ -63,7 +63,7 @@ Bench::Bench(const BenchOptions& options)
       Session& session = AddSession(count, deterministic);
       for (const size_t tokens : options_.tokens) AddHead(session, tokens, deterministic);
       if (!deterministic) continue;
-      AddArgmax(session);
+      AddTopks(session);
       AddEmbed(session);
     }
   }
@@ -100,7 +100,7 @@ void Bench::AddHead(Session& session, size_t tokens, bool deterministic) {
   head.tokens = tokens;
   head.threads = session.Threads();
   head.deterministic = deterministic;
-  head.bytes = static_cast<double>(table_.values.length);
+  head.bytes = static_cast<double>(table_bytes());
   head.flops = 2.0 * static_cast<double>(table_.cols) * static_cast<double>(logits_size);
   head.run = [this, &session, hidden_size, logits_size] {
     const Stopwatch watch;
@@ -110,21 +110,41 @@ void Bench::AddHead(Session& session, size_t tokens, bool deterministic) {
   cases_.push_back(std::move(head));
 }
 
-void Bench::AddArgmax(Session& session) {
-  Case argmax;
-  argmax.name = "argmax";
-  argmax.tokens = 1;
-  argmax.threads = session.Threads();
-  argmax.deterministic = true;
-  argmax.bytes = static_cast<double>(table_.values.length);
-  argmax.flops = 2.0 * static_cast<double>(table_.rows) * static_cast<double>(table_.cols);
-  argmax.run = [this, &session] {
-    int64_t id = 0;
+void Bench::AddTopks(Session& session) {
+  const size_t most = *std::max_element(options_.tokens.begin(), options_.tokens.end());
+  for (const bool screen : {false, true}) {
+    if (screen && table_.screen.length == 0) continue;
+    for (const size_t k : {size_t{1}, size_t{10}}) {
+      if (k > table_.rows) continue;
+      for (const size_t tokens : {size_t{1}, size_t{4}}) {
+        if (tokens <= most) AddTopk(session, tokens, k, screen);
+      }
+    }
+  }
+}
+
+void Bench::AddTopk(Session& session, size_t tokens, size_t k, bool screen) {
+  const Span<const float> hidden = {hidden_.data(), tokens * static_cast<size_t>(table_.cols)};
+  TopkOptions options;
+  options.use_screen = screen;
+  Case topk;
+  topk.name = "topk";
+  topk.tokens = tokens;
+  topk.threads = session.Threads();
+  topk.deterministic = true;
+  topk.k = k;
+  topk.screen = screen;
+  topk.bytes = static_cast<double>(session.Topk(hidden, k, options).bytes_read);
+  topk.run = [&session, hidden, k, options] {
     const Stopwatch watch;
-    session.Argmax({hidden_.data(), static_cast<size_t>(table_.cols)}, {&id, 1});
+    session.Topk(hidden, k, options);
     return watch.Seconds();
   };
-  cases_.push_back(std::move(argmax));
+  cases_.push_back(std::move(topk));
+}
+
+size_t Bench::table_bytes() const {
+  return static_cast<size_t>(table_.values.length + table_.scales.length + table_.zero_points.length);
 }
 
 void Bench::AddEmbed(Session& session) {
@@ -146,14 +166,15 @@ void Bench::AddMemcpy() {
   copy.name = "memcpy";
   copy.tokens = kEmbedIds;
   copy.threads = 1;
-  copy.bytes = static_cast<double>(embeddings_.size() * sizeof(float));
+  copy.bytes = static_cast<double>(kEmbedIds) * static_cast<double>(table_.values.length / table_.rows);
   copy.run = [this] {
     const tied_table_info table = model_.EmbeddingTable();
-    const size_t cols = static_cast<size_t>(table.cols);
-    const float* rows = static_cast<const float*>(table.data);
+    const size_t row_bytes = static_cast<size_t>(table.values.length / table.rows);
+    const auto* rows = static_cast<const char*>(table.data);
+    auto* to = reinterpret_cast<char*>(embeddings_.data());
     return TimeOnFreshIds(random_, table.rows, [&](const std::vector<int64_t>& ids) {
       for (size_t i = 0; i < ids.size(); ++i) {
-        std::memcpy(&embeddings_[i * cols], rows + static_cast<size_t>(ids[i]) * cols, cols * sizeof(float));
+        std::memcpy(to + i * row_bytes, rows + static_cast<size_t>(ids[i]) * row_bytes, row_bytes);
       }
     });
   };

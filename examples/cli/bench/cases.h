@@ -28,15 +28,18 @@ struct BenchOptions : CommonOptions {
   size_t processes = 0;
   bool quick = false;
   bool kernels = false;
+  bool tune = false;
 };
 
 // Empty where a figure has no meaning.
 struct Case {
-  std::string name;  // read, head, argmax, embed, memcpy, open
+  std::string name;  // read, head, topk, embed, memcpy, open
   std::optional<size_t> tokens;
   std::optional<size_t> threads;
   std::optional<bool> deterministic;
-  std::optional<double> bytes;  // of the table, that one run reads
+  std::optional<size_t> k;
+  std::optional<bool> screen;
+  std::optional<double> bytes;  // of the file, that one run reads
   std::optional<double> flops;
   std::function<double()> run;
   std::vector<double> seconds;  // one for each repeat
@@ -55,6 +58,8 @@ class Bench {
 
   const std::vector<Case>& cases() const { return cases_; }
   const Model& model() const { return model_; }
+  // Bytes of the planes that a pass over the table reads.
+  size_t table_bytes() const;
   const tied_table_info& table() const { return table_; }
   // The largest number of threads measured.
   size_t threads() const { return threads_; }
@@ -64,7 +69,8 @@ class Bench {
   void AddRead(size_t threads);
   Session& AddSession(size_t threads, bool deterministic);
   void AddHead(Session& session, size_t tokens, bool deterministic);
-  void AddArgmax(Session& session);
+  void AddTopks(Session& session);
+  void AddTopk(Session& session, size_t tokens, size_t k, bool screen);
   void AddEmbed(Session& session);
   void AddMemcpy();
   void AddOpen();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -36,6 +37,12 @@ class OneToken {
     session_->Embed(RandomIds(random_, kEmbedIds, table.rows));
   }
 
+  void Topks() {
+    const tied_table_info table = model_.HeadTable();
+    const std::vector<float> hidden = RandomHidden(random_, static_cast<size_t>(table.cols));
+    for (int i = 0; i < kHeads; ++i) session_->Topk(hidden, std::min<size_t>(10, static_cast<size_t>(table.rows)));
+  }
+
   void Heads() {
     const tied_table_info table = model_.HeadTable();
     const std::vector<float> hidden = RandomHidden(random_, static_cast<size_t>(table.cols));
@@ -60,6 +67,8 @@ void ReportStages(const CommonOptions& options, Channel& parent) {
   stages.after_session = ReadMemoryUse();
   process.Embed();
   stages.after_embed = ReadMemoryUse();
+  process.Topks();
+  stages.after_topks = ReadMemoryUse();
   process.Heads();
   stages.after_heads = ReadMemoryUse();
   stages.peak_rss = ReadPeakRss();

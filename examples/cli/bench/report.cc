@@ -32,17 +32,16 @@ Json TimeRatio(const Case& each, const Case* other) {
 }
 
 Json ShareOfRead(const std::vector<Case>& cases, const Case& each) {
-  if (each.name != "head" && each.name != "argmax") return nullptr;
+  if (each.name != "head" && each.name != "topk") return nullptr;
   const Case* read = Find(cases, [&](const Case& c) { return c.name == "read" && c.threads == each.threads; });
-  // Both read the same bytes, so the shorter time is the greater speed.
   return read == nullptr ? Json() : TimeRatio(*read, &each);
 }
 
 Json RatioToOneToken(const std::vector<Case>& cases, const Case& each) {
-  if (each.name != "head") return nullptr;
+  if (each.name != "head" && each.name != "topk") return nullptr;
   return TimeRatio(each, Find(cases, [&](const Case& c) {
-                     return c.name == "head" && c.tokens == size_t{1} && c.threads == each.threads &&
-                            c.deterministic == each.deterministic;
+                     return c.name == each.name && c.tokens == size_t{1} && c.threads == each.threads &&
+                            c.deterministic == each.deterministic && c.k == each.k && c.screen == each.screen;
                    }));
 }
 
@@ -74,6 +73,8 @@ void PrintCases(const Json& cases) {
                {"tokens", kRight},
                {"threads", kRight},
                {"deterministic"},
+               {"k", kRight},
+               {"screen"},
                {"ms", kRight},
                {"GB/s", kRight},
                {"of read", kRight},
@@ -83,9 +84,9 @@ void PrintCases(const Json& cases) {
   for (const Json& each : cases) {
     const int digits = each["ms"] < 1.0 ? 4 : 2;
     table.AddRow({Text(each["case"], 0), Text(each["tokens"], 0), Text(each["threads"], 0),
-                  Text(each["deterministic"], 0), Text(each["ms"], digits), Text(each["gb_per_s"], 1),
-                  Text(each["share_of_read"], 2), Text(each["ratio_to_one_token"], 2), Text(each["ratio_to_memcpy"], 2),
-                  Text(each["gflop_per_s"], 1)});
+                  Text(each["deterministic"], 0), Text(each["k"], 0), Text(each["screen"], 0), Text(each["ms"], digits),
+                  Text(each["gb_per_s"], 1), Text(each["share_of_read"], 2), Text(each["ratio_to_one_token"], 2),
+                  Text(each["ratio_to_memcpy"], 2), Text(each["gflop_per_s"], 1)});
   }
   std::cout << '\n';
   table.Print(std::cout);
@@ -129,6 +130,8 @@ Json CasesJson(const std::vector<Case>& cases) {
                     {"tokens", OrNull(each.tokens)},
                     {"threads", OrNull(each.threads)},
                     {"deterministic", OrNull(each.deterministic)},
+                    {"k", OrNull(each.k)},
+                    {"screen", OrNull(each.screen)},
                     {"ms", seconds * 1e3},
                     {"gb_per_s", each.bytes ? Json(*each.bytes / seconds / 1e9) : Json()},
                     {"share_of_read", ShareOfRead(cases, each)},
@@ -141,11 +144,10 @@ Json CasesJson(const std::vector<Case>& cases) {
 }
 
 Json MemoryJson(const MemoryStages& stages) {
-  const std::pair<const char*, const MemoryUse*> named[] = {{"before open", &stages.before_open},
-                                                            {"after open", &stages.after_open},
-                                                            {"after session", &stages.after_session},
-                                                            {"after embed", &stages.after_embed},
-                                                            {"after ten heads", &stages.after_heads}};
+  const std::pair<const char*, const MemoryUse*> named[] = {
+      {"before open", &stages.before_open},      {"after open", &stages.after_open},
+      {"after session", &stages.after_session},  {"after embed", &stages.after_embed},
+      {"after ten top-10", &stages.after_topks}, {"after ten heads", &stages.after_heads}};
   Json list = Json::array();
   for (const auto& [name, use] : named) {
     Json row = {{"stage", name}};
@@ -181,8 +183,8 @@ Json KernelsJson() {
 
 void PrintReport(const Json& report) {
   std::cout << Printable(Text(report["model"], 0)) << ": " << Printable(Text(report["table"], 0)) << " ["
-            << report["rows"] << ", " << report["cols"] << "], " << BytesText(report["table_bytes"].get<uint64_t>())
-            << '\n'
+            << report["rows"] << ", " << report["cols"] << "] " << Text(report["type"], 0) << ", "
+            << BytesText(report["table_bytes"].get<uint64_t>()) << '\n'
             << Text(report["cpu"], 0) << ", " << report["threads"] << " threads, kernels " << Text(report["isa"], 0)
             << ", median of " << report["repeat"] << '\n';
   if (!report["processes"].is_null()) PrintProcesses(report["processes"]);

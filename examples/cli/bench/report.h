@@ -10,9 +10,10 @@
 namespace tied::cli {
 
 // One object for each case, all with the same keys; null where a figure has no meaning.
-// share_of_read: speed against the read of as many threads; ratio_to_one_token: time against the head of one token,
-// same session; ratio_to_memcpy: time against gathering as many rows with memcpy. Each is the median of the ratios
-// within one repeat.
+// share_of_read: the time to read the table's values once, with as many threads, over this case's: above 1 if it reads
+// less than that; ratio_to_one_token: time against the head of one token,
+// same session (top-k: same k and screen); ratio_to_memcpy: time against gathering as many rows with memcpy. Each is
+// the median of the ratios within one repeat.
 Json CasesJson(const std::vector<Case>& cases);
 
 // One object for each stage of memory.

@@ -225,9 +225,11 @@ typedef struct tied_session_options {
   int32_t threads;       /* 1 to 256; 0: one for each performance core that the process may run on */
   int32_t deterministic; /* not 0: the same bits on every CPU, for every thread count, token count and order of calls.
                           * 0: many tokens at once go through XNNPACK, which sums in an order of its own */
+  int32_t xnnpack_min_tokens; /* where deterministic is 0: from so many tokens on; 0: from where XNNPACK is known to be
+                               * faster on this kind of CPU, which may be nowhere */
 } tied_session_options;
 #define TIED_SESSION_OPTIONS_INIT \
-  { sizeof(tied_session_options), 0, 1 }
+  { sizeof(tied_session_options), 0, 1, 0 }
 
 /* Makes a session and starts its threads (threads - 1 of them: the calling thread is one). `options` may be NULL.
  * The session keeps the model alive. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *session is then unchanged. */

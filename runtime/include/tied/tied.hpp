@@ -202,8 +202,26 @@ class Model {
 };
 
 struct SessionOptions {
-  int32_t threads = 0;        // 1 to 256; 0: one for each performance core that the process may run on
-  bool deterministic = true;  // the same bits on every CPU, for every thread and token count
+  int32_t threads = 0;             // 1 to 256; 0: one for each performance core that the process may run on
+  bool deterministic = true;       // the same bits on every CPU, for every thread and token count
+  int32_t xnnpack_min_tokens = 0;  // where not deterministic; 0: the library knows
+};
+
+struct TopkOptions {
+  Span<const int64_t> row_ids = {};  // only these rows; empty: all
+  Span<const uint8_t> allowed = {};  // only rows whose bit is 1, bit r % 8 of byte r / 8; empty: all
+  bool use_screen = true;            // if the table has one; the results are the same
+  bool log_z = false;                // also the log of the sum of exp(logit) over the allowed rows
+  double log_z_tolerance = 0;        // how far it may be off; 0: as exact as float64 is
+};
+
+struct TopkResult {
+  std::vector<int64_t> ids;         // [tokens, k], best first
+  std::vector<float> logits;        // [tokens, k]
+  std::vector<double> log_z;        // [tokens], or empty
+  std::vector<double> log_z_bound;  // [tokens], or empty
+  std::vector<uint64_t> survivors;  // [tokens]: rows that were computed from the table
+  uint64_t bytes_read = 0;
 };
 
 // Runs a model: a thread pool and scratch memory.
@@ -214,6 +232,7 @@ class Session {
     tied_session_options c_options = TIED_SESSION_OPTIONS_INIT;
     c_options.threads = options.threads;
     c_options.deterministic = options.deterministic ? 1 : 0;
+    c_options.xnnpack_min_tokens = options.xnnpack_min_tokens;
     tied_session* session = nullptr;
     tied_error error;
     internal::Check(tied_session_create(model.get(), &c_options, &session, &error), error);
@@ -271,6 +290,35 @@ class Session {
     std::vector<int64_t> ids(Tokens(hidden));
     Argmax(hidden, ids);
     return ids;
+  }
+
+  // The k rows with the largest logits for each token. hidden: [tokens, cols].
+  // Throws INVALID_ARGUMENT (k, tolerance, sizes), OUT_OF_RANGE (a row id), NOT_FINITE, UNSUPPORTED, BUSY.
+  TopkResult Topk(Span<const float> hidden, size_t k, const TopkOptions& options = {}) {
+    const size_t tokens = Tokens(hidden);
+    if (k > TIED_MAX_K) throw Error(TIED_INVALID_ARGUMENT, "k is " + std::to_string(k));
+    TopkResult result;
+    result.ids.resize(tokens * k);
+    result.logits.resize(tokens * k);
+    result.survivors.resize(tokens);
+    if (options.log_z) result.log_z.resize(tokens);
+    if (options.log_z) result.log_z_bound.resize(tokens);
+    tied_topk_options c_options = TIED_TOPK_OPTIONS_INIT;
+    if (options.row_ids.size() > 0) c_options.row_ids = options.row_ids.data();
+    c_options.row_count = options.row_ids.size();
+    if (options.allowed.size() > 0) c_options.allowed = options.allowed.data();
+    c_options.allowed_bytes = options.allowed.size();
+    c_options.use_screen = options.use_screen ? 1 : 0;
+    c_options.log_z_tolerance = options.log_z_tolerance;
+    const tied_topk_result c_result = {result.ids.data(),
+                                       result.logits.data(),
+                                       options.log_z ? result.log_z.data() : nullptr,
+                                       options.log_z ? result.log_z_bound.data() : nullptr,
+                                       result.survivors.data(),
+                                       &result.bytes_read};
+    tied_error error;
+    internal::Check(tied_topk_with(get(), hidden.data(), tokens, k, &c_options, &c_result, &error), error);
+    return result;
   }
 
   // Runs an entry point with the names of the ONNX graph; see tied_run for what inputs and outputs may hold.

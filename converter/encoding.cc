@@ -1,0 +1,239 @@
+#include "converter/encoding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "converter/error.h"
+
+namespace tied::converter {
+
+namespace {
+
+using format::DataType;
+
+constexpr size_t kBlockCols = 32;  // of an Int4 row, with one scale
+constexpr float kSmallestScale = std::numeric_limits<float>::min();
+
+uint32_t BitsOf(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+float FloatOf(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// To the nearest, ties to even; beyond the largest number, infinity.
+uint16_t HalfOf(float value) {
+  const uint32_t bits = BitsOf(value);
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
+  if (magnitude >= 0x47800000) return static_cast<uint16_t>(sign | 0x7c00);
+  // Below 2^-14 a unit in the last place is 2^-24, as for float32 numbers from 0.5 to 1.
+  if (magnitude < 0x38800000) return static_cast<uint16_t>(sign | (BitsOf(FloatOf(magnitude) + 0.5f) - 0x3f000000));
+  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+  return static_cast<uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
+}
+float FloatOfHalf(uint16_t half) {
+  const uint32_t sign = (half & 0x8000u) << 16;
+  const uint32_t magnitude = half & 0x7fffu;
+  if (magnitude >= 0x7c00) return FloatOf(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
+  if (magnitude < 0x400) return FloatOf(sign | BitsOf(static_cast<float>(magnitude) * 0x1p-24f));
+  return FloatOf(sign | ((magnitude << 13) + (112u << 23)));
+}
+
+uint16_t BFloatOf(float value) {
+  const uint32_t bits = BitsOf(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+float FloatOfBFloat(uint16_t bfloat) { return FloatOf(static_cast<uint32_t>(bfloat) << 16); }
+
+float LargestMagnitude(const float* values, size_t count) {
+  float largest = 0;
+  bool finite = true;
+  for (size_t k = 0; k < count; ++k) {
+    largest = std::max(largest, std::fabs(values[k]));
+    finite &= std::fabs(values[k]) <= std::numeric_limits<float>::max();
+  }
+  return finite ? largest : std::numeric_limits<float>::infinity();
+}
+
+[[noreturn]] void RefuseRow(uint64_t row, const std::string& why) {
+  throw ConvertError("row " + std::to_string(row) + " of the table " + why);
+}
+
+// Quantises a row to -127 … 127 and returns its scale.
+float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* quantised) {
+  const float largest = LargestMagnitude(row, cols);
+  if (std::isinf(largest)) RefuseRow(row_number, "is not finite, which int8 cannot hold");
+  const float scale = largest == 0 ? 1.0f : std::max(largest / 127, kSmallestScale);
+  for (size_t k = 0; k < cols; ++k) {
+    // The clamp is for quotients that round up: largest / (largest / 127) may be a little more than 127.
+    quantised[k] = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f));
+  }
+  return scale;
+}
+
+// A float32 that is at least the norm of row - scale * quantised; cols roundings of float64 are covered.
+float ResidualNorm(const float* row, const int8_t* quantised, float scale, size_t cols) {
+  double norm2 = 0;
+  for (size_t k = 0; k < cols; ++k) {
+    const double residual = static_cast<double>(row[k]) - static_cast<double>(scale) * quantised[k];
+    norm2 += residual * residual;
+  }
+  const double norm = std::sqrt(norm2) * (1 + static_cast<double>(cols + 8) * 0x1p-50);
+  const auto rounded = static_cast<float>(norm);
+  return static_cast<double>(rounded) >= norm ? rounded : std::nextafter(rounded, INFINITY);
+}
+
+// A block of at most 32 columns, padded with zeros, to 16 bytes; returns its scale.
+float EncodeInt4Block(const float* block, size_t cols, uint64_t row_number, char* packed) {
+  const auto [smallest, largest] = std::minmax_element(block, block + cols);
+  if (std::isinf(LargestMagnitude(block, cols))) RefuseRow(row_number, "is not finite, which int4 cannot hold");
+  const float reach = std::max({*largest / 7, *smallest / -8, 0.0f});
+  const float scale = reach == 0 ? 1.0f : std::max(reach, kSmallestScale);
+  for (size_t i = 0; i < kBlockCols / 2; ++i) {
+    int nibbles[2] = {8, 8};
+    for (size_t j = 0; j < 2 && 2 * i + j < cols; ++j) {
+      nibbles[j] += static_cast<int>(std::clamp(std::nearbyint(block[2 * i + j] / scale), -8.0f, 7.0f));
+    }
+    packed[i] = static_cast<char>(nibbles[0] | nibbles[1] << 4);
+  }
+  return scale;
+}
+
+template <uint16_t (*narrow)(float), float (*widen)(uint16_t)>
+void EncodeNarrow(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
+                  std::vector<float>* decoded) {
+  for (size_t i = 0; i < count * cols; ++i) {
+    const uint16_t value = narrow(rows[i]);
+    std::memcpy(&encoded->values[2 * i], &value, sizeof value);
+    (*decoded)[i] = widen(value);
+    if (std::isinf((*decoded)[i]) && !std::isinf(rows[i])) {
+      RefuseRow(first_row + i / cols, "holds " + std::to_string(rows[i]) + ", which is beyond the range of the type");
+    }
+  }
+}
+
+void EncodeInt8(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
+                std::vector<float>* decoded) {
+  auto* values = reinterpret_cast<int8_t*>(encoded->values.data());
+  for (size_t r = 0; r < count; ++r) {
+    const float scale = EncodeInt8Row(rows + r * cols, cols, first_row + r, values + r * cols);
+    encoded->scales[r] = scale;
+    for (size_t i = r * cols; i < (r + 1) * cols; ++i) (*decoded)[i] = static_cast<float>(values[i]) * scale;
+  }
+}
+
+void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
+                std::vector<float>* decoded) {
+  const size_t blocks = (cols + kBlockCols - 1) / kBlockCols;
+  for (size_t i = 0; i < count * blocks; ++i) {
+    const size_t first = i / blocks * cols + i % blocks * kBlockCols;
+    const size_t width = std::min(kBlockCols, cols - i % blocks * kBlockCols);
+    char* packed = &encoded->values[i * kBlockCols / 2];
+    const float scale = EncodeInt4Block(rows + first, width, first_row + i / blocks, packed);
+    encoded->scales[i] = scale;
+    for (size_t k = 0; k < width; ++k) {
+      const int nibble = packed[k / 2] >> (k % 2 * 4) & 15;
+      (*decoded)[first + k] = static_cast<float>(nibble - 8) * scale;
+    }
+  }
+}
+
+// Of what the file's own values mean.
+void EncodeScreen(const std::vector<float>& decoded, size_t count, size_t cols, uint64_t first_row,
+                  EncodedRows* encoded) {
+  for (size_t r = 0; r < count; ++r) {
+    const float* row = &decoded[r * cols];
+    int8_t* screen = &encoded->screen[r * cols];
+    const float scale = EncodeInt8Row(row, cols, first_row + r, screen);
+    encoded->screen_scales[r] = scale;
+    encoded->residual_norms[r] = ResidualNorm(row, screen, scale, cols);
+  }
+}
+
+}  // namespace
+
+EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols) {
+  EncodedSizes sizes = {};
+  const uint64_t blocks = (cols + kBlockCols - 1) / kBlockCols;
+  switch (encoding.type) {
+    case DataType::Float32:
+      sizes.values = rows * cols * 4;
+      break;
+    case DataType::Float16:
+    case DataType::BFloat16:
+      sizes.values = rows * cols * 2;
+      break;
+    case DataType::Int8:
+      sizes.values = rows * cols;
+      sizes.scales = rows * sizeof(float);
+      break;
+    default:
+      sizes.values = rows * blocks * kBlockCols / 2;
+      sizes.scales = rows * blocks * sizeof(float);
+  }
+  if (encoding.screen) {
+    sizes.screen = rows * cols;
+    sizes.screen_scales = sizes.residual_norms = rows * sizeof(float);
+  }
+  return sizes;
+}
+
+void EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
+                EncodedRows* encoded, std::vector<float>* decoded) {
+  const EncodedSizes sizes = SizesOf(encoding, count, cols);
+  encoded->values.resize(sizes.values);
+  encoded->scales.resize(sizes.scales / sizeof(float));
+  encoded->screen.resize(sizes.screen);
+  encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
+  encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
+  decoded->resize(count * cols);
+  switch (encoding.type) {
+    case DataType::Float32:
+      std::memcpy(encoded->values.data(), rows, sizes.values);
+      decoded->assign(rows, rows + count * cols);
+      break;
+    case DataType::Float16:
+      EncodeNarrow<HalfOf, FloatOfHalf>(rows, count, cols, first_row, encoded, decoded);
+      break;
+    case DataType::BFloat16:
+      EncodeNarrow<BFloatOf, FloatOfBFloat>(rows, count, cols, first_row, encoded, decoded);
+      break;
+    case DataType::Int8:
+      EncodeInt8(rows, count, cols, first_row, encoded, decoded);
+      break;
+    default:
+      EncodeInt4(rows, count, cols, first_row, encoded, decoded);
+  }
+  if (encoding.screen) EncodeScreen(*decoded, count, cols, first_row, encoded);
+}
+
+Survival FindSurvival(const TableSource& table, const Progress& progress) {
+  Survival survival;
+  uint64_t done = 0;
+  table.ForEachBlock([&](const char* bytes, size_t size) {
+    const auto* values = reinterpret_cast<const float*>(bytes);
+    bool float16 = survival.float16;
+    bool bfloat16 = survival.bfloat16;
+    for (size_t i = 0; i < size / sizeof(float) && (float16 || bfloat16); ++i) {
+      const uint32_t bits = BitsOf(values[i]);
+      float16 = float16 && BitsOf(FloatOfHalf(HalfOf(values[i]))) == bits;
+      bfloat16 = bfloat16 && (bits & 0xffff) == 0;
+    }
+    survival = {float16, bfloat16};
+    done += size;
+    progress(done, table.tensor.length);
+    return float16 || bfloat16;
+  });
+  return survival;
+}
+
+}  // namespace tied::converter

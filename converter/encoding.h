@@ -1,0 +1,54 @@
+// Rows of float32 in the number format of a file (schema/FORMAT.md), and their screen.
+#ifndef TIED_CONVERTER_ENCODING_H_
+#define TIED_CONVERTER_ENCODING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "converter/table_source.h"
+#include "tied_generated.h"
+
+namespace tied::converter {
+
+struct TableEncoding {
+  format::DataType type = format::DataType::Float32;
+  bool screen = false;   // of float types
+  bool lossless = true;  // every value of the source survives
+};
+
+// A block of rows, plane by plane; empty for planes that the encoding does not have.
+struct EncodedRows {
+  std::vector<char> values;
+  std::vector<float> scales;
+  std::vector<int8_t> screen;
+  std::vector<float> screen_scales;
+  std::vector<float> residual_norms;
+};
+
+// Bytes of the planes of a whole table; 0 for those that the encoding does not have.
+struct EncodedSizes {
+  uint64_t values;
+  uint64_t scales;
+  uint64_t screen;
+  uint64_t screen_scales;
+  uint64_t residual_norms;
+};
+EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols);
+
+// rows: [count, cols]. decoded: what the encoded values mean, [count, cols]. `first_row` is for messages. Throws
+// ConvertError, naming the row, for NaN and infinity where the format has none, and for numbers beyond its range.
+void EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
+                EncodedRows* encoded, std::vector<float>* decoded);
+
+// Which narrower float types every value of a table survives, to the bit. Reads it once, or until neither does.
+struct Survival {
+  bool float16 = true;
+  bool bfloat16 = true;
+};
+Survival FindSurvival(const TableSource& table, const Progress& progress);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_ENCODING_H_
