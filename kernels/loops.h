@@ -14,16 +14,23 @@
 namespace tied::kernels {
 namespace {
 
-// While a tile works on block after block of its rows, the next tile's rows, which follow in memory, are fetched into
-// the cache: short rows end before a CPU's own prefetcher has found their stream. With one group of tokens a tile
-// fetches them all. With more the time goes into arithmetic and the memory would idle: each group fetches one row.
+// While a tile works on block after block of its rows, rows that follow in memory are fetched into the cache. Rows that
+// are shorter than a page end before a CPU's own prefetcher has found their stream: with one group of tokens a tile
+// fetches as much as it reads, a page ahead. Otherwise it fetches one row of the next tile in each group: for long rows
+// that gives the prefetcher time, and with many groups, where the time goes into arithmetic, it keeps the memory busy.
 // Nothing is read: behind the end of a table it does no harm.
 class FetchAhead {
  public:
   // The tile of `rows` rows of row_bytes each at `tile`, for its group of that number.
   FetchAhead(const void* tile, size_t rows, size_t row_bytes, size_t block_bytes, size_t group, bool only_group)
-      : next_(static_cast<const char*>(tile)), step_(only_group ? rows * block_bytes : block_bytes) {
-    if (group < rows) next_ += (rows + group) * row_bytes;
+      : next_(static_cast<const char*>(tile)), step_(block_bytes) {
+    const size_t tile_bytes = rows * row_bytes;
+    if (only_group && row_bytes < kPage) {
+      next_ += (kPage / tile_bytes + 1) * tile_bytes;
+      step_ *= rows;
+    } else if (group < rows) {
+      next_ += tile_bytes + group * row_bytes;
+    }
   }
 
   // For one block of each of the rows, block_bytes * rows = `bytes`.
@@ -36,6 +43,8 @@ class FetchAhead {
   }
 
  private:
+  static constexpr size_t kPage = 4096;
+
   const char* next_;
   size_t step_;
 };

@@ -27,13 +27,18 @@ struct Suspect {
   size_t row;
 };
 
-// What bounds the logits of one token: |error| <= residual norm * norm + scale * slack + tiny.
+// What bounds the logits of one token: |error| <= residual norm * norm + scale * slack + tiny, and that much again for
+// the arithmetic in which it is computed, for adding a bias in float32, and for keeping both numbers as float32.
 struct TokenBounds {
   double step;
-  double norm;      // of hidden, and of what float32 adds to it
-  double slack;     // what comes in with the int8 row
-  double row_norm;  // at least the norm of an int8 row
+  double norm;        // of hidden, and of what float32 adds to it
+  double slack;       // what comes in with the int8 row
+  double fast_slack;  // that, and kRounding times the largest |sum * step|
+  double reach;       // at least |int8 row| * |hidden|
 };
+
+constexpr double kRounding = 0x1p-21;
+constexpr double kRoundUp = 1 + 2 * kRounding;
 
 constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-149 each, of fewer than 2^19 of them
 
@@ -57,7 +62,9 @@ TokenBounds BoundsOf(const HeadBatch& batch, size_t token) {
   const double gamma = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
   const double norm = std::sqrt(norm2) * up + kTiny;
   const double row_norm = 128 * std::sqrt(n);
-  return {step, norm * (1 + gamma) * up, row_norm * (std::sqrt(error2) + gamma * norm) * up, row_norm};
+  const double slack = row_norm * (std::sqrt(error2) + gamma * norm) * up;
+  const double largest_sum = 128.0 * kernels::kMaxStep * n * step;
+  return {step, norm * (1 + gamma) * up, slack, slack * kRoundUp + largest_sum * kRounding, row_norm * norm * kRoundUp};
 }
 
 // The suspects that the tiles in one work place have found for one token.
@@ -101,7 +108,8 @@ class Screening {
  private:
   static void Tile(void* context, size_t first, size_t count);
   void Chunk(size_t place, size_t first, size_t count);
-  void Bound(size_t token, size_t first, size_t count, const double* sums, double* lower, double* upper);
+  bool MayHold(size_t token, size_t first, size_t count, const double* sums) const;
+  Suspect Bound(size_t token, size_t row, double sum);
   void Add(size_t place, size_t token, const Suspect& suspect);
   size_t Gather(size_t token, Suspect* all) const;
   Suspects& Of(size_t place, size_t token) { return suspects_[place * batch_.tokens + token]; }
@@ -168,42 +176,66 @@ void Screening::Tile(void* context, size_t first, size_t count) {
 
 void Screening::Chunk(size_t place, size_t first, size_t count) {
   double sums[kMaxBatch * kChunkRows];
-  double lower[kChunkRows];
-  double upper[kChunkRows];
   const TableView& table = batch_.table;
   batch_.kernels->dot_i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->steps(), sums,
                          count);
   for (size_t t = 0; t < batch_.tokens; ++t) {
-    Bound(t, first, count, sums + t * count, lower, upper);
-    const double threshold = threshold_[t].load(std::memory_order_relaxed);
+    const double* token_sums = sums + t * count;
+    if (middles_ == nullptr && !MayHold(t, first, count, token_sums)) continue;
     for (size_t r = 0; r < count; ++r) {
-      if (!(upper[r] < threshold)) Add(place, t, {upper[r], lower[r], first + r});
+      const Suspect suspect = Bound(t, first + r, token_sums[r]);
+      if (!(suspect.upper < threshold_[t].load(std::memory_order_relaxed))) Add(place, t, suspect);
     }
   }
 }
 
-// lower and upper of the rows [first, first + count): -infinity and infinity where nothing can be said.
-void Screening::Bound(size_t token, size_t first, size_t count, const double* sums, double* lower, double* upper) {
+// False if no row of [first, first + count) can reach the threshold, which is so for nearly all: without a branch for
+// each, and a little more generous than Bound().
+bool Screening::MayHold(size_t token, size_t first, size_t count, const double* sums) const {
   const TokenBounds& bounds = bounds_[token];
+  const double threshold = threshold_[token].load(std::memory_order_relaxed);
   const float* scales = batch_.table.screen.scales + first;
   const float* residual_norms = batch_.table.screen.residual_norms + first;
+  const double norm = bounds.norm * kRoundUp;
+  double upper[kChunkRows];
+  double reach[kChunkRows];
   for (size_t r = 0; r < count; ++r) {
     const double scale = static_cast<double>(scales[r]);
-    const double residual_norm = static_cast<double>(residual_norms[r]);
-    const double bias = batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[first + r]);
-    const double middle = sums[r] * scale * bounds.step + bias;
-    const double deviation = residual_norm * bounds.norm + scale * bounds.slack + kTiny;
-    // The roundings of the lines above, of adding the bias in float32, and of keeping both as float32.
-    const double rounded = deviation + (std::fabs(middle) + deviation) * 0x1p-21;
-    const double largest = (scale * bounds.row_norm + residual_norm) * bounds.norm;
-    const bool bounded = scale > 0 && residual_norm >= 0 && largest < kLargest;
-    const bool known = bounded && std::fabs(middle) < kLargest;
-    lower[r] = known ? middle - rounded : -INFINITY;
-    upper[r] = known ? middle + rounded : bounded && bias == -INFINITY ? -INFINITY : INFINITY;
-    if (middles_ == nullptr) continue;
-    middles_[token * batch_.table.rows + first + r] = static_cast<float>(known ? middle : upper[r]);
-    deviations_[token * batch_.table.rows + first + r] = static_cast<float>(known ? rounded : 0);
+    const double residual = static_cast<double>(residual_norms[r]) * norm;
+    upper[r] = (sums[r] * bounds.step + bounds.fast_slack) * scale + residual + 2 * kTiny;
+    reach[r] = scale * bounds.reach + residual;
   }
+  for (size_t r = 0; batch_.bias != nullptr && r < count; ++r) {
+    const double bias = static_cast<double>(batch_.bias[first + r]);
+    upper[r] += bias + std::fabs(bias) * kRounding;
+  }
+  // What is NaN is below nothing.
+  size_t below = 0;
+  for (size_t r = 0; r < count; ++r) below += (upper[r] < threshold) & (reach[r] < kLargest) ? 1 : 0;
+  return below < count;
+}
+
+// A row's bounds: -infinity and infinity where nothing can be said.
+Suspect Screening::Bound(size_t token, size_t row, double sum) {
+  const TokenBounds& bounds = bounds_[token];
+  const double scale = static_cast<double>(batch_.table.screen.scales[row]);
+  const double residual_norm = static_cast<double>(batch_.table.screen.residual_norms[row]);
+  const double bias = batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]);
+  const double middle = sum * scale * bounds.step + bias;
+  double deviation = residual_norm * bounds.norm + scale * bounds.slack + kTiny;
+  deviation += (std::fabs(middle) + deviation) * kRounding;
+  const bool bounded =
+      scale > 0 && residual_norm >= 0 && scale * bounds.reach + residual_norm * bounds.norm * kRoundUp < kLargest;
+  const bool known = bounded && std::fabs(middle) < kLargest;
+  const Suspect suspect = {known                          ? middle + deviation
+                           : bounded && bias == -INFINITY ? -INFINITY
+                                                          : INFINITY,
+                           known ? middle - deviation : -INFINITY, row};
+  if (middles_ != nullptr) {
+    middles_[token * batch_.table.rows + row] = static_cast<float>(known ? middle : suspect.upper);
+    deviations_[token * batch_.table.rows + row] = static_cast<float>(known ? deviation : 0);
+  }
+  return suspect;
 }
 
 void Screening::Add(size_t place, size_t token, const Suspect& suspect) {
