@@ -72,6 +72,7 @@ Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
 template <class Run>
 Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                              const Run& run) {
+  const kernels::ScopedFloatEnvironment environment;
   HeadBatch batch;
   batch.kernels = kernels_;
   batch.table = model_->Table(matmul.table());

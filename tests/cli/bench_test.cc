@@ -29,7 +29,7 @@ TEST_F(Bench, JsonHasEveryCaseWithTheSameKeys) {
   const std::map<std::string, size_t> expected = {{"embed", 2}, {"head", 8}, {"memcpy", 1},
                                                   {"open", 1},  {"read", 2}, {"topk", 4}};
   EXPECT_EQ(count, expected);
-  EXPECT_EQ(json["memory"]["stages"].size(), 6u);
+  EXPECT_EQ(json["memory"]["stages"].size(), 7u);
   EXPECT_GT(json["memory"]["peak_rss_bytes"], 0);
   EXPECT_EQ(json["processes"]["each"].size(), 2u);
   EXPECT_EQ(json["processes"]["sum_pss_bytes"].get<uint64_t>(),

@@ -49,6 +49,46 @@ std::string WriteLargeModel(const TemporaryFolder& folder) {
   return path;
 }
 
+// The same with a screen, and a bias by which few rows are the best.
+std::string WriteScreenedModel(const TemporaryFolder& folder) {
+  constexpr size_t kScreenBytes = kRows * kCols;
+  constexpr size_t kVectorBytes = kRows * sizeof(float);
+  static_assert(kTableBytes % 65536 == 0 && kScreenBytes % 65536 == 0);
+  uint64_t end = 65536;
+  const auto place = [&](size_t bytes) {
+    const format::Plane plane(end, bytes, 0);
+    end += (bytes + 65535) / 65536 * 65536;
+    return std::make_unique<format::Plane>(plane);
+  };
+  const TestModel small(2, kCols);
+  TiedFile file = small.MakeFile();
+  format::TiedTableT& table = *file.header.tables[0];
+  table.rows = kRows;
+  table.values = place(kTableBytes);
+  table.screen = std::make_unique<format::ScreenT>();
+  table.screen->values = place(kScreenBytes);
+  table.screen->scales = place(kVectorBytes);
+  table.screen->residual_norms = place(kVectorBytes);
+  file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = place(kVectorBytes);
+  file.header.outputs[1]->dims[2]->size = kRows;
+  flatbuffers::FlatBufferBuilder builder;
+  format::FinishHeaderBuffer(builder, format::CreateHeader(builder, &file.header));
+  const std::string flatbuffer(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
+  const std::string path = folder.Write("screened.tied", WithPreamble(flatbuffer, end));
+  EXPECT_EQ(truncate(path.c_str(), static_cast<off_t>(end)), 0);
+  std::fstream planes(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto fill = [&](const format::Plane& plane, const std::function<float(size_t)>& value) {
+    std::vector<float> values(kRows);
+    for (size_t r = 0; r < kRows; ++r) values[r] = value(r);
+    planes.seekp(static_cast<std::streamoff>(plane.offset()));
+    planes.write(reinterpret_cast<const char*>(values.data()), kVectorBytes);
+  };
+  fill(*table.screen->scales, [](size_t) { return 0x1p-60f; });
+  fill(*file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias,
+       [](size_t r) { return static_cast<float>(r * 7919 % kRows); });
+  return path;
+}
+
 // Runs `body` in a process of its own, so that nothing else counts; it returns what is wrong, or "".
 void ExpectInChild(const std::function<std::string()>& body) {
   int pipes[2];
@@ -112,6 +152,33 @@ TEST(Memory, OneCopyOfTheTableAndNoMore) {
            Exceeds("private dirty growth", Growth(start.private_dirty, run.private_dirty), 12 * kMiB) +
            Exceeds("the table that was not read", Growth(run.resident, start.resident + kTableBytes), 0) +
            Exceeds("resident growth after trimming", Growth(start.resident, trimmed.resident), 16 * kMiB);
+  });
+}
+
+TEST(Memory, ATopkThroughAScreenLeavesTheTableWhereItIs) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer has memory of its own";
+#endif
+  if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";
+  const TemporaryFolder folder;
+  const std::string path = WriteScreenedModel(folder);
+  ExpectInChild([&]() -> std::string {
+    const Usage start = ReadUsage();
+    tied_model* model = nullptr;
+    tied_session* session = nullptr;
+    if (tied_model_open(path.c_str(), nullptr, &model, nullptr) != TIED_OK) return "open failed";
+    if (tied_session_create(model, nullptr, &session, nullptr) != TIED_OK) return "no session";
+    const std::vector<float> hidden(kCols, 1.0f);
+    std::vector<int64_t> ids(10);
+    std::vector<float> logits(10);
+    for (int i = 0; i < 10; ++i) {
+      if (tied_topk(session, hidden.data(), 1, 10, ids.data(), logits.data(), nullptr)) return "topk";
+    }
+    const Usage run = ReadUsage();
+    tied_session_destroy(session);
+    tied_model_close(model);
+    return (logits[0] == static_cast<float>(kRows - 1) ? "" : "another row is the best; ") +
+           Exceeds("resident growth", Growth(start.resident, run.resident), kTableBytes / 4 + 8 * kMiB);
   });
 }
 

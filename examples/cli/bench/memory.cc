@@ -37,6 +37,8 @@ class OneToken {
     session_->Embed(RandomIds(random_, kEmbedIds, table.rows));
   }
 
+  void Trim() { model_.Trim(); }
+
   void Topks() {
     const tied_table_info table = model_.HeadTable();
     const std::vector<float> hidden = RandomHidden(random_, static_cast<size_t>(table.cols));
@@ -67,10 +69,12 @@ void ReportStages(const CommonOptions& options, Channel& parent) {
   stages.after_session = ReadMemoryUse();
   process.Embed();
   stages.after_embed = ReadMemoryUse();
-  process.Topks();
-  stages.after_topks = ReadMemoryUse();
   process.Heads();
   stages.after_heads = ReadMemoryUse();
+  process.Trim();
+  stages.after_trim = ReadMemoryUse();
+  process.Topks();
+  stages.after_topks = ReadMemoryUse();
   stages.peak_rss = ReadPeakRss();
   parent.Send(stages);
 }

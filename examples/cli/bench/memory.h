@@ -14,8 +14,9 @@ struct MemoryStages {
   MemoryUse after_open;
   MemoryUse after_session;
   MemoryUse after_embed;  // of 128 ids
-  MemoryUse after_topks;  // ten of one token each, through the screen if there is one
   MemoryUse after_heads;  // ten of one token each, the logits' buffer included
+  MemoryUse after_trim;
+  MemoryUse after_topks;  // ten of one token each, through the screen if there is one
   uint64_t peak_rss = 0;
 };
 

@@ -145,9 +145,10 @@ Json CasesJson(const std::vector<Case>& cases) {
 
 Json MemoryJson(const MemoryStages& stages) {
   const std::pair<const char*, const MemoryUse*> named[] = {
-      {"before open", &stages.before_open},      {"after open", &stages.after_open},
-      {"after session", &stages.after_session},  {"after embed", &stages.after_embed},
-      {"after ten top-10", &stages.after_topks}, {"after ten heads", &stages.after_heads}};
+      {"before open", &stages.before_open},     {"after open", &stages.after_open},
+      {"after session", &stages.after_session}, {"after embed", &stages.after_embed},
+      {"after ten heads", &stages.after_heads}, {"after trim", &stages.after_trim},
+      {"after ten top-10", &stages.after_topks}};
   Json list = Json::array();
   for (const auto& [name, use] : named) {
     Json row = {{"stage", name}};
