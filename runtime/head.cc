@@ -95,6 +95,25 @@ void LogitsOfTile(void* context, size_t first, size_t count) {
   }
 }
 
+struct ScatteredJob {
+  const HeadBatch& batch;
+  const float* hidden;  // packed, one token
+  const int64_t* ids;
+  float* logits;
+};
+
+void ScatteredTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
+  const ScatteredJob& job = *static_cast<const ScatteredJob*>(context);
+  const TableView& table = job.batch.table;
+  kernels::DotFloats* const dot = FloatKernel(*job.batch.kernels, table.type);
+  for (size_t i = first; i < first + count; ++i) {
+    const auto row = static_cast<size_t>(job.ids[i]);
+    dot(table.Row(row), 1, table.cols, job.hidden, 1, &job.logits[i], 1);
+    if (job.batch.bias != nullptr) job.logits[i] += job.batch.bias[row];
+  }
+}
+
 }  // namespace
 
 size_t TileRows(size_t row_bytes) { return std::clamp<size_t>(kTileBytes / row_bytes, 4, kMaxTileRows); }
@@ -123,13 +142,11 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
   AddBias(batch, first, count, logits, stride);
 }
 
-float RunRow(const HeadBatch& batch, size_t token, size_t row) {
-  const kernels::ScopedFloatEnvironment environment;
-  const TableView& table = batch.table;
-  float logit;
-  FloatKernel(*batch.kernels, table.type)(table.Row(row), 1, table.cols, batch.packed->floats_of(token, table.cols), 1,
-                                          &logit, 1);
-  return batch.bias == nullptr ? logit : logit + batch.bias[row];
+void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
+                  float* logits) {
+  constexpr size_t kTile = 16;
+  ScatteredJob job{batch, batch.packed->floats_of(token, batch.table.cols), ids, logits};
+  pthreadpool_parallelize_1d_tile_1d(pool, ScatteredTile, &job, count, kTile, /*flags=*/0);
 }
 
 void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits) {

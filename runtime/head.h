@@ -40,8 +40,9 @@ void PackForTable(const HeadBatch& batch);
 // logits[t * stride + r - first] for the rows [first, first + count), for at most kMaxTileRows.
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
 
-// The logit of one token and one row of a float table, from PackFloatsApart().
-float RunRow(const HeadBatch& batch, size_t token, size_t row);
+// logits[i] = the logit of one token and the row ids[i] of a float table, i < count, from PackFloatsApart().
+void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
+                  float* logits);
 
 // logits: [tokens, rows]; those of rows that the filter denies are -infinity. Packs.
 void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits);

@@ -111,7 +111,7 @@ class Screening {
   bool MayHold(size_t token, size_t first, size_t count, const double* sums) const;
   Suspect Bound(size_t token, size_t row, double sum);
   void Add(size_t place, size_t token, const Suspect& suspect);
-  size_t Gather(size_t token, Suspect* all) const;
+  size_t Gather(size_t token);
   Suspects& Of(size_t place, size_t token) { return suspects_[place * batch_.tokens + token]; }
 
   pthreadpool_t const pool_;
@@ -127,7 +127,8 @@ class Screening {
   std::unique_ptr<Suspect[]> lists_;          // [places, tokens, capacity]
   std::unique_ptr<Candidate[]> heaps_;        // [places, tokens, k]
   std::unique_ptr<Suspect[]> all_;            // [places, capacity]
-  std::unique_ptr<Candidate[]> exact_;        // [places, capacity]
+  std::unique_ptr<int64_t[]> ids_;            // [places, capacity]
+  std::unique_ptr<float[]> exact_;            // [places, capacity]: logits of the ids
   std::unique_ptr<float[]> middles_;          // [tokens, rows], if they are to be kept
   std::unique_ptr<float[]> deviations_;
 };
@@ -142,7 +143,8 @@ bool Screening::Allocate(bool with_bounds) {
   const size_t lists = place_count_ * batch_.tokens;
   const size_t bounds = with_bounds ? batch_.tokens * batch_.table.rows : 0;
   if (!Make(lists, &suspects_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
-      !Make(place_count_ * capacity_, &all_) || !Make(place_count_ * capacity_, &exact_) ||
+      !Make(place_count_ * capacity_, &all_) || !Make(place_count_ * capacity_, &ids_) ||
+      !Make(place_count_ * capacity_, &exact_) ||
       (with_bounds && (!Make(bounds, &middles_) || !Make(bounds, &deviations_)))) {
     return false;
   }
@@ -256,64 +258,45 @@ void Screening::Add(size_t place, size_t token, const Suspect& suspect) {
   }
 }
 
-// All suspects of a token that the k-th best lower bound leaves, the largest upper bound first.
-size_t Screening::Gather(size_t token, Suspect* all) const {
-  Screening& self = const_cast<Screening&>(*this);
-  BestK lowest{&heaps_[token * k_], k_, self.Of(0, token).best_lower.filled};
+// Fills all_ with the suspects of a token that the k-th best lower bound leaves, the largest upper bound first.
+size_t Screening::Gather(size_t token) {
+  BestK& lowest = Of(0, token).best_lower;
   for (size_t place = 1; place < place_count_; ++place) {
-    const BestK& other = self.Of(place, token).best_lower;
+    const BestK& other = Of(place, token).best_lower;
     for (size_t i = 0; i < other.filled; ++i) lowest.Offer(other.heap[i]);
   }
   const double threshold = lowest.full() ? static_cast<double>(lowest.worst().logit) : -INFINITY;
   size_t count = 0;
   for (size_t place = 0; place < place_count_; ++place) {
-    Suspects& suspects = self.Of(place, token);
+    Suspects& suspects = Of(place, token);
     suspects.Compact(threshold);
-    std::copy_n(suspects.list, suspects.count, all + count);
+    std::copy_n(suspects.list, suspects.count, &all_[count]);
     count += suspects.count;
   }
-  std::sort(all, all + count,
+  std::sort(&all_[0], &all_[count],
             [](const Suspect& a, const Suspect& b) { return a.upper != b.upper ? a.upper > b.upper : a.row < b.row; });
   return count;
 }
 
-// Logits of a run of rows, on all threads.
-struct ExactJob {
-  const HeadBatch& batch;
-  size_t token;
-  Candidate* candidates;
-};
-
-void ExactTile(void* context, size_t first, size_t count) {
-  const ExactJob& job = *static_cast<const ExactJob*>(context);
-  for (size_t i = first; i < first + count; ++i) {
-    job.candidates[i].logit = RunRow(job.batch, job.token, static_cast<size_t>(job.candidates[i].id));
-  }
-}
-
 size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
   constexpr size_t kAtOnce = 256;
-  constexpr size_t kTile = 16;
-  const size_t count = Gather(token, all_.get());
+  const size_t count = Gather(token);
   BestK found{best, k_, 0};
+  const auto is_out = [&](const Suspect& suspect) {
+    return found.full() && suspect.upper < static_cast<double>(found.worst().logit);
+  };
   size_t nan_row = SIZE_MAX;
   size_t done = 0;
-  while (done < count && !(found.full() && all_[done].upper < static_cast<double>(found.worst().logit))) {
+  while (done < count && !is_out(all_[done])) {
     // The k best are needed in any case; behind them each chunk may be the last.
     const size_t chunk = std::min(std::max(k_, kAtOnce), count - done);
     size_t used = 0;
-    for (; used < chunk; ++used) {
-      if (found.full() && all_[done + used].upper < static_cast<double>(found.worst().logit)) break;
-      exact_[used] = {0, static_cast<int64_t>(all_[done + used].row)};
-    }
-    ExactJob job{batch_, token, exact_.get()};
-    pthreadpool_parallelize_1d_tile_1d(pool_, ExactTile, &job, used, kTile, /*flags=*/0);
+    for (; used < chunk && !is_out(all_[done + used]); ++used) ids_[used] = static_cast<int64_t>(all_[done + used].row);
+    RunScattered(pool_, batch_, token, ids_.get(), used, exact_.get());
     for (size_t i = 0; i < used; ++i) {
-      if (std::isnan(exact_[i].logit)) {
-        nan_row = std::min(nan_row, static_cast<size_t>(exact_[i].id));
-        exact_[i].logit = -INFINITY;
-      }
-      found.Offer(exact_[i]);
+      const bool nan = std::isnan(exact_[i]);
+      if (nan) nan_row = std::min(nan_row, static_cast<size_t>(ids_[i]));
+      found.Offer({nan ? -INFINITY : exact_[i], ids_[i]});
     }
     done += used;
   }

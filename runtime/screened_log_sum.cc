@@ -83,20 +83,6 @@ size_t ChooseLevels(const Level (&levels)[kLevels], double tolerance) {
   return computed;
 }
 
-struct ExactJob {
-  const HeadBatch& batch;
-  size_t token;
-  const int64_t* ids;
-  float* logits;
-};
-
-void ExactTile(void* context, size_t first, size_t count) {
-  const ExactJob& job = *static_cast<const ExactJob*>(context);
-  for (size_t i = first; i < first + count; ++i) {
-    job.logits[i] = RunRow(job.batch, job.token, static_cast<size_t>(job.ids[i]));
-  }
-}
-
 }  // namespace
 
 ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t token, const ScreenedLogits& logits,
@@ -132,8 +118,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
     }
   });
   if (!fits) return ScreenOutcome::kTooMany;
-  ExactJob exact_job{batch, token, ids.get(), exact.get()};
-  pthreadpool_parallelize_1d_tile_1d(pool, ExactTile, &exact_job, count, 16, /*flags=*/0);
+  RunScattered(pool, batch, token, ids.get(), count, exact.get());
   *computed = count;
 
   Level rest;
