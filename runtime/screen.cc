@@ -270,10 +270,10 @@ size_t Screening::Gather(size_t token) {
   for (size_t place = 0; place < place_count_; ++place) {
     Suspects& suspects = Of(place, token);
     suspects.Compact(threshold);
-    std::copy_n(suspects.list, suspects.count, &all_[count]);
+    std::copy_n(suspects.list, suspects.count, all_.get() + count);
     count += suspects.count;
   }
-  std::sort(&all_[0], &all_[count],
+  std::sort(all_.get(), all_.get() + count,
             [](const Suspect& a, const Suspect& b) { return a.upper != b.upper ? a.upper > b.upper : a.row < b.row; });
   return count;
 }
