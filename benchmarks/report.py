@@ -41,7 +41,6 @@ def rows_of(folder):
                     "name": f"tied, {name}" + (", screen" if screen else ""),
                     "head": [None if screen else case["ms"] for case in head],
                     "top1": top1["ms"],
-                    "of_read": top1["share_of_read"],
                     "open": find(report, "open")["ms"],
                     "resident": stages[last] - stages["before open"],
                 }
@@ -53,7 +52,6 @@ def rows_of(folder):
                 "name": peer["name"],
                 "head": [peer["head_ms"][n] for n in ("1", "4", "16")],
                 "top1": peer["top1_ms"],
-                "of_read": None,
                 "open": peer["open_ms"],
                 "resident": peer["resident_bytes"],
             }

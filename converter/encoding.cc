@@ -148,10 +148,9 @@ void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row
 }
 
 // Of what the file's own values mean.
-void EncodeScreen(const std::vector<float>& decoded, size_t count, size_t cols, uint64_t first_row,
-                  EncodedRows* encoded) {
+void EncodeScreen(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded) {
   for (size_t r = 0; r < count; ++r) {
-    const float* row = &decoded[r * cols];
+    const float* row = rows + r * cols;
     int8_t* screen = &encoded->screen[r * cols];
     const float scale = EncodeInt8Row(row, cols, first_row + r, screen);
     encoded->screen_scales[r] = scale;
@@ -187,19 +186,19 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
   return sizes;
 }
 
-void EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
-                EncodedRows* encoded, std::vector<float>* decoded) {
+const float* EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
+                        EncodedRows* encoded, std::vector<float>* decoded) {
   const EncodedSizes sizes = SizesOf(encoding, count, cols);
   encoded->values.resize(sizes.values);
   encoded->scales.resize(sizes.scales / sizeof(float));
   encoded->screen.resize(sizes.screen);
   encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
   encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
-  decoded->resize(count * cols);
+  const bool as_it_is = encoding.type == DataType::Float32;
+  if (!as_it_is) decoded->resize(count * cols);
   switch (encoding.type) {
     case DataType::Float32:
       std::memcpy(encoded->values.data(), rows, sizes.values);
-      decoded->assign(rows, rows + count * cols);
       break;
     case DataType::Float16:
       EncodeNarrow<HalfOf, FloatOfHalf>(rows, count, cols, first_row, encoded, decoded);
@@ -213,7 +212,9 @@ void EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, 
     default:
       EncodeInt4(rows, count, cols, first_row, encoded, decoded);
   }
-  if (encoding.screen) EncodeScreen(*decoded, count, cols, first_row, encoded);
+  const float* meant = as_it_is ? rows : decoded->data();
+  if (encoding.screen) EncodeScreen(meant, count, cols, first_row, encoded);
+  return meant;
 }
 
 Survival FindSurvival(const TableSource& table, const Progress& progress) {

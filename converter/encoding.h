@@ -37,10 +37,11 @@ struct EncodedSizes {
 };
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols);
 
-// rows: [count, cols]. decoded: what the encoded values mean, [count, cols]. `first_row` is for messages. Throws
-// ConvertError, naming the row, for NaN and infinity where the format has none, and for numbers beyond its range.
-void EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
-                EncodedRows* encoded, std::vector<float>* decoded);
+// rows: [count, cols]. Returns what the encoded values mean, [count, cols]: the rows themselves, or in `decoded`.
+// `first_row` is for messages. Throws ConvertError, naming the row, for NaN and infinity where the format has none, and
+// for numbers beyond its range.
+const float* EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
+                        EncodedRows* encoded, std::vector<float>* decoded);
 
 // Which narrower float types every value of a table survives, to the bit. Reads it once, or until neither does.
 struct Survival {

@@ -189,13 +189,13 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
   table.ForEachBlock([&](const char* bytes, size_t size) {
     const auto* rows = reinterpret_cast<const float*>(bytes);
     const size_t count = size / (cols * sizeof(float));
-    EncodeRows(encoding, rows, count, cols, row, &encoded, &decoded);
+    const float* stored = EncodeRows(encoding, rows, count, cols, row, &encoded, &decoded);
     values.Append(encoded.values);
     scales.Append(encoded.scales);
     screen.Append(encoded.screen);
     screen_scales.Append(encoded.screen_scales);
     residual_norms.Append(encoded.residual_norms);
-    if (meter != nullptr) meter->Add(rows, decoded.data(), count);
+    if (meter != nullptr) meter->Add(rows, stored, count);
     row += count;
     progress(row * cols * sizeof(float), table.tensor.length);
     return true;

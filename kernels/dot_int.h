@@ -26,17 +26,20 @@ inline void PackStepsAsWords(const int16_t* steps, size_t tokens, size_t cols, v
   }
 }
 
-// In runs of `width` columns, the upper halves of a run before the lower ones: q = 256 * upper + lower.
+// q = 256 * *upper + *lower, |q| <= 32512.
+inline void SplitStep(int q, int8_t* upper, int8_t* lower) {
+  *upper = static_cast<int8_t>((q + 128) >> 8);
+  *lower = static_cast<int8_t>(q - 256 * *upper);
+}
+
+// In runs of `width` columns, the upper halves of a run before the lower ones.
 template <size_t width>
 void PackStepsAsHalves(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int8_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += 2 * PaddedCols(cols)) {
     for (size_t k = 0; k < PaddedCols(cols); ++k) {
-      const int q = k < cols ? steps[t * cols + k] : 0;
-      const int upper = (q + 128) >> 8;
-      int8_t* run = to + k / width * 2 * width;
-      run[k % width] = static_cast<int8_t>(upper);
-      run[width + k % width] = static_cast<int8_t>(q - 256 * upper);
+      int8_t* upper = to + k / width * 2 * width + k % width;
+      SplitStep(k < cols ? steps[t * cols + k] : 0, upper, upper + width);
     }
   }
 }

@@ -35,6 +35,13 @@ inline double AddAll(int32x4_t lanes) {
   return static_cast<double>(vgetq_lane_s64(two, 0) + vgetq_lane_s64(two, 1));
 }
 
+// Tokens in a tile of integer products: as many as the registers hold.
+#if defined(__aarch64__)
+inline constexpr size_t kIntTokens = 4;
+#else
+inline constexpr size_t kIntTokens = 1;
+#endif
+
 struct NeonFloat {
   using Vec = float32x4_t;
   static constexpr size_t kWidth = 4;
@@ -75,11 +82,7 @@ struct NeonInt {
   static constexpr size_t kWidth = 16;
   static constexpr size_t kParts = 1;
   static constexpr size_t kRows = 2;
-#if defined(__aarch64__)
-  static constexpr size_t kTokens = 4;
-#else
-  static constexpr size_t kTokens = 1;
-#endif
+  static constexpr size_t kTokens = kIntTokens;
   // A lane takes two products of 16 columns, each at most 255 * 32512.
   static constexpr size_t kMaxCols = 2048;
   static_assert(kMaxCols / kWidth * 2 * 255 * 32512 <= INT32_MAX);
@@ -113,14 +116,17 @@ struct NeonNibbleSums {
     float32x4_t low, high;
   };
   static constexpr size_t kRows = 2;
-#if defined(__aarch64__)
-  static constexpr size_t kTokens = 4;
-#else
-  static constexpr size_t kTokens = 1;
-#endif
+  static constexpr size_t kTokens = kIntTokens;
 
   static Sum Zero() { return {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}; }
   static float Total(const Sum& sum) { return SumLanes(sum.low, sum.high); }
+
+  // The 16 even columns of a block, and the 16 odd ones.
+  static int8x16x2_t Split(const uint8_t* p) {
+    const uint8x16_t both = vld1q_u8(p);
+    return {{vsubq_s8(vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vdupq_n_s8(8)),
+             vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)), vdupq_n_s8(8))}};
+  }
 
   static float32x4_t MulAdd(float scale, int32x4_t part, float32x4_t sum) {
 #if defined(__aarch64__)
@@ -149,9 +155,8 @@ struct NeonNibbles : NeonNibbleSums {
   static constexpr size_t kStepBytes = 64;
 
   static Weights LoadWeights(const uint8_t* p) {
-    const uint8x16_t both = vld1q_u8(p);
-    const int8x16_t even = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vdupq_n_s8(8));
-    const int8x16_t odd = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)), vdupq_n_s8(8));
+    const int8x16x2_t split = Split(p);
+    const int8x16_t even = split.val[0], odd = split.val[1];
     return {{vmovl_s8(vget_low_s8(even)), vmovl_s8(vget_high_s8(even))},
             {vmovl_s8(vget_low_s8(odd)), vmovl_s8(vget_high_s8(odd))}};
   }

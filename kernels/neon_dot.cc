@@ -50,10 +50,8 @@ struct DotprodNibbles : NeonNibbleSums {
   static constexpr size_t kStepBytes = 64;
 
   static Weights LoadWeights(const uint8_t* p) {
-    const uint8x16_t both = vld1q_u8(p);
-    const int8x16_t even = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vdupq_n_s8(8));
-    const int8x16_t odd = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)), vdupq_n_s8(8));
-    return vzipq_s8(even, odd);
+    const int8x16x2_t split = Split(p);
+    return vzipq_s8(split.val[0], split.val[1]);
   }
   static int32x4_t Part(int8x16_t w, const int8_t* upper, const int8_t* lower) {
     const int32x4_t high = vdotq_s32(vdupq_n_s32(0), w, vld1q_s8(upper));

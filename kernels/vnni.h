@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/avx.h"
+#include "kernels/dot_int.h"
 
 namespace tied::kernels {
 namespace {
@@ -57,7 +58,7 @@ struct VnniNibbles {
   static constexpr size_t kTokens = 4;
 
   static void Pack(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
-    auto* to = static_cast<uint8_t*>(packed);
+    auto* to = static_cast<int8_t*>(packed);
     for (size_t t = 0; t < tokens; ++t) {
       for (size_t first = 0; first < PaddedCols(cols); first += kBlockCols, to += kStepBytes) {
         int16_t block[kBlockCols] = {};
@@ -66,12 +67,10 @@ struct VnniNibbles {
       }
     }
   }
-  static void PackBlock(const int16_t* q, uint8_t* to) {
+  static void PackBlock(const int16_t* q, int8_t* to) {
     int32_t start[kLanes] = {};
     for (size_t k = 0; k < kBlockCols; ++k) {
-      const int upper = (q[k] + 128) >> 8;
-      to[k] = static_cast<uint8_t>(upper);
-      to[kBlockCols + k] = static_cast<uint8_t>(q[k] - 256 * upper);
+      SplitStep(q[k], to + k, to + kBlockCols + k);
       start[k / 4] -= 8 * q[k];
     }
     std::memcpy(to + 2 * kBlockCols, start, sizeof start);

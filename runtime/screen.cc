@@ -153,14 +153,11 @@ bool Screening::Allocate(bool with_bounds) {
 }
 
 void Screening::Run() {
-  {
-    const kernels::ScopedFloatEnvironment environment;
-    batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
-    batch_.packed->PackSteps(*batch_.kernels, format::DataType::Int8, batch_.hidden, batch_.tokens, batch_.table.cols);
-    for (size_t t = 0; t < batch_.tokens; ++t) {
-      bounds_[t] = BoundsOf(batch_, t);
-      threshold_[t].store(-INFINITY, std::memory_order_relaxed);
-    }
+  batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
+  batch_.packed->PackSteps(*batch_.kernels, format::DataType::Int8, batch_.hidden, batch_.tokens, batch_.table.cols);
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    bounds_[t] = BoundsOf(batch_, t);
+    threshold_[t].store(-INFINITY, std::memory_order_relaxed);
   }
   pthreadpool_parallelize_1d_tile_1d(pool_, Tile, this, batch_.table.rows, TileRows(batch_.table.cols), /*flags=*/0);
 }
@@ -285,7 +282,7 @@ size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
   const auto is_out = [&](const Suspect& suspect) {
     return found.full() && suspect.upper < static_cast<double>(found.worst().logit);
   };
-  size_t nan_row = SIZE_MAX;
+  size_t nan_row = kNoRow;
   size_t done = 0;
   while (done < count && !is_out(all_[done])) {
     // The k best are needed in any case; behind them each chunk may be the last.
@@ -309,7 +306,7 @@ size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
 
 ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* best, uint64_t* survivors,
                              double log_z_tolerance, LogZ* log_z) {
-  ScreenResult result = {ScreenOutcome::kDone, SIZE_MAX, 0};
+  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0};
   const std::unique_ptr<Screening> screening(new (std::nothrow) Screening(pool, batch, k));
   if (screening == nullptr || !screening->Allocate(log_z != nullptr)) {
     result.outcome = ScreenOutcome::kNoMemory;

@@ -13,8 +13,6 @@
 
 namespace tied::runtime {
 
-namespace {}  // namespace
-
 Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens)
     : model_(model), kernels_(kernels), xnnpack_min_tokens_(xnnpack_min_tokens) {
   model_->Ref();
@@ -108,9 +106,8 @@ Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size
   });
 }
 
-Status Session::CheckTopk(const TableView& table, const float* hidden, size_t tokens,
-                          const TopkRequest& request) const {
-  const size_t allowed = request.filter.Count(table.rows);
+Status Session::CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
+                          size_t allowed) const {
   if (request.k < 1 || request.k > TIED_MAX_K || request.k > allowed) {
     return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", request.k,
                          std::min<size_t>(allowed, TIED_MAX_K));
@@ -127,14 +124,14 @@ Status Session::CheckTopk(const TableView& table, const float* hidden, size_t to
 Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
                      const tied_topk_result& result) {
   const TableView table = model_->Table(matmul.table());
-  TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request));
+  const size_t allowed = request.filter.Count(table.rows);
+  TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request, allowed));
   // With few rows for each result most of them survive.
-  const bool screen = request.use_screen && table.screen.values != nullptr &&
-                      request.k <= request.filter.Count(table.rows) / 8 &&
+  const bool screen = request.use_screen && table.screen.values != nullptr && request.k <= allowed / 8 &&
                       (result.log_z == nullptr || request.log_z_tolerance > 0);
   TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
   TopkRun run;
-  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, result.log_z != nullptr));
+  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, allowed, result.log_z != nullptr));
   const auto run_batch = [&](const HeadBatch& batch, size_t first) {
     if (screen) {
       model_->PrepareForScreen();

@@ -92,7 +92,8 @@ class Session {
   Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                       const Run& run);
 
-  Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request) const;
+  Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
+                   size_t allowed) const;
 
   Model* const model_;
   const kernels::Kernels* const kernels_;

@@ -11,8 +11,6 @@
 
 namespace tied::runtime {
 
-inline constexpr size_t kNoRow = SIZE_MAX;
-
 // Scratch of RunTopk, in entries.
 size_t TopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k);
 size_t TopkLogSumSize(const HeadBatch& batch);

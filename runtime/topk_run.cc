@@ -31,12 +31,13 @@ size_t ScaleBytes(const TableView& table) {
 
 }  // namespace
 
-Status TopkRun::Allocate(size_t tokens, size_t k, bool with_log_z) {
+Status TopkRun::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z) {
   size_t results = 0;
   if (!CheckedMultiply(tokens, k, &results)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
   }
   k_ = k;
+  allowed_ = allowed;
   TIED_RETURN_IF_ERROR(runtime::Allocate(results, &best_));
   TIED_RETURN_IF_ERROR(runtime::Allocate(tokens, &survivors_));
   return with_log_z ? runtime::Allocate(tokens, &log_z_) : Status();
@@ -46,7 +47,7 @@ Status TopkRun::Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first,
   const TableView& table = batch.table;
   const ScreenResult screened = RunScreenedTopk(pool, batch, k_, &best_[first * k_], &survivors_[first],
                                                 log_z_tolerance, log_z_ == nullptr ? nullptr : &log_z_[first]);
-  bytes_read_ += batch.filter.Count(table.rows) * (table.cols + 2 * sizeof(float));
+  bytes_read_ += allowed_ * (table.cols + 2 * sizeof(float));
   if (screened.outcome == ScreenOutcome::kNoMemory) {
     return Status::Error(TIED_OUT_OF_MEMORY, "no memory to screen %zu tokens", batch.tokens);
   }
@@ -61,9 +62,8 @@ Status TopkRun::Full(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
   std::unique_ptr<LogSum[]> log_sums;
   TIED_RETURN_IF_ERROR(runtime::Allocate(TopkHeapSize(pool, batch, k_), &heaps));
   if (log_z_ != nullptr) TIED_RETURN_IF_ERROR(runtime::Allocate(TopkLogSumSize(batch), &log_sums));
-  const size_t allowed = batch.filter.Count(batch.table.rows);
-  for (size_t t = 0; t < batch.tokens; ++t) survivors_[first + t] = allowed;
-  bytes_read_ += allowed * (batch.table.row_bytes + ScaleBytes(batch.table));
+  for (size_t t = 0; t < batch.tokens; ++t) survivors_[first + t] = allowed_;
+  bytes_read_ += allowed_ * (batch.table.row_bytes + ScaleBytes(batch.table));
   return NanLogit(RunTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
                           log_z_ == nullptr ? nullptr : &log_z_[first]));
 }

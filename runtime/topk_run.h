@@ -16,7 +16,8 @@ namespace tied::runtime {
 
 class TopkRun {
  public:
-  Status Allocate(size_t tokens, size_t k, bool with_log_z);
+  // allowed: rows that the filter of the batches allows.
+  Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
 
   // The tokens from `first` on. *done: false if the screen was of no use, and Full() has to do it.
   Status Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done);
@@ -26,6 +27,7 @@ class TopkRun {
 
  private:
   size_t k_ = 0;
+  size_t allowed_ = 0;
   uint64_t bytes_read_ = 0;
   std::unique_ptr<Candidate[]> best_;      // [tokens, k]
   std::unique_ptr<LogZ[]> log_z_;          // [tokens] or null

@@ -25,7 +25,10 @@ struct Encoded {
 
 Encoded Encode(const TableEncoding& encoding, const std::vector<float>& values, size_t cols) {
   Encoded encoded;
-  converter::EncodeRows(encoding, values.data(), values.size() / cols, cols, 0, &encoded.rows, &encoded.decoded);
+  std::vector<float> decoded;
+  const float* meant =
+      converter::EncodeRows(encoding, values.data(), values.size() / cols, cols, 0, &encoded.rows, &decoded);
+  encoded.decoded.assign(meant, meant + values.size());
   return encoded;
 }
 

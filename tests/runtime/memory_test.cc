@@ -33,6 +33,16 @@ Usage ReadUsage() {
   return usage;
 }
 
+// The file with planes of zeros, which take no room on disk.
+std::string WriteSparse(const TemporaryFolder& folder, const TiedFile& file, uint64_t length) {
+  flatbuffers::FlatBufferBuilder builder;
+  format::FinishHeaderBuffer(builder, format::CreateHeader(builder, &file.header));
+  const std::string flatbuffer(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
+  const std::string path = folder.Write("large.tied", WithPreamble(flatbuffer, length));
+  EXPECT_EQ(truncate(path.c_str(), static_cast<off_t>(length)), 0);
+  return path;
+}
+
 // A file of one table of zeros: sparse on disk, whole in memory once it is read.
 std::string WriteLargeModel(const TemporaryFolder& folder) {
   const TestModel small(2, kCols);
@@ -41,12 +51,7 @@ std::string WriteLargeModel(const TemporaryFolder& folder) {
   file.header.tables[0]->values = std::make_unique<format::Plane>(65536, kTableBytes, 0);
   file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = nullptr;
   file.header.outputs[1]->dims[2]->size = kRows;
-  flatbuffers::FlatBufferBuilder builder;
-  format::FinishHeaderBuffer(builder, format::CreateHeader(builder, &file.header));
-  const std::string flatbuffer(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
-  const std::string path = folder.Write("large.tied", WithPreamble(flatbuffer, 65536 + kTableBytes));
-  EXPECT_EQ(truncate(path.c_str(), 65536 + kTableBytes), 0);
-  return path;
+  return WriteSparse(folder, file, 65536 + kTableBytes);
 }
 
 // The same with a screen, and a bias by which few rows are the best.
@@ -71,11 +76,7 @@ std::string WriteScreenedModel(const TemporaryFolder& folder) {
   table.screen->residual_norms = place(kVectorBytes);
   file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = place(kVectorBytes);
   file.header.outputs[1]->dims[2]->size = kRows;
-  flatbuffers::FlatBufferBuilder builder;
-  format::FinishHeaderBuffer(builder, format::CreateHeader(builder, &file.header));
-  const std::string flatbuffer(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
-  const std::string path = folder.Write("screened.tied", WithPreamble(flatbuffer, end));
-  EXPECT_EQ(truncate(path.c_str(), static_cast<off_t>(end)), 0);
+  const std::string path = WriteSparse(folder, file, end);
   std::fstream planes(path, std::ios::in | std::ios::out | std::ios::binary);
   const auto fill = [&](const format::Plane& plane, const std::function<float(size_t)>& value) {
     std::vector<float> values(kRows);
@@ -119,11 +120,17 @@ std::string Exceeds(const char* what, size_t bytes, size_t limit) {
 
 size_t Growth(size_t before, size_t now) { return now > before ? now - before : 0; }
 
-TEST(Memory, OneCopyOfTheTableAndNoMore) {
+class Memory : public testing::Test {
+ protected:
+  void SetUp() override {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer has memory of its own";
+    GTEST_SKIP() << "a sanitizer has memory of its own";
 #endif
-  if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";
+    if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";
+  }
+};
+
+TEST_F(Memory, OneCopyOfTheTableAndNoMore) {
   const TemporaryFolder folder;
   const std::string path = WriteLargeModel(folder);
   ExpectInChild([&]() -> std::string {
@@ -155,11 +162,7 @@ TEST(Memory, OneCopyOfTheTableAndNoMore) {
   });
 }
 
-TEST(Memory, ATopkThroughAScreenLeavesTheTableWhereItIs) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer has memory of its own";
-#endif
-  if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";
+TEST_F(Memory, ATopkThroughAScreenLeavesTheTableWhereItIs) {
   const TemporaryFolder folder;
   const std::string path = WriteScreenedModel(folder);
   ExpectInChild([&]() -> std::string {

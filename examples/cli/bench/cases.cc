@@ -1,18 +1,13 @@
 #include "examples/cli/bench/cases.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <thread>
 
-#include "examples/cli/bench/stopwatch.h"
+#include "examples/cli/bench/timing.h"
 
 namespace tied::cli {
 
 namespace {
-
-// A pool's threads may spin for a while when their work is done; they must not take time from the next case.
-void LetThreadsSleep() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
 // Calls of a few microseconds are timed in groups.
 constexpr int kSmallCalls = 32;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "examples/cli/bench/stopwatch.h"
+#include "examples/cli/bench/timing.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define TIED_CLI_X86 1

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "examples/cli/bench/timing.h"
 #include "examples/cli/table.h"
 
 namespace tied::cli {
@@ -10,12 +11,6 @@ namespace tied::cli {
 namespace {
 
 constexpr Table::Align kRight = Table::Align::kRight;
-
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::sort(values.begin(), values.end());
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 template <typename Matches>
 const Case* Find(const std::vector<Case>& cases, const Matches& matches) {

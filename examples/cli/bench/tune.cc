@@ -4,7 +4,7 @@
 #include <iostream>
 #include <thread>
 
-#include "examples/cli/bench/stopwatch.h"
+#include "examples/cli/bench/timing.h"
 #include "examples/cli/table.h"
 
 namespace tied::cli {
@@ -18,10 +18,7 @@ struct Candidate {
   std::unique_ptr<Session> session;
   std::vector<double> seconds;
 
-  double Median() {
-    std::sort(seconds.begin(), seconds.end());
-    return seconds[seconds.size() / 2];
-  }
+  double Typical() const { return Median(seconds); }
 };
 
 Candidate MakeCandidate(const Model& model, size_t threads, int32_t xnnpack_min_tokens) {
@@ -36,6 +33,7 @@ Candidate MakeCandidate(const Model& model, size_t threads, int32_t xnnpack_min_
 void Measure(std::vector<Candidate>& candidates, Span<const float> hidden, Span<float> logits, int repeat) {
   for (int pass = 0; pass <= repeat; ++pass) {
     for (Candidate& candidate : candidates) {
+      LetThreadsSleep();
       const Stopwatch watch;
       candidate.session->Logits(hidden, logits);
       if (pass > 0) candidate.seconds.push_back(watch.Seconds());
@@ -48,11 +46,11 @@ size_t TuneThreads(const Model& model, Span<const float> hidden, Span<float> log
   std::vector<Candidate> candidates;
   for (size_t threads = 1; threads <= most; ++threads) candidates.push_back(MakeCandidate(model, threads, 0));
   Measure(candidates, hidden, logits, repeat);
-  double fastest = candidates[0].Median();
-  for (Candidate& candidate : candidates) fastest = std::min(fastest, candidate.Median());
+  double fastest = candidates[0].Typical();
+  for (Candidate& candidate : candidates) fastest = std::min(fastest, candidate.Typical());
   size_t chosen = 0;
   for (size_t threads = most; threads >= 1; --threads) {
-    const double seconds = candidates[threads - 1].Median();
+    const double seconds = candidates[threads - 1].Typical();
     measured->push_back({{"tokens", 1}, {"threads", threads}, {"xnnpack", false}, {"ms", seconds * 1e3}});
     if (seconds <= 1.02 * fastest) chosen = threads;
   }
@@ -80,9 +78,9 @@ Json Tune(const BenchOptions& options) {
       measured.push_back({{"tokens", tokens},
                           {"threads", threads},
                           {"xnnpack", xnnpack},
-                          {"ms", candidates[xnnpack ? 1 : 0].Median() * 1e3}});
+                          {"ms", candidates[xnnpack ? 1 : 0].Typical() * 1e3}});
     }
-    const bool faster = candidates[1].Median() < candidates[0].Median();
+    const bool faster = candidates[1].Typical() < candidates[0].Typical();
     if (!faster) min_tokens = nullptr;
     if (faster && min_tokens.is_null()) min_tokens = tokens;
   }
