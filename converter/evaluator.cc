@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <numeric>
 
 #include "converter/error.h"
 #include "converter/file.h"
@@ -92,6 +93,7 @@ class Evaluation {
 
   void Run(const Node& node) const {
     if (node.op == "If") return RunIf(node);
+    if (node.op == "ArgMax" || node.op == "TopK") return RunSelection(node);
     static const std::map<std::string, Operation> kOperations = {{"Constant", &Evaluation::Constant},
                                                                  {"Identity", &Evaluation::Identity},
                                                                  {"Dropout", &Evaluation::Identity},
@@ -110,7 +112,8 @@ class Evaluation {
                                                                  {"com.microsoft.FusedMatMul", &Evaluation::MatMul},
                                                                  {"Gemm", &Evaluation::Gemm},
                                                                  {"Add", &Evaluation::Add},
-                                                                 {"Mul", &Evaluation::Mul}};
+                                                                 {"Mul", &Evaluation::Mul},
+                                                                 {"LogSoftmax", &Evaluation::LogSoftmax}};
     const auto found = kOperations.find(node.op);
     if (found == kOperations.end()) throw ConvertError(node.Describe() + ": the reference evaluation does not know it");
     values_[node.outputs[0]] = (this->*found->second)(node);
@@ -121,6 +124,63 @@ class Evaluation {
     const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
     const Evaluation evaluation(branch, this, arithmetic_);
     for (size_t i = 0; i < node.outputs.size(); ++i) values_[node.outputs[i]] = evaluation.Get(branch.results[i]);
+  }
+
+  // Along the last dimension; ties to the lower position.
+  void RunSelection(const Node& node) const {
+    const bool argmax = node.op == "ArgMax";
+    const Array& array = Input(node, 0);
+    RequireLastAxis(node, array, argmax ? 0 : -1);
+    const int64_t width = array.dims.back();
+    const int64_t k = argmax ? 1 : node.Input(1).empty() ? node.Int("k", 0) : Input(node, 1).Int(0);
+    if (k < 0 || k > width) throw ConvertError(node.Describe() + ": k is not possible");
+    std::vector<double> values;
+    std::vector<int64_t> ids;
+    std::vector<int64_t> order(static_cast<size_t>(width));
+    for (int64_t first = 0; first < array.size(); first += width) {
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(),
+                       [&](int64_t i, int64_t j) { return Number(array, first + i) > Number(array, first + j); });
+      for (int64_t i = 0; i < k; ++i) {
+        const bool largest = arithmetic_ == Arithmetic::kMagnitudes;
+        ids.push_back(order[static_cast<size_t>(i)]);
+        values.push_back(Number(array, first + order[static_cast<size_t>(largest ? 0 : i)]));
+      }
+    }
+    std::vector<int64_t> dims = array.dims;
+    dims.back() = k;
+    if (argmax && node.Int("keepdims", 1) == 0) dims.pop_back();
+    Array found = Array::OfInts(dims, std::move(ids));
+    found.ranked = std::make_shared<const Array>(array);
+    values_[node.outputs[argmax ? 0 : 1]] = found;
+    if (!argmax) values_[node.outputs[0]] = Array::OfDoubles(dims, std::move(values));
+  }
+
+  static void RequireLastAxis(const Node& node, const Array& array, int64_t default_axis) {
+    const int64_t axis = node.Int("axis", default_axis);
+    if (axis == -1 || axis == static_cast<int64_t>(array.dims.size()) - 1) return;
+    throw ConvertError(node.Describe() + ": the reference evaluation knows the last axis only");
+  }
+
+  // The magnitude of a difference x - log_z is that of x, of the largest x, and of the logarithm of the count.
+  Array LogSoftmax(const Node& node) const {
+    const Array& array = Input(node, 0);
+    RequireLastAxis(node, array, -1);
+    const int64_t width = array.dims.back();
+    std::vector<double> values(static_cast<size_t>(array.size()));
+    for (int64_t first = 0; first < array.size(); first += width) {
+      double max = Number(array, first);
+      for (int64_t i = 0; i < width; ++i) max = std::max(max, Number(array, first + i));
+      double sum = 0;
+      for (int64_t i = 0; i < width; ++i) sum += std::exp(Number(array, first + i) - max);
+      for (int64_t i = 0; i < width; ++i) {
+        const double x = Number(array, first + i);
+        const bool magnitude = arithmetic_ == Arithmetic::kMagnitudes;
+        values[static_cast<size_t>(first + i)] =
+            magnitude ? x + max + std::log(static_cast<double>(width)) : x - max - std::log(sum);
+      }
+    }
+    return Array::OfDoubles(array.dims, std::move(values));
   }
 
   const Array& Input(const Node& node, size_t i) const { return Get(node.Input(i)); }

@@ -21,6 +21,7 @@ struct Array {
   const float* floats = nullptr;      // one of these three
   const double* doubles = nullptr;
   const int64_t* ints = nullptr;
+  std::shared_ptr<const Array> ranked;  // of ids that ArgMax or TopK has made: what they are positions in
 
   static Array OfInts(std::vector<int64_t> dims, std::vector<int64_t> values);
   static Array OfDoubles(std::vector<int64_t> dims, std::vector<double> values);
@@ -35,7 +36,8 @@ struct Array {
 };
 
 // What to compute: the values, or with every number replaced by its magnitude, which turns each sum of products into
-// the sum that error bounds are made of.
+// the sum that error bounds are made of. The k largest of some sums are off by no more than the worst of them: their
+// magnitude is the largest of all.
 enum class Arithmetic { kValues, kMagnitudes };
 
 // Computes the graph's outputs, in double precision, with its Ifs and without any of the passes. Throws ConvertError

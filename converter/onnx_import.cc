@@ -41,7 +41,8 @@ std::string Pack(const From& values) {
 
 class Importer {
  public:
-  explicit Importer(const std::string& path) : path_(path) {}
+  // opset: of ONNX's own operations.
+  Importer(const std::string& path, int64_t opset) : path_(path), opset_(opset) {}
 
   Graph Import(const onnx::GraphProto& proto, int depth) {
     if (depth > 32) throw ConvertError(path_ + ": graphs are nested too deeply");
@@ -86,6 +87,8 @@ class Importer {
     for (const onnx::AttributeProto& attribute : proto.attribute()) {
       node.attributes[attribute.name()] = ImportAttribute(attribute, node, depth);
     }
+    // The default became the last axis in opset 13.
+    if (node.op == "LogSoftmax" && opset_ < 13 && node.attributes.count("axis") == 0) node.attributes["axis"].i = 1;
     return node;
   }
 
@@ -203,13 +206,21 @@ class Importer {
   }
 
   const std::string& path_;
+  const int64_t opset_;
 };
+
+int64_t OpsetOf(const onnx::ModelProto& model) {
+  for (const onnx::OperatorSetIdProto& opset : model.opset_import()) {
+    if (opset.domain().empty() || opset.domain() == "ai.onnx") return opset.version();
+  }
+  return 1;
+}
 
 }  // namespace
 
 Graph ReadGraph(const std::string& onnx_path) {
   const onnx::ModelProto model = ReadSlimModel(onnx_path);
-  return Importer(onnx_path).Import(model.graph(), 0);
+  return Importer(onnx_path, OpsetOf(model)).Import(model.graph(), 0);
 }
 
 }  // namespace tied::converter

@@ -12,6 +12,7 @@ namespace tied::converter {
 namespace {
 
 constexpr uint64_t kMaxConstantBytes = 65536;
+constexpr int64_t kMaxK = 1024;  // FORMAT.md
 
 class Planner {
  public:
@@ -34,6 +35,7 @@ class Planner {
       PlannedOp& op = entry_point.ops.back();
       op.output = i;
       const bool constant = std::holds_alternative<ConstantOp>(op.operation);
+      if (!constant) CheckOutputType(graph.outputs[i], op);
       if (!constant) op.output_dims = OutputDims(shapes.Find(graph.outputs[i].name), op, graph.outputs[i].name);
     }
     full_names_.push_back(FullName(path, entry_point.name));
@@ -73,7 +75,11 @@ class Planner {
     const Node* node = graph.FindProducer(result);
     if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is made by nothing");
     if (node->op == "tied.Gather") return LowerGather(graph, *node);
-    if (node->op == "tied.Head") return LowerHead(graph, *node);
+    if (node->op == "tied.Head") return LowerHead(graph, *node, MatMulOp::Result::kLogits);
+    if (node->op == "tied.Topk" && graph.FindConstant(node->Input(1)) != nullptr) {
+      const bool values = node->outputs[0] == result;
+      return LowerHead(graph, *node, values ? MatMulOp::Result::kTopkValues : MatMulOp::Result::kTopkIds);
+    }
     Refuse(graph, *node);
   }
 
@@ -85,7 +91,8 @@ class Planner {
     }
     throw ConvertError(node.Describe() +
                        ": is not understood where it stands; an output must come from a Gather on the "
-                       "table or from a product of a hidden state with the table's transpose");
+                       "table, or from a product of a hidden state with the table's transpose, or from ArgMax, TopK or "
+                       "LogSoftmax of that along the vocabulary");
   }
 
   static PlannedOp LowerConstant(const TensorRef& constant) {
@@ -120,11 +127,17 @@ class Planner {
     return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}};
   }
 
-  PlannedOp LowerHead(const Graph& graph, const Node& node) {
+  PlannedOp LowerHead(const Graph& graph, const Node& node, MatMulOp::Result result) {
     const size_t hidden = DataInput(graph, node, node.Input(0), {ElementType::kFloat32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(1)), node.Int("transposed", 0) != 0}, node);
     const int bias = node.Input(2).empty() ? -1 : AddBias(*graph.FindConstant(node.Input(2)));
-    return {MatMulOp{table, bias}, hidden, 0, {}};
+    const int64_t k = node.Int("k", 0);
+    const auto most = std::min<int64_t>(kMaxK, static_cast<int64_t>(plan_.tables[table].rows()));
+    if (result != MatMulOp::Result::kLogits && (k < 1 || k > most)) {
+      throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
+                         std::to_string(most));
+    }
+    return {MatMulOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}};
   }
 
   size_t AddTable(const TableSource& source, const Node& node) {
@@ -146,6 +159,14 @@ class Planner {
     }
     plan_.biases.push_back(bias);
     return static_cast<int>(plan_.biases.size()) - 1;
+  }
+
+  static void CheckOutputType(const ValueInfo& output, const PlannedOp& op) {
+    const auto* matmul = std::get_if<MatMulOp>(&op.operation);
+    const bool ids = matmul != nullptr && matmul->result == MatMulOp::Result::kTopkIds;
+    if (output.type == (ids ? ElementType::kInt64 : ElementType::kFloat32)) return;
+    throw ConvertError("output '" + output.name + "' is made as " + (ids ? "int64" : "float32") +
+                       ", and declared as something else");
   }
 
   // A dimension of another input than the operation's own can only be inferred.

@@ -20,8 +20,12 @@ struct GatherOp {
 };
 
 struct MatMulOp {
+  enum class Result { kLogits, kTopkValues, kTopkIds };
   size_t table;
   int bias;  // index into Plan::biases, -1: none
+  Result result;
+  int64_t k;  // 0 for kLogits
+  bool log_softmax;
 };
 
 struct ConstantOp {

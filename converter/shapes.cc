@@ -65,7 +65,10 @@ class Inference {
   void Visit(const Node& node) {
     if (node.outputs.empty()) return;
     const std::string& out = node.outputs[0];
-    if (node.op == "Identity" || node.op == "Cast" || node.op == "Dropout" || node.op == "Not") return Copy(node, out);
+    if (node.op == "Identity" || node.op == "Cast" || node.op == "Dropout" || node.op == "Not" ||
+        node.op == "LogSoftmax") {
+      return Copy(node, out);
+    }
     if (node.op == "Shape") return Shape(node, out);
     if (node.op == "Gather") return Gather(node, out);
     if (node.op == "Concat") return Concat(node, out);
@@ -78,6 +81,8 @@ class Inference {
     if (node.op == "MatMul" || node.op == "com.microsoft.FusedMatMul") return MatMul(node, out);
     if (node.op == "Gemm") return Gemm(node, out);
     if (node.op == "Add" || node.op == "Mul") return Broadcast(node, out);
+    if (node.op == "ArgMax") return ArgMax(node, out);
+    if (node.op == "TopK") return TopK(node);
   }
 
   void Set(const std::string& out, Ints dims) { shapes_.dims[out] = std::move(dims); }
@@ -289,6 +294,35 @@ class Inference {
     const Ints& value = constant_first ? *b : *a;
     const Ints& constant = constant_first ? *a : *b;
     if (constant.size() <= value.size()) Set(out, Ints(value));
+  }
+
+  void ArgMax(const Node& node, const std::string& out) {
+    const Ints* dims = Dims(node, 0);
+    if (dims == nullptr) return;
+    const auto rank = static_cast<int64_t>(dims->size());
+    const int64_t axis = node.Int("axis", 0) + (node.Int("axis", 0) < 0 ? rank : 0);
+    if (axis < 0 || axis >= rank) return;
+    Ints reduced = *dims;
+    if (node.Int("keepdims", 1) != 0) {
+      reduced[static_cast<size_t>(axis)] = SymbolicInt::Constant(1);
+    } else {
+      reduced.erase(reduced.begin() + axis);
+    }
+    Set(out, std::move(reduced));
+  }
+
+  void TopK(const Node& node) {
+    const Ints* dims = Dims(node, 0);
+    const Ints* count = Contents(node, 1);
+    if (dims == nullptr) return;
+    const auto rank = static_cast<int64_t>(dims->size());
+    const int64_t axis = node.Int("axis", -1) + (node.Int("axis", -1) < 0 ? rank : 0);
+    if (axis < 0 || axis >= rank) return;
+    Ints selected = *dims;
+    SymbolicInt& k = selected[static_cast<size_t>(axis)];
+    k = count != nullptr && count->size() == 1 ? (*count)[0] : SymbolicInt{};
+    if (node.attributes.count("k") > 0) k = SymbolicInt::Constant(node.Int("k", 0));  // before opset 10
+    for (const std::string& out : node.outputs) Set(out, Ints(selected));
   }
 
   const Graph& graph_;

@@ -119,8 +119,10 @@ class HeaderBuilder {
     }
     if (const auto* matmul = std::get_if<MatMulOp>(&op.operation)) {
       const format::Plane* bias = matmul->bias < 0 ? nullptr : &layout_.biases[static_cast<size_t>(matmul->bias)];
-      return {format::Operation::MatMul,
-              format::CreateMatMul(builder_, static_cast<uint32_t>(matmul->table), bias).Union()};
+      return {format::Operation::MatMul, format::CreateMatMul(builder_, static_cast<uint32_t>(matmul->table), bias,
+                                                              static_cast<format::MatMulResult>(matmul->result),
+                                                              static_cast<uint32_t>(matmul->k), matmul->log_softmax)
+                                             .Union()};
     }
     const std::string& data = std::get<ConstantOp>(op.operation).data;
     const std::vector<uint8_t> bytes(data.begin(), data.end());

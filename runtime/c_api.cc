@@ -73,7 +73,7 @@ void FillValueInfo(const format::ValueInfo& value, tied_value_info* info) {
 }
 
 void FillOpInfo(const format::Op& op, tied_op_info* info) {
-  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0};
+  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0};
   if (const format::Gather* gather = op.operation_as_Gather()) {
     info->table = gather->table();
     info->scale = gather->scale();
@@ -81,6 +81,9 @@ void FillOpInfo(const format::Op& op, tied_op_info* info) {
   if (const format::MatMul* matmul = op.operation_as_MatMul()) {
     info->table = matmul->table();
     info->has_bias = matmul->bias() != nullptr;
+    info->result = format::EnumNameMatMulResult(matmul->result());
+    info->k = matmul->k();
+    info->log_softmax = matmul->log_softmax();
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <cinttypes>
 #include <cstring>
+#include <memory>
+#include <new>
 
 #include "runtime/checked_math.h"
 #include "runtime/entry_point.h"
@@ -16,6 +18,15 @@ struct BoundOp {
   const tied_tensor* input;  // null for Constant
   size_t count;              // ids, or tokens of hidden
   tied_tensor result;        // what the caller's output becomes
+  bool done;
+
+  bool is_wanted() const { return !done && result.data != nullptr && result.bytes > 0; }
+
+  // Null for other operations.
+  const format::MatMul* topk() const {
+    const format::MatMul* matmul = op->operation_as_MatMul();
+    return matmul == nullptr || matmul->result() == format::MatMulResult::Logits ? nullptr : matmul;
+  }
 };
 
 size_t SizeOf(tied_type type) { return ElementSize(static_cast<format::DataType>(type)); }
@@ -94,6 +105,9 @@ class Call {
   Status Prepare(const BoundOp& bound) const;
   Status Execute(const BoundOp& bound) const;
 
+  // Also does those of the bound operations that the same top-k gives.
+  Status ExecuteTopk(BoundOp* bound, BoundOp* end) const;
+
  private:
   Status BindInput(BoundOp* bound) const;
   Status BindGather(BoundOp* bound, size_t* elements) const;
@@ -151,13 +165,14 @@ Status Call::BindGather(BoundOp* bound, size_t* elements) const {
 
 Status Call::BindMatMul(BoundOp* bound, size_t* elements) const {
   TIED_RETURN_IF_ERROR(BindInput(bound));
-  const TableView table = session_.model().Table(bound->op->operation_as_MatMul()->table());
+  const format::MatMul& matmul = *bound->op->operation_as_MatMul();
+  const TableView table = session_.model().Table(matmul.table());
   if (bound->count % table.cols != 0) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu elements, not a multiple of %zu",
                          bound->input->name, bound->count, table.cols);
   }
   bound->count /= table.cols;
-  if (CheckedMultiply(bound->count, table.rows, elements)) return Status();
+  if (CheckedMultiply(bound->count, bound->topk() == nullptr ? table.rows : matmul.k(), elements)) return Status();
   return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has too many elements", bound->input->name);
 }
 
@@ -172,6 +187,7 @@ Status Call::Bind(const format::EntryPoint& entry_point, const tied_tensor& outp
   }
   bound->input = nullptr;
   bound->count = 0;
+  bound->done = false;
   bound->result = output;
   bound->result.type = static_cast<tied_type>(header_.outputs()->Get(bound->op->output())->type());
   const size_t element_size = SizeOf(bound->result.type);
@@ -204,27 +220,70 @@ Status Call::Prepare(const BoundOp& bound) const {
       return session_.CheckIds(*bound.op->operation_as_Gather(),
                                {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count});
     case format::Operation::MatMul:
-      return session_.Reserve(*bound.op->operation_as_MatMul(), bound.count);
+      return bound.topk() != nullptr ? Status() : session_.Reserve(*bound.op->operation_as_MatMul(), bound.count);
     default:
       return Status();
   }
 }
 
 Status Call::Execute(const BoundOp& bound) const {
-  if (bound.result.data == nullptr || bound.result.bytes == 0) return Status();
   switch (bound.op->operation_type()) {
     case format::Operation::Gather:
       session_.Gather(*bound.op->operation_as_Gather(),
                       {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count},
                       static_cast<float*>(bound.result.data));
       return Status();
-    case format::Operation::MatMul:
-      return session_.MatMul(*bound.op->operation_as_MatMul(), static_cast<const float*>(bound.input->data),
-                             bound.count, RowFilter(), static_cast<float*>(bound.result.data));
+    case format::Operation::MatMul: {
+      const format::MatMul& matmul = *bound.op->operation_as_MatMul();
+      auto* logits = static_cast<float*>(bound.result.data);
+      TIED_RETURN_IF_ERROR(
+          session_.MatMul(matmul, static_cast<const float*>(bound.input->data), bound.count, RowFilter(), logits));
+      if (matmul.log_softmax()) session_.LogSoftmax(matmul, logits, bound.count);
+      return Status();
+    }
     default:
       std::memcpy(bound.result.data, bound.op->operation_as_Constant()->data()->data(), bound.result.bytes);
       return Status();
   }
+}
+
+// Whether two top-k operations find the same rows.
+bool SameTopk(const BoundOp& a, const BoundOp& b) {
+  const format::MatMul *x = a.topk(), *y = b.topk();
+  if (y == nullptr || a.input != b.input || x->table() != y->table() || x->k() != y->k()) return false;
+  if (x->bias() == nullptr || y->bias() == nullptr) return x->bias() == y->bias();
+  return x->bias()->offset() == y->bias()->offset();
+}
+
+Status Call::ExecuteTopk(BoundOp* bound, BoundOp* end) const {
+  const format::MatMul& matmul = *bound->topk();
+  tied_topk_result result = {};
+  const format::MatMul* values = nullptr;
+  for (BoundOp* other = bound; other < end; ++other) {
+    if (!other->is_wanted() || !SameTopk(*bound, *other)) continue;
+    if (other->topk()->result() == format::MatMulResult::TopkIds) {
+      if (result.ids != nullptr) continue;
+      result.ids = static_cast<int64_t*>(other->result.data);
+    } else {
+      if (values != nullptr) continue;
+      values = other->topk();
+      result.logits = static_cast<float*>(other->result.data);
+    }
+    other->done = true;
+  }
+  std::unique_ptr<double[]> log_z;
+  if (values != nullptr && values->log_softmax()) {
+    log_z.reset(new (std::nothrow) double[bound->count]);
+    if (log_z == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu tokens", bound->count);
+    result.log_z = log_z.get();
+  }
+  const TopkRequest request = {matmul.k(), RowFilter(), /*use_screen=*/true, /*log_z_tolerance=*/0};
+  TIED_RETURN_IF_ERROR(
+      session_.Topk(matmul, static_cast<const float*>(bound->input->data), bound->count, request, result));
+  for (size_t i = 0; log_z != nullptr && i < bound->count * matmul.k(); ++i) {
+    result.logits[i] = static_cast<float>(static_cast<double>(result.logits[i]) - log_z[i / matmul.k()]);
+  }
+  return Status();
 }
 
 }  // namespace
@@ -241,18 +300,22 @@ Status Run(Session& session, const char* entry_point_name, const Inputs& inputs,
   TIED_RETURN_IF_ERROR(call.CheckNames());
   const format::EntryPoint* entry_point = nullptr;
   TIED_RETURN_IF_ERROR(FindEntryPoint(session.model().header(), entry_point_name, inputs, &entry_point));
-  // Two passes, so that nothing is written unless everything can be.
+  // In passes, so that nothing is written unless everything can be. A top-k can fail when its logits are known; it
+  // writes after that.
+  const std::unique_ptr<BoundOp[]> bound(new (std::nothrow) BoundOp[outputs.count]);
+  if (bound == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu outputs", outputs.count);
+  BoundOp* const end = bound.get() + outputs.count;
   for (size_t i = 0; i < outputs.count; ++i) {
-    BoundOp bound;
-    TIED_RETURN_IF_ERROR(call.Bind(*entry_point, outputs.tensors[i], &bound));
-    TIED_RETURN_IF_ERROR(call.Prepare(bound));
+    TIED_RETURN_IF_ERROR(call.Bind(*entry_point, outputs.tensors[i], &bound[i]));
+    TIED_RETURN_IF_ERROR(call.Prepare(bound[i]));
   }
-  for (size_t i = 0; i < outputs.count; ++i) {
-    BoundOp bound;
-    TIED_RETURN_IF_ERROR(call.Bind(*entry_point, outputs.tensors[i], &bound));
-    TIED_RETURN_IF_ERROR(call.Execute(bound));
-    outputs.tensors[i] = bound.result;
+  for (BoundOp* op = bound.get(); op < end; ++op) {
+    if (op->is_wanted() && op->topk() != nullptr) TIED_RETURN_IF_ERROR(call.ExecuteTopk(op, end));
   }
+  for (BoundOp* op = bound.get(); op < end; ++op) {
+    if (op->is_wanted()) TIED_RETURN_IF_ERROR(call.Execute(*op));
+  }
+  for (size_t i = 0; i < outputs.count; ++i) outputs.tensors[i] = bound[i].result;
   return Status();
 }
 

@@ -65,14 +65,23 @@ void LogSum::Add(const LogSum& other) {
   }
 }
 
+double LogSum::Log() const { return std::isinf(max) ? max : max + std::log(sum); }
+
 // Each exponential is off by 2^-50, and each of at most logit_count + 2 * term_count roundings by 2^-53.
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count) {
   LogSum total{-INFINITY, 0};
   for (size_t i = 0; i < term_count; ++i) total.Add(terms[i * stride]);
-  if (std::isinf(total.max)) return {total.max, 0};
-  const double value = total.max + std::log(total.sum);
+  const double value = total.Log();
+  if (std::isinf(total.max)) return {value, 0};
   const double roundings = static_cast<double>(logit_count + 2 * term_count + 32);
   return {value, roundings * 0x1p-52 + std::fabs(value) * 0x1p-50};
+}
+
+void LogSoftmax(float* logits, size_t rows, size_t tile_rows) {
+  LogSum total{-INFINITY, 0};
+  for (size_t r = 0; r < rows; r += tile_rows) total.Add(LogSum::Of(logits + r, std::min(tile_rows, rows - r)));
+  const double log_z = total.Log();
+  for (size_t r = 0; r < rows; ++r) logits[r] = static_cast<float>(static_cast<double>(logits[r]) - log_z);
 }
 
 }  // namespace tied::runtime

@@ -18,6 +18,8 @@ struct LogSum {
   static LogSum Of(const float* x, size_t count);
 
   void Add(const LogSum& other);
+
+  double Log() const;
 };
 
 // log of the sum of the exponentials of `count` float32 logits; |value - exact| <= bound.
@@ -28,6 +30,10 @@ struct LogZ {
 
 // terms: in the order in which they are to be added.
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count);
+
+// Subtracts from each of the logits of one token the log of the sum of their exponentials, which is summed in tiles of
+// `tile_rows`: the log_z of LogOfSum() over those tiles.
+void LogSoftmax(float* logits, size_t rows, size_t tile_rows);
 
 }  // namespace tied::runtime
 

@@ -9,6 +9,7 @@
 #include "kernels/cpu.h"
 #include "kernels/float_environment.h"
 #include "runtime/head.h"
+#include "runtime/log_sum.h"
 #include "runtime/topk_run.h"
 
 namespace tied::runtime {
@@ -96,6 +97,21 @@ Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t
     if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
   });
+}
+
+void Session::LogSoftmax(const format::MatMul& matmul, float* logits, size_t tokens) const {
+  struct Job {
+    float* logits;
+    size_t rows, tile_rows;
+  };
+  const TableView table = model_->Table(matmul.table());
+  Job job{logits, table.rows, TileRows(table.row_bytes)};
+  const auto one_token = [](void* context, size_t token) {
+    const kernels::ScopedFloatEnvironment environment;
+    const Job& all = *static_cast<const Job*>(context);
+    runtime::LogSoftmax(all.logits + token * all.rows, all.rows, all.tile_rows);
+  };
+  pthreadpool_parallelize_1d(pool_.get(), one_token, &job, tokens, /*flags=*/0);
 }
 
 Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids,

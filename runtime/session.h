@@ -1,4 +1,4 @@
-// A thread pool and scratch memory, and the three computations that a model is made of.
+// A thread pool and scratch memory, and the computations that a model is made of.
 #ifndef TIED_RUNTIME_SESSION_H_
 #define TIED_RUNTIME_SESSION_H_
 
@@ -71,12 +71,15 @@ class Session {
   Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                 float* logits);
 
+  // Makes logits [tokens, rows] log-probabilities.
+  void LogSoftmax(const format::MatMul& matmul, float* logits, size_t tokens) const;
+
   // logits: [tokens, count], of the rows ids[0 … count), which have been checked. Needs Reserve(). Fails only if
   // cancelled.
   Status MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
                   float* logits);
 
-  // Nothing is written on error.
+  // Nothing is written on error. Every pointer in `result` may be null.
   Status Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
               const tied_topk_result& result);
 

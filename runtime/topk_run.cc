@@ -70,7 +70,7 @@ Status TopkRun::Full(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
 
 void TopkRun::Write(size_t tokens, const tied_topk_result& result) const {
   for (size_t i = 0; i < tokens * k_; ++i) {
-    result.ids[i] = best_[i].id;
+    if (result.ids != nullptr) result.ids[i] = best_[i].id;
     if (result.logits != nullptr) result.logits[i] = best_[i].logit;
   }
   for (size_t t = 0; t < tokens; ++t) {

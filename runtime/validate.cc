@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
@@ -36,7 +37,8 @@ class Validator {
   Status CheckOp(const format::Op& op, const char* entry_point) const;
   Status CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const;
   Status CheckConstant(const format::Op& op, const char* entry_point) const;
-  Status CheckTypes(const format::Op& op, uint32_t table, bool input_fits, const char* entry_point) const;
+  Status CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const;
+  Status CheckMatMul(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const;
 
   template <class T>
   Status CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const;
@@ -194,16 +196,38 @@ Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const
                        op.output());
 }
 
-Status Validator::CheckTypes(const format::Op& op, uint32_t table, bool input_fits, const char* entry_point) const {
+Status Validator::CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const {
   if (table >= header_.tables()->size()) {
     return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses table %u of %u", name_, entry_point, table,
                          header_.tables()->size());
   }
-  if (!input_fits || header_.outputs()->Get(op.output())->type() != format::DataType::Float32) {
+  if (!types_fit) {
     return Status::Error(TIED_CORRUPT, "%s: entry point '%s': input or output of %s has the wrong element type", name_,
                          entry_point, format::EnumNameOperation(op.operation_type()));
   }
   return Status();
+}
+
+Status Validator::CheckMatMul(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const {
+  const format::MatMul& matmul = *op.operation_as_MatMul();
+  const bool ids = matmul.result() == format::MatMulResult::TopkIds;
+  const format::DataType made = ids ? format::DataType::Int64 : format::DataType::Float32;
+  const bool types_fit =
+      input.type() == format::DataType::Float32 && header_.outputs()->Get(op.output())->type() == made;
+  TIED_RETURN_IF_ERROR(CheckTypes(op, matmul.table(), types_fit, entry_point));
+  const uint64_t rows = header_.tables()->Get(matmul.table())->rows();
+  if (matmul.bias() != nullptr && matmul.bias()->length() != rows * sizeof(float)) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
+                         entry_point, matmul.bias()->length(), rows * sizeof(float));
+  }
+  if (matmul.result() == format::MatMulResult::Logits) return Status();
+  if (matmul.result() > format::MatMulResult::MAX) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' asks for an unknown result %d", name_, entry_point,
+                         static_cast<int>(matmul.result()));
+  }
+  if (matmul.k() >= 1 && matmul.k() <= TIED_MAX_K && matmul.k() <= rows) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': k is %u, it must be from 1 to %" PRIu64, name_, entry_point,
+                       matmul.k(), std::min<uint64_t>(rows, TIED_MAX_K));
 }
 
 Status Validator::CheckConstant(const format::Op& op, const char* entry_point) const {
@@ -230,19 +254,14 @@ Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
   switch (op.operation_type()) {
     case format::Operation::Gather: {
       const format::Gather& gather = *op.operation_as_Gather();
-      const bool ids = input->type() == format::DataType::Int64 || input->type() == format::DataType::Int32;
-      TIED_RETURN_IF_ERROR(CheckTypes(op, gather.table(), ids, entry_point));
+      const bool types_fit = (input->type() == format::DataType::Int64 || input->type() == format::DataType::Int32) &&
+                             header_.outputs()->Get(op.output())->type() == format::DataType::Float32;
+      TIED_RETURN_IF_ERROR(CheckTypes(op, gather.table(), types_fit, entry_point));
       if (std::isfinite(gather.scale())) return Status();
       return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the scale is not finite", name_, entry_point);
     }
-    case format::Operation::MatMul: {
-      const format::MatMul& matmul = *op.operation_as_MatMul();
-      TIED_RETURN_IF_ERROR(CheckTypes(op, matmul.table(), input->type() == format::DataType::Float32, entry_point));
-      const uint64_t bias_bytes = header_.tables()->Get(matmul.table())->rows() * sizeof(float);
-      if (matmul.bias() == nullptr || matmul.bias()->length() == bias_bytes) return Status();
-      return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
-                           entry_point, matmul.bias()->length(), bias_bytes);
-    }
+    case format::Operation::MatMul:
+      return CheckMatMul(op, *input, entry_point);
     case format::Operation::Constant:
       return CheckConstant(op, entry_point);
     default:

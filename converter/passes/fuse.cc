@@ -75,4 +75,20 @@ Graph FuseBias(Graph graph, const Shapes& shapes) {
   return graph;
 }
 
+Graph FuseSelection(Graph graph) {
+  for (Node& node : graph.nodes) {
+    const bool softmax = node.op == "tied.LogSoftmax";
+    if (!softmax && node.op != "tied.Topk") continue;
+    const Node* head = graph.FindProducer(node.Input(0));
+    if (head == nullptr || head->op != "tied.Head" || RowsOf(graph, *head) != node.Int("width", 0)) continue;
+    if (softmax && head->Int("log_softmax", 0) != 0) continue;
+    node.inputs = head->inputs;
+    node.attributes.erase("width");
+    node.attributes.insert(head->attributes.begin(), head->attributes.end());
+    if (softmax) node.op = "tied.Head";
+    if (softmax) node.attributes["log_softmax"].i = 1;
+  }
+  return graph;
+}
+
 }  // namespace tied::converter

@@ -1,8 +1,9 @@
 // The passes: each takes a flat graph and gives one that means the same, closer to what an entry point can be.
 //
-// What is left at the end is made of two operations of our own:
+// What is left at the end is made of three operations of our own:
 //   tied.Gather(table, ids) {scale}                            rows of the table, times scale
-//   tied.Head(hidden, table[, bias]) {transposed}              hidden times the table's transpose, plus bias
+//   tied.Head(hidden, table[, bias]) {transposed, log_softmax} hidden times the table's transpose, plus bias
+//   values, ids = tied.Topk(hidden, table[, bias]) {transposed, log_softmax, k}       the k largest of tied.Head
 // Operations that only change a shape are gone by then: data in row-major order does not notice them, and the shapes of
 // the outputs are known from InferShapes().
 #ifndef TIED_CONVERTER_PASSES_PASSES_H_
@@ -25,6 +26,10 @@ Graph CanonicalGather(Graph graph);
 // The forms of a product with a constant matrix become tied.Head. transposed: 1 if the constant is [cols, rows].
 Graph CanonicalHead(Graph graph, const Shapes& shapes);
 
+// ArgMax, TopK and LogSoftmax along the last dimension become tied.Topk {k} and tied.LogSoftmax of a value, with its
+// last dimension as `width`.
+Graph CanonicalSelection(Graph graph, const Shapes& shapes);
+
 // Reshape, Squeeze, Unsqueeze and Flatten are replaced by their input.
 Graph DropViews(Graph graph);
 
@@ -33,6 +38,9 @@ Graph FuseScale(Graph graph);
 
 // A sum with a constant vector becomes the bias of tied.Head.
 Graph FuseBias(Graph graph, const Shapes& shapes);
+
+// tied.LogSoftmax and tied.Topk take the tied.Head in whose rows they work along.
+Graph FuseSelection(Graph graph);
 
 // Nodes and constants that no result needs are removed.
 Graph DropDeadCode(Graph graph);

@@ -44,7 +44,7 @@ ElementType TypeOf(const Graph& graph, const std::string& value) {
   static const std::set<std::string> kKeepType = {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose",
                                                   "Gather",   "Dropout", "Mul",     "Add",       "MatMul",  "Gemm"};
   if (node == nullptr) return ElementType::kOther;
-  if (node->op == "Shape") return ElementType::kInt64;
+  if (node->op == "Shape" || node->op == "ArgMax") return ElementType::kInt64;
   if (node->op == "Cast") return static_cast<ElementType>(node->Int("to", 0));
   return kKeepType.count(node->op) > 0 ? TypeOf(graph, node->Input(0)) : ElementType::kOther;
 }
@@ -115,9 +115,11 @@ Graph Canonicalise(Graph graph, const Shapes& shapes) {
   graph = DropNoOps(std::move(graph));
   graph = CanonicalHead(std::move(graph), shapes);
   graph = CanonicalGather(std::move(graph));
+  graph = CanonicalSelection(std::move(graph), shapes);
   graph = DropViews(std::move(graph));
   graph = FuseScale(std::move(graph));
   graph = FuseBias(std::move(graph), shapes);
+  graph = FuseSelection(std::move(graph));
   return DropDeadCode(std::move(graph));
 }
 

@@ -53,7 +53,12 @@ Json OpJson(const Model& model, const tied_op_info& op) {
   }
   json["output"] = model.Output(op.output).name;
   if (kind == "Gather") json["scale"] = op.scale;
-  if (kind == "MatMul") json["bias"] = op.has_bias != 0;
+  if (kind == "MatMul") {
+    json["bias"] = op.has_bias != 0;
+    json["result"] = op.result;
+    json["log_softmax"] = op.log_softmax != 0;
+    if (op.k > 0) json["k"] = op.k;
+  }
   return json;
 }
 
@@ -100,6 +105,8 @@ std::string OpText(const Json& op) {
   text += Text(op["kind"]) + "(" + Text(op["table"]) + ", " + Text(op["input"]) + ")";
   if (op.contains("scale") && op["scale"] != 1.0) text += " * " + Text(op["scale"]);
   if (op.value("bias", false)) text += " + bias";
+  if (op.value("log_softmax", false)) text += ", LogSoftmax";
+  if (op.contains("k")) text += ", " + Text(op["result"]) + " of " + Text(op["k"]);
   return text;
 }
 

@@ -13,6 +13,7 @@ namespace {
 struct Options : CommonOptions {
   std::string hidden;
   std::string rows;
+  std::string allowed;
   size_t k = 10;
   double log_z_tolerance = 0;
   bool log_z = false;
@@ -51,6 +52,33 @@ void Print(const TopkResult& result, size_t k) {
   std::cout << "  " << BytesText(result.bytes_read) << " read\n";
 }
 
+[[noreturn]] void Refuse(const std::string& path, const Array& array, const std::string& expected) {
+  throw std::runtime_error(path + ": has type " + TypeText(array.type) + " and shape " + ShapeText(array.shape) +
+                           ", expected " + expected);
+}
+
+// No rows for "".
+Array ReadRows(const std::string& path) {
+  if (path.empty()) return MakeArray(TIED_INT64, {0});
+  Array rows = ReadNpy(path);
+  if (rows.type != TIED_INT64 || rows.size() == 0) Refuse(path, rows, "some int64 row ids");
+  return rows;
+}
+
+// One bit a row; none for "".
+std::vector<uint8_t> ReadAllowed(const std::string& path, uint64_t row_count) {
+  if (path.empty()) return {};
+  const Array allowed = ReadNpy(path);
+  if (allowed.type != TIED_BOOL || allowed.size() != row_count) {
+    Refuse(path, allowed, "one bool for each of " + std::to_string(row_count) + " rows");
+  }
+  std::vector<uint8_t> bits((allowed.size() + 7) / 8);
+  for (size_t r = 0; r < allowed.size(); ++r) {
+    if (allowed.bytes[r] != 0) bits[r / 8] = static_cast<uint8_t>(bits[r / 8] | 1u << r % 8);
+  }
+  return bits;
+}
+
 void Topk(const Options& options) {
   const Model model = Model::Open(options.model);
   const Array hidden = ReadHidden(options.hidden, model.HeadTable());
@@ -58,15 +86,10 @@ void Topk(const Options& options) {
   topk.use_screen = !options.no_screen;
   topk.log_z = options.log_z;
   topk.log_z_tolerance = options.log_z_tolerance;
-  Array rows;
-  if (!options.rows.empty()) {
-    rows = ReadNpy(options.rows);
-    if (rows.type != TIED_INT64 || rows.size() == 0) {
-      throw std::runtime_error(options.rows + ": has type " + TypeText(rows.type) + " and shape " +
-                               ShapeText(rows.shape) + ", expected some int64 row ids");
-    }
-    topk.row_ids = {rows.values<int64_t>(), rows.size()};
-  }
+  const Array rows = ReadRows(options.rows);
+  topk.row_ids = {rows.values<int64_t>(), rows.size()};
+  const std::vector<uint8_t> allowed = ReadAllowed(options.allowed, model.HeadTable().rows);
+  topk.allowed = {allowed.data(), allowed.size()};
   Session session(model, options.session);
   const TopkResult result = session.Topk({hidden.values<float>(), hidden.size()}, options.k, topk);
   options.json ? PrintJson(ToJson(result, options.k)) : Print(result, options.k);
@@ -82,6 +105,8 @@ void AddTopk(CLI::App& program) {
   command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")->required();
   command->add_option("-k", options->k, "How many: 10")->check(CLI::Range(1, TIED_MAX_K));
   command->add_option("--rows", options->rows, "Only these rows, int64 (.npy)");
+  command->add_option("--allowed", options->allowed,
+                      "Only rows that are true, bool [rows] (.npy); others are not read");
   CLI::Option* log_z = command->add_option("--log-z", options->log_z_tolerance,
                                            "Also log_z, off by at most this; 0: exact, by a pass over the table");
   log_z->check(CLI::NonNegativeNumber);

@@ -55,6 +55,11 @@ TEST_F(Topk, AmongSomeRows) {
   for (const int64_t id : Best(model_.Logits(hidden), {2, 3, 7, 18})) {
     EXPECT_NE(outcome.out.find(" " + std::to_string(id) + " "), std::string::npos) << outcome.out;
   }
+  std::string allowed(19, '\0');
+  for (const size_t row : {2u, 3u, 7u, 18u}) allowed[row] = 1;
+  Write("allowed.npy", NpyOf("|b1", "(19,)", allowed));
+  EXPECT_EQ(Tied({"topk", "model.tied", "--hidden", "h.npy", "-k", "3", "--allowed", "allowed.npy"}).out, outcome.out);
+  ExpectFailure({"topk", "model.tied", "--hidden", "h.npy", "-k", "1", "--allowed", "rows.npy"}, 1, {"rows.npy", "19"});
   Write("rows.npy", NpyIds("(1,)", {19}));
   ExpectFailure({"topk", "model.tied", "--hidden", "h.npy", "-k", "1", "--rows", "rows.npy"}, 1, {"19"});
   ExpectFailure({"topk", "model.tied", "--hidden", "h.npy", "-k", "1", "--rows", "h.npy"}, 1, {"h.npy", "int64"});

@@ -131,6 +131,16 @@ int ConversionTest::SelectorValue(size_t entry_point) const {
   return selector.value;
 }
 
+std::vector<std::string> ConversionTest::MatMulResults() const {
+  std::vector<std::string> results;
+  tied_op_info op;
+  for (size_t i = 0; tied_model_get_op(model_.get(), 0, i, &op, nullptr) == TIED_OK; ++i) {
+    results.push_back(std::string(op.result) + " " + std::to_string(op.k) +
+                      (op.log_softmax != 0 ? " log_softmax" : ""));
+  }
+  return results;
+}
+
 bool ConversionTest::Check() const {
   std::ostringstream out;
   const bool passed =

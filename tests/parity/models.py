@@ -84,9 +84,60 @@ HEADS = [head_matmul_transpose, head_swapped, head_gemm, head_fused, head_bias]
 EMBEDS = [embed_plain, embed_reshaped, embed_scaled]
 
 
-def make(head, embed, seed=0):
+def select_argmax(logits):
+    return [helper.make_node("ArgMax", [logits], ["ids"], axis=-1, keepdims=1)], ["ids"]
+
+
+def select_topk(logits):
+    return [helper.make_node("TopK", [logits, "k"], ["values", "ids"])], ["values", "ids"]
+
+
+def select_log_softmax(logits):
+    return [helper.make_node("LogSoftmax", [logits], ["values"])], ["values"]
+
+
+def select_log_softmax_topk(logits):
+    softmax, _ = select_log_softmax(logits)
+    softmax[0].output[0] = "probabilities"
+    selected, outputs = select_topk("probabilities")
+    return softmax + selected, outputs
+
+
+SELECTIONS = [select_argmax, select_topk, select_log_softmax, select_log_softmax_topk]
+
+
+def _weight(seed=0):
+    return np.random.default_rng(seed).normal(0, 0.5, (ROWS, COLS)).astype(np.float32)
+
+
+def _model(graph):
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.checker.check_model(model)
+    return model
+
+
+def make_selection(select):
+    """Hidden states to what is selected of their logits."""
+    weight = _weight()
+    nodes, constants = head_bias("shared.weight")
+    selected, outputs = select("head_logits")
+    types = {"ids": TensorProto.INT64, "values": TensorProto.FLOAT}
+    if "values" in outputs and "ids" in outputs:
+        constants.append(_ints("k", [10]))
+    graph = helper.make_graph(
+        nodes + selected,
+        "selection",
+        [helper.make_tensor_value_info("pre_logits", TensorProto.FLOAT, ["batch", 1, COLS])],
+        [helper.make_tensor_value_info(o, types[o], [f"{o}_{i}" for i in range(3)]) for o in outputs],
+        initializer=[numpy_helper.from_array(weight, "shared.weight")] + constants,
+    )
+    return _model(graph), weight
+
+
+def make(head, embed):
     """The If model: use_lm_head chooses between logits of pre_logits and embed_matrix of input_ids."""
-    weight = np.random.default_rng(seed).normal(0, 0.5, (ROWS, COLS)).astype(np.float32)
+    weight = _weight()
     head_nodes, head_constants = head("shared.weight")
     embed_nodes, embed_constants = embed("shared.weight")
     then = _branch("lm_head", [_empty("e0", "no_embed")] + head_nodes, ["no_embed", "head_logits"])
@@ -106,7 +157,4 @@ def make(head, embed, seed=0):
         ],
         initializer=[numpy_helper.from_array(weight, "shared.weight")] + head_constants + embed_constants,
     )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    onnx.checker.check_model(model)
-    return model, weight
+    return _model(graph), weight

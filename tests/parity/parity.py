@@ -16,20 +16,36 @@ import onnxruntime
 import models
 
 
-def run_onnxruntime(path, feeds):
+def run_onnxruntime(path, feeds, outputs):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(["embed_matrix", "logits"], feeds)
+    return session.run(outputs, feeds)
 
 
-def run_tied(tied, path, feeds, folder, selector):
-    command = [tied, "run", path, "--input", f"use_lm_head={'true' if selector else 'false'}"]
-    for name in ("input_ids", "pre_logits"):
-        np.save(folder / f"{name}.npy", feeds[name])
+def run_tied(tied, path, feeds, outputs, folder):
+    command = [tied, "run", path]
+    for name, value in feeds.items():
+        if value.dtype == bool:
+            command += ["--input", f"{name}={'true' if value[0] else 'false'}"]
+            continue
+        np.save(folder / f"{name}.npy", value)
         command += ["--input", f"{name}={folder / name}.npy"]
-    for name in ("embed_matrix", "logits"):
+    for name in outputs:
         command += ["--output", f"{name}={folder / name}.npy"]
     subprocess.run(command, check=True, capture_output=True)
-    return [np.load(folder / f"{name}.npy") for name in ("embed_matrix", "logits")]
+    return [np.load(folder / f"{name}.npy") for name in outputs]
+
+
+def run_both(convert, tied, model, all_feeds, outputs, folder):
+    """For each of the feeds: what ONNX Runtime and what tied give, of one shape and type."""
+    source, target = str(folder / "model.onnx"), str(folder / "model.tied")
+    onnx.save(model, source)
+    subprocess.run([convert, source, "-o", target, "--check", "--quiet"], check=True, capture_output=True)
+    for feeds in all_feeds:
+        expected = run_onnxruntime(source, feeds, outputs)
+        actual = run_tied(tied, target, feeds, outputs, folder)
+        for e, a in zip(expected, actual):
+            assert e.shape == a.shape and e.dtype == a.dtype, (e.shape, a.shape)
+        yield feeds, expected, actual
 
 
 def bound(weight, hidden):
@@ -39,40 +55,60 @@ def bound(weight, hidden):
     return 2 * gamma * (np.abs(hidden).astype(np.float64) @ np.abs(weight).astype(np.float64).T + 1)
 
 
-def check(convert, tied, head, embed, folder):
+def random_hidden(batch):
+    return np.random.default_rng(batch).normal(0, 1, (batch, 1, models.COLS)).astype(np.float32)
+
+
+def check_if(convert, tied, head, embed, folder):
+    """The largest difference of logits; embeddings must be the same."""
     model, weight = models.make(head, embed)
-    source, target = str(folder / "model.onnx"), str(folder / "model.tied")
-    onnx.save(model, source)
-    subprocess.run([convert, source, "-o", target, "--check", "--quiet"], check=True, capture_output=True)
-    random = np.random.default_rng(1)
-    worst = 0.0
-    for batch, seq in ((1, 1), (4, 7)):
-        feeds = {
-            "input_ids": random.integers(0, models.ROWS, (batch, seq)),
-            "pre_logits": random.normal(0, 1, (batch, 1, models.COLS)).astype(np.float32),
+    all_feeds = [
+        {
+            "use_lm_head": np.array([selector]),
+            "input_ids": np.random.default_rng(seq).integers(0, models.ROWS, (batch, seq)),
+            "pre_logits": random_hidden(batch),
         }
-        for selector in (True, False):
-            expected = run_onnxruntime(source, {**feeds, "use_lm_head": np.array([selector])})
-            actual = run_tied(tied, target, feeds, folder, selector)
-            for e, a in zip(expected, actual):
-                assert e.shape == a.shape and e.dtype == a.dtype, (e.shape, a.shape)
-            assert np.array_equal(expected[0], actual[0])
-            if selector:
-                error = np.abs(expected[1].astype(np.float64) - actual[1])
-                assert (error <= bound(weight, feeds["pre_logits"])).all(), error.max()
-                worst = max(worst, error.max())
+        for batch, seq in ((1, 1), (4, 7))
+        for selector in (True, False)
+    ]
+    worst = 0.0
+    for feeds, expected, actual in run_both(convert, tied, model, all_feeds, ["embed_matrix", "logits"], folder):
+        assert np.array_equal(expected[0], actual[0])
+        if feeds["use_lm_head"][0]:
+            error = np.abs(expected[1].astype(np.float64) - actual[1])
+            assert (error <= bound(weight, feeds["pre_logits"])).all(), error.max()
+            worst = max(worst, error.max())
+    return worst
+
+
+def check_selection(convert, tied, select, _, folder):
+    """The largest difference of values; ids must be the same."""
+    model, weight = models.make_selection(select)
+    outputs = [output.name for output in model.graph.output]
+    all_feeds = [{"pre_logits": random_hidden(batch)} for batch in (1, 4)]
+    worst = 0.0
+    for feeds, expected, actual in run_both(convert, tied, model, all_feeds, outputs, folder):
+        # A value is a logit, and with LogSoftmax a logarithm that is as exact as the largest of them.
+        most = 2 * bound(weight, feeds["pre_logits"]).max(axis=-1, keepdims=True)
+        for name, e, a in zip(outputs, expected, actual):
+            error = np.abs(e.astype(np.float64) - a)
+            assert (error <= (0 if name == "ids" else most)).all(), (name, error.max())
+            worst = max(worst, error.max())
     return worst
 
 
 def main():
     convert, tied = sys.argv[1:3]
-    for head, embed in itertools.product(models.HEADS, models.EMBEDS):
+    cases = [(check_if, head, embed) for head, embed in itertools.product(models.HEADS, models.EMBEDS)]
+    cases += [(check_selection, select, None) for select in models.SELECTIONS]
+    for check, first, second in cases:
+        what = f"{first.__name__:24} {second.__name__ if second else '':16}"
         with tempfile.TemporaryDirectory() as folder:
             try:
-                worst = check(convert, tied, head, embed, pathlib.Path(folder))
+                worst = check(convert, tied, first, second, pathlib.Path(folder))
             except subprocess.CalledProcessError as error:
-                sys.exit(f"{head.__name__} {embed.__name__}: {error.cmd}\n{error.stderr.decode()}")
-        print(f"{head.__name__:24} {embed.__name__:16} largest difference of logits {worst:.2e}")
+                sys.exit(f"{what}: {error.cmd}\n{error.stderr.decode()}")
+        print(f"{what} largest difference {worst:.2e}")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,12 @@ std::ostream& operator<<(std::ostream& out, const Lie& lie) { return out << lie.
 fb::MatMulT& MatMul(fb::HeaderT& header) { return *header.entry_points[1]->ops[0]->operation.AsMatMul(); }
 fb::GatherT& Gather(fb::HeaderT& header) { return *header.entry_points[0]->ops[0]->operation.AsGather(); }
 
+void MakeTopk(fb::HeaderT& header, uint32_t k) {
+  MatMul(header).result = fb::MatMulResult::TopkIds;
+  MatMul(header).k = k;
+  header.outputs[1]->type = fb::DataType::Int64;
+}
+
 void MoveValues(fb::HeaderT& header, uint64_t offset, uint64_t length) {
   header.tables[0]->values = std::make_unique<fb::Plane>(offset, length, 0);
 }
@@ -92,6 +98,15 @@ const Lie kLies[] = {
     {"GatherOfFloats", [](auto& h) { h.entry_points[0]->ops[0]->input = 1; }, TIED_CORRUPT, "type"},
     {"HiddenOfIntegers", [](auto& h) { h.inputs[1]->type = fb::DataType::Int64; }, TIED_CORRUPT, "type"},
     {"LogitsOfIntegers", [](auto& h) { h.outputs[1]->type = fb::DataType::Int64; }, TIED_CORRUPT, "type"},
+    {"KOfNone", [](auto& h) { MakeTopk(h, 0); }, TIED_CORRUPT, "k is 0"},
+    {"KAboveRows", [](auto& h) { MakeTopk(h, 20); }, TIED_CORRUPT, "to 19"},
+    {"IdsAsFloats",
+     [](auto& h) {
+       MakeTopk(h, 3);
+       h.outputs[1]->type = fb::DataType::Float32;
+     },
+     TIED_CORRUPT, "type"},
+    {"UnknownResult", [](auto& h) { MatMul(h).result = static_cast<fb::MatMulResult>(9); }, TIED_UNSUPPORTED, "9"},
     {"UnknownInputType", [](auto& h) { h.inputs[0]->type = static_cast<fb::DataType>(99); }, TIED_UNSUPPORTED, "99"},
     {"TooManyDims",
      [](auto& h) {

@@ -1,4 +1,5 @@
 // tied_run(): by the names of the graph.
+#include <cmath>
 #include <string>
 
 #include "tests/runtime/model_fixture.h"
@@ -115,6 +116,95 @@ TEST_F(Run, ConstantsAreCopied) {
   tied_tensor output = Output("logits", logits_);
   ASSERT_EQ(tied_run(MakeSession(open.get(), 1).get(), "embed", nullptr, 0, &output, 1, &error_), TIED_OK);
   EXPECT_EQ(std::vector<float>(logits_.begin(), logits_.begin() + 2), numbers);
+}
+
+class RunTopk : public Run {
+ protected:
+  // Entry point "head" makes `results` of the k best rows, or of all, one output for each.
+  ModelPtr Open(const std::vector<format::MatMulT>& results) {
+    TiedFile file = model_.MakeFile();
+    format::EntryPointT& head = *file.header.entry_points[1];
+    const format::Plane bias = *head.ops[0]->operation.AsMatMul()->bias;
+    const std::vector<format::OutputDim> dims = {format::OutputDim(format::DimRule::InputDim, 0),
+                                                 format::OutputDim(format::DimRule::Infer, 0)};
+    file.header.entry_points.erase(file.header.entry_points.begin());
+    head.ops.clear();
+    file.header.outputs.clear();
+    for (size_t i = 0; i < results.size(); ++i) {
+      const bool ids = results[i].result == format::MatMulResult::TopkIds;
+      file.header.outputs.push_back(std::make_unique<format::ValueInfoT>());
+      file.header.outputs[i]->name = "output_" + std::to_string(i);
+      file.header.outputs[i]->type = ids ? format::DataType::Int64 : format::DataType::Float32;
+      head.ops.push_back(std::make_unique<format::OpT>());
+      head.ops[i]->input = 1;
+      head.ops[i]->output = static_cast<uint32_t>(i);
+      head.ops[i]->output_dims = dims;
+      format::MatMulT matmul = results[i];
+      matmul.bias = std::make_unique<format::Plane>(bias);
+      head.ops[i]->operation.Set(std::move(matmul));
+    }
+    bytes_ = file.Bytes();
+    return OpenMemory(bytes_);
+  }
+
+  static format::MatMulT Result(format::MatMulResult result, uint32_t k, bool log_softmax = false) {
+    format::MatMulT matmul;
+    matmul.result = result;
+    matmul.k = k;
+    matmul.log_softmax = log_softmax;
+    return matmul;
+  }
+
+  std::string bytes_;
+};
+
+TEST_F(RunTopk, GivesWhatTheTypedCallsGive) {
+  using Kind = format::MatMulResult;
+  const ModelPtr open =
+      Open({Result(Kind::TopkIds, 3), Result(Kind::TopkValues, 3), Result(Kind::TopkIds, 1),
+            Result(Kind::TopkValues, 3, true), Result(Kind::TopkIds, 3), Result(Kind::Logits, 0, true)});
+  const SessionPtr session = MakeSession(open.get(), 2);
+  std::vector<int64_t> best(6), only(2), again(6), wanted_ids(6);
+  std::vector<float> values(6), log_values(6), log_softmax(38), wanted_values(6);
+  std::vector<double> log_z(2);
+  const tied_tensor hidden = Hidden();
+  tied_tensor outputs[] = {Tensor("output_0", 0, {}, best),  Tensor("output_1", 0, {}, values),
+                           Tensor("output_2", 0, {}, only),  Tensor("output_3", 0, {}, log_values),
+                           Tensor("output_4", 0, {}, again), Tensor("output_5", 0, {}, log_softmax)};
+  ASSERT_EQ(tied_run(session.get(), "head", &hidden, 1, outputs, 6, &error_), TIED_OK) << error_.message;
+  EXPECT_EQ(outputs[0].type, TIED_INT64);
+  EXPECT_EQ(Dims(outputs[0]), (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(Dims(outputs[2]), (std::vector<int64_t>{2, 1}));
+
+  const tied_topk_result wanted = {wanted_ids.data(), wanted_values.data(), log_z.data(), nullptr, nullptr, nullptr};
+  ASSERT_EQ(tied_topk_with(session.get(), hidden_.data(), 2, 3, nullptr, &wanted, &error_), TIED_OK);
+  EXPECT_EQ(best, wanted_ids);
+  EXPECT_EQ(again, wanted_ids);
+  EXPECT_EQ(values, wanted_values);
+  EXPECT_EQ(only, (std::vector<int64_t>{wanted_ids[0], wanted_ids[3]}));
+  const std::vector<float> logits = model_.Logits(hidden_);
+  for (size_t t = 0; t < 2; ++t) {
+    double sum = 0;
+    for (size_t r = 0; r < 19; ++r) sum += std::exp(static_cast<double>(logits[t * 19 + r]));
+    EXPECT_NEAR(log_z[t], std::log(sum), 1e-12);
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(log_values[t * 3 + i], static_cast<float>(static_cast<double>(values[t * 3 + i]) - log_z[t]));
+    }
+    for (size_t r = 0; r < 19; ++r) {
+      EXPECT_EQ(log_softmax[t * 19 + r], static_cast<float>(static_cast<double>(logits[t * 19 + r]) - log_z[t]));
+    }
+  }
+}
+
+TEST_F(RunTopk, HiddenThatIsNotFiniteIsRefused) {
+  const ModelPtr open = Open({Result(format::MatMulResult::Logits, 0), Result(format::MatMulResult::TopkIds, 3)});
+  std::vector<int64_t> ids(6, -7);
+  hidden_[7] = NAN;
+  const tied_tensor hidden = Hidden();
+  tied_tensor outputs[] = {Tensor("output_0", 0, {}, logits_), Tensor("output_1", 0, {}, ids)};
+  EXPECT_EQ(tied_run(MakeSession(open.get(), 1).get(), "head", &hidden, 1, outputs, 2, &error_), TIED_NOT_FINITE);
+  EXPECT_EQ(ids, std::vector<int64_t>(6, -7));
+  EXPECT_EQ(logits_, std::vector<float>(38, -7.0f));
 }
 
 TEST_F(Run, NothingHappensForNoTokens) {

@@ -199,6 +199,10 @@ typedef struct tied_op_info {
   size_t output;    /* index of the output */
   float scale;      /* Gather: factor on the embedding; 1 for the others */
   int32_t has_bias; /* MatMul: 1 if a bias is added to the logits */
+  /* MatMul: what of them the output is. "Logits", or "TopkValues" or "TopkIds" of the k best; "" for the others. */
+  const char* result;
+  size_t k;            /* of TopkValues and TopkIds; 0 for the others */
+  int32_t log_softmax; /* MatMul: 1 if logits or values are log-probabilities: the token's log_z is subtracted */
 } tied_op_info;
 
 /* Each fills *info; INVALID_ARGUMENT for a null pointer or an index at or above the count. */
@@ -247,8 +251,9 @@ TIED_API size_t tied_session_threads(const tied_session* session);
  * thread while another runs on the same session. */
 TIED_API void tied_session_cancel(tied_session* session);
 
-/* The typed calls use the model's first Gather and its first MatMul, scale and bias included; UNSUPPORTED if it
- * has none. Zero ids or tokens are fine: nothing happens, and the pointers may be NULL. */
+/* The typed calls use the model's first Gather and its first MatMul, scale and bias included, whatever the MatMul's
+ * result is in the graph: tied_logits() gives logits. UNSUPPORTED if the model has none. Zero ids or tokens are fine:
+ * nothing happens, and the pointers may be NULL. */
 
 /* embeddings[i, :] = table[ids[i], :] * scale.
  * embeddings: [count, cols], `capacity` floats at least count * cols.
@@ -325,7 +330,10 @@ TIED_API tied_status tied_argmax(tied_session* session, const float* hidden, siz
  * outputs: any of the graph's outputs, by name. The call sets type, rank, dims and bytes and fills `data`. An output
  *   with data == NULL gets its type, rank, dims and the bytes it needs, and is not computed.
  * Errors: NOT_FOUND (a name), INVALID_ARGUMENT (type, rank, shape, missing input or selector, a name given twice),
- *   BUFFER_TOO_SMALL, OUT_OF_RANGE; no output is then changed. */
+ *   BUFFER_TOO_SMALL, OUT_OF_RANGE; no output is then changed. NOT_FINITE as tied_topk(), for an output that is a
+ * top-k; of several top-k outputs others may then have been written. Results are those of the typed calls. The log_z of
+ * log-probabilities is as exact as float64 is, so that it takes a pass over the table even if there is a screen; ids
+ * alone do not. */
 TIED_API tied_status tied_run(tied_session* session, const char* entry_point, const tied_tensor* inputs,
                               size_t input_count, tied_tensor* outputs, size_t output_count, tied_error* error);
 
