@@ -92,25 +92,24 @@ MappedFile MappedFile::FromMemory(const void* data, size_t length) {
   return file;
 }
 
-void MappedFile::Advise(size_t offset, size_t length, int advice) const {
-  if (mapping_ == nullptr) return;
+int MappedFile::Advise(size_t offset, size_t length, int advice) const {
+  if (mapping_ == nullptr) return 0;
   const size_t lead = static_cast<size_t>(data_ - static_cast<const unsigned char*>(mapping_));
   const size_t begin = (lead + offset) / PageSize() * PageSize();
-  // Advice only: a kernel that lacks it works all the same.
-  (void)madvise(static_cast<unsigned char*>(mapping_) + begin, lead + offset + length - begin, advice);
+  return madvise(static_cast<unsigned char*>(mapping_) + begin, lead + offset + length - begin, advice);
 }
 
-void MappedFile::ExpectRandomReads(size_t offset, size_t length) const { Advise(offset, length, MADV_RANDOM); }
+// Reading ahead is advice only: a kernel that lacks it works all the same.
+void MappedFile::ExpectRandomReads(size_t offset, size_t length) const { (void)Advise(offset, length, MADV_RANDOM); }
 
 void MappedFile::ExpectWholeReads(size_t offset, size_t length) const {
   // Not MADV_SEQUENTIAL: it marks pages as used up once read, and the next token reads them again.
-  Advise(offset, length, MADV_NORMAL);
-  Advise(offset, length, MADV_WILLNEED);
+  (void)Advise(offset, length, MADV_NORMAL);
+  (void)Advise(offset, length, MADV_WILLNEED);
 }
 
-Status MappedFile::ReleasePages() const {
-  if (mapping_ == nullptr) return Status();
-  if (madvise(mapping_, mapping_size_, MADV_DONTNEED) != 0) return SystemError("release pages of", "model", errno);
+Status MappedFile::ReleasePages(size_t offset, size_t length) const {
+  if (Advise(offset, length, MADV_DONTNEED) != 0) return SystemError("release pages of", "model", errno);
   return Status();
 }
 

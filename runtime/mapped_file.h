@@ -32,11 +32,11 @@ class MappedFile {
   void ExpectRandomReads(size_t offset, size_t length) const;
   void ExpectWholeReads(size_t offset, size_t length) const;
 
-  // Takes all pages out of this process, and tells the system that it may forget them.
-  Status ReleasePages() const;
+  // Takes the pages of such a range out of this process; the system may forget them, and reads them again on next use.
+  Status ReleasePages(size_t offset, size_t length) const;
 
  private:
-  void Advise(size_t offset, size_t length, int advice) const;
+  int Advise(size_t offset, size_t length, int advice) const;
 
   const unsigned char* data_ = nullptr;
   size_t size_ = 0;

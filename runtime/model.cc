@@ -90,8 +90,19 @@ void Model::PrepareForScreen() {
   }
 }
 
+void Model::CountScatteredRows(size_t rows) {
+  constexpr size_t kMostRows = 96;  // 64 KiB around each
+  if (prepared_for_head_.load(std::memory_order_relaxed)) return;
+  if (scattered_rows_.fetch_add(rows, std::memory_order_relaxed) + rows < kMostRows) return;
+  scattered_rows_.store(0, std::memory_order_relaxed);
+  for (const format::TiedTable* table : *header_->tables()) {
+    const format::Plane& values = *table->values();
+    (void)file_.ReleasePages(static_cast<size_t>(values.offset()), static_cast<size_t>(values.length()));
+  }
+}
+
 Status Model::Trim() {
-  TIED_RETURN_IF_ERROR(file_.ReleasePages());
+  TIED_RETURN_IF_ERROR(file_.ReleasePages(0, file_.size()));
   ExpectGathers();
   prepared_for_head_.store(false);
   prepared_for_screen_.store(false);

@@ -62,6 +62,7 @@ void Session::Gather(const format::Gather& gather, const Ids& ids, float* embedd
   for (size_t i = 0; i < ids.count; ++i) {
     GatherRow(table, static_cast<size_t>(ids[i]), gather.scale(), embeddings + i * table.cols);
   }
+  model_->CountScatteredRows(ids.count);
 }
 
 Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
@@ -152,7 +153,9 @@ Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t t
     if (screen) {
       model_->PrepareForScreen();
       bool done = false;
-      TIED_RETURN_IF_ERROR(run.Screen(pool_.get(), batch, first, request.log_z_tolerance, &done));
+      uint64_t table_rows = 0;
+      TIED_RETURN_IF_ERROR(run.Screen(pool_.get(), batch, first, request.log_z_tolerance, &done, &table_rows));
+      model_->CountScatteredRows(static_cast<size_t>(table_rows));
       if (done) return Status();
     }
     model_->PrepareForHead();

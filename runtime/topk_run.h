@@ -20,7 +20,9 @@ class TopkRun {
   Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
 
   // The tokens from `first` on. *done: false if the screen was of no use, and Full() has to do it.
-  Status Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done);
+  // *table_rows: rows that were read from the table.
+  Status Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
+                uint64_t* table_rows);
   Status Full(pthreadpool_t pool, const HeadBatch& batch, size_t first);
 
   void Write(size_t tokens, const tied_topk_result& result) const;
