@@ -24,9 +24,10 @@ constexpr const Kernels* kSets[] = {
     nullptr,
 };
 
-const Kernels* Choose() {
+}  // namespace
+
+const Kernels* ChooseKernels(const char* forced) {
   const bool known_cpu = cpuinfo_initialize();
-  const char* forced = std::getenv("TIED_ISA");
   const Kernels* choice = nullptr;
   for (const Kernels* const* set = kSets; *set != nullptr; ++set) {
     const bool runs = *set == &kScalar || (known_cpu && (*set)->available());
@@ -36,8 +37,6 @@ const Kernels* Choose() {
   return choice;
 }
 
-}  // namespace
-
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * ((cols + kLanes - 1) / kLanes * kLanes); }
 
 // The largest layout is that of VnniNibbles: 96 bytes for 32 columns, which are padded to 64.
@@ -46,7 +45,7 @@ size_t PackedStepsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63
 const Kernels* const* AllKernels() { return kSets; }
 
 const Kernels* SelectKernels() {
-  static const Kernels* const choice = Choose();
+  static const Kernels* const choice = ChooseKernels(std::getenv("TIED_ISA"));
   return choice;
 }
 

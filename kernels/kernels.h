@@ -84,8 +84,11 @@ inline constexpr size_t kNeverXnnpack = SIZE_MAX;
 // Every set that this build has, slowest first: a null-terminated array.
 const Kernels* const* AllKernels();
 
-// The fastest set that the CPU has, or the one that the environment variable TIED_ISA names.
-// Null if that one is unknown or the CPU lacks it. Decided once; safe from any thread.
+// The fastest set that the CPU has, or the one of that name; null if it is unknown or the CPU lacks it.
+// forced: null or "" for none.
+const Kernels* ChooseKernels(const char* forced);
+
+// ChooseKernels() with the environment variable TIED_ISA. Decided once; safe from any thread.
 const Kernels* SelectKernels();
 
 }  // namespace tied::kernels

@@ -7,11 +7,16 @@
 
 namespace tied::runtime {
 
+namespace {
+
+constexpr double kLog2High = 0x1.62e42fee00000p-1;  // 32 bits of log(2): times an exponent it is exact
+constexpr double kLog2Low = 0x1.a39ef35793c76p-33;
+
+}  // namespace
+
 // exp(x) = 2^n * exp(r), |r| <= log(2) / 2; exp(r) by its Taylor series, whose first term left out is below 2^-57.
 double ExpOfNegative(double x) {
   constexpr double kRound = 0x1.8p52;
-  constexpr double kLog2High = 0x1.62e42fee00000p-1;  // 32 bits of log(2): n * kLog2High is exact
-  constexpr double kLog2Low = 0x1.a39ef35793c76p-33;
   x = x < -707.0 ? -707.0 : x;
   const double shifted = x * 0x1.71547652b82fep0 + kRound;
   const double n = shifted - kRound;
@@ -37,6 +42,21 @@ double ExpOfNegative(double x) {
   double power;
   std::memcpy(&power, &bits, sizeof power);
   return series * power;
+}
+
+// log(x) = e * log(2) + 2 * artanh((m - 1) / (m + 1)), x = m * 2^e, m in [sqrt(1/2), sqrt(2)); the series' first term
+// left out is below 2^-60 of it. The C library's own differs from CPU to CPU in its last bit.
+double LogOfPositive(double x) {
+  int exponent = 0;
+  double m = std::frexp(x, &exponent);
+  if (m < 0x1.6a09e667f3bcdp-1) {
+    m *= 2;
+    --exponent;
+  }
+  const double s = (m - 1) / (m + 1), s2 = s * s;
+  double series = 0;
+  for (int n = 21; n >= 1; n -= 2) series = series * s2 + 1.0 / n;
+  return exponent * kLog2High + (exponent * kLog2Low + 2 * s * series);
 }
 
 LogSum LogSum::Of(const float* x, size_t count) {
@@ -65,7 +85,7 @@ void LogSum::Add(const LogSum& other) {
   }
 }
 
-double LogSum::Log() const { return std::isinf(max) ? max : max + std::log(sum); }
+double LogSum::Log() const { return std::isinf(max) ? max : max + LogOfPositive(sum); }
 
 // Each exponential is off by 2^-50, and each of at most logit_count + 2 * term_count roundings by 2^-53.
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count) {

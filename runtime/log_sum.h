@@ -9,6 +9,9 @@ namespace tied::runtime {
 // exp(x) for x <= 0, with a relative error of at most 2^-50 and an absolute one of 2^-1020. Vectorisable.
 double ExpOfNegative(double x);
 
+// log(x) for normal x > 0, with a relative error of at most 2^-50.
+double LogOfPositive(double x);
+
 // exp(max) * sum, the exponentials of some logits. Nothing yet: max = -infinity.
 struct LogSum {
   double max;

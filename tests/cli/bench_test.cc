@@ -45,6 +45,13 @@ TEST_F(Bench, TablesForPeople) {
   }
 }
 
+TEST_F(Bench, TheEnvironmentNamesTheKernels) {
+  setenv("TIED_ISA", "scalar", 1);
+  const nlohmann::json json = TiedJson({"bench", "--kernels", "--json"});
+  unsetenv("TIED_ISA");
+  for (const nlohmann::json& set : json["kernels"]) EXPECT_EQ(set["selected"], set["isa"] == "scalar") << set;
+}
+
 TEST_F(Bench, TuningPrintsOptions) {
   const nlohmann::json json = TiedJson({"bench", "model.tied", "--tune", "--repeat", "2", "--json"});
   EXPECT_GE(json["threads"], 1);

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace tied::test {
 
@@ -26,11 +27,16 @@ void WriteFile(const std::string& path, const std::string& content) {
   ASSERT_TRUE(file.flush()) << path;
 }
 
+// What runs programs that were built for another CPU; nothing for this one.
+std::vector<std::string> Launcher() {
+  std::istringstream words(TIED_TEST_LAUNCHER);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
 // Runs in the child: only calls that are safe after fork().
-[[noreturn]] void Exec(const char* program, const char* folder, const std::vector<char*>& argv,
-                       const int (&streams)[3]) {
+[[noreturn]] void Exec(const char* folder, const std::vector<char*>& argv, const int (&streams)[3]) {
   for (int i = 0; i < 3; ++i) dup2(streams[i], i);
-  if (chdir(folder) == 0) execv(program, argv.data());
+  if (chdir(folder) == 0) execvp(argv[0], argv.data());
   _exit(126);
 }
 
@@ -50,9 +56,14 @@ Outcome CliTest::Tied(const std::vector<std::string>& args, const std::string& i
 }
 
 Outcome CliTest::Run(const std::string& program, const std::vector<std::string>& args, const std::string& input) const {
-  WriteFile(folder_ + "/in", input);
-  std::vector<std::string> words = {program};
+  std::vector<std::string> words = Launcher();
+  words.push_back(program);
   words.insert(words.end(), args.begin(), args.end());
+  return Execute(words, input);
+}
+
+Outcome CliTest::Execute(std::vector<std::string> words, const std::string& input) const {
+  WriteFile(folder_ + "/in", input);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -62,7 +73,7 @@ Outcome CliTest::Run(const std::string& program, const std::vector<std::string>&
                           open((folder_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
   const std::string work = folder_ + "/work";
   const pid_t child = fork();
-  if (child == 0) Exec(program.c_str(), work.c_str(), argv, streams);
+  if (child == 0) Exec(work.c_str(), argv, streams);
   int status = 0;
   EXPECT_EQ(waitpid(child, &status, 0), child);
   for (const int stream : streams) close(stream);

@@ -30,6 +30,9 @@ class CliTest : public testing::Test {
   // Another program of ours, in the same way.
   Outcome Run(const std::string& program, const std::vector<std::string>& args, const std::string& input = "") const;
 
+  // Any program of this machine.
+  Outcome Execute(std::vector<std::string> words, const std::string& input = "") const;
+
   // `tied`, expected to succeed; parses what it prints.
   nlohmann::json TiedJson(const std::vector<std::string>& args, const std::string& input = "") const;
 

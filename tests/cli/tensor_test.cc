@@ -144,9 +144,9 @@ TEST_F(Output, PlacesThatCannotBeWritten) {
 }
 
 TEST_F(Output, FullStandardOutputIsAFailure) {
-  const std::string command = std::string(TIED_CLI) + " embed model.tied --ids 1";
-  EXPECT_EQ(Run("/bin/sh", {"-c", command + " --json > /dev/full"}).exit_code, 1);
-  EXPECT_EQ(Run("/bin/sh", {"-c", command + " -o - > /dev/full"}).exit_code, 1);
+  const std::string command = TIED_TEST_LAUNCHER " " TIED_CLI " embed model.tied --ids 1";
+  EXPECT_EQ(Execute({"/bin/sh", "-c", command + " --json > /dev/full"}).exit_code, 1);
+  EXPECT_EQ(Execute({"/bin/sh", "-c", command + " -o - > /dev/full"}).exit_code, 1);
 }
 
 TEST_F(Output, ReplacesWhatWasThere) {

@@ -1,0 +1,6 @@
+# 32-bit Arm boards with ARMv7 and hardware floating point. A table must fit into their address space: at most 2 to 3 GB.
+set(CMAKE_SYSTEM_PROCESSOR armv7-a)
+set(TIED_TRIPLE arm-linux-gnueabihf)
+set(TIED_DEBIAN_ARCH armhf)
+set(TIED_QEMU qemu-arm)
+include("${CMAKE_CURRENT_LIST_DIR}/debian-cross.cmake")

@@ -1,0 +1,80 @@
+// The same bits on every CPU: hashes of results that were computed on x86-64 with AVX2, for whatever runs this.
+#include "tests/runtime/model_fixture.h"
+#include "tests/support/quantised_table.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace tied::test {
+namespace {
+
+constexpr size_t kRows = 211, kCols = 133, kTokens = 5, kBest = 7;
+
+struct Golden {
+  TableForm form;
+  uint64_t embeddings, logits, topk, log_z;
+};
+std::ostream& operator<<(std::ostream& out, const Golden& golden) { return out << golden.form; }
+
+constexpr format::DataType kF32 = format::DataType::Float32, kF16 = format::DataType::Float16,
+                           kBf16 = format::DataType::BFloat16, kI8 = format::DataType::Int8,
+                           kU8 = format::DataType::Uint8, kI4 = format::DataType::Int4;
+
+const Golden kGolden[] = {
+    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x1080f5856e33b8bc, 0x6c2b8b250b8e800, 0xfd08dab476c2593e},  {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x2f54072de9b1ce, 0xa9943adc806ab692, 0x2edb3e344b4cf781},
+    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x19bfb6e657537c31, 0x416b78f4ddebbc67, 0x4d1631734b86045f}, {{kI8}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
+    {{kU8, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},          {{kI4}, 0x838212b28e9b6ead, 0x55a8cc6a004b34cd, 0x794cce38908f0426, 0xb6e77d735057184b},
+};
+
+// Numbers from -2 to 2 of many magnitudes, by integer arithmetic alone (Knuth's MMIX generator).
+std::vector<float> Numbers(size_t count, uint64_t state) {
+  std::vector<float> numbers;
+  for (size_t i = 0; i < count; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    const auto high = static_cast<int32_t>(state >> 32);
+    numbers.push_back(static_cast<float>(high >> 7) * (high % 8 == 0 ? 0x1p-38f : 0x1p-23f));
+  }
+  return numbers;
+}
+
+template <class T>
+uint64_t Hash(const std::vector<T>& values, uint64_t seed = 0) {
+  return XXH3_64bits_withSeed(values.data(), values.size() * sizeof(T), seed);
+}
+
+class GoldenBits : public testing::TestWithParam<Golden> {};
+
+TEST_P(GoldenBits, AreTheSame) {
+  const Golden& golden = GetParam();
+  TestModel model(kRows, kCols);
+  model.values() = Numbers(kRows * kCols, 1);
+  TiedFile file = model.MakeFile();
+  StoreTable(&file, golden.form, kRows, kCols, &model.values());
+  const std::string bytes = file.Bytes();
+  const ModelPtr open = OpenMemory(bytes);
+  const SessionPtr session = MakeSession(open.get(), 2);
+  const std::vector<float> hidden = Numbers(kTokens * kCols, 2);
+  const std::vector<int64_t> ids = {0, 210, 7, 7, 100};
+
+  std::vector<float> embeddings(ids.size() * kCols), logits(kTokens * kRows), best_logits(kTokens * kBest);
+  std::vector<int64_t> best(kTokens * kBest);
+  std::vector<double> log_z(kTokens), approximate_log_z(kTokens);
+  ASSERT_EQ(tied_embed(session.get(), ids.data(), ids.size(), embeddings.data(), embeddings.size(), nullptr), TIED_OK);
+  ASSERT_EQ(tied_logits(session.get(), hidden.data(), kTokens, logits.data(), logits.size(), nullptr), TIED_OK);
+  tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+  tied_topk_result result = {best.data(), best_logits.data(), log_z.data(), nullptr, nullptr, nullptr};
+  ASSERT_EQ(tied_topk_with(session.get(), hidden.data(), kTokens, kBest, &options, &result, nullptr), TIED_OK);
+  options.log_z_tolerance = 0.25;
+  result.log_z = approximate_log_z.data();
+  ASSERT_EQ(tied_topk_with(session.get(), hidden.data(), kTokens, kBest, &options, &result, nullptr), TIED_OK);
+
+  const uint64_t actual[] = {Hash(embeddings), Hash(logits), Hash(best_logits, Hash(best)),
+                             Hash(approximate_log_z, Hash(log_z))};
+  const uint64_t expected[] = {golden.embeddings, golden.logits, golden.topk, golden.log_z};
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(actual[i], expected[i]) << "result " << i << std::hex << ": 0x" << actual[i];
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, GoldenBits, testing::ValuesIn(kGolden));
+
+}  // namespace
+}  // namespace tied::test
