@@ -4,6 +4,8 @@
 function(tied_target_defaults target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wcast-qual
                                            $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Wold-style-cast>)
+  # Files above 2 GB on 32-bit systems.
+  target_compile_definitions(${target} PRIVATE _FILE_OFFSET_BITS=64)
   if(TIED_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -31,7 +31,10 @@ using DotFloats = void(const void* rows, size_t row_count, size_t cols, const fl
 inline constexpr size_t kBlockCols = 32;
 inline constexpr size_t kBlockBytes = kBlockCols / 2;
 // In every file that calls it: a file for one instruction set must not lend its copy to the others.
-inline __attribute__((always_inline)) size_t BlocksOf(size_t cols) { return (cols + kBlockCols - 1) / kBlockCols; }
+template <class Size>
+inline __attribute__((always_inline)) Size BlocksOf(Size cols) {
+  return (cols + kBlockCols - 1) / kBlockCols;
+}
 
 // Bytes that `tokens` hidden states of `cols` elements take when packed as steps.
 size_t PackedStepsSize(size_t tokens, size_t cols);

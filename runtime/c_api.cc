@@ -31,9 +31,14 @@ Model* Unwrap(tied_model* model) { return reinterpret_cast<Model*>(model); }
 const Model* Unwrap(const tied_model* model) { return reinterpret_cast<const Model*>(model); }
 Session* Unwrap(tied_session* session) { return reinterpret_cast<Session*>(session); }
 
-Status OpenModel(MappedFile file, const char* name, const tied_open_options* given, tied_model** model) {
+// Opens what `read_file` makes of the options.
+template <class ReadFile>
+Status OpenModel(const char* name, const tied_open_options* given, tied_model** model, const ReadFile& read_file) {
+  if (model == nullptr) return NullArgument("model");
   tied_open_options options = TIED_OPEN_OPTIONS_INIT;
   TIED_RETURN_IF_ERROR(ReadOptions(given, &options));
+  MappedFile file;
+  TIED_RETURN_IF_ERROR(read_file(options.copy != 0, &file));
   Model* opened = nullptr;
   TIED_RETURN_IF_ERROR(Model::Create(std::move(file), name, options.verify_planes != 0, &opened));
   *model = reinterpret_cast<tied_model*>(opened);
@@ -130,28 +135,30 @@ uint32_t tied_version(void) { return TIED_VERSION_MAJOR * 1000000u + TIED_VERSIO
 
 tied_status tied_model_open(const char* path, const tied_open_options* options, tied_model** model, tied_error* error) {
   if (path == nullptr) return Report(NullArgument("path"), error);
-  if (model == nullptr) return Report(NullArgument("model"), error);
-  MappedFile file;
-  const Status mapped = MappedFile::Open(path, &file);
-  return Report(mapped.ok() ? OpenModel(std::move(file), path, options, model) : mapped, error);
+  const auto read = [&](bool copy, MappedFile* file) { return MappedFile::Open(path, copy, file); };
+  return Report(OpenModel(path, options, model, read), error);
 }
 
 tied_status tied_model_open_fd(int fd, uint64_t offset, uint64_t length, const tied_open_options* options,
                                tied_model** model, tied_error* error) {
-  if (model == nullptr) return Report(NullArgument("model"), error);
-  MappedFile file;
-  const Status mapped = MappedFile::OpenDescriptor(fd, offset, length, "file descriptor", &file);
-  return Report(mapped.ok() ? OpenModel(std::move(file), "file descriptor", options, model) : mapped, error);
+  constexpr char kName[] = "file descriptor";
+  const auto read = [&](bool copy, MappedFile* file) {
+    return MappedFile::OpenDescriptor(fd, offset, length, copy, kName, file);
+  };
+  return Report(OpenModel(kName, options, model, read), error);
 }
 
 tied_status tied_model_open_memory(const void* data, size_t length, const tied_open_options* options,
                                    tied_model** model, tied_error* error) {
   if (data == nullptr) return Report(NullArgument("data"), error);
-  if (model == nullptr) return Report(NullArgument("model"), error);
   if (reinterpret_cast<uintptr_t>(data) % alignof(float) != 0) {
     return Report(Status::Error(TIED_INVALID_ARGUMENT, "data is not aligned to 4 bytes"), error);
   }
-  return Report(OpenModel(MappedFile::FromMemory(data, length), "memory", options, model), error);
+  const auto read = [&](bool, MappedFile* file) {
+    *file = MappedFile::FromMemory(data, length);
+    return Status();
+  };
+  return Report(OpenModel("memory", options, model, read), error);
 }
 
 void tied_model_close(tied_model* model) {
@@ -164,6 +171,12 @@ tied_status tied_model_verify(const tied_model* model, tied_error* error) {
 
 tied_status tied_model_trim(tied_model* model, tied_error* error) {
   return Report(model == nullptr ? NullArgument("model") : Unwrap(model)->Trim(), error);
+}
+
+tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error) {
+  if (model == nullptr) return Report(NullArgument("model"), error);
+  if (bytes == nullptr) return Report(NullArgument("bytes"), error);
+  return Report(Unwrap(model)->CountResident(bytes), error);
 }
 
 tied_status tied_model_get_info(const tied_model* model, tied_model_info* info, tied_error* error) {

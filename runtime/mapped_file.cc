@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstring>
@@ -24,6 +25,10 @@ Status SystemError(const char* action, const char* name, int error) {
   return Status::Error(code, "%s: cannot %s: %s", name, action, std::strerror(error));
 }
 
+Status DoesNotFit(uint64_t length, const char* name) {
+  return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
+}
+
 size_t PageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
@@ -39,19 +44,20 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(size_, other.size_);
   std::swap(mapping_, other.mapping_);
   std::swap(mapping_size_, other.mapping_size_);
+  std::swap(is_shared_, other.is_shared_);
   return *this;
 }
 
-Status MappedFile::Open(const char* path, MappedFile* file) {
+Status MappedFile::Open(const char* path, bool copy, MappedFile* file) {
   // Without O_NONBLOCK a FIFO would be waited for before it can be refused.
   const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return SystemError("open", path, errno);
-  const Status status = OpenDescriptor(descriptor, 0, 0, path, file);
+  const Status status = OpenDescriptor(descriptor, 0, 0, copy, path, file);
   close(descriptor);
   return status;
 }
 
-Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, const char* name,
+Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, bool copy, const char* name,
                                   MappedFile* file) {
   struct stat info;
   if (fstat(descriptor, &info) != 0) return SystemError("look at the descriptor", name, errno);
@@ -69,10 +75,12 @@ Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t leng
                          offset, file_size);
   }
   if (length == 0) return Status::Error(TIED_CORRUPT, "%s: is empty, not a .tied file", name);
+  return copy ? Copy(descriptor, offset, length, name, file) : Map(descriptor, offset, length, name, file);
+}
+
+Status MappedFile::Map(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file) {
   const uint64_t lead = offset % PageSize();
-  if (length > SIZE_MAX - lead) {
-    return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
-  }
+  if (length > SIZE_MAX - lead) return DoesNotFit(length, name);
   MappedFile mapped;
   mapped.mapping_size_ = static_cast<size_t>(lead + length);
   void* mapping =
@@ -81,7 +89,29 @@ Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t leng
   mapped.mapping_ = mapping;
   mapped.data_ = static_cast<const unsigned char*>(mapping) + lead;
   mapped.size_ = static_cast<size_t>(length);
+  mapped.is_shared_ = true;
   *file = std::move(mapped);
+  return Status();
+}
+
+Status MappedFile::Copy(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file) {
+  if (length > SIZE_MAX) return DoesNotFit(length, name);
+  MappedFile copied;
+  copied.mapping_size_ = copied.size_ = static_cast<size_t>(length);
+  void* memory = mmap(nullptr, copied.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return SystemError("get memory for", name, errno);
+  copied.mapping_ = memory;
+  copied.data_ = static_cast<const unsigned char*>(memory);
+  for (size_t done = 0; done < copied.size_;) {
+    const ssize_t got = pread(descriptor, static_cast<unsigned char*>(memory) + done, copied.size_ - done,
+                              static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return SystemError("read", name, errno);
+    if (got == 0) return Status::Error(TIED_IO_ERROR, "%s: became shorter while it was read", name);
+    done += static_cast<size_t>(got);
+  }
+  (void)mprotect(memory, copied.size_, PROT_READ);
+  *file = std::move(copied);
   return Status();
 }
 
@@ -93,7 +123,7 @@ MappedFile MappedFile::FromMemory(const void* data, size_t length) {
 }
 
 int MappedFile::Advise(size_t offset, size_t length, int advice) const {
-  if (mapping_ == nullptr) return 0;
+  if (!is_shared_) return 0;
   const size_t lead = static_cast<size_t>(data_ - static_cast<const unsigned char*>(mapping_));
   const size_t begin = (lead + offset) / PageSize() * PageSize();
   return madvise(static_cast<unsigned char*>(mapping_) + begin, lead + offset + length - begin, advice);
@@ -111,6 +141,31 @@ void MappedFile::ExpectWholeReads(size_t offset, size_t length) const {
 Status MappedFile::ReleasePages(size_t offset, size_t length) const {
   if (Advise(offset, length, MADV_DONTNEED) != 0) return SystemError("release pages of", "model", errno);
   return Status();
+}
+
+// One 64-bit entry a page, whose bit 63 says that it is here (the kernel's Documentation/admin-guide/mm/pagemap.rst).
+Status MappedFile::CountResident(uint64_t* bytes) const {
+  const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (pagemap < 0) return SystemError("open", "/proc/self/pagemap", errno);
+  const auto begin = reinterpret_cast<uintptr_t>(data_) / PageSize();
+  const auto end = (reinterpret_cast<uintptr_t>(data_) + size_ + PageSize() - 1) / PageSize();
+  uint64_t present = 0;
+  Status status;
+  for (uintptr_t page = begin; page < end;) {
+    uint64_t entries[1024];
+    const size_t wanted = std::min<size_t>(end - page, 1024) * sizeof entries[0];
+    const ssize_t got = pread(pagemap, entries, wanted, static_cast<off_t>(uint64_t{page} * sizeof entries[0]));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      status = SystemError("read", "/proc/self/pagemap", got < 0 ? errno : EIO);
+      break;
+    }
+    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof entries[0]; ++i) present += entries[i] >> 63;
+    page += static_cast<size_t>(got) / sizeof entries[0];
+  }
+  close(pagemap);
+  if (status.ok()) *bytes = present * PageSize();
+  return status;
 }
 
 }  // namespace tied::runtime

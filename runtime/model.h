@@ -46,6 +46,8 @@ class Model {
   // Gives the pages back.
   Status Trim();
 
+  Status CountResident(uint64_t* bytes) const { return file_.CountResident(bytes); }
+
  private:
   Model(MappedFile file, Header header);
   ~Model() = default;

@@ -10,7 +10,7 @@ namespace tied::cli {
 namespace {
 
 void Verify(const CommonOptions& options) {
-  const Model model = Model::Open(options.model, /*verify_planes=*/true);
+  const Model model = Model::Open(options.model, {/*verify_planes=*/true, /*copy=*/false});
   const uint64_t bytes = model.Info().file_bytes;
   if (options.json) return PrintJson({{"model", options.model}, {"file_bytes", bytes}, {"ok", true}});
   std::cout << Printable(options.model) << ": " << BytesText(bytes)

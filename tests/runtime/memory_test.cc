@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <sstream>
 
 #include "tests/runtime/model_fixture.h"
@@ -165,7 +166,8 @@ TEST_F(Memory, OneCopyOfTheTableAndNoMore) {
 TEST_F(Memory, ATopkThroughAScreenLeavesTheTableWhereItIs) {
   const TemporaryFolder folder;
   const std::string path = WriteScreenedModel(folder);
-  std::ifstream(path, std::ios::binary).ignore(INT64_MAX);  // Linux maps what is cached around a row
+  std::ifstream(path, std::ios::binary)
+      .ignore(std::numeric_limits<std::streamsize>::max());  // Linux maps what is cached around a row
   ExpectInChild([&]() -> std::string {
     const Usage start = ReadUsage();
     tied_model* model = nullptr;

@@ -102,6 +102,40 @@ void ExpectPathFails(const std::string& path, tied_status status, const std::str
   EXPECT_NE(std::string(error.message).find(word), std::string::npos) << error.message;
 }
 
+TEST(Open, ACopyDoesNotCareWhatHappensToTheFile) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("m.tied", "junk" + kModel.File());
+  const int fd = open(path.c_str(), O_RDONLY);
+  tied_open_options options = TIED_OPEN_OPTIONS_INIT;
+  options.copy = 1;
+  tied_model* opened = nullptr;
+  tied_error error = {};
+  ASSERT_EQ(tied_model_open_fd(fd, 4, 0, &options, &opened, &error), TIED_OK) << error.message;
+  close(fd);
+  const ModelPtr model(opened);
+  ASSERT_EQ(truncate(path.c_str(), 0), 0);
+  EXPECT_EQ(tied_model_trim(model.get(), nullptr), TIED_OK);
+  EXPECT_EQ(tied_model_verify(model.get(), &error), TIED_OK) << error.message;
+}
+
+TEST(Open, CountsWhatIsResident) {
+  const TemporaryFolder folder;
+  const TestModel large(300, 1024);  // 1.2 MB
+  tied_model* opened = nullptr;
+  ASSERT_EQ(tied_model_open(folder.Write("m.tied", large.File()).c_str(), nullptr, &opened, nullptr), TIED_OK);
+  const ModelPtr model(opened);
+  uint64_t before = 0, used = 0, trimmed = 0;
+  const tied_status status = tied_model_resident_bytes(model.get(), &before, nullptr);
+  if (status == TIED_IO_ERROR) GTEST_SKIP() << "this system does not tell";
+  EXPECT_EQ(tied_model_verify(model.get(), nullptr), TIED_OK);
+  EXPECT_EQ(tied_model_resident_bytes(model.get(), &used, nullptr), TIED_OK);
+  EXPECT_EQ(tied_model_trim(model.get(), nullptr), TIED_OK);
+  EXPECT_EQ(tied_model_resident_bytes(model.get(), &trimmed, nullptr), TIED_OK);
+  EXPECT_LE(before, 300u * 1024);
+  EXPECT_GE(used, 300u * 4096);
+  EXPECT_EQ(trimmed, 0u);
+}
+
 TEST(Open, WhatIsNoFileIsRefusedByName) {
   const TemporaryFolder folder;
   ExpectPathFails(folder.Path("missing.tied"), TIED_NOT_FOUND, "open");

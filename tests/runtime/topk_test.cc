@@ -118,7 +118,7 @@ const Adversary kAdversaries[] = {
     {"ParallelToHidden",
      [](std::mt19937_64& random, std::vector<float>& values) {
        const std::vector<float> hidden = MakeHidden(0);
-       for (size_t r = 0; r < kRows; r += 1 + random() % 9) {
+       for (size_t r = 0; r < kRows; r += static_cast<size_t>(1 + random() % 9)) {
          std::copy_n(&hidden[r % kTokens * kCols], kCols, &values[r * kCols]);
        }
      }},

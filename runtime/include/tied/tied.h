@@ -105,13 +105,15 @@ typedef struct tied_model tied_model;
 typedef struct tied_open_options {
   size_t struct_size;
   int32_t verify_planes; /* not 0: also do what tied_model_verify() does, which reads the whole file */
+  int32_t copy;          /* not 0: read the file into memory of this process instead of mapping it. What happens to the
+                          * file afterwards is of no concern; its pages cannot be given back, nor shared */
 } tied_open_options;
 #define TIED_OPEN_OPTIONS_INIT \
-  { sizeof(tied_open_options), 0 }
+  { sizeof(tied_open_options), 0, 0 }
 
 /* Opens a .tied file: maps it read-only and shared, checks the header and reads nothing else.
  * `options` may be NULL. The file must not be changed or truncated while the model lives: a call that reads a page
- * which is gone is killed by SIGBUS, whatever the mapping. Replacing it by rename is safe.
+ * which is gone is killed by SIGBUS, whatever the mapping. Replacing it by rename is safe, and `copy` saves from all.
  * Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY; *model is then unchanged. */
 TIED_API tied_status tied_model_open(const char* path, const tied_open_options* options, tied_model** model,
                                      tied_error* error);
@@ -135,8 +137,12 @@ TIED_API void tied_model_close(tied_model* model);
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. They are read again from
- * the file on next use. Safe beside running sessions. Nothing happens for a model that was opened from memory. */
+ * the file on next use. Safe beside running sessions. Nothing happens for a model in memory or a copy. */
 TIED_API tied_status tied_model_trim(tied_model* model, tied_error* error);
+
+/* Bytes of the file's pages that are mapped into this process now: what it adds to the process's resident memory. Takes
+ * a few milliseconds for each gigabyte of the file. IO_ERROR where the system does not tell. */
+TIED_API tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error);
 
 /* ---- What is in a model ---------------------------------------------------------------------------------------- */
 

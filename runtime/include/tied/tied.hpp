@@ -98,37 +98,50 @@ inline tied_tensor OutputTensor(const char* name) {
   return tensor;
 }
 
+struct OpenOptions {
+  bool verify_planes = false;  // check the hash of every plane, too: reads the whole file
+  bool copy = false;           // read the file into memory instead of mapping it
+};
+
 // A mapped .tied file. The strings and pointers in what it returns live as long as it does.
 class Model {
  public:
-  // Maps the file at `path` and checks its header; with verify_planes, the hash of every plane too (reads it all).
-  // The file must not be changed or truncated while the model lives.
-  static Model Open(const std::string& path, bool verify_planes = false) {
-    return Make([&](const tied_open_options* options, tied_model** model,
-                    tied_error* error) { return tied_model_open(path.c_str(), options, model, error); },
-                verify_planes);
+  // Maps the file at `path` and checks its header. Unless it is copied, the file must not be changed or truncated while
+  // the model lives.
+  static Model Open(const std::string& path, const OpenOptions& options = {}) {
+    return Make([&](const tied_open_options* c_options, tied_model** model,
+                    tied_error* error) { return tied_model_open(path.c_str(), c_options, model, error); },
+                options);
   }
 
   // The same for `length` bytes (0: up to the end) at `offset`, a multiple of 4, of an open file. `fd` stays the
   // caller's and may be closed afterwards.
-  static Model OpenFd(int fd, uint64_t offset = 0, uint64_t length = 0, bool verify_planes = false) {
-    return Make([&](const tied_open_options* options, tied_model** model,
-                    tied_error* error) { return tied_model_open_fd(fd, offset, length, options, model, error); },
-                verify_planes);
+  static Model OpenFd(int fd, uint64_t offset = 0, uint64_t length = 0, const OpenOptions& options = {}) {
+    return Make([&](const tied_open_options* c_options, tied_model** model,
+                    tied_error* error) { return tied_model_open_fd(fd, offset, length, c_options, model, error); },
+                options);
   }
 
   // The same for a file in memory, aligned to 4 bytes. It must stay as it is until the model and every session on it
   // are gone.
-  static Model OpenMemory(const void* data, size_t length, bool verify_planes = false) {
-    return Make([&](const tied_open_options* options, tied_model** model,
-                    tied_error* error) { return tied_model_open_memory(data, length, options, model, error); },
-                verify_planes);
+  static Model OpenMemory(const void* data, size_t length, const OpenOptions& options = {}) {
+    return Make([&](const tied_open_options* c_options, tied_model** model,
+                    tied_error* error) { return tied_model_open_memory(data, length, c_options, model, error); },
+                options);
   }
 
   // Checks the hash of every plane. Throws CORRUPT with the name of the first that differs.
   void Verify() const {
     tied_error error;
     internal::Check(tied_model_verify(get(), &error), error);
+  }
+
+  // Bytes of the file's pages that are mapped into this process now.
+  uint64_t ResidentBytes() const {
+    uint64_t bytes = 0;
+    tied_error error;
+    internal::Check(tied_model_resident_bytes(get(), &bytes, &error), error);
+    return bytes;
   }
 
   // Gives the table's pages back to the system until their next use. Safe beside running sessions.
@@ -169,12 +182,13 @@ class Model {
   explicit Model(tied_model* model) : model_(model) {}
 
   template <typename OpenCall>
-  static Model Make(const OpenCall& open, bool verify_planes) {
-    tied_open_options options = TIED_OPEN_OPTIONS_INIT;
-    options.verify_planes = verify_planes ? 1 : 0;
+  static Model Make(const OpenCall& open, const OpenOptions& options) {
+    tied_open_options c_options = TIED_OPEN_OPTIONS_INIT;
+    c_options.verify_planes = options.verify_planes ? 1 : 0;
+    c_options.copy = options.copy ? 1 : 0;
     tied_model* model = nullptr;
     tied_error error;
-    internal::Check(open(&options, &model, &error), error);
+    internal::Check(open(&c_options, &model, &error), error);
     return Model(model);
   }
 

@@ -1,0 +1,67 @@
+// What the glue of every Java class needs: errors as exceptions, and buffers as pointers.
+#ifndef TIED_JNI_JNI_UTIL_H_
+#define TIED_JNI_JNI_UTIL_H_
+
+#include <jni.h>
+
+#include <cstddef>
+#include <memory>
+#include <new>
+
+#include "tied/tied.h"
+
+namespace tied::jni {
+
+// Finds what Throw() needs. False with an exception pending if that is not there.
+bool LoadUtil(JNIEnv* env);
+
+// Registers native methods of dev.tied.<class_name>.
+bool Register(JNIEnv* env, const char* class_name, const JNINativeMethod* methods, size_t count);
+
+// Throws dev.tied.TiedException.
+void Throw(JNIEnv* env, tied_status status, const char* message);
+
+// True if the status is TIED_OK; throws otherwise.
+bool Succeeds(JNIEnv* env, tied_status status, const tied_error& error);
+
+jbyteArray NewBytes(JNIEnv* env, const char* text);
+
+// Element `position` of a direct buffer; null for a null one.
+template <class T>
+T* Address(JNIEnv* env, jobject buffer, jint position) {
+  if (buffer == nullptr) return nullptr;
+  auto* first = static_cast<T*>(env->GetDirectBufferAddress(buffer));
+  return first == nullptr ? nullptr : first + position;
+}
+
+inline size_t Size(jint count) { return count < 0 ? 0 : static_cast<size_t>(count); }
+
+// Room for `count` elements, on the stack if they are few. data() is null, and an exception pending, without memory.
+template <class T>
+class Scratch {
+ public:
+  Scratch(JNIEnv* env, size_t count) {
+    if (count <= kFew) {
+      data_ = few_;
+      return;
+    }
+    many_.reset(new (std::nothrow) T[count]);
+    data_ = many_.get();
+    if (data_ == nullptr) Throw(env, TIED_OUT_OF_MEMORY, "no memory for the arguments of a call");
+  }
+  T* data() { return data_; }
+
+ private:
+  static constexpr size_t kFew = 128;
+  T few_[kFew];
+  std::unique_ptr<T[]> many_;
+  T* data_ = nullptr;
+};
+
+// The glue of each class, for JNI_OnLoad.
+bool RegisterModel(JNIEnv* env);
+bool RegisterSession(JNIEnv* env);
+
+}  // namespace tied::jni
+
+#endif  // TIED_JNI_JNI_UTIL_H_

@@ -1,0 +1,132 @@
+// dev.tied.TiedModel
+#include <cstring>
+
+#include "jni_util.h"
+
+namespace tied::jni {
+
+namespace {
+
+tied_model* Model(jlong pointer) { return reinterpret_cast<tied_model*>(static_cast<intptr_t>(pointer)); }
+
+// TiedModel.Option, by ordinal.
+tied_open_options Options(jint mask) {
+  tied_open_options options = TIED_OPEN_OPTIONS_INIT;
+  options.verify_planes = mask & 1;
+  options.copy = mask >> 1 & 1;
+  return options;
+}
+
+jlong Open(JNIEnv* env, jclass, jbyteArray path, jint mask) {
+  const auto length = static_cast<size_t>(env->GetArrayLength(path));
+  Scratch<char> text(env, length);
+  if (text.data() == nullptr) return 0;
+  env->GetByteArrayRegion(path, 0, static_cast<jsize>(length), reinterpret_cast<jbyte*>(text.data()));
+  if (std::strlen(text.data()) + 1 != length) {
+    Throw(env, TIED_INVALID_ARGUMENT, "the path has a zero character in it");
+    return 0;
+  }
+  const tied_open_options options = Options(mask);
+  tied_model* model = nullptr;
+  tied_error error;
+  Succeeds(env, tied_model_open(text.data(), &options, &model, &error), error);
+  return reinterpret_cast<jlong>(model);
+}
+
+jlong OpenFd(JNIEnv* env, jclass, jint fd, jlong offset, jlong length, jint mask) {
+  const tied_open_options options = Options(mask);
+  tied_model* model = nullptr;
+  tied_error error;
+  const tied_status status =
+      tied_model_open_fd(fd, static_cast<uint64_t>(offset), static_cast<uint64_t>(length), &options, &model, &error);
+  Succeeds(env, status, error);
+  return reinterpret_cast<jlong>(model);
+}
+
+// The field is called `descriptor` on Android and `fd` elsewhere.
+jint Descriptor(JNIEnv* env, jclass, jobject descriptor) {
+  jclass found = env->GetObjectClass(descriptor);
+  jfieldID field = env->GetFieldID(found, "descriptor", "I");
+  if (field == nullptr) {
+    env->ExceptionClear();
+    field = env->GetFieldID(found, "fd", "I");
+  }
+  return field == nullptr ? -1 : env->GetIntField(descriptor, field);
+}
+
+void Close(JNIEnv*, jclass, jlong model) { tied_model_close(Model(model)); }
+
+tied_table_info Table(JNIEnv* env, jlong model) {
+  tied_table_info info = {};
+  tied_error error;
+  Succeeds(env, tied_model_get_table(Model(model), 0, &info, &error), error);
+  return info;
+}
+
+jlong Rows(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).rows); }
+jlong Cols(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).cols); }
+
+jlong NewSession(JNIEnv* env, jclass, jlong model, jint threads, jboolean deterministic) {
+  tied_session_options options = TIED_SESSION_OPTIONS_INIT;
+  options.threads = threads;
+  options.deterministic = deterministic;
+  tied_session* session = nullptr;
+  tied_error error;
+  Succeeds(env, tied_session_create(Model(model), &options, &session, &error), error);
+  return reinterpret_cast<jlong>(session);
+}
+
+void Verify(JNIEnv* env, jclass, jlong model) {
+  tied_error error;
+  Succeeds(env, tied_model_verify(Model(model), &error), error);
+}
+
+jlong ResidentBytes(JNIEnv* env, jclass, jlong model) {
+  uint64_t bytes = 0;
+  tied_error error;
+  Succeeds(env, tied_model_resident_bytes(Model(model), &bytes, &error), error);
+  return static_cast<jlong>(bytes);
+}
+
+void Trim(JNIEnv* env, jclass, jlong model) {
+  tied_error error;
+  Succeeds(env, tied_model_trim(Model(model), &error), error);
+}
+
+jobjectArray EntryPoints(JNIEnv* env, jclass, jlong model) {
+  tied_model_info info = {};
+  tied_error error;
+  if (!Succeeds(env, tied_model_get_info(Model(model), &info, &error), error)) return nullptr;
+  jobjectArray names = env->NewObjectArray(static_cast<jsize>(info.entry_point_count), env->FindClass("[B"), nullptr);
+  for (size_t i = 0; names != nullptr && i < info.entry_point_count; ++i) {
+    tied_entry_point_info entry_point = {};
+    if (!Succeeds(env, tied_model_get_entry_point(Model(model), i, &entry_point, &error), error)) return nullptr;
+    jbyteArray name = NewBytes(env, entry_point.name);
+    if (name == nullptr) return nullptr;
+    env->SetObjectArrayElement(names, static_cast<jsize>(i), name);
+    env->DeleteLocalRef(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+bool RegisterModel(JNIEnv* env) {
+  static const JNINativeMethod kMethods[] = {
+      {const_cast<char*>("nativeOpen"), const_cast<char*>("([BI)J"), reinterpret_cast<void*>(Open)},
+      {const_cast<char*>("nativeOpenFd"), const_cast<char*>("(IJJI)J"), reinterpret_cast<void*>(OpenFd)},
+      {const_cast<char*>("nativeDescriptor"), const_cast<char*>("(Ljava/io/FileDescriptor;)I"),
+       reinterpret_cast<void*>(Descriptor)},
+      {const_cast<char*>("nativeClose"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Close)},
+      {const_cast<char*>("nativeRows"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Rows)},
+      {const_cast<char*>("nativeCols"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Cols)},
+      {const_cast<char*>("nativeNewSession"), const_cast<char*>("(JIZ)J"), reinterpret_cast<void*>(NewSession)},
+      {const_cast<char*>("nativeVerify"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Verify)},
+      {const_cast<char*>("nativeResidentBytes"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(ResidentBytes)},
+      {const_cast<char*>("nativeTrim"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Trim)},
+      {const_cast<char*>("nativeEntryPoints"), const_cast<char*>("(J)[[B"), reinterpret_cast<void*>(EntryPoints)},
+  };
+  return Register(env, "dev/tied/TiedModel", kMethods, sizeof kMethods / sizeof *kMethods);
+}
+
+}  // namespace tied::jni

@@ -1,0 +1,61 @@
+package dev.tied;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.StandardCopyOption;
+import java.util.Locale;
+
+/**
+ * Loads libtied_jni.so, once: the file that the system property {@code dev.tied.library} names; on Android the one that
+ * was installed with the app; on desktop Linux the one in this jar; else one on {@code java.library.path}.
+ */
+final class NativeLibrary {
+  private static final String NAME = "tied_jni";
+
+  static {
+    String path = System.getProperty("dev.tied.library");
+    if (path != null) {
+      System.load(new File(path).getAbsolutePath());
+    } else if (isAndroid() || !loadFromJar()) {
+      System.loadLibrary(NAME);
+    }
+  }
+
+  private NativeLibrary() {}
+
+  static void load() {}
+
+  private static boolean isAndroid() {
+    return "The Android Project".equals(System.getProperty("java.vendor"));
+  }
+
+  /** The folder of the jar that holds the library for this machine: "linux-x86_64". */
+  private static String platform() {
+    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+    String arch = System.getProperty("os.arch");
+    return os + "-" + (arch.equals("amd64") ? "x86_64" : arch);
+  }
+
+  private static boolean loadFromJar() {
+    try (InputStream library = NativeLibrary.class.getResourceAsStream(platform() + "/lib" + NAME + ".so")) {
+      if (library == null) {
+        return false;
+      }
+      File file = File.createTempFile(NAME, ".so");
+      try {
+        Files.copy(library, file.toPath(), StandardCopyOption.REPLACE_EXISTING);
+        System.load(file.getPath());
+      } finally {
+        // It stays mapped.
+        file.delete();
+      }
+      return true;
+    } catch (IOException e) {
+      UnsatisfiedLinkError error = new UnsatisfiedLinkError("cannot unpack lib" + NAME + ".so: " + e.getMessage());
+      error.initCause(e);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,363 @@
+package dev.tied;
+
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+import java.util.Map;
+
+/**
+ * Computes on a model with threads of its own.
+ *
+ * <p>From any thread, by one at a time: a second call while one runs throws {@link TiedException} BUSY; only
+ * {@link #cancel} may be called beside it. Methods of a closed session throw IllegalStateException. A session that is
+ * forgotten is closed once it is garbage.
+ *
+ * <p>Buffers are direct and of native byte order, and are used in place from their position to their limit; neither
+ * changes. Others are refused with IllegalArgumentException, as are read-only outputs and those without room. Arrays are
+ * copied: they are small. No call but {@link #run} makes garbage.
+ */
+public final class TiedSession implements AutoCloseable {
+  private final Handle handle;
+  private final int rows;
+  private final int cols;
+
+  TiedSession(long pointer, int rows, int cols) {
+    this.handle = new SessionHandle(this, pointer);
+    this.rows = rows;
+    this.cols = cols;
+  }
+
+  /** Threads that the session computes with, the calling one included. */
+  public int threads() {
+    long pointer = handle.acquire();
+    try {
+      return nativeThreads(pointer);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * {@code embeddings[i, :] = table[ids[i], :] * scale}.
+   *
+   * @param embeddings room for [ids.length, cols]
+   * @throws TiedException OUT_OF_RANGE for an id below 0 or at or above rows
+   */
+  public void embed(long[] ids, FloatBuffer embeddings) {
+    output(embeddings, ids.length, cols, "embeddings");
+    long pointer = handle.acquire();
+    try {
+      nativeEmbedArray(pointer, ids, embeddings, embeddings.position(), embeddings.remaining());
+    } finally {
+      handle.release();
+    }
+  }
+
+  /** The same for the ids from the buffer's position to its limit. */
+  public void embed(LongBuffer ids, FloatBuffer embeddings) {
+    Buffers.direct(ids, ids.order(), "ids");
+    output(embeddings, ids.remaining(), cols, "embeddings");
+    long pointer = handle.acquire();
+    try {
+      nativeEmbed(
+          pointer, ids, ids.position(), ids.remaining(), embeddings, embeddings.position(), embeddings.remaining());
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * {@code logits[t, r] = dot(hidden[t, :], table[r, :]) + bias[r]}.
+   *
+   * @param hidden [tokens, cols]
+   * @param logits room for [tokens, rows]
+   */
+  public void logits(FloatBuffer hidden, int tokens, FloatBuffer logits) {
+    input(hidden, tokens);
+    output(logits, tokens, rows, "logits");
+    long pointer = handle.acquire();
+    try {
+      nativeLogits(pointer, hidden, hidden.position(), tokens, logits, logits.position(), logits.remaining());
+    } finally {
+      handle.release();
+    }
+  }
+
+  /** The row with the largest logit for one hidden state; of equal ones the lowest. Never writes the logits. */
+  public long argmax(FloatBuffer hidden) {
+    input(hidden, 1);
+    long pointer = handle.acquire();
+    try {
+      return nativeArgmax(pointer, hidden, hidden.position());
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * The k rows with the largest logits for each token, best first; of equal logits the lower row first. Exact, through the
+   * table's screen if it has one.
+   *
+   * @param hidden [tokens, cols]
+   * @param k 1 to 1024
+   * @param ids room for [tokens, k]
+   * @param logits room for [tokens, k], or null
+   * @throws TiedException NOT_FINITE for NaN or infinity in hidden or a logit that is NaN, INVALID_ARGUMENT for k
+   */
+  public void topK(FloatBuffer hidden, int tokens, int k, long[] ids, float[] logits) {
+    topK(hidden, tokens, k, null, ids, logits, null);
+  }
+
+  /**
+   * The same over some of the rows, and with log_z, the logarithm of the sum of exp(logit) over the allowed rows: logit -
+   * log_z is a log-probability.
+   *
+   * @param options null for all rows and an exact log_z
+   * @param logZ room for [tokens], or null
+   */
+  public void topK(
+      FloatBuffer hidden, int tokens, int k, TopKOptions options, long[] ids, float[] logits, double[] logZ) {
+    input(hidden, tokens);
+    Buffers.checkRoom(ids.length, tokens, k, "ids");
+    if (logits != null) {
+      Buffers.checkRoom(logits.length, tokens, k, "logits");
+    }
+    if (logZ != null) {
+      Buffers.checkRoom(logZ.length, tokens, 1, "logZ");
+    }
+    ByteBuffer allowed = options == null ? null : options.allowed;
+    long pointer = handle.acquire();
+    try {
+      nativeTopK(
+          pointer,
+          hidden,
+          hidden.position(),
+          tokens,
+          k,
+          allowed,
+          allowed == null ? 0 : allowed.position(),
+          allowed == null ? 0 : allowed.remaining(),
+          options == null || options.useScreen,
+          options == null ? 0 : options.logZTolerance,
+          ids,
+          logits,
+          logZ);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Runs an entry point with the names of the ONNX graph. The selector among the inputs chooses it; inputs that it does
+   * not read are ignored.
+   *
+   * @param outputs by name: a tensor with room for the result, whose shape is then set; or null for one that is made and
+   *     put into the map. The map's keys are the outputs that are computed.
+   */
+  public void run(Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
+    run(null, inputs, outputs);
+  }
+
+  /** The same with the entry point's name, with which selectors may be left out. */
+  public void run(String entryPoint, Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
+    Tensors in = new Tensors(inputs, false);
+    Tensors out = new Tensors(outputs, true);
+    long pointer = handle.acquire();
+    try {
+      out.describe(pointer, entryPoint, in);
+      out.makeMissing();
+      out.call(pointer, entryPoint, in, out.buffers);
+    } finally {
+      handle.release();
+    }
+    out.store(outputs);
+  }
+
+  /**
+   * Ends the call that is running, if there is one: it throws {@link TiedException} CANCELLED within a few milliseconds,
+   * and what its outputs hold is then undefined. The session stays usable. From any thread.
+   */
+  public void cancel() {
+    long pointer = handle.acquire();
+    try {
+      nativeCancel(pointer);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /** A call that runs may end; its threads end with it. */
+  @Override
+  public void close() {
+    handle.close();
+  }
+
+  private void input(FloatBuffer hidden, int tokens) {
+    Buffers.direct(hidden, hidden.order(), "hidden");
+    Buffers.checkRoom(hidden.remaining(), tokens, cols, "hidden");
+  }
+
+  private static void output(FloatBuffer buffer, int count, int width, String what) {
+    Buffers.direct(buffer, buffer.order(), what);
+    Buffers.writable(buffer, what);
+    Buffers.checkRoom(buffer.remaining(), count, width, what);
+  }
+
+  /** A map of tensors as the arrays that the native code reads. */
+  private static final class Tensors {
+    final String[] names;
+    final TiedTensor[] tensors;
+    final Buffer[] buffers;
+    final int[] positions;
+    final int[] remaining;
+    final int[] types;
+    final long[][] shapes;
+
+    Tensors(Map<String, TiedTensor> map, boolean outputs) {
+      int count = map.size();
+      names = new String[count];
+      tensors = new TiedTensor[count];
+      buffers = new Buffer[count];
+      positions = new int[count];
+      remaining = new int[count];
+      types = new int[count];
+      shapes = new long[count][];
+      int i = 0;
+      for (Map.Entry<String, TiedTensor> entry : map.entrySet()) {
+        names[i] = entry.getKey();
+        if (entry.getValue() != null) {
+          set(i, entry.getValue());
+          if (outputs) {
+            Buffers.writable(buffers[i], entry.getKey());
+          }
+        } else if (!outputs) {
+          throw new NullPointerException(entry.getKey());
+        }
+        ++i;
+      }
+    }
+
+    void set(int i, TiedTensor tensor) {
+      tensors[i] = tensor;
+      buffers[i] = tensor.buffer;
+      positions[i] = tensor.buffer.position();
+      remaining[i] = tensor.buffer.remaining();
+      types[i] = tensor.type;
+      shapes[i] = tensor.shape;
+    }
+
+    /** Sets the types and shapes that a call would give, without computing. */
+    void describe(long pointer, String entryPoint, Tensors in) {
+      int[] given = types.clone();
+      call(pointer, entryPoint, in, new Buffer[buffers.length]);
+      for (int i = 0; i < types.length; ++i) {
+        if (tensors[i] != null && types[i] != given[i]) {
+          throw new IllegalArgumentException(
+              names[i] + " has element type " + types[i] + ", its tensor " + given[i] + " (numbers as in ONNX)");
+        }
+      }
+    }
+
+    /** Computes those outputs that have a buffer. */
+    void call(long pointer, String entryPoint, Tensors in, Buffer[] into) {
+      nativeRun(
+          pointer,
+          entryPoint,
+          in.names,
+          in.buffers,
+          in.positions,
+          in.remaining,
+          in.types,
+          in.shapes,
+          names,
+          into,
+          positions,
+          remaining,
+          types,
+          shapes);
+    }
+
+    void makeMissing() {
+      for (int i = 0; i < buffers.length; ++i) {
+        if (buffers[i] == null) {
+          set(i, TiedTensor.make(types[i], shapes[i]));
+        }
+      }
+    }
+
+    void store(Map<String, TiedTensor> map) {
+      for (int i = 0; i < names.length; ++i) {
+        tensors[i].shape = shapes[i];
+        map.put(names[i], tensors[i]);
+      }
+    }
+  }
+
+  private static final class SessionHandle extends Handle {
+    SessionHandle(TiedSession owner, long pointer) {
+      super(owner, pointer, "the session");
+    }
+
+    @Override
+    void free(long pointer) {
+      nativeClose(pointer);
+    }
+  }
+
+  private static native void nativeClose(long session);
+
+  private static native int nativeThreads(long session);
+
+  private static native void nativeCancel(long session);
+
+  private static native void nativeEmbedArray(
+      long session, long[] ids, FloatBuffer embeddings, int position, int remaining);
+
+  private static native void nativeEmbed(
+      long session,
+      LongBuffer ids,
+      int idsPosition,
+      int idsRemaining,
+      FloatBuffer embeddings,
+      int position,
+      int remaining);
+
+  private static native void nativeLogits(
+      long session, FloatBuffer hidden, int hiddenPosition, int tokens, FloatBuffer logits, int position, int remaining);
+
+  private static native long nativeArgmax(long session, FloatBuffer hidden, int position);
+
+  private static native void nativeTopK(
+      long session,
+      FloatBuffer hidden,
+      int position,
+      int tokens,
+      int k,
+      ByteBuffer allowed,
+      int allowedPosition,
+      int allowedRemaining,
+      boolean useScreen,
+      double logZTolerance,
+      long[] ids,
+      float[] logits,
+      double[] logZ);
+
+  private static native void nativeRun(
+      long session,
+      String entryPoint,
+      String[] inputNames,
+      Buffer[] inputs,
+      int[] inputPositions,
+      int[] inputRemaining,
+      int[] inputTypes,
+      long[][] inputShapes,
+      String[] outputNames,
+      Buffer[] outputs,
+      int[] outputPositions,
+      int[] outputRemaining,
+      int[] outputTypes,
+      long[][] outputShapes);
+}

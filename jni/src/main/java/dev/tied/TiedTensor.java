@@ -1,0 +1,92 @@
+package dev.tied;
+
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+
+/** An input or output of {@link TiedSession#run}: a direct buffer, used in place, and a shape. */
+public final class TiedTensor {
+  private static final int FLOAT32 = 1;
+  private static final int INT32 = 6;
+  private static final int INT64 = 7;
+  private static final int BOOL = 9;
+
+  final int type;
+  final Buffer buffer;
+  /** Of an output: set by the call. */
+  long[] shape;
+
+  private TiedTensor(int type, Buffer buffer, long[] shape) {
+    this.type = type;
+    this.buffer = buffer;
+    this.shape = shape;
+  }
+
+  /** The elements from the buffer's position to its limit. The buffer must be direct and of native byte order. */
+  public static TiedTensor of(FloatBuffer values, long... shape) {
+    return new TiedTensor(FLOAT32, Buffers.direct(values, values.order(), "values"), shape.clone());
+  }
+
+  public static TiedTensor of(LongBuffer values, long... shape) {
+    return new TiedTensor(INT64, Buffers.direct(values, values.order(), "values"), shape.clone());
+  }
+
+  public static TiedTensor of(IntBuffer values, long... shape) {
+    return new TiedTensor(INT32, Buffers.direct(values, values.order(), "values"), shape.clone());
+  }
+
+  /** A selector: one Boolean. */
+  public static TiedTensor of(boolean value) {
+    ByteBuffer bytes = ByteBuffer.allocateDirect(1);
+    bytes.put(0, (byte) (value ? 1 : 0));
+    return new TiedTensor(BOOL, bytes, new long[] {1});
+  }
+
+  /** A copy of the ids, as a new direct buffer. */
+  public static TiedTensor ofIds(long[] ids, long... shape) {
+    LongBuffer buffer =
+        ByteBuffer.allocateDirect(Math.multiplyExact(ids.length, 8)).order(ByteOrder.nativeOrder()).asLongBuffer();
+    buffer.duplicate().put(ids);
+    return of(buffer, shape);
+  }
+
+  /** Zeros. */
+  static TiedTensor make(int type, long[] shape) {
+    long count = 1;
+    for (long dim : shape) {
+      count = Math.multiplyExact(count, dim);
+    }
+    int width = type == INT64 ? 8 : type == BOOL ? 1 : 4;
+    ByteBuffer bytes =
+        ByteBuffer.allocateDirect(Math.toIntExact(Math.multiplyExact(count, width))).order(ByteOrder.nativeOrder());
+    Buffer buffer =
+        type == INT64
+            ? bytes.asLongBuffer()
+            : type == INT32 ? bytes.asIntBuffer() : type == BOOL ? bytes : bytes.asFloatBuffer();
+    return new TiedTensor(type, buffer, shape);
+  }
+
+  /** The dimensions; of an output those of the last call that wrote it. */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  /** The elements of a float32 tensor. */
+  public FloatBuffer floats() {
+    if (!(buffer instanceof FloatBuffer)) {
+      throw new IllegalStateException("not a float32 tensor");
+    }
+    return ((FloatBuffer) buffer).duplicate();
+  }
+
+  /** The elements of an int64 tensor. */
+  public LongBuffer longs() {
+    if (!(buffer instanceof LongBuffer)) {
+      throw new IllegalStateException("not an int64 tensor");
+    }
+    return ((LongBuffer) buffer).duplicate();
+  }
+}

@@ -1,0 +1,364 @@
+package dev.tied;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TiedSessionTest {
+  private static final int TOKENS = 3;
+  private TiedModel model;
+  private TiedSession session;
+
+  @BeforeEach
+  void open() {
+    model = SmallModel.open("small.tied");
+    session = model.newSession(2, true);
+  }
+
+  @AfterEach
+  void close() {
+    session.close();
+    model.close();
+  }
+
+  private static void assertStatus(TiedException.Status status, Executable call) {
+    assertEquals(status, assertThrows(TiedException.class, call).status());
+  }
+
+  @Test
+  void embedsArraysAndBuffersInPlace() {
+    long[] ids = {3, 18, 0, 3};
+    FloatBuffer embeddings = SmallModel.floats(2 + 4 * SmallModel.COLS);
+    embeddings.position(2);
+    session.embed(ids, embeddings);
+    assertEquals(2, embeddings.position());
+    assertArrayEquals(SmallModel.embed(ids), SmallModel.read(embeddings));
+
+    LongBuffer buffer = SmallModel.longs(9, 3, 18, 0, 3);
+    buffer.position(1);
+    FloatBuffer again = SmallModel.floats(4 * SmallModel.COLS);
+    session.embed(buffer, again);
+    assertArrayEquals(SmallModel.embed(ids), SmallModel.read(again));
+
+    // More than fit on the native stack.
+    long[] many = new long[1000];
+    Arrays.setAll(many, i -> i % SmallModel.ROWS);
+    FloatBuffer all = SmallModel.floats(many.length * SmallModel.COLS);
+    session.embed(many, all);
+    assertArrayEquals(SmallModel.embed(many), SmallModel.read(all));
+  }
+
+  @Test
+  void logitsAndArgmax() {
+    float[] hidden = SmallModel.hidden(TOKENS);
+    FloatBuffer logits = SmallModel.floats(TOKENS * SmallModel.ROWS);
+    session.logits(SmallModel.floats(hidden), TOKENS, logits);
+    float[] expected = SmallModel.logits(hidden);
+    assertArrayEquals(expected, SmallModel.read(logits));
+    FloatBuffer buffer = SmallModel.floats(hidden);
+    for (int t = 0; t < TOKENS; ++t) {
+      buffer.position(t * SmallModel.COLS);
+      assertEquals(SmallModel.best(expected, t, 1, row -> true)[0], session.argmax(buffer));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"small.tied", "screened.tied"})
+  void topKOfAllAndOfSomeRows(String file) {
+    float[] hidden = SmallModel.hidden(TOKENS);
+    float[] logits = SmallModel.logits(hidden);
+    ByteBuffer allowed = ByteBuffer.allocateDirect(1 + (SmallModel.ROWS + 7) / 8).order(ByteOrder.nativeOrder());
+    for (int row = 0; row < SmallModel.ROWS; row += 2) {
+      int at = 1 + row / 8;
+      allowed.put(at, (byte) (allowed.get(at) | 1 << row % 8));
+    }
+    allowed.position(1);
+    try (TiedModel other = SmallModel.open(file);
+        TiedSession topK = other.newSession(1, true)) {
+      for (int k : new int[] {1, 2}) {
+        long[] ids = new long[TOKENS * k];
+        float[] values = new float[TOKENS * k];
+        topK.topK(SmallModel.floats(hidden), TOKENS, k, ids, values);
+        assertBest(logits, k, ids, values, false);
+        double[] logZ = new double[TOKENS];
+        topK.topK(SmallModel.floats(hidden), TOKENS, k, new TopKOptions().allowed(allowed), ids, values, logZ);
+        assertBest(logits, k, ids, values, true);
+        for (int t = 0; t < TOKENS; ++t) {
+          double sum = 0;
+          for (int row = 0; row < SmallModel.ROWS; row += 2) {
+            sum += Math.exp(logits[t * SmallModel.ROWS + row]);
+          }
+          assertEquals(Math.log(sum), logZ[t], 1e-12);
+        }
+      }
+    }
+  }
+
+  private static void assertBest(float[] logits, int k, long[] ids, float[] values, boolean even) {
+    for (int t = 0; t < TOKENS; ++t) {
+      long[] best = SmallModel.best(logits, t, k, row -> !even || row % 2 == 0);
+      assertArrayEquals(best, Arrays.copyOfRange(ids, t * k, t * k + k));
+      for (int i = 0; i < k; ++i) {
+        assertEquals(logits[t * SmallModel.ROWS + (int) best[i]], values[t * k + i]);
+      }
+    }
+  }
+
+  @Test
+  void runsWithTheNamesOfTheGraph() {
+    Map<String, TiedTensor> inputs = new HashMap<>();
+    inputs.put("input_ids", TiedTensor.ofIds(new long[] {3, 18}, 1, 2));
+    inputs.put("pre_logits", TiedTensor.of(SmallModel.floats(SmallModel.hidden(1)), 1, 1, SmallModel.COLS));
+    inputs.put("use_embedding", TiedTensor.of(true));
+    Map<String, TiedTensor> outputs = new HashMap<>();
+    outputs.put("embeddings", null);
+    outputs.put("logits", null);
+    session.run(inputs, outputs);
+    assertArrayEquals(new long[] {1, 2, SmallModel.COLS}, outputs.get("embeddings").shape());
+    assertArrayEquals(SmallModel.embed(3, 18), SmallModel.read(outputs.get("embeddings").floats()));
+    assertArrayEquals(new long[] {0}, outputs.get("logits").shape());
+
+    // The other way, into a buffer of the caller's.
+    FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+    inputs.put("use_embedding", TiedTensor.of(false));
+    session.run(inputs, new HashMap<>(Collections.singletonMap("logits", TiedTensor.of(logits, 1, 1, SmallModel.ROWS))));
+    assertArrayEquals(SmallModel.logits(SmallModel.hidden(1)), SmallModel.read(logits));
+    session.run("head", inputs, new HashMap<>(Collections.singletonMap("logits", null)));
+  }
+
+  @Test
+  void runRefusesWhatDoesNotFit() {
+    Map<String, TiedTensor> inputs = new HashMap<>();
+    inputs.put("use_embedding", TiedTensor.of(true));
+    Map<String, TiedTensor> outputs = new HashMap<>(Collections.singletonMap("embeddings", null));
+    assertStatus(TiedException.Status.INVALID_ARGUMENT, () -> session.run(inputs, outputs));
+    inputs.put("input_ids", TiedTensor.ofIds(new long[] {19}, 1, 1));
+    assertStatus(TiedException.Status.OUT_OF_RANGE, () -> session.run(inputs, outputs));
+    inputs.put("input_ids", TiedTensor.ofIds(new long[] {18}, 1, 1));
+    assertStatus(TiedException.Status.NOT_FOUND, () -> session.run("nowhere", inputs, outputs));
+    outputs.put("nothing", null);
+    assertStatus(TiedException.Status.NOT_FOUND, () -> session.run(inputs, outputs));
+    outputs.remove("nothing");
+    outputs.put("embeddings", TiedTensor.ofIds(new long[6], 6));
+    assertThrows(IllegalArgumentException.class, () -> session.run(inputs, outputs));
+    outputs.put("embeddings", TiedTensor.of(SmallModel.floats(5), 5));
+    assertStatus(TiedException.Status.BUFFER_TOO_SMALL, () -> session.run(inputs, outputs));
+    outputs.put("embeddings", TiedTensor.of(SmallModel.floats(6).asReadOnlyBuffer(), 6));
+    assertThrows(IllegalArgumentException.class, () -> session.run(inputs, outputs));
+    inputs.put("input_ids", TiedTensor.ofIds(new long[] {18}, 1, 1, 1, 1, 1, 1, 1, 1, 1));
+    outputs.put("embeddings", null);
+    assertStatus(TiedException.Status.INVALID_ARGUMENT, () -> session.run(inputs, outputs));
+    inputs.put("input_ids", null);
+    assertThrows(NullPointerException.class, () -> session.run(inputs, outputs));
+  }
+
+  @Test
+  void refusesBuffersThatCannotBeUsedInPlace() {
+    FloatBuffer hidden = SmallModel.floats(SmallModel.hidden(1));
+    FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+    ByteOrder other = ByteOrder.nativeOrder() == ByteOrder.BIG_ENDIAN ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN;
+    FloatBuffer wrongOrder = ByteBuffer.allocateDirect(4 * SmallModel.ROWS).order(other).asFloatBuffer();
+    List<Executable> refused = new ArrayList<>();
+    refused.add(() -> session.logits(FloatBuffer.wrap(SmallModel.hidden(1)), 1, logits));
+    refused.add(() -> session.logits(hidden, 1, FloatBuffer.allocate(SmallModel.ROWS)));
+    refused.add(() -> session.logits(wrongOrder, 1, logits));
+    refused.add(() -> session.logits(hidden, 1, wrongOrder));
+    refused.add(() -> session.logits(hidden, 1, logits.asReadOnlyBuffer()));
+    refused.add(() -> session.logits(hidden, 2, logits));
+    refused.add(() -> session.logits(hidden, -1, logits));
+    refused.add(() -> session.logits(hidden, 1, SmallModel.floats(SmallModel.ROWS - 1)));
+    refused.add(() -> session.embed(new long[] {1}, SmallModel.floats(SmallModel.COLS - 1)));
+    refused.add(() -> session.embed(LongBuffer.allocate(1), SmallModel.floats(SmallModel.COLS)));
+    refused.add(() -> session.argmax(SmallModel.floats(SmallModel.COLS - 1)));
+    refused.add(() -> session.topK(hidden, 1, 2, new long[1], null));
+    refused.add(() -> session.topK(hidden, 1, 2, new long[2], new float[1]));
+    refused.add(() -> session.topK(hidden, 1, 2, null, new long[2], null, new double[0]));
+    refused.add(() -> session.topK(hidden, 1, -1, new long[2], null));
+    refused.add(() -> new TopKOptions().allowed(ByteBuffer.allocate(3)));
+    refused.add(() -> TiedTensor.of(FloatBuffer.allocate(1), 1));
+    for (Executable call : refused) {
+      assertThrows(IllegalArgumentException.class, call);
+    }
+    // A read-only input is fine.
+    session.logits(hidden.asReadOnlyBuffer(), 1, logits);
+    assertThrows(NullPointerException.class, () -> session.logits(null, 1, logits));
+    assertThrows(NullPointerException.class, () -> session.embed((long[]) null, logits));
+    assertThrows(NullPointerException.class, () -> session.topK(hidden, 1, 1, null, null));
+  }
+
+  @Test
+  void nativeErrorsAreExceptionsWithStatusAndMessage() {
+    FloatBuffer embeddings = SmallModel.floats(SmallModel.COLS);
+    TiedException outOfRange =
+        assertThrows(TiedException.class, () -> session.embed(new long[] {19}, embeddings));
+    assertEquals(TiedException.Status.OUT_OF_RANGE, outOfRange.status());
+    assertTrue(outOfRange.getMessage().contains("19"), outOfRange.getMessage());
+    FloatBuffer hidden = SmallModel.floats(SmallModel.COLS);
+    hidden.put(2, Float.NaN);
+    assertStatus(TiedException.Status.NOT_FINITE, () -> session.argmax(hidden));
+    FloatBuffer finite = SmallModel.floats(SmallModel.hidden(1));
+    assertStatus(
+        TiedException.Status.INVALID_ARGUMENT, () -> session.topK(finite, 1, 20, new long[20], null));
+  }
+
+  /** Runs heads over the large model until told to stop, and keeps what ends them. */
+  private static final class Load extends Thread implements AutoCloseable {
+    final TiedModel model = SmallModel.open("large.tied");
+    final TiedSession session = model.newSession(1, true);
+    final CountDownLatch started = new CountDownLatch(1);
+    final AtomicReference<Throwable> end = new AtomicReference<>();
+
+    @Override
+    public void run() {
+      int tokens = 64;
+      FloatBuffer hidden = SmallModel.floats(tokens * model.cols());
+      FloatBuffer logits = SmallModel.floats(tokens * model.rows());
+      try {
+        while (true) {
+          started.countDown();
+          session.logits(hidden, tokens, logits);
+        }
+      } catch (Throwable e) {
+        end.set(e);
+      }
+    }
+
+    @Override
+    public void close() {
+      session.close();
+      model.close();
+    }
+  }
+
+  @Test
+  void cancelEndsACallAndTheSessionGoesOn() throws Exception {
+    try (Load load = new Load()) {
+      load.start();
+      load.started.await();
+      while (load.isAlive()) {
+        load.session.cancel();
+        load.join(1);
+      }
+      assertEquals(TiedException.Status.CANCELLED, ((TiedException) load.end.get()).status());
+      FloatBuffer hidden = SmallModel.floats(load.model.cols());
+      assertEquals(4, load.session.argmax(hidden));
+    }
+  }
+
+  @Test
+  void aSecondThreadInOneSessionIsAnError() throws Exception {
+    try (Load load = new Load()) {
+      load.start();
+      load.started.await();
+      FloatBuffer hidden = SmallModel.floats(load.model.cols());
+      TiedException busy = null;
+      for (int i = 0; i < 1000 && busy == null; ++i) {
+        try {
+          load.session.argmax(hidden);
+        } catch (TiedException e) {
+          busy = e;
+        }
+      }
+      // The load may have met this thread's call instead.
+      if (busy == null) {
+        busy = (TiedException) load.end.get();
+      }
+      assertEquals(TiedException.Status.BUSY, busy.status());
+      load.session.close();
+      load.join();
+    }
+  }
+
+  @Test
+  void closingUnderACallEndsAfterIt() throws Exception {
+    try (Load load = new Load()) {
+      load.start();
+      load.started.await();
+      load.session.close();
+      load.join();
+      assertTrue(load.end.get() instanceof IllegalStateException, String.valueOf(load.end.get()));
+    }
+  }
+
+  @Test
+  void aModelIsSharedByThreads() throws Exception {
+    float[] hidden = SmallModel.hidden(1);
+    float[] expected = SmallModel.logits(hidden);
+    List<Thread> threads = new ArrayList<>();
+    AtomicReference<Throwable> wrong = new AtomicReference<>();
+    for (int i = 0; i < 4; ++i) {
+      Thread thread =
+          new Thread(
+              () -> {
+                FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+                for (int n = 0; n < 200; ++n) {
+                  try (TiedSession own = model.newSession(1, true)) {
+                    own.logits(SmallModel.floats(hidden), 1, logits);
+                  }
+                  assertArrayEquals(expected, SmallModel.read(logits));
+                }
+              });
+      thread.setUncaughtExceptionHandler((t, e) -> wrong.set(e));
+      threads.add(thread);
+    }
+    threads.forEach(Thread::start);
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(null, wrong.get());
+  }
+
+  @Test
+  void theNativeStyleMakesNoGarbage() {
+    FloatBuffer hidden = SmallModel.floats(SmallModel.hidden(1));
+    FloatBuffer embeddings = SmallModel.floats(SmallModel.COLS);
+    FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+    long[] ids = {1};
+    long[] best = new long[4];
+    float[] bestLogits = new float[4];
+    double[] logZ = new double[1];
+    TopKOptions options = new TopKOptions();
+    Runnable step =
+        () -> {
+          session.embed(ids, embeddings);
+          session.logits(hidden, 1, logits);
+          session.argmax(hidden);
+          session.topK(hidden, 1, 4, options, best, bestLogits, logZ);
+        };
+    com.sun.management.ThreadMXBean meter =
+        (com.sun.management.ThreadMXBean) java.lang.management.ManagementFactory.getThreadMXBean();
+    long self = Thread.currentThread().getId();
+    for (int i = 0; i < 2000; ++i) {
+      step.run();
+    }
+    long before = meter.getThreadAllocatedBytes(self);
+    long measuring = meter.getThreadAllocatedBytes(self) - before;
+    before = meter.getThreadAllocatedBytes(self);
+    for (int i = 0; i < 1000; ++i) {
+      step.run();
+    }
+    long allocated = meter.getThreadAllocatedBytes(self) - before - measuring;
+    assertFalse(allocated > 1000, allocated + " bytes in 1000 steps");
+  }
+}

@@ -1,0 +1,38 @@
+// Writes the models of the Java tests (jni/src/test) into a folder.
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "tests/support/quantised_table.h"
+#include "tests/support/test_model.h"
+
+namespace tied::test {
+namespace {
+
+bool Write(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  return static_cast<bool>(file.flush());
+}
+
+}  // namespace
+}  // namespace tied::test
+
+int main(int argc, char** argv) {
+  using tied::test::TestModel;
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: make_models FOLDER\n");
+    return 2;
+  }
+  const std::string folder = argv[1];
+  TestModel small(19, 6);
+  tied::test::TiedFile screened = small.MakeFile();
+  tied::test::AddScreen(&screened, small.rows(), small.cols(), small.values());
+  std::string damaged = small.File();
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  const bool written = tied::test::Write(folder + "/small.tied", small.File()) &&
+                       tied::test::Write(folder + "/screened.tied", screened.Bytes()) &&
+                       tied::test::Write(folder + "/damaged.tied", damaged) &&
+                       tied::test::Write(folder + "/large.tied", TestModel(40000, 512).File());
+  return written ? 0 : 1;
+}
