@@ -1,5 +1,5 @@
 # Makes a target tied_deps::NAME for each dependency. A target that the parent project has already made is used as it
-# is; otherwise the system's package is looked up.
+# is; otherwise the system's package is looked up, or pinned sources are fetched (TIED_FETCH_DEPENDENCIES).
 
 # tied_find_dependency(NAME header library): header directory and library from the system.
 function(tied_find_dependency name header library)
@@ -33,19 +33,26 @@ function(tied_find_headers name header)
 endfunction()
 
 find_package(Threads REQUIRED)
+if(TIED_FETCH_DEPENDENCIES)
+  include(TiedFetchDependencies)
+endif()
 tied_find_dependency(cpuinfo cpuinfo.h cpuinfo)
 tied_find_dependency(pthreadpool pthreadpool.h pthreadpool)
 tied_find_headers(flatbuffers flatbuffers/flatbuffers.h)
 tied_find_headers(xxhash xxhash.h)
-find_program(TIED_FLATC flatc REQUIRED)
+if(NOT TIED_FLATC)
+  find_program(TIED_FLATC flatc REQUIRED)
+endif()
 
 if(TIED_XNNPACK)
   tied_find_dependency(XNNPACK xnnpack.h XNNPACK)
   # Since 2023 XNNPACK has reshape and setup as two calls, and a weights cache in create.
-  include(CheckSymbolExists)
-  set(CMAKE_REQUIRED_LIBRARIES tied_deps::XNNPACK tied_deps::pthreadpool)
-  check_symbol_exists(xnn_reshape_fully_connected_nc_f32 xnnpack.h TIED_XNNPACK_HAS_RESHAPE)
-  unset(CMAKE_REQUIRED_LIBRARIES)
+  if(NOT TIED_FETCH_DEPENDENCIES)
+    include(CheckSymbolExists)
+    set(CMAKE_REQUIRED_LIBRARIES tied_deps::XNNPACK tied_deps::pthreadpool)
+    check_symbol_exists(xnn_reshape_fully_connected_nc_f32 xnnpack.h TIED_XNNPACK_HAS_RESHAPE)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+  endif()
 endif()
 
 if(TIED_BUILD_CONVERTER)

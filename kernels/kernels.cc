@@ -1,6 +1,7 @@
 #include "kernels/kernels.h"
 
 #include <cpuinfo.h>
+#include <pthread.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -24,6 +25,8 @@ constexpr const Kernels* kSets[] = {
     nullptr,
 };
 
+const Kernels* selected = nullptr;
+
 }  // namespace
 
 const Kernels* ChooseKernels(const char* forced) {
@@ -44,9 +47,11 @@ size_t PackedStepsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63
 
 const Kernels* const* AllKernels() { return kSets; }
 
+// Not a static constant of the function: its guard would be the one thing that the runtime needs of a C++ library.
 const Kernels* SelectKernels() {
-  static const Kernels* const choice = ChooseKernels(std::getenv("TIED_ISA"));
-  return choice;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, [] { selected = ChooseKernels(std::getenv("TIED_ISA")); });
+  return selected;
 }
 
 }  // namespace tied::kernels

@@ -24,7 +24,7 @@ bool CountElements(const std::vector<int64_t>& shape, size_t* count) {
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) *count = 0;
   if (*count == 0) return true;
   for (const int64_t dim : shape) {
-    if (__builtin_mul_overflow(*count, static_cast<size_t>(dim), count)) return false;
+    if (__builtin_mul_overflow(*count, dim, count)) return false;
   }
   return true;
 }

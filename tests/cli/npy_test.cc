@@ -25,7 +25,7 @@ std::vector<BadNpy> BadFiles() {
       {"ExtraData", good + "x", "more data"},
       {"HugeHeader", std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12), "header of 4294967295 bytes"},
       {"HugeShape", NpyOf("<i8", "(4611686018427387904,)", ""), "larger than any memory"},
-      {"LargeShape", NpyOf("<i8", "(1099511627776,)", "12345678"), "is truncated: 8 bytes"},
+      {"LargeShape", NpyOf("<i8", "(268435456,)", "12345678"), "is truncated: 8 bytes"},
       {"ProductOverflows", NpyOf("<i8", "(4294967296, 4294967296)", ""), "larger than any memory"},
       {"NegativeDim", NpyOf("<i8", "(-1,)", ""), "'shape'"},
       {"DimTooLong", NpyOf("<i8", "(99999999999999999999,)", ""), "'shape'"},

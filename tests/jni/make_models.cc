@@ -15,6 +15,16 @@ bool Write(const std::string& path, const std::string& bytes) {
   return static_cast<bool>(file.flush());
 }
 
+// With the names of the NLLB graph, whose selector means the other thing.
+TiedFile WithNllbNames(TiedFile file) {
+  file.header.inputs[2]->name = "use_lm_head";
+  for (auto& entry_point : file.header.entry_points) {
+    entry_point->selectors[0]->value = !entry_point->selectors[0]->value;
+  }
+  file.header.outputs[0]->name = "embed_matrix";
+  return file;
+}
+
 }  // namespace
 }  // namespace tied::test
 
@@ -30,9 +40,11 @@ int main(int argc, char** argv) {
   tied::test::AddScreen(&screened, small.rows(), small.cols(), small.values());
   std::string damaged = small.File();
   damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  const tied::test::TiedFile loop = tied::test::WithNllbNames(TestModel(2000, 64).MakeFile());
   const bool written = tied::test::Write(folder + "/small.tied", small.File()) &&
                        tied::test::Write(folder + "/screened.tied", screened.Bytes()) &&
                        tied::test::Write(folder + "/damaged.tied", damaged) &&
+                       tied::test::Write(folder + "/loop.tied", loop.Bytes()) &&
                        tied::test::Write(folder + "/large.tied", TestModel(40000, 512).File());
   return written ? 0 : 1;
 }

@@ -1,0 +1,96 @@
+# Makes the targets tied_deps::NAME from pinned sources, as static libraries: for Android, and for programs of one file.
+# FETCHCONTENT_SOURCE_DIR_<NAME> (FXDIV, CPUINFO, PTHREADPOOL, XNNPACK, FLATBUFFERS, XXHASH) takes a folder instead of
+# downloading. Commits, because those cannot be moved.
+include(ExternalProject)
+include(FetchContent)
+set(FETCHCONTENT_QUIET OFF)
+
+FetchContent_Declare(fxdiv GIT_REPOSITORY https://github.com/Maratyszcza/FXdiv.git
+                           GIT_TAG 63058eff77e11aa15bf531df5dd34395ec3017c8)
+FetchContent_Declare(cpuinfo GIT_REPOSITORY https://github.com/pytorch/cpuinfo.git
+                             GIT_TAG d6108819d1d41c749b076e250be454c4559cb771)
+FetchContent_Declare(pthreadpool GIT_REPOSITORY https://github.com/google/pthreadpool.git
+                                 GIT_TAG 0e6ca13779b57d397a5ba6bfdcaa8a275bc8ea2e)
+FetchContent_Declare(xnnpack GIT_REPOSITORY https://github.com/google/XNNPACK.git
+                             GIT_TAG 75db3c093b6d74fe90b8df82670cd8a01102ba38)
+FetchContent_Declare(flatbuffers GIT_REPOSITORY https://github.com/google/flatbuffers.git
+                                 GIT_TAG 81edeb17d9118143f2c81caf27edfb0df401279e)
+FetchContent_Declare(xxhash GIT_REPOSITORY https://github.com/Cyan4973/xxHash.git
+                            GIT_TAG b2e9dbb05fb7f45ad662e67969e92c48b9b32247)
+
+# tied_fetch_cmake(NAME target): a dependency that is built with CMake and has `target`.
+function(tied_fetch_cmake name target)
+  if(TARGET tied_deps::${name})
+    return()
+  endif()
+  string(TOLOWER ${name} content)
+  set(BUILD_SHARED_LIBS OFF)
+  set(CMAKE_POLICY_DEFAULT_CMP0077 NEW) # their options may be set as variables
+  FetchContent_GetProperties(${content})
+  if(NOT ${content}_POPULATED)
+    FetchContent_Populate(${content})
+    add_subdirectory("${${content}_SOURCE_DIR}" "${${content}_BINARY_DIR}" EXCLUDE_FROM_ALL)
+  endif()
+  add_library(tied_deps::${name} ALIAS ${target})
+endfunction()
+
+# Sections that nothing uses are dropped when tied is linked.
+add_compile_options(-ffunction-sections -fdata-sections)
+
+FetchContent_GetProperties(fxdiv)
+if(NOT fxdiv_POPULATED)
+  FetchContent_Populate(fxdiv)
+endif()
+set(FXDIV_SOURCE_DIR "${fxdiv_SOURCE_DIR}")
+
+foreach(part IN ITEMS TOOLS UNIT_TESTS MOCK_TESTS BENCHMARKS PKG_CONFIG)
+  set(CPUINFO_BUILD_${part} OFF)
+endforeach()
+tied_fetch_cmake(cpuinfo cpuinfo)
+
+set(PTHREADPOOL_BUILD_TESTS OFF)
+set(PTHREADPOOL_BUILD_BENCHMARKS OFF)
+tied_fetch_cmake(pthreadpool pthreadpool)
+
+if(TIED_XNNPACK)
+  foreach(part IN ITEMS BUILD_TESTS BUILD_BENCHMARKS BUILD_YNNPACK ENABLE_KLEIDIAI)
+    set(XNNPACK_${part} OFF)
+  endforeach()
+  FetchContent_GetProperties(cpuinfo)
+  FetchContent_GetProperties(pthreadpool)
+  set(CPUINFO_SOURCE_DIR "${cpuinfo_SOURCE_DIR}")
+  set(PTHREADPOOL_SOURCE_DIR "${pthreadpool_SOURCE_DIR}")
+  tied_fetch_cmake(XNNPACK XNNPACK)
+  set(TIED_XNNPACK_HAS_RESHAPE ON)
+endif()
+
+# Headers of one version and its compiler, which runs on this machine whatever is built.
+if(NOT TARGET tied_deps::flatbuffers)
+  FetchContent_GetProperties(flatbuffers)
+  if(NOT flatbuffers_POPULATED)
+    FetchContent_Populate(flatbuffers)
+  endif()
+  add_library(tied_deps::flatbuffers INTERFACE IMPORTED GLOBAL)
+  set_target_properties(tied_deps::flatbuffers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES
+                                                          "${flatbuffers_SOURCE_DIR}/include")
+  set(TIED_FLATC "${PROJECT_BINARY_DIR}/flatc/flatc")
+  set(TIED_FLATC_TARGET tied_flatc)
+  ExternalProject_Add(
+    tied_flatc
+    SOURCE_DIR "${flatbuffers_SOURCE_DIR}"
+    BINARY_DIR "${PROJECT_BINARY_DIR}/flatc"
+    CMAKE_ARGS -DCMAKE_BUILD_TYPE=Release -DFLATBUFFERS_BUILD_TESTS=OFF -DFLATBUFFERS_INSTALL=OFF
+               -DFLATBUFFERS_BUILD_FLATHASH=OFF
+    BUILD_COMMAND "${CMAKE_COMMAND}" --build . --target flatc
+    INSTALL_COMMAND ""
+    BUILD_BYPRODUCTS "${TIED_FLATC}")
+endif()
+
+if(NOT TARGET tied_deps::xxhash)
+  FetchContent_GetProperties(xxhash)
+  if(NOT xxhash_POPULATED)
+    FetchContent_Populate(xxhash)
+  endif()
+  add_library(tied_deps::xxhash INTERFACE IMPORTED GLOBAL)
+  set_target_properties(tied_deps::xxhash PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${xxhash_SOURCE_DIR}")
+endif()

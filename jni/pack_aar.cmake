@@ -1,0 +1,63 @@
+# Packs an AAR (https://developer.android.com/studio/projects/android-library#aar-contents), and checks its libraries.
+#   cmake -DLIBRARIES="ABI=PATH;…" -DVERSION=1.2.3 -DOUTPUT=FILE -DAPI=24 [-DNDK=FOLDER] [-DNEEDED="LIBRARY;…"]
+#         -P pack_aar.cmake
+# NEEDED: what the libraries may depend on, if that is not the NDK's stable libraries.
+cmake_minimum_required(VERSION 3.22)
+set(jni "${CMAKE_CURRENT_LIST_DIR}")
+set(stage "${OUTPUT}.parts")
+file(REMOVE_RECURSE "${stage}" "${OUTPUT}")
+file(MAKE_DIRECTORY "${stage}/classes")
+
+function(run)
+  execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+find_program(JAVAC javac REQUIRED)
+find_program(JAR jar REQUIRED)
+file(GLOB sources "${jni}/src/main/java/dev/tied/*.java")
+run("${JAVAC}" --release 8 -Xlint:-options -d "${stage}/classes" ${sources})
+run("${JAR}" --create --file "${stage}/classes.jar" -C "${stage}/classes" .)
+file(REMOVE_RECURSE "${stage}/classes")
+file(COPY "${jni}/aar/AndroidManifest.xml" "${jni}/aar/proguard.txt" DESTINATION "${stage}")
+file(WRITE "${stage}/R.txt" "")
+
+# C and C++ users get the same library: it exports tied.h.
+set(prefab "${stage}/prefab")
+file(WRITE "${prefab}/prefab.json" "{\"schema_version\": 2, \"name\": \"tied\", \"version\": \"${VERSION}\", "
+                                   "\"dependencies\": []}\n")
+set(module "${prefab}/modules/tied_jni")
+file(WRITE "${module}/module.json" "{\"export_libraries\": [], \"library_name\": \"libtied_jni\"}\n")
+file(COPY "${jni}/../runtime/include/tied" DESTINATION "${module}/include")
+
+if(NDK)
+  file(GLOB STRIP "${NDK}/toolchains/llvm/prebuilt/*/bin/llvm-strip")
+  file(STRINGS "${NDK}/source.properties" revision REGEX "^Pkg.Revision")
+  string(REGEX REPLACE ".*= *([0-9]+).*" "\\1" ndk_major "${revision}")
+else()
+  set(ndk_major 0)
+endif()
+foreach(library IN LISTS LIBRARIES)
+  string(REGEX MATCH "^([^=]+)=(.+)$" matched "${library}")
+  if(NOT matched)
+    message(FATAL_ERROR "LIBRARIES holds '${library}', expected ABI=PATH")
+  endif()
+  set(abi "${CMAKE_MATCH_1}")
+  file(COPY "${CMAKE_MATCH_2}" DESTINATION "${stage}/jni/${abi}")
+  set(packed "${stage}/jni/${abi}/libtied_jni.so")
+  if(STRIP)
+    run("${STRIP}" "${packed}")
+  endif()
+  run("${jni}/../scripts/check-jni-library" "${packed}" ${NEEDED})
+  set(prebuilt "${module}/libs/android.${abi}")
+  file(COPY "${packed}" DESTINATION "${prebuilt}")
+  file(WRITE "${prebuilt}/abi.json" "{\"abi\": \"${abi}\", \"api\": ${API}, \"ndk\": ${ndk_major}, \"stl\": \"none\", "
+                                    "\"static\": false}\n")
+  file(SIZE "${packed}" bytes)
+  message(STATUS "${abi}: libtied_jni.so has ${bytes} bytes")
+endforeach()
+
+file(GLOB parts RELATIVE "${stage}" "${stage}/*")
+execute_process(COMMAND "${CMAKE_COMMAND}" -E tar cf "${OUTPUT}" --format=zip ${parts} WORKING_DIRECTORY "${stage}"
+                        COMMAND_ERROR_IS_FATAL ANY)
+file(REMOVE_RECURSE "${stage}")
+message(STATUS "${OUTPUT}")
