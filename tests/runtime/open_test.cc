@@ -119,22 +119,17 @@ TEST(Open, ACopyDoesNotCareWhatHappensToTheFile) {
 }
 
 TEST(Open, CountsWhatIsResident) {
-#if defined(__arm__)
-  GTEST_SKIP() << "QEMU shows the addresses of the machine that it runs on";
-#endif
   const TemporaryFolder folder;
   const TestModel large(300, 1024);  // 1.2 MB
   tied_model* opened = nullptr;
   ASSERT_EQ(tied_model_open(folder.Write("m.tied", large.File()).c_str(), nullptr, &opened, nullptr), TIED_OK);
   const ModelPtr model(opened);
-  uint64_t before = 0, used = 0, trimmed = 0;
-  const tied_status status = tied_model_resident_bytes(model.get(), &before, nullptr);
-  if (status == TIED_IO_ERROR) GTEST_SKIP() << "this system does not tell";
+  uint64_t used = 0, trimmed = 0;
   EXPECT_EQ(tied_model_verify(model.get(), nullptr), TIED_OK);
-  EXPECT_EQ(tied_model_resident_bytes(model.get(), &used, nullptr), TIED_OK);
+  const tied_status status = tied_model_resident_bytes(model.get(), &used, nullptr);
+  if (status == TIED_IO_ERROR) GTEST_SKIP() << "this system does not tell";
   EXPECT_EQ(tied_model_trim(model.get(), nullptr), TIED_OK);
   EXPECT_EQ(tied_model_resident_bytes(model.get(), &trimmed, nullptr), TIED_OK);
-  EXPECT_LE(before, 300u * 1024);
   EXPECT_GE(used, 300u * 4096);
   EXPECT_EQ(trimmed, 0u);
 }
