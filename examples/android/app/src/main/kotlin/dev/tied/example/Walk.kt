@@ -1,0 +1,34 @@
+package dev.tied.example
+
+import dev.tied.TiedModel
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.nio.FloatBuffer
+
+/** A greedy walk; a shift by one column stands in for the decoder. Buffers are made once. */
+internal class Walk(private val model: TiedModel) : AutoCloseable {
+    private val session = model.newSession()
+    private val embedding = floats(model.cols())
+    private val hidden = floats(model.cols())
+    private val token = longArrayOf(2)
+
+    /** What happened, in words. */
+    fun run(tokens: Int): String {
+        step() // reads the table from storage
+        val begin = System.nanoTime()
+        repeat(tokens) { step() }
+        val seconds = (System.nanoTime() - begin) * 1e-9
+        return "%.1f tokens a second on %d threads, the last is %d".format(tokens / seconds, session.threads(), token[0])
+    }
+
+    override fun close() = session.close()
+
+    private fun step() {
+        session.embed(token, embedding)
+        for (c in 0 until model.cols()) hidden.put(c, embedding.get((c + 1) % model.cols()))
+        session.topK(hidden, 1, 1, token, null)
+    }
+
+    private fun floats(count: Int): FloatBuffer =
+        ByteBuffer.allocateDirect(4 * count).order(ByteOrder.nativeOrder()).asFloatBuffer()
+}
