@@ -107,7 +107,11 @@ public final class TiedModel implements AutoCloseable {
     }
   }
 
-  /** Bytes of the file that are in this process's memory now: what the model adds to its resident size. */
+  /**
+   * Bytes of the file that are in this process's memory now: what the model adds to its resident size.
+   *
+   * @throws TiedException IO_ERROR or NOT_FOUND where the system does not tell
+   */
   public long residentBytes() {
     long pointer = handle.acquire();
     try {
@@ -122,7 +126,7 @@ public final class TiedModel implements AutoCloseable {
    * TRIM_MEMORY_RUNNING_LOW (10) on; lower levels do nothing. Safe beside running sessions, which read what they need
    * from the file again.
    *
-   * @return bytes given back, by the count of {@link #residentBytes}
+   * @return bytes given back, by the count of {@link #residentBytes}; 0 where the system does not tell
    */
   public long trimMemory(int level) {
     final int runningLow = 10;
@@ -131,11 +135,19 @@ public final class TiedModel implements AutoCloseable {
     }
     long pointer = handle.acquire();
     try {
-      long before = nativeResidentBytes(pointer);
+      long before = residentBytesOrZero(pointer);
       nativeTrim(pointer);
-      return Math.max(0, before - nativeResidentBytes(pointer));
+      return Math.max(0, before - residentBytesOrZero(pointer));
     } finally {
       handle.release();
+    }
+  }
+
+  private static long residentBytesOrZero(long pointer) {
+    try {
+      return nativeResidentBytes(pointer);
+    } catch (TiedException e) {
+      return 0;
     }
   }
 
