@@ -9,7 +9,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
+
+#include "tests/support/launcher.h"
 
 namespace tied::test {
 
@@ -25,12 +26,6 @@ void WriteFile(const std::string& path, const std::string& content) {
   std::ofstream file(path, std::ios::binary);
   file << content;
   ASSERT_TRUE(file.flush()) << path;
-}
-
-// What runs programs that were built for another CPU; nothing for this one.
-std::vector<std::string> Launcher() {
-  std::istringstream words(TIED_TEST_LAUNCHER);
-  return {std::istream_iterator<std::string>(words), {}};
 }
 
 // Runs in the child: only calls that are safe after fork().

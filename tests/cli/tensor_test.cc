@@ -4,6 +4,7 @@
 
 #include "tests/cli/command.h"
 #include "tests/cli/npy_bytes.h"
+#include "tests/support/launcher.h"
 
 namespace tied::test {
 namespace {
@@ -144,7 +145,9 @@ TEST_F(Output, PlacesThatCannotBeWritten) {
 }
 
 TEST_F(Output, FullStandardOutputIsAFailure) {
-  const std::string command = TIED_TEST_LAUNCHER " " TIED_CLI " embed model.tied --ids 1";
+  std::string command;
+  for (const std::string& word : Launcher()) command += word + " ";
+  command += TIED_CLI " embed model.tied --ids 1";
   EXPECT_EQ(Execute({"/bin/sh", "-c", command + " --json > /dev/full"}).exit_code, 1);
   EXPECT_EQ(Execute({"/bin/sh", "-c", command + " -o - > /dev/full"}).exit_code, 1);
 }

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "tests/converter/conversion.h"
+#include "tests/support/launcher.h"
 
 namespace tied::test {
 namespace {
@@ -29,7 +30,8 @@ class Command : public ConversionTest {
   Outcome Run(
       const std::vector<std::string>& args, const std::function<void()>& before = [] {},
       const std::function<void(pid_t)>& meanwhile = [](pid_t) {}) const {
-    std::vector<std::string> words = {TIED_CONVERT};
+    std::vector<std::string> words = Launcher();
+    words.push_back(TIED_CONVERT);
     words.insert(words.end(), args.begin(), args.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -41,7 +43,7 @@ class Command : public ConversionTest {
       dup2(out, 2);
       dup2(open((folder_log_ + "/out").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), 1);
       before();
-      execv(argv[0], argv.data());
+      execvp(argv[0], argv.data());
       _exit(127);
     }
     meanwhile(child);

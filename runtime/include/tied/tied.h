@@ -141,7 +141,8 @@ TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* erro
 TIED_API tied_status tied_model_trim(tied_model* model, tied_error* error);
 
 /* Bytes of the file's pages that are mapped into this process now: what it adds to the process's resident memory. Takes
- * a few milliseconds for each gigabyte of the file. IO_ERROR where the system does not tell. */
+ * a few milliseconds for each gigabyte of the file. NOT_FOUND, PERMISSION_DENIED or IO_ERROR where the system does not
+ * tell. */
 TIED_API tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error);
 
 /* ---- What is in a model ---------------------------------------------------------------------------------------- */

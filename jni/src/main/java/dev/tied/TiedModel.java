@@ -110,7 +110,7 @@ public final class TiedModel implements AutoCloseable {
   /**
    * Bytes of the file that are in this process's memory now: what the model adds to its resident size.
    *
-   * @throws TiedException IO_ERROR or NOT_FOUND where the system does not tell
+   * @throws TiedException NOT_FOUND, PERMISSION_DENIED or IO_ERROR where the system does not tell
    */
   public long residentBytes() {
     long pointer = handle.acquire();
