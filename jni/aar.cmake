@@ -39,6 +39,7 @@ foreach(abi IN LISTS TIED_ANDROID_ABIS)
   list(APPEND libraries "${abi}=${binary_dir}/jni/libtied_jni.so")
 endforeach()
 
+list(JOIN libraries "," libraries)
 add_custom_target(
   tied_aar
   COMMAND "${CMAKE_COMMAND}" "-DLIBRARIES=${libraries}" "-DNDK=${TIED_ANDROID_NDK}" -DAPI=${TIED_ANDROID_API}

@@ -1,10 +1,13 @@
 # Packs an AAR (https://developer.android.com/studio/projects/android-library#aar-contents), and checks its libraries.
-#   cmake -DLIBRARIES="ABI=PATH;…" -DVERSION=1.2.3 -DOUTPUT=FILE -DAPI=24 [-DNDK=FOLDER] [-DNEEDED="LIBRARY;…"]
+#   cmake -DLIBRARIES=ABI=PATH,… -DVERSION=1.2.3 -DOUTPUT=FILE -DAPI=24 [-DNDK=FOLDER] [-DNEEDED=LIBRARY,…]
 #         -P pack_aar.cmake
 # NEEDED: what the libraries may depend on, if that is not the NDK's stable libraries.
 cmake_minimum_required(VERSION 3.22)
 set(jni "${CMAKE_CURRENT_LIST_DIR}")
 set(stage "${OUTPUT}.parts")
+# Commas, because CMake takes lists apart on the way here.
+string(REPLACE "," ";" LIBRARIES "${LIBRARIES}")
+string(REPLACE "," ";" NEEDED "${NEEDED}")
 file(REMOVE_RECURSE "${stage}" "${OUTPUT}")
 file(MAKE_DIRECTORY "${stage}/classes")
 
