@@ -82,18 +82,19 @@ class Tensors {
         types_(types),
         shapes_(shapes),
         count_(env->GetArrayLength(names)),
+        strings_(env, Size(count_)),
         tensors_(env, Size(count_)) {
-    for (; made_ < count_ && data() != nullptr; ++made_) {
+    for (; made_ < count_ && data() != nullptr && strings_.data() != nullptr; ++made_) {
       if (!Fill(made_, buffers, At(positions, made_), At(remaining, made_))) return;
     }
   }
   Tensors(const Tensors&) = delete;
   Tensors& operator=(const Tensors&) = delete;
   ~Tensors() {
+    // Both calls are allowed while an exception is pending.
     for (jsize i = 0; i < made_; ++i) {
-      auto name = static_cast<jstring>(env_->GetObjectArrayElement(names_, i));
-      env_->ReleaseStringUTFChars(name, data()[i].name);
-      env_->DeleteLocalRef(name);
+      env_->ReleaseStringUTFChars(strings_.data()[i], data()[i].name);
+      env_->DeleteLocalRef(strings_.data()[i]);
     }
   }
 
@@ -143,7 +144,7 @@ class Tensors {
       env_->DeleteLocalRef(buffer);
     }
     tensor.name = env_->GetStringUTFChars(name, nullptr);
-    env_->DeleteLocalRef(name);
+    strings_.data()[i] = name;
     return tensor.name != nullptr;
   }
 
@@ -166,6 +167,7 @@ class Tensors {
   const jintArray types_;
   const jobjectArray shapes_;
   const jsize count_;
+  Scratch<jstring> strings_;
   Scratch<tied_tensor> tensors_;
   jsize made_ = 0;
 };
