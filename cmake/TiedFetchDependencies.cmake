@@ -18,6 +18,24 @@ FetchContent_Declare(flatbuffers GIT_REPOSITORY https://github.com/google/flatbu
 FetchContent_Declare(xxhash GIT_REPOSITORY https://github.com/Cyan4973/xxHash.git
                             GIT_TAG b2e9dbb05fb7f45ad662e67969e92c48b9b32247)
 
+# tied_fetch(content): the sources, once; sets <content>_SOURCE_DIR and <content>_BINARY_DIR for the caller.
+macro(tied_fetch content)
+  FetchContent_GetProperties(${content})
+  if(NOT ${content}_POPULATED)
+    FetchContent_Populate(${content})
+  endif()
+endmacro()
+
+# tied_fetch_headers(NAME folder): a dependency that is used through the headers in a folder of its sources.
+function(tied_fetch_headers name folder)
+  if(TARGET tied_deps::${name})
+    return()
+  endif()
+  tied_fetch(${name})
+  add_library(tied_deps::${name} INTERFACE IMPORTED GLOBAL)
+  set_target_properties(tied_deps::${name} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${${name}_SOURCE_DIR}/${folder}")
+endfunction()
+
 # tied_fetch_cmake(NAME target): a dependency that is built with CMake and has `target`.
 function(tied_fetch_cmake name target)
   if(TARGET tied_deps::${name})
@@ -26,21 +44,15 @@ function(tied_fetch_cmake name target)
   string(TOLOWER ${name} content)
   set(BUILD_SHARED_LIBS OFF)
   set(CMAKE_POLICY_DEFAULT_CMP0077 NEW) # their options may be set as variables
-  FetchContent_GetProperties(${content})
-  if(NOT ${content}_POPULATED)
-    FetchContent_Populate(${content})
-    add_subdirectory("${${content}_SOURCE_DIR}" "${${content}_BINARY_DIR}" EXCLUDE_FROM_ALL)
-  endif()
+  tied_fetch(${content})
+  add_subdirectory("${${content}_SOURCE_DIR}" "${${content}_BINARY_DIR}" EXCLUDE_FROM_ALL)
   add_library(tied_deps::${name} ALIAS ${target})
 endfunction()
 
 # Sections that nothing uses are dropped when tied is linked.
 add_compile_options(-ffunction-sections -fdata-sections)
 
-FetchContent_GetProperties(fxdiv)
-if(NOT fxdiv_POPULATED)
-  FetchContent_Populate(fxdiv)
-endif()
+tied_fetch(fxdiv)
 set(FXDIV_SOURCE_DIR "${fxdiv_SOURCE_DIR}")
 
 foreach(part IN ITEMS TOOLS UNIT_TESTS MOCK_TESTS BENCHMARKS PKG_CONFIG)
@@ -66,13 +78,8 @@ endif()
 
 # Headers of one version and its compiler, which runs on this machine whatever is built.
 if(NOT TARGET tied_deps::flatbuffers)
-  FetchContent_GetProperties(flatbuffers)
-  if(NOT flatbuffers_POPULATED)
-    FetchContent_Populate(flatbuffers)
-  endif()
-  add_library(tied_deps::flatbuffers INTERFACE IMPORTED GLOBAL)
-  set_target_properties(tied_deps::flatbuffers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES
-                                                          "${flatbuffers_SOURCE_DIR}/include")
+  tied_fetch_headers(flatbuffers include)
+  tied_fetch(flatbuffers)
   set(TIED_FLATC "${PROJECT_BINARY_DIR}/flatc/flatc")
   set(TIED_FLATC_TARGET tied_flatc)
   ExternalProject_Add(
@@ -86,11 +93,4 @@ if(NOT TARGET tied_deps::flatbuffers)
     BUILD_BYPRODUCTS "${TIED_FLATC}")
 endif()
 
-if(NOT TARGET tied_deps::xxhash)
-  FetchContent_GetProperties(xxhash)
-  if(NOT xxhash_POPULATED)
-    FetchContent_Populate(xxhash)
-  endif()
-  add_library(tied_deps::xxhash INTERFACE IMPORTED GLOBAL)
-  set_target_properties(tied_deps::xxhash PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${xxhash_SOURCE_DIR}")
-endif()
+tied_fetch_headers(xxhash .)

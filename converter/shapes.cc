@@ -28,6 +28,14 @@ std::optional<std::vector<int64_t>> IntsArgument(const Node& node, size_t input,
   return numbers;
 }
 
+// The dimension that a node works along; nothing if there is none of that number.
+std::optional<size_t> AxisOf(const Node& node, int64_t otherwise, size_t rank) {
+  const int64_t given = node.Int("axis", otherwise);
+  const int64_t axis = given < 0 ? given + static_cast<int64_t>(rank) : given;
+  if (axis < 0 || axis >= static_cast<int64_t>(rank)) return std::nullopt;
+  return static_cast<size_t>(axis);
+}
+
 class Inference {
  public:
   explicit Inference(const Graph& graph) : graph_(graph) {}
@@ -299,14 +307,13 @@ class Inference {
   void ArgMax(const Node& node, const std::string& out) {
     const Ints* dims = Dims(node, 0);
     if (dims == nullptr) return;
-    const auto rank = static_cast<int64_t>(dims->size());
-    const int64_t axis = node.Int("axis", 0) + (node.Int("axis", 0) < 0 ? rank : 0);
-    if (axis < 0 || axis >= rank) return;
+    const auto axis = AxisOf(node, 0, dims->size());
+    if (!axis) return;
     Ints reduced = *dims;
     if (node.Int("keepdims", 1) != 0) {
-      reduced[static_cast<size_t>(axis)] = SymbolicInt::Constant(1);
+      reduced[*axis] = SymbolicInt::Constant(1);
     } else {
-      reduced.erase(reduced.begin() + axis);
+      reduced.erase(reduced.begin() + static_cast<std::ptrdiff_t>(*axis));
     }
     Set(out, std::move(reduced));
   }
@@ -315,11 +322,10 @@ class Inference {
     const Ints* dims = Dims(node, 0);
     const Ints* count = Contents(node, 1);
     if (dims == nullptr) return;
-    const auto rank = static_cast<int64_t>(dims->size());
-    const int64_t axis = node.Int("axis", -1) + (node.Int("axis", -1) < 0 ? rank : 0);
-    if (axis < 0 || axis >= rank) return;
+    const auto axis = AxisOf(node, -1, dims->size());
+    if (!axis) return;
     Ints selected = *dims;
-    SymbolicInt& k = selected[static_cast<size_t>(axis)];
+    SymbolicInt& k = selected[*axis];
     k = count != nullptr && count->size() == 1 ? (*count)[0] : SymbolicInt{};
     if (node.attributes.count("k") > 0) k = SymbolicInt::Constant(node.Int("k", 0));  // before opset 10
     for (const std::string& out : node.outputs) Set(out, Ints(selected));

@@ -229,6 +229,13 @@ class TiedSessionTest {
     final CountDownLatch started = new CountDownLatch(1);
     final AtomicReference<Throwable> end = new AtomicReference<>();
 
+    static Load running() throws InterruptedException {
+      Load load = new Load();
+      load.start();
+      load.started.await();
+      return load;
+    }
+
     @Override
     public void run() {
       int tokens = 64;
@@ -253,9 +260,7 @@ class TiedSessionTest {
 
   @Test
   void cancelEndsACallAndTheSessionGoesOn() throws Exception {
-    try (Load load = new Load()) {
-      load.start();
-      load.started.await();
+    try (Load load = Load.running()) {
       while (load.isAlive()) {
         load.session.cancel();
         load.join(1);
@@ -268,9 +273,7 @@ class TiedSessionTest {
 
   @Test
   void aSecondThreadInOneSessionIsAnError() throws Exception {
-    try (Load load = new Load()) {
-      load.start();
-      load.started.await();
+    try (Load load = Load.running()) {
       FloatBuffer hidden = SmallModel.floats(load.model.cols());
       TiedException busy = null;
       for (int i = 0; i < 1000 && busy == null; ++i) {
@@ -292,9 +295,7 @@ class TiedSessionTest {
 
   @Test
   void closingUnderACallEndsAfterIt() throws Exception {
-    try (Load load = new Load()) {
-      load.start();
-      load.started.await();
+    try (Load load = Load.running()) {
       load.session.close();
       load.join();
       assertTrue(load.end.get() instanceof IllegalStateException, String.valueOf(load.end.get()));
