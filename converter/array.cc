@@ -7,6 +7,7 @@
 
 #include "converter/error.h"
 #include "converter/file.h"
+#include "converter/narrow_floats.h"
 
 namespace tied::converter {
 
@@ -23,25 +24,10 @@ int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
   return product;
 }
 
-Array Array::Load(const TensorRef& tensor) {
-  Array array;
-  array.dims = tensor.dims;
-  array.strides = RowMajorStrides(array.dims);
-  if (tensor.type != ElementType::kFloat32) {
-    std::vector<int64_t> values;
-    if (tensor.type == ElementType::kBool) {
-      for (const char value : tensor.Read()) values.push_back(value);
-    } else {
-      values = tensor.ReadInts();
-    }
-    return Array::OfInts(tensor.dims, std::move(values));
-  }
-  if (tensor.path.empty()) {
-    const auto values = std::make_shared<std::vector<float>>(tensor.ReadFloats());
-    array.floats = values->data();
-    array.owner = values;
-    return array;
-  }
+namespace {
+
+// A file's bytes, as long as the result lives.
+std::shared_ptr<const unsigned char> Map(const TensorRef& tensor) {
   const InputFile file(tensor.path);
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const auto lead = static_cast<size_t>(tensor.offset % page);
@@ -49,16 +35,62 @@ Array Array::Load(const TensorRef& tensor) {
   void* mapping =
       mmap(nullptr, length, PROT_READ, MAP_SHARED, file.descriptor(), static_cast<off_t>(tensor.offset - lead));
   if (mapping == MAP_FAILED) throw ConvertError(tensor.path + ": cannot map");
-  array.owner = std::shared_ptr<const void>(mapping, [length](const void* p) { munmap(const_cast<void*>(p), length); });
-  const char* bytes = static_cast<const char*>(mapping) + lead;
-  if (tensor.offset % alignof(float) != 0) {  // protobuf aligns nothing
-    const auto values = std::make_shared<std::vector<float>>(tensor.length / sizeof(float));
-    std::memcpy(values->data(), bytes, tensor.length);
-    array.floats = values->data();
-    array.owner = values;
-    return array;
+  auto* bytes = static_cast<unsigned char*>(mapping);
+  return {bytes + lead, [=](const unsigned char*) { munmap(bytes, length); }};
+}
+
+// protobuf aligns nothing.
+template <class T>
+T Read(const unsigned char* bytes, int64_t index) {
+  T value;
+  std::memcpy(&value, bytes + static_cast<size_t>(index) * sizeof(T), sizeof value);
+  return value;
+}
+
+double ReadElement(const unsigned char* bytes, ElementType type, int64_t index) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return static_cast<double>(Read<float>(bytes, index));
+    case ElementType::kFloat16:
+      return static_cast<double>(FloatOfHalf(Read<uint16_t>(bytes, index)));
+    case ElementType::kBFloat16:
+      return static_cast<double>(FloatOfBFloat(Read<uint16_t>(bytes, index)));
+    case ElementType::kInt64:
+      return static_cast<double>(Read<int64_t>(bytes, index));
+    case ElementType::kInt32:
+      return Read<int32_t>(bytes, index);
+    case ElementType::kInt8:
+      return Read<int8_t>(bytes, index);
+    case ElementType::kUint4:
+      return bytes[index / 2] >> (index % 2 * 4) & 15;
+    case ElementType::kInt4:
+      return ((bytes[index / 2] >> (index % 2 * 4) & 15) ^ 8) - 8;
+    default:
+      return Read<uint8_t>(bytes, index);
   }
-  array.floats = reinterpret_cast<const float*>(bytes);
+}
+
+}  // namespace
+
+Array Array::Load(const TensorRef& tensor) {
+  if (tensor.type == ElementType::kOther) {
+    throw ConvertError(tensor.name + ": the reference evaluation does not know ONNX type " +
+                       std::to_string(tensor.onnx_type));
+  }
+  Array array;
+  array.dims = tensor.dims;
+  array.strides = RowMajorStrides(array.dims);
+  array.type = tensor.type;
+  array.integers = !IsFloat(tensor.type);
+  if (tensor.path.empty() || tensor.length == 0) {
+    const auto bytes = std::make_shared<const std::string>(tensor.bytes);
+    array.bytes = reinterpret_cast<const unsigned char*>(bytes->data());
+    array.owner = bytes;
+  } else {
+    const auto mapped = Map(tensor);
+    array.bytes = mapped.get();
+    array.owner = mapped;
+  }
   return array;
 }
 
@@ -83,6 +115,14 @@ Array Array::OfDoubles(std::vector<int64_t> dims, std::vector<double> values) {
   return array;
 }
 
+Array Array::Computed(std::vector<int64_t> dims, Element element) {
+  Array array;
+  array.strides = RowMajorStrides(dims);
+  array.dims = std::move(dims);
+  array.element = std::move(element);
+  return array;
+}
+
 int64_t Array::size() const { return Product(dims, 0, dims.size()); }
 
 int64_t Array::Offset(int64_t position) const {
@@ -91,14 +131,44 @@ int64_t Array::Offset(int64_t position) const {
   return offset;
 }
 
-double Array::Float(int64_t position) const {
-  if (integers) return static_cast<double>(Int(position));
-  return floats != nullptr ? static_cast<double>(floats[Offset(position)]) : doubles[Offset(position)];
-}
+double Array::Float(int64_t position) const { return At(Offset(position)); }
 
 int64_t Array::Int(int64_t position) const {
   if (!integers) throw ConvertError("integers were expected where there are none");
-  return ints[Offset(position)];
+  const int64_t offset = Offset(position);
+  if (ints != nullptr) return ints[start + offset];
+  return type == ElementType::kInt64 ? Read<int64_t>(bytes, start + offset) : static_cast<int64_t>(At(offset));
+}
+
+double Array::At(int64_t offset) const {
+  if (bytes != nullptr) return ReadElement(bytes, type, start + offset);
+  if (doubles != nullptr) return doubles[start + offset];
+  return ints != nullptr ? static_cast<double>(ints[start + offset]) : element(start + offset);
+}
+
+Array Array::View(std::vector<int64_t> wanted) const {
+  Array view = *this;
+  if (strides != RowMajorStrides(dims)) {
+    std::vector<double> values(static_cast<size_t>(size()));
+    for (size_t i = 0; i < values.size(); ++i) values[i] = Float(static_cast<int64_t>(i));
+    view = Array::OfDoubles(dims, std::move(values));
+  }
+  view.dims = std::move(wanted);
+  view.strides = RowMajorStrides(view.dims);
+  return view;
+}
+
+Array Array::Matrix(int64_t batch, bool transpose) const {
+  const size_t rank = dims.size();
+  Array matrix = *this;
+  for (size_t i = rank - 2; i-- > 0; batch /= dims[i]) matrix.start += batch % dims[i] * strides[i];
+  matrix.dims = {dims[rank - 2], dims[rank - 1]};
+  matrix.strides = {strides[rank - 2], strides[rank - 1]};
+  if (transpose) {
+    std::swap(matrix.dims[0], matrix.dims[1]);
+    std::swap(matrix.strides[0], matrix.strides[1]);
+  }
+  return matrix;
 }
 
 }  // namespace tied::converter

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "converter/error.h"
+#include "converter/narrow_floats.h"
 
 namespace tied::converter {
 
@@ -15,44 +16,6 @@ using format::DataType;
 
 constexpr size_t kBlockCols = 32;  // of an Int4 row, with one scale
 constexpr float kSmallestScale = std::numeric_limits<float>::min();
-
-uint32_t BitsOf(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-float FloatOf(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-// To the nearest, ties to even; beyond the largest number, infinity.
-uint16_t HalfOf(float value) {
-  const uint32_t bits = BitsOf(value);
-  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
-  const uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
-  if (magnitude >= 0x47800000) return static_cast<uint16_t>(sign | 0x7c00);
-  // Below 2^-14 a unit in the last place is 2^-24, as for float32 numbers from 0.5 to 1.
-  if (magnitude < 0x38800000) return static_cast<uint16_t>(sign | (BitsOf(FloatOf(magnitude) + 0.5f) - 0x3f000000));
-  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
-  return static_cast<uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
-}
-float FloatOfHalf(uint16_t half) {
-  const uint32_t sign = (half & 0x8000u) << 16;
-  const uint32_t magnitude = half & 0x7fffu;
-  if (magnitude >= 0x7c00) return FloatOf(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
-  if (magnitude < 0x400) return FloatOf(sign | BitsOf(static_cast<float>(magnitude) * 0x1p-24f));
-  return FloatOf(sign | ((magnitude << 13) + (112u << 23)));
-}
-
-uint16_t BFloatOf(float value) {
-  const uint32_t bits = BitsOf(value);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-float FloatOfBFloat(uint16_t bfloat) { return FloatOf(static_cast<uint32_t>(bfloat) << 16); }
 
 float LargestMagnitude(const float* values, size_t count) {
   float largest = 0;
@@ -172,8 +135,10 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
       sizes.values = rows * cols * 2;
       break;
     case DataType::Int8:
+    case DataType::Uint8:
       sizes.values = rows * cols;
-      sizes.scales = rows * sizeof(float);
+      sizes.scales = (encoding.one_scale ? 1 : rows) * sizeof(float);
+      if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
       break;
     default:
       sizes.values = rows * blocks * kBlockCols / 2;
@@ -186,19 +151,31 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
   return sizes;
 }
 
-const float* EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
-                        EncodedRows* encoded, std::vector<float>* decoded) {
+namespace {
+
+void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRows* encoded) {
   const EncodedSizes sizes = SizesOf(encoding, count, cols);
   encoded->values.resize(sizes.values);
   encoded->scales.resize(sizes.scales / sizeof(float));
+  encoded->zero_points.resize(sizes.zero_points);
   encoded->screen.resize(sizes.screen);
   encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
   encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
+}
+
+}  // namespace
+
+const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, size_t cols, EncodedRows* encoded,
+                        std::vector<float>* decoded) {
+  const uint64_t first_row = block.first;
+  const size_t count = block.count;
+  const float* rows = block.values;
+  Resize(encoding, count, cols, encoded);
   const bool as_it_is = encoding.type == DataType::Float32;
   if (!as_it_is) decoded->resize(count * cols);
   switch (encoding.type) {
     case DataType::Float32:
-      std::memcpy(encoded->values.data(), rows, sizes.values);
+      std::memcpy(encoded->values.data(), rows, encoded->values.size());
       break;
     case DataType::Float16:
       EncodeNarrow<HalfOf, FloatOfHalf>(rows, count, cols, first_row, encoded, decoded);
@@ -217,21 +194,79 @@ const float* EncodeRows(const TableEncoding& encoding, const float* rows, size_t
   return meant;
 }
 
+TableEncoding EncodingOf(const TableSource& table) {
+  const Quantisation& quantisation = *table.tensor.quantisation;
+  TableEncoding encoding;
+  encoding.kept = true;
+  const bool one_block = quantisation.block >= static_cast<int64_t>(table.cols());
+  if (quantisation.bits == 8 && (quantisation.block == 0 || one_block)) {
+    encoding.type = table.tensor.type == ElementType::kInt8 ? DataType::Int8 : DataType::Uint8;
+    encoding.one_scale = table.scales_per_row() == 0;
+    encoding.zero_points = quantisation.zero_points.length > 0 || quantisation.default_zero_point != 0;
+    return encoding;
+  }
+  const std::string what = "table '" + table.tensor.name + "': ";
+  const std::string instead = "; give a --dtype to have it stored in another format";
+  if (quantisation.bits == 8) throw ConvertError(what + "bytes with a scale for some columns of a row" + instead);
+  if (quantisation.block % static_cast<int64_t>(kBlockCols) != 0 && !one_block) {
+    throw ConvertError(what + "four-bit blocks of " + std::to_string(quantisation.block) +
+                       " columns are no multiple of " + std::to_string(kBlockCols) + instead);
+  }
+  const int middle = table.tensor.type == ElementType::kInt4 ? 0 : 8;
+  bool symmetric = true;
+  table.ForEachBlock([&](const RowBlock& block) {
+    const size_t scales = block.count * table.scales_per_row();
+    symmetric = std::all_of(block.zero_points, block.zero_points + scales, [&](int z) { return z == middle; });
+    return symmetric && quantisation.zero_points.length > 0;
+  });
+  if (!symmetric) throw ConvertError(what + "four-bit integers with zero points" + instead);
+  encoding.type = DataType::Int4;
+  return encoding;
+}
+
+const float* KeepRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
+                      EncodedRows* encoded) {
+  const auto cols = static_cast<size_t>(table.cols());
+  Resize(encoding, block.count, cols, encoded);
+  const size_t row_bytes = encoded->values.size() / block.count;
+  const size_t stored_bytes = table.stored_row_bytes();
+  for (size_t r = 0; r < block.count; ++r) {
+    std::memcpy(&encoded->values[r * row_bytes], block.stored + r * stored_bytes, std::min(row_bytes, stored_bytes));
+  }
+  if (table.tensor.type == ElementType::kInt4) {  // two's complement to 0 … 15
+    for (char& pair : encoded->values) pair = static_cast<char>(pair ^ 0x88);
+  }
+  // Where the model's blocks are wider, several of the file's have the same scale.
+  const auto block_cols = static_cast<size_t>(table.tensor.quantisation->block);
+  const size_t scales = encoded->scales.size() / (encoding.one_scale ? 1 : block.count);
+  for (size_t i = 0; i < encoded->scales.size(); ++i) {
+    const size_t in_row = block_cols == 0 ? 0 : i % scales * kBlockCols / block_cols;
+    encoded->scales[i] = block.scales[i / scales * table.scales_per_row() + in_row];
+    if (!(encoded->scales[i] > 0) || std::isinf(encoded->scales[i])) {
+      RefuseRow(block.first + i / scales, "has a scale that is not positive and finite");
+    }
+  }
+  for (size_t i = 0; i < encoded->zero_points.size(); ++i) {
+    encoded->zero_points[i] = static_cast<char>(block.zero_points[i]);
+  }
+  return block.values;
+}
+
 Survival FindSurvival(const TableSource& table, const Progress& progress) {
   Survival survival;
   uint64_t done = 0;
-  table.ForEachBlock([&](const char* bytes, size_t size) {
-    const auto* values = reinterpret_cast<const float*>(bytes);
+  table.ForEachBlock([&](const RowBlock& block) {
+    const size_t count = block.count * static_cast<size_t>(table.cols());
     bool float16 = survival.float16;
     bool bfloat16 = survival.bfloat16;
-    for (size_t i = 0; i < size / sizeof(float) && (float16 || bfloat16); ++i) {
-      const uint32_t bits = BitsOf(values[i]);
-      float16 = float16 && BitsOf(FloatOfHalf(HalfOf(values[i]))) == bits;
+    for (size_t i = 0; i < count && (float16 || bfloat16); ++i) {
+      const uint32_t bits = BitsOf(block.values[i]);
+      float16 = float16 && BitsOf(FloatOfHalf(HalfOf(block.values[i]))) == bits;
       bfloat16 = bfloat16 && (bits & 0xffff) == 0;
     }
     survival = {float16, bfloat16};
-    done += size;
-    progress(done, table.tensor.length);
+    done += count * sizeof(float);
+    progress(done, table.float_bytes());
     return float16 || bfloat16;
   });
   return survival;

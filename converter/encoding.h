@@ -14,14 +14,18 @@ namespace tied::converter {
 
 struct TableEncoding {
   format::DataType type = format::DataType::Float32;
-  bool screen = false;   // of float types
-  bool lossless = true;  // every value of the source survives
+  bool screen = false;       // of float types
+  bool lossless = true;      // every value of the source survives
+  bool kept = false;         // a quantised table as it is: KeepRows()
+  bool one_scale = false;    // of Int8 and Uint8: one for the table instead of one for each row
+  bool zero_points = false;  // of Int8 and Uint8
 };
 
 // A block of rows, plane by plane; empty for planes that the encoding does not have.
 struct EncodedRows {
   std::vector<char> values;
   std::vector<float> scales;
+  std::vector<char> zero_points;
   std::vector<int8_t> screen;
   std::vector<float> screen_scales;
   std::vector<float> residual_norms;
@@ -31,17 +35,25 @@ struct EncodedRows {
 struct EncodedSizes {
   uint64_t values;
   uint64_t scales;
+  uint64_t zero_points;
   uint64_t screen;
   uint64_t screen_scales;
   uint64_t residual_norms;
 };
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols);
 
-// rows: [count, cols]. Returns what the encoded values mean, [count, cols]: the rows themselves, or in `decoded`.
-// `first_row` is for messages. Throws ConvertError, naming the row, for NaN and infinity where the format has none, and
-// for numbers beyond its range.
-const float* EncodeRows(const TableEncoding& encoding, const float* rows, size_t count, size_t cols, uint64_t first_row,
-                        EncodedRows* encoded, std::vector<float>* decoded);
+// Returns what the encoded values mean, [count, cols]: the block's own, or in `decoded`. Throws ConvertError, naming
+// the row, for NaN and infinity where the format has none, and for numbers beyond its range.
+const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, size_t cols, EncodedRows* encoded,
+                        std::vector<float>* decoded);
+
+// The encoding in which a quantised table stays as it is, to the bit. Throws ConvertError, which says why, if the file
+// format has none.
+TableEncoding EncodingOf(const TableSource& table);
+
+// As EncodeRows() in that encoding: integers, scales and zero points are copied.
+const float* KeepRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
+                      EncodedRows* encoded);
 
 // Which narrower float types every value of a table survives, to the bit. Reads it once, or until neither does.
 struct Survival {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "converter/dequantised.h"
 #include "converter/error.h"
 
 namespace tied::converter {
@@ -37,26 +38,35 @@ class Evaluation {
   void Run(const Node& node) const {
     if (node.op == "If") return RunIf(node);
     if (node.op == "ArgMax" || node.op == "TopK") return RunSelection(node);
-    static const std::map<std::string, Operation> kOperations = {{"Constant", &Evaluation::Constant},
-                                                                 {"Identity", &Evaluation::Identity},
-                                                                 {"Dropout", &Evaluation::Identity},
-                                                                 {"Cast", &Evaluation::Identity},
-                                                                 {"Not", &Evaluation::Not},
-                                                                 {"Shape", &Evaluation::Shape},
-                                                                 {"Gather", &Evaluation::Gather},
-                                                                 {"Concat", &Evaluation::Concat},
-                                                                 {"Slice", &Evaluation::Slice},
-                                                                 {"Squeeze", &Evaluation::Squeeze},
-                                                                 {"Unsqueeze", &Evaluation::Unsqueeze},
-                                                                 {"Flatten", &Evaluation::Flatten},
-                                                                 {"Reshape", &Evaluation::Reshape},
-                                                                 {"Transpose", &Evaluation::Transpose},
-                                                                 {"MatMul", &Evaluation::MatMul},
-                                                                 {"com.microsoft.FusedMatMul", &Evaluation::MatMul},
-                                                                 {"Gemm", &Evaluation::Gemm},
-                                                                 {"Add", &Evaluation::Add},
-                                                                 {"Mul", &Evaluation::Mul},
-                                                                 {"LogSoftmax", &Evaluation::LogSoftmax}};
+    if (node.op == "DynamicQuantizeLinear") return RunDynamicQuantizeLinear(node);
+    static const std::map<std::string, Operation> kOperations = {
+        {"Constant", &Evaluation::Constant},
+        {"Identity", &Evaluation::Identity},
+        {"Dropout", &Evaluation::Identity},
+        {"Cast", &Evaluation::Identity},
+        {"Not", &Evaluation::Not},
+        {"Shape", &Evaluation::Shape},
+        {"Gather", &Evaluation::Gather},
+        {"Concat", &Evaluation::Concat},
+        {"Slice", &Evaluation::Slice},
+        {"Squeeze", &Evaluation::Squeeze},
+        {"Unsqueeze", &Evaluation::Unsqueeze},
+        {"Flatten", &Evaluation::Flatten},
+        {"Reshape", &Evaluation::Reshape},
+        {"Transpose", &Evaluation::Transpose},
+        {"MatMul", &Evaluation::MatMul},
+        {"com.microsoft.FusedMatMul", &Evaluation::MatMul},
+        {"Gemm", &Evaluation::Gemm},
+        {"Add", &Evaluation::Add},
+        {"Mul", &Evaluation::Mul},
+        {"LogSoftmax", &Evaluation::LogSoftmax},
+        {"QuantizeLinear", &Evaluation::QuantizeLinear},
+        {"DequantizeLinear", &Evaluation::DequantizeLinear},
+        {"MatMulInteger", &Evaluation::MatMulInteger},
+        {"com.microsoft.MatMulIntegerToFloat", &Evaluation::MatMulIntegerToFloat},
+        {"com.microsoft.DynamicQuantizeMatMul", &Evaluation::DynamicQuantizeMatMul},
+        {"com.microsoft.MatMulNBits", &Evaluation::MatMulNBits},
+        {"com.microsoft.GatherBlockQuantized", &Evaluation::GatherBlockQuantized}};
     const auto found = kOperations.find(node.op);
     if (found == kOperations.end()) throw ConvertError(node.Describe() + ": the reference evaluation does not know it");
     values_[node.outputs[0]] = (this->*found->second)(node);
@@ -143,19 +153,6 @@ class Evaluation {
     return arithmetic_ == Arithmetic::kMagnitudes ? std::fabs(value) : value;
   }
 
-  // The same data in another shape; a value with strides of its own is laid out anew.
-  static Array View(const Array& array, std::vector<int64_t> dims) {
-    Array view = array;
-    if (array.strides != RowMajorStrides(array.dims)) {
-      std::vector<double> values(static_cast<size_t>(array.size()));
-      for (size_t i = 0; i < values.size(); ++i) values[i] = array.Float(static_cast<int64_t>(i));
-      view = Array::OfDoubles(array.dims, std::move(values));
-    }
-    view.dims = std::move(dims);
-    view.strides = RowMajorStrides(view.dims);
-    return view;
-  }
-
   Array Constant(const Node& node) const {
     Graph holder;
     const auto& [name, value] = *node.attributes.begin();
@@ -184,8 +181,9 @@ class Evaluation {
     return Array::OfInts({end - start}, {dims.begin() + start, dims.begin() + end});
   }
 
-  Array Gather(const Node& node) const {
-    const Array& data = Input(node, 0);
+  Array Gather(const Node& node) const { return Gather(node, Input(node, 0)); }
+
+  Array Gather(const Node& node, const Array& data) const {
     const Array& indices = Input(node, 1);
     if (node.Int("axis", 0) != 0) throw ConvertError(node.Describe() + ": the reference evaluation knows axis 0 only");
     std::vector<int64_t> dims = indices.dims;
@@ -235,7 +233,7 @@ class Evaluation {
       if (!(axes.empty() ? array.dims[static_cast<size_t>(i)] == 1 : named))
         dims.push_back(array.dims[static_cast<size_t>(i)]);
     }
-    return View(array, dims);
+    return array.View(dims);
   }
 
   Array Unsqueeze(const Node& node) const {
@@ -246,7 +244,7 @@ class Evaluation {
     for (int64_t& axis : axes) axis += axis < 0 ? rank : 0;
     std::sort(axes.begin(), axes.end());
     for (const int64_t axis : axes) dims.insert(dims.begin() + axis, 1);
-    return View(array, dims);
+    return array.View(dims);
   }
 
   Array Flatten(const Node& node) const {
@@ -254,7 +252,7 @@ class Evaluation {
     int64_t axis = node.Int("axis", 1);
     if (axis < 0) axis += static_cast<int64_t>(array.dims.size());
     const auto split = static_cast<size_t>(axis);
-    return View(array, {Product(array.dims, 0, split), Product(array.dims, split, array.dims.size())});
+    return array.View({Product(array.dims, 0, split), Product(array.dims, split, array.dims.size())});
   }
 
   Array Reshape(const Node& node) const {
@@ -269,7 +267,7 @@ class Evaluation {
       if (dim == -1) dim = known == 0 ? 0 : array.size() / known;
     }
     if (Product(dims, 0, dims.size()) != array.size()) throw ConvertError(node.Describe() + ": does not fit its input");
-    return View(array, dims);
+    return array.View(dims);
   }
 
   Array Transpose(const Node& node) const {
@@ -285,32 +283,14 @@ class Evaluation {
     return array;
   }
 
-  // The matrix of the last two dimensions at `batch`, and its transpose if asked.
-  static Array Matrix(const Array& array, int64_t batch, bool transpose) {
-    const size_t rank = array.dims.size();
-    int64_t offset = 0;
-    for (size_t i = rank - 2; i-- > 0; batch /= array.dims[i]) offset += batch % array.dims[i] * array.strides[i];
-    Array matrix = array;
-    if (matrix.floats != nullptr) matrix.floats += offset;
-    if (matrix.doubles != nullptr) matrix.doubles += offset;
-    matrix.dims = {array.dims[rank - 2], array.dims[rank - 1]};
-    matrix.strides = {array.strides[rank - 2], array.strides[rank - 1]};
-    if (transpose) {
-      std::swap(matrix.dims[0], matrix.dims[1]);
-      std::swap(matrix.strides[0], matrix.strides[1]);
-    }
-    return matrix;
-  }
-
   double At(const Array& matrix, int64_t i, int64_t j) const {
-    const int64_t offset = i * matrix.strides[0] + j * matrix.strides[1];
-    const double value = matrix.floats != nullptr ? static_cast<double>(matrix.floats[offset]) : matrix.doubles[offset];
+    const double value = matrix.At(i * matrix.strides[0] + j * matrix.strides[1]);
     return arithmetic_ == Arithmetic::kMagnitudes ? std::fabs(value) : value;
   }
 
-  Array MatMul(const Node& node) const {
-    const Array& a = Input(node, 0);
-    const Array& b = Input(node, 1);
+  Array MatMul(const Node& node) const { return MatMul(node, Input(node, 0), Input(node, 1)); }
+
+  Array MatMul(const Node& node, const Array& a, const Array& b) const {
     if (a.dims.size() < 2 || b.dims.size() < 2) throw ConvertError(node.Describe() + ": an operand is not a matrix");
     const bool transpose_b = node.Int("transB", 0) != 0;
     const auto& longer = a.dims.size() >= b.dims.size() ? a.dims : b.dims;
@@ -318,8 +298,8 @@ class Evaluation {
     const int64_t batches = Product(dims, 0, dims.size());
     std::vector<double> values;
     for (int64_t batch = 0; batch < batches; ++batch) {
-      const Array left = Matrix(a, a.dims.size() > 2 ? batch : 0, node.Int("transA", 0) != 0);
-      const Array right = Matrix(b, b.dims.size() > 2 ? batch : 0, transpose_b);
+      const Array left = a.Matrix(a.dims.size() > 2 ? batch : 0, node.Int("transA", 0) != 0);
+      const Array right = b.Matrix(b.dims.size() > 2 ? batch : 0, transpose_b);
       Multiply(node, left, right, &values);
       if (batch == 0) dims.insert(dims.end(), {left.dims[0], right.dims[1]});
     }
@@ -345,6 +325,76 @@ class Evaluation {
     const Array product = MatMul(node);
     if (node.Input(2).empty()) return product;
     return Broadcast(product, Input(node, 2), [&](double x, double y) { return x + node.Float("beta", 1) * y; });
+  }
+
+  void RunDynamicQuantizeLinear(const Node& node) const {
+    const Array x = Input(node, 0);
+    const Array outputs[] = {x, Array::OfDoubles({}, {1}), Array::OfInts({}, {0})};
+    for (size_t i = 0; i < std::min<size_t>(node.outputs.size(), 3); ++i) values_[node.outputs[i]] = outputs[i];
+  }
+
+  const Array* OptionalInput(const Node& node, size_t i) const {
+    return node.Input(i).empty() ? nullptr : &Input(node, i);
+  }
+
+  Array QuantizeLinear(const Node& node) const {
+    const Array quotient = Broadcast(Input(node, 0), Input(node, 1), std::divides<double>());
+    if (node.Input(2).empty()) return quotient;
+    const Array& zero = Input(node, 2);
+    std::vector<double> shifted(static_cast<size_t>(quotient.size()));
+    for (size_t i = 0; i < shifted.size(); ++i) shifted[i] = quotient.Float(static_cast<int64_t>(i)) + zero.Float(0);
+    return Array::OfDoubles(quotient.dims, std::move(shifted));
+  }
+
+  Array DequantizeLinear(const Node& node) const {
+    return Dequantised(Input(node, 0), Input(node, 1), OptionalInput(node, 2), node.Int("axis", 1));
+  }
+
+  Array MatMulInteger(const Node& node) const {
+    const Array one = Array::OfDoubles({}, {1});
+    const Array a = Dequantised(Input(node, 0), one, OptionalInput(node, 2), -2);
+    return MatMul(node, a, WeightsOf(Input(node, 1), one, OptionalInput(node, 3)));
+  }
+
+  // A matrix whose columns have scales and zero points; either may be one for all.
+  static Array WeightsOf(const Array& b, const Array& scales, const Array* zero_points) {
+    return Dequantised(Dequantised(b, OnesLike(zero_points), zero_points, -1), scales, nullptr, -1);
+  }
+
+  // As many scales as there are zero points, all 1.
+  static Array OnesLike(const Array* zero_points) {
+    const auto count = static_cast<size_t>(zero_points == nullptr ? 1 : zero_points->size());
+    return Array::OfDoubles({static_cast<int64_t>(count)}, std::vector<double>(count, 1.0));
+  }
+
+  Array MatMulIntegerToFloat(const Node& node) const {
+    const Array a = Dequantised(Input(node, 0), Input(node, 2), OptionalInput(node, 4), -2);
+    return WithBias(MatMul(node, a, WeightsOf(Input(node, 1), Input(node, 3), OptionalInput(node, 5))), node, 6);
+  }
+
+  Array DynamicQuantizeMatMul(const Node& node) const {
+    const Array weights = WeightsOf(Input(node, 1), Input(node, 2), OptionalInput(node, 3));
+    return WithBias(MatMul(node, Input(node, 0), weights), node, 4);
+  }
+
+  Array WithBias(const Array& product, const Node& node, size_t input) const {
+    if (node.Input(input).empty()) return product;
+    return Broadcast(product, Input(node, input), std::plus<double>());
+  }
+
+  Array MatMulNBits(const Node& node) const {
+    const Blocks blocks{node.Int("N", 0), node.Int("K", 0), node.Int("bits", 4), node.Int("block_size", 0), true};
+    const Array weights = DequantisedBlocks(Input(node, 1), Input(node, 2), OptionalInput(node, 3), blocks);
+    return WithBias(MatMul(node, Input(node, 0), weights.Matrix(0, /*transpose=*/true)), node, 5);
+  }
+
+  Array GatherBlockQuantized(const Node& node) const {
+    const Array& packed = Input(node, 0);
+    const bool elements = packed.type == ElementType::kUint4 || packed.type == ElementType::kInt4;
+    const int64_t bits = elements ? 4 : node.Int("bits", 4);
+    const int64_t cols = packed.dims.back() * (elements ? 1 : 8 / bits);
+    const Blocks blocks{packed.dims[0], cols, bits, node.Int("block_size", 128), false};
+    return Gather(node, DequantisedBlocks(packed, Input(node, 2), OptionalInput(node, 3), blocks));
   }
 
   Array Add(const Node& node) const { return Broadcast(Input(node, 0), Input(node, 1), std::plus<double>()); }

@@ -1,5 +1,6 @@
 // tied-convert: an ONNX model with a tied embedding and lm_head to a .tied file.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -22,7 +23,9 @@ namespace fs = std::filesystem;
 namespace format = tied::format;
 using format::DataType;
 using tied::converter::ConvertError;
+using tied::converter::ElementType;
 using tied::converter::FindSurvival;
+using tied::converter::Plan;
 using tied::converter::Progress;
 using tied::converter::Survival;
 using tied::converter::TableEncoding;
@@ -34,6 +37,7 @@ struct Options {
   std::string dtype = "auto";
   std::string hidden;
   bool screen = false;
+  bool allow_untied = false;
   bool check = false;
   bool quiet = false;
 };
@@ -44,39 +48,64 @@ const std::map<std::string, DataType> kTypes = {{"f32", DataType::Float32},
                                                 {"i8", DataType::Int8},
                                                 {"i4", DataType::Int4}};
 
-// What the options ask for. `found` says what `auto` found in the table.
-TableEncoding ChooseEncoding(const Options& options, const TableSource& table, const Progress& progress,
-                             std::string* found) {
+std::string SurvivedBy(const Survival& survival) {
+  if (!survival.float16 && !survival.bfloat16) {
+    return "kept as float32: neither float16 nor bfloat16 holds every value exactly";
+  }
+  return std::string("every value survives ") + (survival.float16 ? "Float16" : "BFloat16") + " exactly";
+}
+
+// What a table is stored as when nothing is asked for: the narrowest type that loses nothing. `found` says why.
+TableEncoding ChooseAutomatically(const TableSource& table, const Progress& progress, std::string* found) {
+  if (table.quantised()) {
+    *found = "kept as it is quantised in the model";
+    return tied::converter::EncodingOf(table);
+  }
   TableEncoding encoding;
-  encoding.screen = options.screen;
-  if (options.dtype == "f32") return encoding;
-  if (options.dtype == "i8" || options.dtype == "i4") {
-    encoding.type = kTypes.at(options.dtype);
-    encoding.lossless = false;
+  if (table.tensor.type != ElementType::kFloat32) {
+    encoding.type = static_cast<DataType>(table.tensor.type);
+    *found = "kept as it is in the model";
     return encoding;
   }
   const Survival survival = FindSurvival(table, progress);
-  if (options.dtype == "auto") {
-    if (survival.float16) {
-      encoding.type = DataType::Float16;
-    } else if (survival.bfloat16) {
-      encoding.type = DataType::BFloat16;
-    }
-    *found = encoding.type == DataType::Float32
-                 ? "kept as float32: neither float16 nor bfloat16 holds every value exactly"
-                 : std::string("every value survives ") + format::EnumNameDataType(encoding.type) + " exactly";
-    return encoding;
-  }
-  encoding.type = kTypes.at(options.dtype);
-  encoding.lossless = encoding.type == DataType::Float16 ? survival.float16 : survival.bfloat16;
+  if (survival.bfloat16) encoding.type = DataType::BFloat16;
+  if (survival.float16) encoding.type = DataType::Float16;
+  *found = SurvivedBy(survival);
   return encoding;
 }
 
-void PrintSummary(const Options& options, const tied::converter::Plan& plan, double seconds) {
-  const tied::converter::TableSource& table = plan.tables[0];
-  std::printf("%s: table '%s', %s [%llu, %llu]%s\n", options.output.c_str(), table.tensor.name.c_str(),
-              format::EnumNameDataType(plan.encoding.type), static_cast<unsigned long long>(table.rows()),
-              static_cast<unsigned long long>(table.cols()), plan.encoding.screen ? ", with a screen" : "");
+// What the options ask for.
+TableEncoding ChooseEncoding(const Options& options, const TableSource& table, const Progress& progress,
+                             std::string* found) {
+  TableEncoding encoding;
+  if (options.dtype == "auto") {
+    encoding = ChooseAutomatically(table, progress, found);
+  } else {
+    encoding.type = kTypes.at(options.dtype);
+  }
+  if (encoding.type == DataType::Int8 || encoding.type == DataType::Int4) encoding.lossless = encoding.kept;
+  if (options.dtype == "f16" || options.dtype == "bf16") {
+    const Survival survival = FindSurvival(table, progress);
+    encoding.lossless = encoding.type == DataType::Float16 ? survival.float16 : survival.bfloat16;
+  }
+  encoding.screen = options.screen;
+  if (options.screen && encoding.kept) {
+    throw ConvertError("--screen is for float tables; '" + table.tensor.name +
+                       "' is quantised and reads little as it is");
+  }
+  return encoding;
+}
+
+void PrintTable(const TableSource& table, const TableEncoding& encoding, const std::string& found) {
+  std::printf("  table '%s', %s [%llu, %llu]%s%s%s\n", table.tensor.name.c_str(),
+              format::EnumNameDataType(encoding.type), static_cast<unsigned long long>(table.rows()),
+              static_cast<unsigned long long>(table.cols()), encoding.screen ? ", with a screen" : "",
+              found.empty() ? "" : "; ", found.c_str());
+}
+
+void PrintSummary(const Options& options, const Plan& plan, const std::vector<std::string>& found, double seconds) {
+  std::printf("%s:\n", options.output.c_str());
+  for (size_t i = 0; i < plan.tables.size(); ++i) PrintTable(plan.tables[i], plan.encodings[i], found[i]);
   for (const tied::converter::PlannedEntryPoint& entry_point : plan.entry_points) {
     std::printf("  entry point '%s'", entry_point.name.c_str());
     for (const tied::converter::Choice& choice : entry_point.choices) {
@@ -98,19 +127,21 @@ int Convert(const Options& options) {
     return options.quiet ? [](uint64_t, uint64_t) {} : tied::converter::MakeProgressBar(step);
   };
   const tied::converter::Graph graph = tied::converter::ReadGraph(options.input);
-  tied::converter::Plan plan = tied::converter::MakePlan(graph, options.input, progress("comparing"));
+  Plan plan = tied::converter::MakePlan(graph, options.input, options.allow_untied, progress("comparing"));
+  std::vector<std::string> found(plan.tables.size());
+  for (size_t i = 0; i < plan.tables.size(); ++i) {
+    plan.encodings[i] = ChooseEncoding(options, plan.tables[i], progress("reading"), &found[i]);
+  }
   const TableSource& table = plan.tables[0];
-  std::string found;
-  plan.encoding = ChooseEncoding(options, table, progress("reading"), &found);
+  const bool lossless = std::all_of(plan.encodings.begin(), plan.encodings.end(),
+                                    [](const TableEncoding& encoding) { return encoding.lossless; });
   std::optional<tied::converter::ErrorMeter> meter;
-  if (!plan.encoding.lossless) meter.emplace(table.rows(), table.cols(), options.hidden);
+  if (!plan.encodings[0].lossless) meter.emplace(table.rows(), table.cols(), options.hidden);
   tied::converter::WriteFile(plan, options.output, progress("writing"), meter ? &*meter : nullptr);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  if (!options.quiet) PrintSummary(options, plan, seconds.count());
-  if (!options.quiet && !found.empty()) std::cout << "  " << found << '\n';
+  if (!options.quiet) PrintSummary(options, plan, found, seconds.count());
   if (meter) meter->Report(std::cout);
-  const bool passed =
-      !options.check || tied::converter::CheckConversion(graph, options.output, plan.encoding.lossless, std::cout);
+  const bool passed = !options.check || tied::converter::CheckConversion(graph, options.output, lossless, std::cout);
   return passed ? 0 : 1;
 }
 
@@ -132,6 +163,8 @@ int main(int argc, char** argv) {
                  "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
                  "[tokens, cols]")
       ->check(CLI::ExistingFile);
+  app.add_flag("--allow-untied", options.allow_untied,
+               "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
   app.add_flag("--check", options.check,
                "Afterwards, compare the file with a reference evaluation of the ONNX graph; exit 1 if they differ");
   app.add_flag("-q,--quiet", options.quiet, "No summary and no progress");

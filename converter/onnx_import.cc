@@ -18,15 +18,9 @@ namespace tied::converter {
 namespace {
 
 ElementType TypeOf(int onnx_type) {
-  switch (onnx_type) {
-    case onnx::TensorProto::FLOAT:
-    case onnx::TensorProto::INT32:
-    case onnx::TensorProto::INT64:
-    case onnx::TensorProto::BOOL:
-      return static_cast<ElementType>(onnx_type);
-    default:
-      return ElementType::kOther;
-  }
+  const auto type = static_cast<ElementType>(onnx_type);
+  return ElementSize(type) > 0 || type == ElementType::kUint4 || type == ElementType::kInt4 ? type
+                                                                                            : ElementType::kOther;
 }
 
 template <class To, class From>
@@ -71,6 +65,8 @@ class Importer {
     ValueInfo value;
     value.name = proto.name();
     value.type = TypeOf(proto.type().tensor_type().elem_type());
+    // Hidden states, embeddings and logits are float32 whatever the model computes in.
+    if (IsFloat(value.type)) value.type = ElementType::kFloat32;
     for (const auto& dim : proto.type().tensor_type().shape().dim()) {
       value.dims.push_back({dim.has_dim_value() ? dim.dim_value() : -1, dim.dim_param()});
     }
@@ -135,16 +131,31 @@ class Importer {
     if (tensor.path.empty()) tensor.length = tensor.bytes.size();
     // Tensors of types that are not understood may stand in the file as long as nothing uses them.
     if (tensor.type == ElementType::kOther) return tensor;
-    const uint64_t expected = CheckedBytes(tensor.dims, ElementSize(tensor.type), path_ + ": tensor '" + what + "'");
+    const uint64_t expected = ExpectedBytes(tensor, path_ + ": tensor '" + what + "'");
     if (expected == tensor.length) return tensor;
     throw ConvertError(path_ + ": tensor '" + what + "' has " + std::to_string(tensor.length) +
                        " bytes, its shape needs " + std::to_string(expected));
+  }
+
+  static uint64_t ExpectedBytes(const TensorRef& tensor, const std::string& what) {
+    if (ElementSize(tensor.type) > 0) return CheckedBytes(tensor.dims, ElementSize(tensor.type), what);
+    return (CheckedBytes(tensor.dims, 1, what) + 1) / 2;
   }
 
   static void ImportTyped(const onnx::TensorProto& proto, TensorRef* tensor) {
     switch (tensor->type) {
       case ElementType::kFloat32:
         tensor->bytes = Pack<float>(proto.float_data());
+        break;
+      case ElementType::kFloat16:
+      case ElementType::kBFloat16:
+        tensor->bytes = Pack<uint16_t>(proto.int32_data());
+        break;
+      case ElementType::kUint8:
+      case ElementType::kInt8:
+      case ElementType::kUint4:
+      case ElementType::kInt4:
+        tensor->bytes = Pack<uint8_t>(proto.int32_data());
         break;
       case ElementType::kInt32:
         tensor->bytes = Pack<int32_t>(proto.int32_data());

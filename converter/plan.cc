@@ -16,7 +16,8 @@ constexpr int64_t kMaxK = 1024;  // FORMAT.md
 
 class Planner {
  public:
-  Planner(const Graph& graph, const std::string& onnx_path, const Progress& progress) : progress_(progress) {
+  Planner(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress)
+      : allow_untied_(allow_untied), progress_(progress) {
     plan_.source = std::filesystem::path(onnx_path).filename().string();
     plan_.graph = graph.name;
     plan_.inputs = graph.inputs;
@@ -24,7 +25,7 @@ class Planner {
   }
 
   void Add(const FlatGraph& path) {
-    const Graph folded = FoldConstants(path.graph);
+    const Graph folded = Dequantise(FoldConstants(path.graph));
     const Shapes shapes = InferShapes(folded);
     const Graph graph = Canonicalise(folded, shapes);
     PlannedEntryPoint entry_point;
@@ -95,12 +96,17 @@ class Planner {
                        "LogSoftmax of that along the vocabulary");
   }
 
+  static std::string AsFloat32(const TensorRef& tensor) {
+    const std::vector<float> values = tensor.ReadFloats();
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+  }
+
   static PlannedOp LowerConstant(const TensorRef& constant) {
     if (ElementSize(constant.type) == 0 || constant.length > kMaxConstantBytes) {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
     }
-    PlannedOp op{ConstantOp{constant.Read()}, 0, 0, {}};
+    PlannedOp op{ConstantOp{IsFloat(constant.type) ? AsFloat32(constant) : constant.Read()}, 0, 0, {}};
     for (const int64_t dim : constant.dims) op.output_dims.push_back(SymbolicInt::Constant(dim));
     return op;
   }
@@ -141,13 +147,15 @@ class Planner {
   }
 
   size_t AddTable(const TableSource& source, const Node& node) {
-    if (source.tensor.type != ElementType::kFloat32) {
+    if (source.quantised()) {
+      source.CheckQuantisation(node.Describe() + ": table '" + source.tensor.name + "'");
+    } else if (!IsFloat(source.tensor.type)) {
       throw ConvertError(node.Describe() + ": table '" + source.tensor.name + "' has ONNX type " +
-                         std::to_string(source.tensor.onnx_type) + ", float32 is supported");
+                         std::to_string(source.tensor.onnx_type) + ", which is no number format of tables");
     }
     if (source.rows() == 0 || source.cols() == 0) throw ConvertError(node.Describe() + ": the table is empty");
     for (size_t i = 0; i < plan_.tables.size(); ++i) {
-      if (plan_.tables[i].transposed == source.transposed && plan_.tables[i].tensor.SamePlace(source.tensor)) return i;
+      if (SamePlace(plan_.tables[i], source)) return i;
     }
     plan_.tables.push_back(source);
     return plan_.tables.size() - 1;
@@ -186,27 +194,42 @@ class Planner {
     if (plan_.tables.empty()) throw ConvertError("the model has neither an embedding nor an lm_head");
   }
 
-  // One table must serve all. The one that the embedding reads is kept: it lies in rows.
+  static bool SamePlace(const TableSource& a, const TableSource& b) {
+    return a.transposed == b.transposed && a.tensor.SamePlace(b.tensor);
+  }
+
+  static std::string Describe(const TableSource& table) {
+    return "'" + table.tensor.name + "' [" + std::to_string(table.rows()) + ", " + std::to_string(table.cols()) + "]";
+  }
+
+  // One table serves all that mean the same numbers. The one that the embedding reads is kept: it lies in rows.
   void UniteTables() {
-    const size_t kept = has_gather_.empty() ? 0 : *has_gather_.begin();
+    const size_t first = has_gather_.empty() ? 0 : *has_gather_.begin();
+    std::vector<TableSource> united = {plan_.tables[first]};
+    std::vector<size_t> index(plan_.tables.size());
     for (size_t i = 0; i < plan_.tables.size(); ++i) {
-      if (i == kept || SameValues(plan_.tables[kept], plan_.tables[i], progress_)) continue;
-      const auto describe = [](const TableSource& table) {
-        return "'" + table.tensor.name + "' [" + std::to_string(table.rows()) + ", " + std::to_string(table.cols()) +
-               "]";
-      };
-      throw ConvertError("the embedding and the lm_head are not tied: tables " + describe(plan_.tables[kept]) +
-                         " and " + describe(plan_.tables[i]) + " differ");
+      const auto same = std::find_if(united.begin(), united.end(), [&](const TableSource& table) {
+        return SamePlace(table, plan_.tables[i]) || SameValues(table, plan_.tables[i], progress_);
+      });
+      index[i] = static_cast<size_t>(same - united.begin());
+      if (same != united.end()) continue;
+      if (!allow_untied_) {
+        throw ConvertError("the embedding and the lm_head are not tied: tables " + Describe(united[0]) + " and " +
+                           Describe(plan_.tables[i]) + " differ; --allow-untied keeps both");
+      }
+      united.push_back(plan_.tables[i]);
     }
-    plan_.tables = {plan_.tables[kept]};
+    plan_.tables = std::move(united);
+    plan_.encodings.resize(plan_.tables.size());
     for (PlannedEntryPoint& entry_point : plan_.entry_points) {
       for (PlannedOp& op : entry_point.ops) {
-        if (auto* gather = std::get_if<GatherOp>(&op.operation)) gather->table = 0;
-        if (auto* matmul = std::get_if<MatMulOp>(&op.operation)) matmul->table = 0;
+        if (auto* gather = std::get_if<GatherOp>(&op.operation)) gather->table = index[gather->table];
+        if (auto* matmul = std::get_if<MatMulOp>(&op.operation)) matmul->table = index[matmul->table];
       }
     }
   }
 
+  const bool allow_untied_;
   const Progress& progress_;
   Plan plan_;
   std::vector<std::string> full_names_;
@@ -215,8 +238,8 @@ class Planner {
 
 }  // namespace
 
-Plan MakePlan(const Graph& graph, const std::string& onnx_path, const Progress& progress) {
-  Planner planner(graph, onnx_path, progress);
+Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress) {
+  Planner planner(graph, onnx_path, allow_untied, progress);
   for (const FlatGraph& path : FlattenIfs(graph)) planner.Add(path);
   return planner.Finish();
 }

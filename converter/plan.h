@@ -51,14 +51,14 @@ struct Plan {
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
   std::vector<TableSource> tables;
-  TableEncoding encoding;  // of every table; float32 until it is chosen
+  std::vector<TableEncoding> encodings;  // one for each table; float32 until they are chosen
   std::vector<TensorRef> biases;
   std::vector<PlannedEntryPoint> entry_points;
 };
 
 // From the graph of a model to the plan of its file: flattens, canonicalises, unites the tables. Throws ConvertError
-// that names the node for anything that is not understood, and for tables that are not the same.
-Plan MakePlan(const Graph& graph, const std::string& onnx_path, const Progress& progress);
+// that names the node for anything that is not understood, and for tables that are not the same unless they may be.
+Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress);
 
 }  // namespace tied::converter
 

@@ -4,6 +4,7 @@
 
 #include "converter/error.h"
 #include "converter/file.h"
+#include "converter/narrow_floats.h"
 
 namespace tied::converter {
 
@@ -29,11 +30,20 @@ size_t ElementSize(ElementType type) {
       return 4;
     case ElementType::kInt64:
       return 8;
+    case ElementType::kFloat16:
+    case ElementType::kBFloat16:
+      return 2;
     case ElementType::kBool:
+    case ElementType::kUint8:
+    case ElementType::kInt8:
       return 1;
     default:
       return 0;
   }
+}
+
+bool IsFloat(ElementType type) {
+  return type == ElementType::kFloat32 || type == ElementType::kFloat16 || type == ElementType::kBFloat16;
 }
 
 uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, const std::string& what) {
@@ -49,28 +59,61 @@ uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, con
 uint64_t TensorRef::elements() const { return CheckedBytes(dims, 1, name); }
 
 bool TensorRef::SamePlace(const TensorRef& other) const {
-  return type == other.type && dims == other.dims && path == other.path && offset == other.offset &&
-         length == other.length && bytes == other.bytes;
+  if (type != other.type || dims != other.dims || path != other.path || offset != other.offset ||
+      length != other.length || bytes != other.bytes) {
+    return false;
+  }
+  if (quantisation == nullptr || other.quantisation == nullptr) return quantisation == other.quantisation;
+  return quantisation->scales.SamePlace(other.quantisation->scales) &&
+         quantisation->zero_points.SamePlace(other.quantisation->zero_points);
 }
 
 std::string TensorRef::Read() const {
   if (path.empty()) return bytes;
   if (length > kMaxRead) throw ConvertError(name + ": " + std::to_string(length) + " bytes are too many for its use");
   std::string read(static_cast<size_t>(length), '\0');
-  InputFile(path).ReadAt(offset, read.data(), read.size());
+  ReadRange(0, read.data(), read.size());
   return read;
 }
 
+void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
+  uint64_t end = 0;
+  if (__builtin_add_overflow(first, size, &end) || end > length) {
+    throw ConvertError(name + ": has " + std::to_string(length) + " bytes, more are needed");
+  }
+  if (size == 0) return;
+  if (path.empty()) {
+    std::memcpy(data, bytes.data() + first, size);
+  } else {
+    InputFile(path).ReadAt(offset + first, data, size);
+  }
+}
+
 std::vector<int64_t> TensorRef::ReadInts() const {
-  if (type == ElementType::kInt64) return Values<int64_t>(*this);
-  if (type != ElementType::kInt32) throw ConvertError(name + ": holds no integers");
-  const std::vector<int32_t> narrow = Values<int32_t>(*this);
-  return {narrow.begin(), narrow.end()};
+  const auto widened = [](const auto& narrow) { return std::vector<int64_t>(narrow.begin(), narrow.end()); };
+  switch (type) {
+    case ElementType::kInt64:
+      return Values<int64_t>(*this);
+    case ElementType::kInt32:
+      return widened(Values<int32_t>(*this));
+    case ElementType::kUint8:
+    case ElementType::kBool:
+      return widened(Values<uint8_t>(*this));
+    case ElementType::kInt8:
+      return widened(Values<int8_t>(*this));
+    default:
+      throw ConvertError(name + ": holds no integers");
+  }
 }
 
 std::vector<float> TensorRef::ReadFloats() const {
-  if (type != ElementType::kFloat32) throw ConvertError(name + ": is not float32");
-  return Values<float>(*this);
+  if (type == ElementType::kFloat32) return Values<float>(*this);
+  if (!IsFloat(type)) throw ConvertError(name + ": holds no floating-point numbers");
+  std::vector<float> floats;
+  for (const uint16_t bits : Values<uint16_t>(*this)) {
+    floats.push_back(type == ElementType::kFloat16 ? FloatOfHalf(bits) : FloatOfBFloat(bits));
+  }
+  return floats;
 }
 
 }  // namespace tied::converter

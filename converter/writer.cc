@@ -23,6 +23,7 @@ uint64_t AlignPlane(uint64_t offset) { return (offset + kPlaneAlignment - 1) / k
 struct TablePlanes {
   format::Plane values;
   format::Plane scales;
+  format::Plane zero_points;
   format::Plane screen;
   format::Plane screen_scales;
   format::Plane residual_norms;
@@ -45,7 +46,7 @@ class HeaderBuilder {
   std::string Build() {
     std::vector<flatbuffers::Offset<format::TiedTable>> tables;
     for (size_t i = 0; i < plan_.tables.size(); ++i) {
-      tables.push_back(Build(plan_.tables[i], layout_.tables[i]));
+      tables.push_back(Build(plan_.tables[i], plan_.encodings[i], layout_.tables[i]));
     }
     std::vector<flatbuffers::Offset<format::EntryPoint>> entry_points;
     for (const PlannedEntryPoint& entry_point : plan_.entry_points) entry_points.push_back(Build(entry_point));
@@ -72,13 +73,14 @@ class HeaderBuilder {
     return built;
   }
 
-  flatbuffers::Offset<format::TiedTable> Build(const TableSource& table, const TablePlanes& planes) {
-    const auto screen = plan_.encoding.screen ? format::CreateScreen(builder_, &planes.screen, &planes.screen_scales,
-                                                                     &planes.residual_norms)
-                                              : flatbuffers::Offset<format::Screen>();
-    const format::Plane* scales = planes.scales.length() == 0 ? nullptr : &planes.scales;
-    return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), plan_.encoding.type, table.rows(),
-                                         table.cols(), &planes.values, scales, /*zero_points=*/nullptr, screen);
+  flatbuffers::Offset<format::TiedTable> Build(const TableSource& table, const TableEncoding& encoding,
+                                               const TablePlanes& planes) {
+    const auto screen =
+        encoding.screen ? format::CreateScreen(builder_, &planes.screen, &planes.screen_scales, &planes.residual_norms)
+                        : flatbuffers::Offset<format::Screen>();
+    const auto optional = [](const format::Plane& plane) { return plane.length() == 0 ? nullptr : &plane; };
+    return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), encoding.type, table.rows(), table.cols(),
+                                         &planes.values, optional(planes.scales), optional(planes.zero_points), screen);
   }
 
   flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
@@ -147,12 +149,12 @@ Layout LayOut(const Plan& plan) {
     layout.end = pass == 0 ? 0 : kPreambleSize + HeaderBuilder(plan, layout).Build().size();
     layout.tables.clear();
     layout.biases.clear();
-    for (const TableSource& table : plan.tables) {
-      const EncodedSizes sizes = SizesOf(plan.encoding, table.rows(), table.cols());
-      layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.screen),
+    for (size_t i = 0; i < plan.tables.size(); ++i) {
+      const EncodedSizes sizes = SizesOf(plan.encodings[i], plan.tables[i].rows(), plan.tables[i].cols());
+      layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.zero_points), place(sizes.screen),
                                place(sizes.screen_scales), place(sizes.residual_norms)});
     }
-    for (const TensorRef& bias : plan.biases) layout.biases.push_back(place(bias.length));
+    for (const TensorRef& bias : plan.biases) layout.biases.push_back(place(bias.elements() * sizeof(float)));
   }
   return layout;
 }
@@ -182,27 +184,28 @@ class PlaneWriter {
 
 void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePlanes* planes, OutputFile& file,
                 const Progress& progress, ErrorMeter* meter) {
-  PlaneWriter values(&planes->values, file), scales(&planes->scales, file), screen(&planes->screen, file),
-      screen_scales(&planes->screen_scales, file), residual_norms(&planes->residual_norms, file);
+  PlaneWriter values(&planes->values, file), scales(&planes->scales, file), zero_points(&planes->zero_points, file),
+      screen(&planes->screen, file), screen_scales(&planes->screen_scales, file),
+      residual_norms(&planes->residual_norms, file);
   const auto cols = static_cast<size_t>(table.cols());
   EncodedRows encoded;
   std::vector<float> decoded;
-  uint64_t row = 0;
-  table.ForEachBlock([&](const char* bytes, size_t size) {
-    const auto* rows = reinterpret_cast<const float*>(bytes);
-    const size_t count = size / (cols * sizeof(float));
-    const float* stored = EncodeRows(encoding, rows, count, cols, row, &encoded, &decoded);
+  table.ForEachBlock([&](const RowBlock& block) {
+    const float* stored = encoding.kept ? KeepRows(encoding, table, block, &encoded)
+                                        : EncodeRows(encoding, block, cols, &encoded, &decoded);
     values.Append(encoded.values);
-    scales.Append(encoded.scales);
+    if (block.first == 0 || !encoding.one_scale) {
+      scales.Append(encoded.scales);
+      zero_points.Append(encoded.zero_points);
+    }
     screen.Append(encoded.screen);
     screen_scales.Append(encoded.screen_scales);
     residual_norms.Append(encoded.residual_norms);
-    if (meter != nullptr) meter->Add(rows, stored, count);
-    row += count;
-    progress(row * cols * sizeof(float), table.tensor.length);
+    if (meter != nullptr) meter->Add(block.values, stored, block.count);
+    progress((block.first + block.count) * cols * sizeof(float), table.float_bytes());
     return true;
   });
-  for (PlaneWriter* plane : {&values, &scales, &screen, &screen_scales, &residual_norms}) plane->Finish();
+  for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms}) plane->Finish();
 }
 
 void AppendBytes(std::string* bytes, const void* value, size_t size) {
@@ -228,12 +231,12 @@ void WriteFile(const Plan& plan, const std::string& path, const Progress& progre
   Layout layout = LayOut(plan);
   OutputFile file(path);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
-    WriteTable(plan.tables[i], plan.encoding, &layout.tables[i], file, progress, i == 0 ? meter : nullptr);
+    WriteTable(plan.tables[i], plan.encodings[i], &layout.tables[i], file, progress, i == 0 ? meter : nullptr);
   }
   for (size_t i = 0; i < plan.biases.size(); ++i) {
-    const std::string values = plan.biases[i].Read();
-    file.WriteAt(layout.biases[i].offset(), values.data(), values.size());
-    layout.biases[i] = {layout.biases[i].offset(), values.size(), XXH3_64bits(values.data(), values.size())};
+    PlaneWriter bias(&layout.biases[i], file);
+    bias.Append(plan.biases[i].ReadFloats());
+    bias.Finish();
   }
   WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, file);
   file.Commit();

@@ -26,7 +26,7 @@ bool FindPair(const Graph& graph, const Node& node, const char* producer_op, Pai
 
 // A vector along the last dimension: all others are 1.
 bool IsVector(const TensorRef& tensor, int64_t size) {
-  return tensor.type == ElementType::kFloat32 && !tensor.dims.empty() && tensor.dims.back() == size &&
+  return IsFloat(tensor.type) && !tensor.dims.empty() && tensor.dims.back() == size &&
          tensor.elements() == static_cast<uint64_t>(size);
 }
 
@@ -43,7 +43,7 @@ Graph FuseScale(Graph graph) {
     Pair pair;
     if (original.nodes[i].op != "Mul" || !FindPair(original, original.nodes[i], "tied.Gather", &pair)) continue;
     const TensorRef& constant = *original.FindConstant(pair.constant);
-    if (constant.type != ElementType::kFloat32 || constant.elements() != 1) continue;
+    if (!IsFloat(constant.type) || constant.elements() != 1) continue;
     Attribute scale;
     scale.f = constant.ReadFloats()[0];
     graph.nodes[i] = {
@@ -56,7 +56,8 @@ Graph FuseBias(Graph graph, const Shapes& shapes) {
   for (const Node& node : graph.nodes) {
     if (node.op != "tied.Head" || node.Input(2).empty()) continue;
     if (IsVector(*graph.FindConstant(node.Input(2)), RowsOf(graph, node))) continue;
-    throw ConvertError(node.Describe() + ": its bias '" + node.Input(2) + "' is not one float32 for each row");
+    throw ConvertError(node.Describe() + ": its bias '" + node.Input(2) +
+                       "' is not one floating-point number for each row");
   }
   const Graph original = graph;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {

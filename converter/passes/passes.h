@@ -17,7 +17,12 @@ namespace tied::converter {
 // Constant nodes become constants of the graph.
 Graph FoldConstants(Graph graph);
 
-// Identity, Dropout, and Cast to the type that a value has already, are replaced by their input.
+// Quantised forms of a product and of a Gather become MatMul, FusedMatMul and Gather of a constant with a Quantisation;
+// activations that are rounded to integers and back are taken as they were before.
+Graph Dequantise(Graph graph);
+
+// Identity, Dropout, Cast to the type that a value has already, and Cast from one floating-point type to another, are
+// replaced by their input: everything is computed in float32.
 Graph DropNoOps(Graph graph);
 
 // Gather on the rows of a constant matrix becomes tied.Gather.

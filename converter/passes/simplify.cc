@@ -39,10 +39,23 @@ TensorRef ConstantValue(const Node& node) {
 // kOther where it cannot be told.
 ElementType TypeOf(const Graph& graph, const std::string& value) {
   if (const ValueInfo* input = graph.FindInput(value)) return input->type;
-  if (const TensorRef* constant = graph.FindConstant(value)) return constant->type;
+  if (const TensorRef* constant = graph.FindConstant(value)) {
+    return constant->quantisation != nullptr ? ElementType::kFloat32 : constant->type;
+  }
   const Node* node = graph.FindProducer(value);
-  static const std::set<std::string> kKeepType = {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose",
-                                                  "Gather",   "Dropout", "Mul",     "Add",       "MatMul",  "Gemm"};
+  static const std::set<std::string> kKeepType = {"Identity",
+                                                  "Reshape",
+                                                  "Squeeze",
+                                                  "Unsqueeze",
+                                                  "Flatten",
+                                                  "Transpose",
+                                                  "Gather",
+                                                  "Dropout",
+                                                  "Mul",
+                                                  "Add",
+                                                  "MatMul",
+                                                  "Gemm",
+                                                  "com.microsoft.FusedMatMul"};
   if (node == nullptr) return ElementType::kOther;
   if (node->op == "Shape" || node->op == "ArgMax") return ElementType::kInt64;
   if (node->op == "Cast") return static_cast<ElementType>(node->Int("to", 0));
@@ -51,7 +64,10 @@ ElementType TypeOf(const Graph& graph, const std::string& value) {
 
 bool IsNoOp(const Graph& graph, const Node& node) {
   if (node.op == "Identity" || node.op == "Dropout") return true;
-  return node.op == "Cast" && static_cast<ElementType>(node.Int("to", 0)) == TypeOf(graph, node.Input(0));
+  if (node.op != "Cast") return false;
+  const auto to = static_cast<ElementType>(node.Int("to", 0));
+  const ElementType from = TypeOf(graph, node.Input(0));
+  return to == from || (IsFloat(to) && IsFloat(from));
 }
 
 bool IsView(const Graph&, const Node& node) {

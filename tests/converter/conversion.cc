@@ -18,7 +18,7 @@ void NoProgress(uint64_t, uint64_t) {}
 
 void ConvertFile(const std::string& from, const std::string& to) {
   const converter::Graph graph = converter::ReadGraph(from);
-  converter::WriteFile(converter::MakePlan(graph, from, NoProgress), to, NoProgress);
+  converter::WriteFile(converter::MakePlan(graph, from, /*allow_untied=*/false, NoProgress), to, NoProgress);
 }
 
 }  // namespace

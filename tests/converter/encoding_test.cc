@@ -26,8 +26,8 @@ struct Encoded {
 Encoded Encode(const TableEncoding& encoding, const std::vector<float>& values, size_t cols) {
   Encoded encoded;
   std::vector<float> decoded;
-  const float* meant =
-      converter::EncodeRows(encoding, values.data(), values.size() / cols, cols, 0, &encoded.rows, &decoded);
+  const float* meant = converter::EncodeRows(
+      encoding, {0, values.size() / cols, values.data(), nullptr, nullptr, nullptr}, cols, &encoded.rows, &decoded);
   encoded.decoded.assign(meant, meant + values.size());
   return encoded;
 }

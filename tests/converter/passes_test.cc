@@ -29,13 +29,45 @@ Graph WithShapes(Graph graph) {
   return pass(std::move(graph), shapes);
 }
 
+Graph Dequantised(Graph graph) { return converter::DropDeadCode(converter::Dequantise(std::move(graph))); }
+
 const Rewrite kRewrites[] = {
     {"ConstantNodesAreFolded", converter::FoldConstants, {"y = Add(x, bias)"}, "y = Add(x, bias)\n"},
     {"IdentitiesAreDropped",
      converter::DropNoOps,
      {"a = Identity(x)", "b = Cast(a) {to=1}", "y = Relu(b)"},
      "y = Relu(x)\n"},
-    {"CastsToAnotherTypeStay", converter::DropNoOps, {"y = Cast(x) {to=10}"}, "y = Cast(x) {to=10}\n"},
+    {"CastsBetweenFloatsAreDropped", converter::DropNoOps, {"a = Cast(x) {to=10}", "y = Relu(a)"}, "y = Relu(x)\n"},
+    {"CastsToIntegersStay", converter::DropNoOps, {"y = Cast(x) {to=7}"}, "y = Cast(x) {to=7}\n"},
+    {"DequantizeLinearOfATable",
+     Dequantised,
+     {"w = DequantizeLinear(Q, scale, zero)", "y = Gather(w, ids)"},
+     "y = Gather(w/dequantised, ids)\n"},
+    {"DequantizeLinearOfRows",
+     Dequantised,
+     {"rows = Gather(Q, ids)", "y = DequantizeLinear(rows, scale, zero)"},
+     "y = Gather(y/dequantised, ids)\n"},
+    {"RoundedHiddenStatesAreNotRounded",
+     Dequantised,
+     {"q = QuantizeLinear(x, scale, zero)", "d = DequantizeLinear(q, scale, zero)", "y = MatMul(d, Wt)"},
+     "y = MatMul(x, Wt)\n"},
+    {"MatMulIntegerWithItsScales",
+     Dequantised,
+     {"q, step, q0 = DynamicQuantizeLinear(x)", "factor = Mul(step, scale)", "i = MatMulInteger(q, Qt, q0, zero)",
+      "f = Cast(i) {to=1}", "y = Mul(f, factor)"},
+     "y = MatMul(x, y/dequantised)\n"},
+    {"MatMulNBits",
+     Dequantised,
+     {"y = com.microsoft.MatMulNBits(x, Blocks, scales) {N=37, K=12, bits=8, block_size=16}"},
+     "y = com.microsoft.FusedMatMul(x, y/dequantised) {transB=1}\n"},
+    {"DynamicQuantizeMatMulWithABias",
+     Dequantised,
+     {"y = com.microsoft.DynamicQuantizeMatMul(x, Qt, scale, zero, bias)"},
+     "y/without_bias = MatMul(x, y/dequantised)\ny = Add(y/without_bias, bias)\n"},
+    {"GatherBlockQuantized",
+     Dequantised,
+     {"y = com.microsoft.GatherBlockQuantized(Q, ids, scales) {bits=8, block_size=16}"},
+     "y = Gather(y/dequantised, ids)\n"},
     {"ViewsAreDropped",
      converter::DropViews,
      {"a = Reshape(x, flat)", "b = Unsqueeze(a, axis0)", "c = Squeeze(b, axis0)", "d = Flatten(c) {axis=1}",
@@ -100,10 +132,16 @@ Graph ParseGraph(const Lines& lines) {
   };
   const std::vector<float> table = Table(), bias = Bias();
   const int64_t flat[] = {-1, kCols}, zero = 0;
+  const std::string integers(kRows * 16, '\1');
   constant("W", converter::ElementType::kFloat32, {kRows, kCols}, table.data(), table.size() * sizeof(float));
   constant("Wt", converter::ElementType::kFloat32, {kCols, kRows}, table.data(), table.size() * sizeof(float));
   constant("bias", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
   constant("scale", converter::ElementType::kFloat32, {}, &kScale, sizeof kScale);
+  constant("scales", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
+  constant("Q", converter::ElementType::kUint8, {kRows, kCols}, integers.data(), kRows * kCols);
+  constant("Qt", converter::ElementType::kUint8, {kCols, kRows}, integers.data(), kRows * kCols);
+  constant("Blocks", converter::ElementType::kUint8, {kRows, 1, 16}, integers.data(), kRows * 16);
+  constant("zero", converter::ElementType::kUint8, {}, integers.data(), 1);
   constant("flat", converter::ElementType::kInt64, {2}, flat, sizeof flat);
   constant("axis0", converter::ElementType::kInt64, {1}, &zero, sizeof zero);
   for (const onnx::NodeProto& node : nodes.node()) {

@@ -1,0 +1,241 @@
+// The forms that quantised models have: a matrix of integers becomes a constant that knows what its integers stand for,
+// and what uses it becomes the operation of the same name on floating-point numbers.
+//
+// Activations that a graph rounds to eight bits are not rounded here: the results are those that it approximates.
+#include <optional>
+
+#include "converter/error.h"
+#include "converter/passes/passes.h"
+
+namespace tied::converter {
+
+namespace {
+
+bool IsInteger(ElementType type) {
+  return type == ElementType::kUint8 || type == ElementType::kInt8 || type == ElementType::kUint4 ||
+         type == ElementType::kInt4;
+}
+
+int BitsOf(ElementType type) { return type == ElementType::kUint4 || type == ElementType::kInt4 ? 4 : 8; }
+
+[[noreturn]] void Refuse(const Node& node, const std::string& reason) {
+  throw ConvertError(node.Describe() + ": " + reason);
+}
+
+class Dequantisation {
+ public:
+  explicit Dequantisation(Graph graph) : graph_(std::move(graph)) {}
+
+  Graph Run() {
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node node = graph_.nodes[i];
+      if (node.outputs.empty()) continue;
+      if (node.op == "DequantizeLinear") {
+        FoldDequantizeLinear(node);
+      } else if (node.op == "com.microsoft.GatherBlockQuantized") {
+        FoldGather(node, i);
+      } else if (node.op == "com.microsoft.MatMulNBits") {
+        FoldMatMulNBits(node, i);
+      } else if (node.op == "Mul") {
+        FoldMatMulInteger(node, i);
+      } else if (node.op == "com.microsoft.DynamicQuantizeMatMul") {
+        FoldProduct(node, i, node.Input(0), {node.Input(1), node.Input(2), node.Input(3)}, node.Input(4));
+      } else if (node.op == "com.microsoft.MatMulIntegerToFloat") {
+        const std::string hidden = Unrounded(node.Input(0));
+        if (!hidden.empty()) {
+          FoldProduct(node, i, hidden, {node.Input(1), node.Input(3), node.Input(5)}, node.Input(6));
+        }
+      }
+    }
+    return std::move(graph_);
+  }
+
+ private:
+  struct Integers {
+    std::string values, scales, zero_points;  // "" for no zero points
+  };
+
+  // A constant, perhaps behind a Reshape.
+  const TensorRef* FindReshaped(const std::string& value) const {
+    const Node* producer = graph_.FindProducer(value);
+    return graph_.FindConstant(producer != nullptr && producer->op == "Reshape" ? producer->Input(0) : value);
+  }
+
+  const TensorRef& Constant(const Node& node, const std::string& value, const char* what) const {
+    const TensorRef* constant = FindReshaped(value);
+    if (constant == nullptr) Refuse(node, std::string("its ") + what + " are not constant");
+    return *constant;
+  }
+
+  // Adds the matrix as a constant of the graph, and returns its name.
+  std::string AddMatrix(TensorRef tensor, Quantisation quantisation, const std::string& user) {
+    tensor.quantisation = std::make_shared<const Quantisation>(std::move(quantisation));
+    std::string name = user + "/dequantised";
+    graph_.constants[name] = std::move(tensor);
+    return name;
+  }
+
+  // A matrix with one scale, or one for each index of dimension `axis`.
+  std::string AddMatrix(const Node& node, const TensorRef& tensor, const Integers& integers, int64_t axis) {
+    if (BitsOf(tensor.type) != 8)
+      Refuse(node, "four-bit integers are supported in MatMulNBits and GatherBlockQuantized");
+    Quantisation quantisation;
+    quantisation.axis = axis < 0 ? axis + 2 : axis;
+    quantisation.scales = Constant(node, integers.scales, "scales");
+    if (!integers.zero_points.empty()) quantisation.zero_points = Constant(node, integers.zero_points, "zero points");
+    return AddMatrix(tensor, std::move(quantisation), node.outputs[0]);
+  }
+
+  // On a constant matrix, or on rows that a Gather has picked from one; pairs with QuantizeLinear leave nothing.
+  void FoldDequantizeLinear(const Node& node) {
+    const Integers integers{node.Input(0), node.Input(1), node.Input(2)};
+    if (const TensorRef* tensor = graph_.FindConstant(integers.values)) {
+      if (tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
+      if (node.Int("block_size", 0) != 0) Refuse(node, "blocks are supported in MatMulNBits and GatherBlockQuantized");
+      const TensorRef matrix = *tensor;
+      graph_.ReplaceUses(node.outputs[0], AddMatrix(node, matrix, integers, node.Int("axis", 1)));
+      return;
+    }
+    const Node* producer = graph_.FindProducer(integers.values);
+    if (producer == nullptr) return;
+    if (producer->op == "QuantizeLinear") return graph_.ReplaceUses(node.outputs[0], producer->Input(0));
+    const TensorRef* tensor = producer->op == "Gather" ? graph_.FindConstant(producer->Input(0)) : nullptr;
+    if (tensor == nullptr || tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
+    if (Constant(node, integers.scales, "scales").elements() != 1) Refuse(node, "it has more than one scale");
+    const TensorRef matrix = *tensor;
+    Node gather = *producer;
+    gather.inputs[0] = AddMatrix(node, matrix, integers, 0);
+    Replace(node, gather);
+  }
+
+  // `by` takes the place of a node, under its name.
+  void Replace(const Node& node, Node by) {
+    by.name = node.name;
+    by.outputs = {node.outputs[0]};
+    for (Node& place : graph_.nodes) {
+      if (place.outputs == node.outputs) place = by;
+    }
+  }
+
+  // What DynamicQuantizeLinear or QuantizeLinear has rounded; "" if it was neither.
+  std::string Unrounded(const std::string& value) const {
+    const Node* producer = graph_.FindProducer(value);
+    if (producer == nullptr) return "";
+    return producer->op == "DynamicQuantizeLinear" || producer->op == "QuantizeLinear" ? producer->Input(0) : "";
+  }
+
+  // Mul(Cast(MatMulInteger(rounded x, W)), Mul(scale of x, scales of W)).
+  void FoldMatMulInteger(const Node& node, size_t index) {
+    for (const size_t i : {size_t{0}, size_t{1}}) {
+      const Node* cast = graph_.FindProducer(node.Input(i));
+      const Node* product = cast != nullptr && cast->op == "Cast" ? graph_.FindProducer(cast->Input(0)) : nullptr;
+      if (product == nullptr || product->op != "MatMulInteger") continue;
+      const std::string hidden = Unrounded(product->Input(0));
+      const std::string scales = ScalesBeside(graph_.FindProducer(product->Input(0)), node.Input(1 - i));
+      if (hidden.empty() || scales.empty()) {
+        Refuse(*product, "its product is not scaled as DynamicQuantizeLinear and a constant scale ask for");
+      }
+      FoldProduct(node, index, hidden, {product->Input(1), scales, product->Input(3)}, "");
+      return;
+    }
+  }
+
+  // The other factor beside the scale that `rounding` gives.
+  std::string ScalesBeside(const Node* rounding, const std::string& value) const {
+    const Node* scales = graph_.FindProducer(value);
+    if (rounding == nullptr || scales == nullptr || scales->op != "Mul" || scales->inputs.size() != 2) return "";
+    const bool dynamic = rounding->op == "DynamicQuantizeLinear";
+    if (dynamic && rounding->outputs.size() < 2) return "";
+    const std::string& step = dynamic ? rounding->outputs[1] : rounding->Input(1);
+    if (scales->inputs[0] == step) return scales->inputs[1];
+    return scales->inputs[1] == step ? scales->inputs[0] : "";
+  }
+
+  // Node `index` becomes hidden times a matrix of integers [cols, rows], plus a bias.
+  void FoldProduct(const Node& node, size_t index, const std::string& hidden, const Integers& integers,
+                   const std::string& bias) {
+    const TensorRef* tensor = graph_.FindConstant(integers.values);
+    if (tensor == nullptr || tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
+    const TensorRef matrix = *tensor;
+    SetProduct(index, {"MatMul", node.name, {hidden, AddMatrix(node, matrix, integers, 1)}, node.outputs, {}}, bias);
+  }
+
+  void SetProduct(size_t index, Node product, const std::string& bias) {
+    const std::string sum = product.outputs[0];
+    if (!bias.empty()) {
+      product.outputs = {sum + "/without_bias"};
+      const Node add{"Add", product.name, {product.outputs[0], bias}, {sum}, {}};
+      graph_.nodes.insert(graph_.nodes.begin() + static_cast<std::ptrdiff_t>(index) + 1, add);
+    }
+    graph_.nodes[index] = std::move(product);
+  }
+
+  // hidden times the transpose of [N, K] in blocks along K.
+  void FoldMatMulNBits(const Node& node, size_t index) {
+    const TensorRef* tensor = FindReshaped(node.Input(1));
+    if (tensor == nullptr) return;
+    if (!node.Input(4).empty()) Refuse(node, "an order of the columns (g_idx) is not supported");
+    const int64_t bits = node.Int("bits", 4);
+    TensorRef matrix = *tensor;
+    matrix.dims = {node.Int("N", 0), node.Int("K", 0)};
+    const std::string table = AddBlocks(node, matrix, bits, node.Int("block_size", 0), /*whole_blocks=*/true,
+                                        {node.Input(1), node.Input(2), node.Input(3)});
+    Node product{"com.microsoft.FusedMatMul", node.name, {node.Input(0), table}, node.outputs, {}};
+    product.attributes["transB"].i = 1;
+    SetProduct(index, std::move(product), node.Input(5));
+  }
+
+  void FoldGather(const Node& node, size_t index) {
+    const TensorRef* tensor = FindReshaped(node.Input(0));
+    if (tensor == nullptr) return;
+    const int64_t bits = BitsOf(tensor->type) == 4 ? 4 : node.Int("bits", 4);
+    if (node.Int("gather_axis", 0) != 0 || node.Int("quantize_axis", 1) != 1) {
+      Refuse(node, "it does not gather rows of blocks along the columns");
+    }
+    TensorRef matrix = *tensor;
+    const TensorRef& scales = Constant(node, node.Input(2), "scales");
+    if (matrix.dims.empty() || matrix.dims[0] < 1 || scales.elements() == 0) Refuse(node, "its table is empty");
+    const auto rows = static_cast<uint64_t>(matrix.dims[0]);
+    const uint64_t integers = BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / uint64_t(bits);
+    matrix.dims = {matrix.dims[0], static_cast<int64_t>(integers / rows)};
+    const std::string table = AddBlocks(node, matrix, bits, node.Int("block_size", 128), /*whole_blocks=*/false,
+                                        {node.Input(0), node.Input(2), node.Input(3)});
+    graph_.nodes[index] = {"Gather", node.name, {table, node.Input(1)}, node.outputs, {}};
+  }
+
+  // matrix.dims: [rows, cols]. whole_blocks: each row is filled up to whole blocks.
+  std::string AddBlocks(const Node& node, const TensorRef& matrix, int64_t bits, int64_t block, bool whole_blocks,
+                        const Integers& integers) {
+    if (bits != 4 && bits != 8) Refuse(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
+    if (block < 16 || block % 2 != 0) Refuse(node, "blocks of " + std::to_string(block) + " are not possible");
+    const int64_t rows = matrix.dims[0], cols = matrix.dims[1];
+    if (rows < 1 || cols < 1 || cols > INT32_MAX || (bits == 4 && !whole_blocks && cols % 2 != 0)) {
+      Refuse(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is not possible");
+    }
+    Quantisation quantisation;
+    const int64_t blocks = (cols - 1) / block + 1;
+    quantisation.bits = static_cast<int>(bits);
+    quantisation.block = block;
+    quantisation.row_bytes = static_cast<size_t>((whole_blocks ? blocks * block : cols) * bits / 8);
+    quantisation.scales = Constant(node, integers.scales, "scales");
+    quantisation.zero_point_row_bytes = static_cast<size_t>((blocks * bits + 7) / 8);
+    const bool is_unsigned = matrix.type == ElementType::kUint8;
+    quantisation.default_zero_point = is_unsigned ? 1 << (bits - 1) : 0;
+    if (!integers.zero_points.empty()) quantisation.zero_points = Constant(node, integers.zero_points, "zero points");
+    if (IsFloat(quantisation.zero_points.type)) Refuse(node, "zero points that are no integers are not supported");
+    const uint64_t expected = CheckedBytes({rows, static_cast<int64_t>(quantisation.row_bytes)}, 1, node.Describe());
+    if (matrix.length != expected) {
+      Refuse(node, "its integers take " + std::to_string(matrix.length) + " bytes, its shape needs " +
+                       std::to_string(expected));
+    }
+    return AddMatrix(matrix, std::move(quantisation), node.outputs[0]);
+  }
+
+  Graph graph_;
+};
+
+}  // namespace
+
+Graph Dequantise(Graph graph) { return Dequantisation(std::move(graph)).Run(); }
+
+}  // namespace tied::converter

@@ -1,0 +1,106 @@
+"""Runs the models of quantised_models.py through ONNX Runtime and through tied, and compares.
+
+usage: quantised.py TIED_CONVERT TIED
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+
+import parity
+import quantised_models as models
+
+# Model, arguments for the converter, and the types of the tables in the file.
+CASES = [
+    (models.dynamic_uint8, [], "uint8"),
+    (models.dynamic_uint8_reduced, ["--allow-untied"], "uint8"),
+    (models.dynamic_int8, ["--allow-untied"], "int8 uint8"),
+    (models.dynamic_int8_tied, [], "int8"),
+    (models.dynamic_per_channel, ["--allow-untied"], "int8 uint8"),
+    (models.qdq, [], "int8"),
+    (models.blocks_4_of_32, [], "int4"),
+    (models.blocks_4_of_64, [], "int4"),
+    (models.blocks_8_of_128, [], "uint8"),
+    (models.blocks_4_of_16, ["--dtype", "f32"], "float32"),
+    (models.blocks_4_with_zero_points, ["--dtype", "f32"], "float32"),
+    (models.blocks_8_of_32, ["--dtype", "f32"], "float32"),
+    (models.float16, [], "float16"),
+    (models.bfloat16, [], "bfloat16"),
+]
+REFUSED = [
+    (models.dynamic_uint8_reduced, "not tied"),
+    (models.dynamic_int8, "not tied"),
+    (models.dynamic_per_channel, "not tied"),
+    (models.blocks_4_of_16, "blocks of 16 columns"),
+    (models.blocks_4_with_zero_points, "zero points"),
+    (models.blocks_8_of_32, "give a --dtype"),
+]
+
+
+def bound(name, hidden):
+    """Of the difference of two logits: roundings of hidden states, and of the products (Higham 2002, 3.1)."""
+    weight = np.abs(models.weight()).astype(np.float64) * 1.2  # what quantisation adds to a weight at most
+    x = np.abs(hidden).astype(np.float64)
+    result = 2 * (models.COLS + 4) * 2.0**-24 * (x @ weight.T + 1)
+    largest = x.max(axis=-1, keepdims=True)
+    step = largest / 65024
+    if name.startswith("dynamic"):
+        step = step + 2 * largest / 255 / 2
+    if name == "qdq":
+        step = step + 4 / 127 / 2
+    if name == "float16":
+        result += 2.0**-9 * (x @ weight.T)
+    return result + step * weight.sum(axis=1)
+
+
+def check(convert, tied, make, arguments, expected_type, folder):
+    source, target = str(folder / "model.onnx"), str(folder / "model.tied")
+    onnx.save(make(), source)
+    subprocess.run([convert, source, "-o", target, "--check", *arguments], check=True, capture_output=True)
+    tables = json.loads(subprocess.run([tied, "inspect", target, "--json"], check=True, capture_output=True).stdout)
+    types = " ".join(sorted({table["type"] for table in tables["tables"]}))
+    assert types == expected_type, types
+    random = np.random.default_rng(2)
+    feeds = {
+        "input_ids": random.integers(0, models.ROWS, (2, 3)),
+        # Within the range that the static quantisation of hidden states was made for.
+        "pre_logits": np.clip(random.normal(0, 1, (2, 3, models.COLS)), -4, 4).astype(np.float32),
+    }
+    outputs = ["embed_matrix", "logits"]
+    expected = parity.run_onnxruntime(source, feeds, outputs)
+    actual = parity.run_tied(tied, target, feeds, outputs, folder)
+    assert np.array_equal(expected[0], actual[0]), np.abs(expected[0] - actual[0]).max()
+    error = np.abs(expected[1].astype(np.float64) - actual[1])
+    assert (error <= bound(make.__name__, feeds["pre_logits"])).all(), error.max()
+    return error.max()
+
+
+def check_refused(convert, make, reason, folder):
+    source, target = folder / "model.onnx", folder / "model.tied"
+    onnx.save(make(), source)
+    run = subprocess.run([convert, source, "-o", target], capture_output=True, text=True)
+    assert run.returncode == 1 and reason in run.stderr and not target.exists(), run.stderr
+
+
+def main():
+    convert, tied = sys.argv[1:3]
+    for make, arguments, expected_type in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                worst = check(convert, tied, make, arguments, expected_type, pathlib.Path(folder))
+            except subprocess.CalledProcessError as error:
+                sys.exit(f"{make.__name__}: {error.cmd}\n{error.stdout.decode()}{error.stderr.decode()}")
+        print(f"{make.__name__:28} {expected_type:10} largest difference {worst:.2e}")
+    for make, reason in REFUSED:
+        with tempfile.TemporaryDirectory() as folder:
+            check_refused(convert, make, reason, pathlib.Path(folder))
+        print(f"{make.__name__:28} refused: {reason}")
+
+
+if __name__ == "__main__":
+    main()
