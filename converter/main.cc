@@ -1,4 +1,4 @@
-// tied-convert: an ONNX model with a tied embedding and lm_head to a .tied file.
+// tied-convert: a model with a tied embedding and lm_head to a .tied file.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -13,6 +13,7 @@
 #include "converter/error.h"
 #include "converter/error_meter.h"
 #include "converter/graph.h"
+#include "converter/model_reader.h"
 #include "converter/plan.h"
 #include "converter/progress_bar.h"
 #include "converter/writer.h"
@@ -113,8 +114,7 @@ void PrintSummary(const Options& options, const Plan& plan, const std::vector<st
     }
     std::printf("\n");
   }
-  std::printf("  %ju bytes from %ju in %.2f s\n", static_cast<uintmax_t>(fs::file_size(options.output)),
-              static_cast<uintmax_t>(fs::file_size(options.input)), seconds);
+  std::printf("  %ju bytes in %.2f s\n", static_cast<uintmax_t>(fs::file_size(options.output)), seconds);
 }
 
 int Convert(const Options& options) {
@@ -126,7 +126,7 @@ int Convert(const Options& options) {
   const auto progress = [&](const char* step) {
     return options.quiet ? [](uint64_t, uint64_t) {} : tied::converter::MakeProgressBar(step);
   };
-  const tied::converter::Graph graph = tied::converter::ReadGraph(options.input);
+  const tied::converter::Graph graph = tied::converter::ReadModel(options.input);
   Plan plan = tied::converter::MakePlan(graph, options.input, options.allow_untied, progress("comparing"));
   std::vector<std::string> found(plan.tables.size());
   for (size_t i = 0; i < plan.tables.size(); ++i) {
@@ -149,8 +149,12 @@ int Convert(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Converts an ONNX model of a tied embedding and lm_head to a .tied file.");
-  app.add_option("model", options.input, "The ONNX file; external data is found beside it")->required();
+  CLI::App app("Converts a model with a tied embedding and lm_head to a .tied file.");
+  app.add_option(
+         "model", options.input,
+         "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the folder "
+         "of either, with its config.json")
+      ->required();
   app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced")->required();
   app.add_option("--dtype", options.dtype,
                  "Number format of the table: auto (default) keeps float32 unless every value survives float16 or "

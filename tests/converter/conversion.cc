@@ -6,7 +6,7 @@
 
 #include "converter/check.h"
 #include "converter/error.h"
-#include "converter/graph.h"
+#include "converter/model_reader.h"
 #include "converter/plan.h"
 #include "converter/writer.h"
 
@@ -17,7 +17,7 @@ namespace {
 void NoProgress(uint64_t, uint64_t) {}
 
 void ConvertFile(const std::string& from, const std::string& to) {
-  const converter::Graph graph = converter::ReadGraph(from);
+  const converter::Graph graph = converter::ReadModel(from);
   converter::WriteFile(converter::MakePlan(graph, from, /*allow_untied=*/false, NoProgress), to, NoProgress);
 }
 

@@ -1,0 +1,305 @@
+#include "converter/safetensors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "converter/error.h"
+#include "converter/file.h"
+#include "converter/narrow_floats.h"
+
+namespace tied::converter {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr uint64_t kMaxHeaderBytes = 16u << 20;
+constexpr char kIndexEnd[] = ".safetensors.index.json";
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+Json Parse(const std::string& text, const std::string& path) {
+  try {
+    Json json = Json::parse(text);
+    if (json.is_object()) return json;
+  } catch (const Json::exception&) {
+  }
+  throw ConvertError(path + ": is no JSON object");
+}
+
+Json ReadJson(const std::string& path) {
+  const InputFile file(path);
+  if (file.size() > kMaxHeaderBytes) throw ConvertError(path + ": is too large");
+  std::string text(static_cast<size_t>(file.size()), '\0');
+  file.ReadAt(0, text.data(), text.size());
+  return Parse(text, path);
+}
+
+// Models of text and images describe their text part inside.
+Json ReadConfig(const std::string& path) {
+  Json config = ReadJson(path);
+  const auto text = config.find("text_config");
+  if (text != config.end() && text->is_object()) config.update(Json(*text));
+  return config;
+}
+
+// The member of an object, or its default where it is missing; the wrong type is an error.
+template <class T>
+T Member(const Json& object, const char* name, T otherwise, const std::string& path) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return otherwise;
+  try {
+    return found->get<T>();
+  } catch (const Json::exception&) {
+    throw ConvertError(path + ": '" + name + "' has a type that was not expected");
+  }
+}
+
+// A folder stands for the model in it.
+std::string FileOf(const std::string& path) {
+  if (!fs::is_directory(path)) return path;
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json"}) {
+    const fs::path file = fs::path(path) / name;
+    if (fs::exists(file)) return file.string();
+  }
+  return path;
+}
+
+ElementType TypeOf(const std::string& dtype) {
+  static const std::map<std::string, ElementType> kTypes = {{"F32", ElementType::kFloat32},
+                                                            {"F16", ElementType::kFloat16},
+                                                            {"BF16", ElementType::kBFloat16},
+                                                            {"I64", ElementType::kInt64},
+                                                            {"I32", ElementType::kInt32}};
+  const auto found = kTypes.find(dtype);
+  return found == kTypes.end() ? ElementType::kOther : found->second;
+}
+
+// Eight bytes of length, a JSON header of that length, the values.
+class Shard {
+ public:
+  Shard(const std::string& path, std::map<std::string, TensorRef>* tensors) : path_(path), tensors_(tensors) {}
+
+  void Read() {
+    const InputFile file(path_);
+    uint64_t length = 0;
+    if (file.size() < sizeof length) throw ConvertError(path_ + ": is no safetensors file: it is too short");
+    file.ReadAt(0, &length, sizeof length);
+    if (length > kMaxHeaderBytes || length > file.size() - sizeof length) {
+      throw ConvertError(path_ + ": is no safetensors file: its header would have " + std::to_string(length) +
+                         " bytes");
+    }
+    std::string text(static_cast<size_t>(length), '\0');
+    file.ReadAt(sizeof length, text.data(), text.size());
+    data_ = sizeof length + length;
+    size_ = file.size() - data_;
+    const Json header = Parse(text, path_);
+    for (const auto& [name, entry] : header.items()) {
+      if (name != "__metadata__") Add(name, entry);
+    }
+  }
+
+ private:
+  void Add(const std::string& name, const Json& entry) {
+    const std::string what = path_ + ": tensor '" + name + "'";
+    TensorRef tensor;
+    tensor.name = name;
+    tensor.path = path_;
+    uint64_t begin = 0, end = 0;
+    try {
+      begin = entry.at("data_offsets").at(0).get<uint64_t>();
+      end = entry.at("data_offsets").at(1).get<uint64_t>();
+      tensor.dims = entry.at("shape").get<std::vector<int64_t>>();
+      tensor.type = TypeOf(entry.at("dtype").get<std::string>());
+    } catch (const Json::exception&) {
+      throw ConvertError(what + ": has no dtype, shape and data_offsets");
+    }
+    if (begin > end || end > size_) throw ConvertError(what + ": lies behind the end of the file");
+    tensor.onnx_type = static_cast<int>(tensor.type);
+    tensor.offset = data_ + begin;
+    tensor.length = end - begin;
+    if (tensor.type != ElementType::kOther) {
+      const uint64_t expected = CheckedBytes(tensor.dims, ElementSize(tensor.type), what);
+      if (expected != tensor.length) {
+        throw ConvertError(what + " has " + std::to_string(tensor.length) + " bytes, its shape needs " +
+                           std::to_string(expected));
+      }
+    }
+    if (!tensors_->emplace(name, std::move(tensor)).second) throw ConvertError(what + ": is there twice");
+  }
+
+  const std::string path_;
+  std::map<std::string, TensorRef>* tensors_;
+  uint64_t data_ = 0;  // where the values begin
+  uint64_t size_ = 0;  // of all values
+};
+
+// What a family does with its embeddings (huggingface.co/docs/transformers, modeling_*.py of each).
+struct Family {
+  enum class Scale { kOne, kIfAsked, kAlways };  // the square root of the width
+  bool tied;                                     // where config.json does not say
+  Scale scale;
+};
+
+const Family& FamilyOf(const std::string& model_type, const std::string& path) {
+  static const Family kSeq2Seq{true, Family::Scale::kIfAsked};
+  static const Family kPlainTied{true, Family::Scale::kOne};
+  static const Family kPlain{false, Family::Scale::kOne};
+  static const Family kGemma{true, Family::Scale::kAlways};
+  static const std::map<std::string, Family> kFamilies = {
+      {"m2m_100", kSeq2Seq}, {"mbart", kSeq2Seq}, {"marian", kSeq2Seq},   {"bart", kSeq2Seq}, {"t5", kPlainTied},
+      {"gpt2", kPlainTied},  {"llama", kPlain},   {"mistral", kPlain},    {"qwen2", kPlain},  {"qwen3", kPlain},
+      {"gemma", kGemma},     {"gemma2", kGemma},  {"gemma3_text", kGemma}};
+  const auto found = kFamilies.find(model_type);
+  if (found != kFamilies.end()) return found->second;
+  std::string known;
+  for (const auto& [name, family] : kFamilies) known += (known.empty() ? "" : ", ") + name;
+  throw ConvertError(path + ": model_type '" + model_type + "' is not known; known are " + known);
+}
+
+const TensorRef* FindFirst(const std::map<std::string, TensorRef>& tensors, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    const auto found = tensors.find(name);
+    if (found != tensors.end()) return &found->second;
+  }
+  return nullptr;
+}
+
+class PairReader {
+ public:
+  explicit PairReader(const std::string& path)
+      : path_(FileOf(path)),
+        config_path_((fs::absolute(path_).parent_path() / "config.json").string()),
+        tensors_(ReadSafetensors(path_)),
+        config_(ReadConfig(config_path_)),
+        family_(FamilyOf(Member<std::string>(config_, "model_type", "", config_path_), config_path_)) {}
+
+  Graph Read() {
+    const TensorRef& table = FindTable();
+    graph_.name = "tied_pair";
+    const int64_t cols = table.dims[1];
+    graph_.inputs = {{"input_ids", ElementType::kInt64, {{-1, "batch"}, {-1, "sequence"}}},
+                     {"hidden", ElementType::kFloat32, {{-1, "batch"}, {-1, "sequence"}, {cols, ""}}}};
+    graph_.outputs = {{"embeddings", ElementType::kFloat32, {{-1, "batch"}, {-1, "sequence"}, {cols, ""}}},
+                      {"logits", ElementType::kFloat32, {{-1, "batch"}, {-1, "sequence"}, {table.dims[0], ""}}}};
+    graph_.results = {"embeddings", "logits"};
+    AddConstant(table);
+    AddEmbedding(table);
+    AddHead(table);
+    return std::move(graph_);
+  }
+
+ private:
+  const TensorRef& FindTable() const {
+    const TensorRef* table =
+        FindFirst(tensors_, {"model.shared.weight", "shared.weight", "model.embed_tokens.weight", "embed_tokens.weight",
+                             "transformer.wte.weight", "wte.weight", "language_model.model.embed_tokens.weight",
+                             "model.decoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"});
+    if (table == nullptr) throw ConvertError(path_ + ": no tensor has the name of an embedding");
+    if (table->dims.size() == 2 && IsFloat(table->type)) return *table;
+    throw ConvertError(path_ + ": '" + table->name + "' is no matrix of floating-point numbers");
+  }
+
+  void AddConstant(const TensorRef& tensor) { graph_.constants[tensor.name] = tensor; }
+
+  void AddEmbedding(const TensorRef& table) {
+    const bool asked = Member<bool>(config_, "scale_embedding", false, config_path_);
+    const bool scaled = family_.scale == Family::Scale::kAlways || (family_.scale == Family::Scale::kIfAsked && asked);
+    graph_.nodes.push_back({"Gather", "embed", {table.name, "input_ids"}, {scaled ? "rows" : "embeddings"}, {}});
+    if (!scaled) return;
+    TensorRef scale;
+    scale.name = "embedding_scale";
+    scale.type = ElementType::kFloat32;
+    const float root = Root(table);
+    scale.bytes.assign(reinterpret_cast<const char*>(&root), sizeof root);
+    scale.length = sizeof root;
+    AddConstant(scale);
+    graph_.nodes.push_back({"Mul", "embed_scale", {"rows", scale.name}, {"embeddings"}, {}});
+  }
+
+  // Gemma rounds it to the type that the model is in.
+  float Root(const TensorRef& table) const {
+    const auto root = static_cast<float>(std::sqrt(static_cast<double>(table.dims[1])));
+    if (family_.scale != Family::Scale::kAlways || table.type == ElementType::kFloat32) return root;
+    return table.type == ElementType::kFloat16 ? FloatOfHalf(HalfOf(root)) : FloatOfBFloat(BFloatOf(root));
+  }
+
+  void AddHead(const TensorRef& table) {
+    const TensorRef* head = FindFirst(tensors_, {"lm_head.weight"});
+    const bool tied = Member<bool>(config_, "tie_word_embeddings", family_.tied, config_path_);
+    if (!tied && head == nullptr) {
+      throw ConvertError(config_path_ +
+                         ": the embedding and the lm_head are not tied (tie_word_embeddings), and there "
+                         "is no 'lm_head.weight' to compare '" +
+                         table.name + "' with");
+    }
+    const TensorRef& matrix = head == nullptr ? table : *head;
+    AddConstant(matrix);
+    const TensorRef* bias = FindBias(matrix);
+    Attribute transposed;
+    transposed.i = 1;
+    graph_.nodes.push_back({"com.microsoft.FusedMatMul",
+                            "lm_head",
+                            {"hidden", matrix.name},
+                            {bias == nullptr ? "logits" : "products"},
+                            {{"transB", transposed}}});
+    if (bias == nullptr) return;
+    AddConstant(*bias);
+    graph_.nodes.push_back({"Add", "lm_head_bias", {"products", bias->name}, {"logits"}, {}});
+  }
+
+  // A bias that is all zeros is none.
+  const TensorRef* FindBias(const TensorRef& matrix) const {
+    const TensorRef* bias = FindFirst(tensors_, {"final_logits_bias", "lm_head.bias"});
+    if (bias == nullptr) return nullptr;
+    if (!IsFloat(bias->type) || bias->elements() != static_cast<uint64_t>(matrix.dims[0])) {
+      throw ConvertError(path_ + ": '" + bias->name + "' is not one number for each row of '" + matrix.name + "'");
+    }
+    const std::vector<float> values = bias->ReadFloats();
+    return std::all_of(values.begin(), values.end(), [](float x) { return x == 0; }) ? nullptr : bias;
+  }
+
+  const std::string path_;
+  const std::string config_path_;
+  const std::map<std::string, TensorRef> tensors_;
+  const Json config_;
+  const Family& family_;
+  Graph graph_;
+};
+
+}  // namespace
+
+bool IsSafetensors(const std::string& path) {
+  const std::string file = FileOf(path);
+  return EndsWith(file, ".safetensors") || EndsWith(file, kIndexEnd);
+}
+
+std::map<std::string, TensorRef> ReadSafetensors(const std::string& path) {
+  const std::string file = FileOf(path);
+  std::set<std::string> shards = {file};
+  if (EndsWith(file, kIndexEnd)) {
+    shards.clear();
+    const Json index = ReadJson(file);
+    for (const auto& [tensor, shard] : Member<std::map<std::string, std::string>>(index, "weight_map", {}, file)) {
+      // A stranger's index must not reach other folders.
+      if (shard.empty() || fs::path(shard).filename() != shard || shard == "..") {
+        throw ConvertError(file + ": tensor '" + tensor + "': shard '" + shard + "' is no file name");
+      }
+      shards.insert((fs::absolute(file).parent_path() / shard).string());
+    }
+    if (shards.empty()) throw ConvertError(file + ": names no tensor");
+  }
+  std::map<std::string, TensorRef> tensors;
+  for (const std::string& shard : shards) Shard(shard, &tensors).Read();
+  return tensors;
+}
+
+Graph ReadSafetensorsGraph(const std::string& path) { return PairReader(path).Read(); }
+
+}  // namespace tied::converter
