@@ -126,6 +126,7 @@ Array Array::Computed(std::vector<int64_t> dims, Element element) {
 int64_t Array::size() const { return Product(dims, 0, dims.size()); }
 
 int64_t Array::Offset(int64_t position) const {
+  if (row_major) return position;
   int64_t offset = 0;
   for (size_t i = dims.size(); i-- > 0; position /= dims[i]) offset += position % dims[i] * strides[i];
   return offset;
@@ -148,7 +149,7 @@ double Array::At(int64_t offset) const {
 
 Array Array::View(std::vector<int64_t> wanted) const {
   Array view = *this;
-  if (strides != RowMajorStrides(dims)) {
+  if (!row_major) {
     std::vector<double> values(static_cast<size_t>(size()));
     for (size_t i = 0; i < values.size(); ++i) values[i] = Float(static_cast<int64_t>(i));
     view = Array::OfDoubles(dims, std::move(values));
@@ -165,6 +166,7 @@ Array Array::Matrix(int64_t batch, bool transpose) const {
   matrix.dims = {dims[rank - 2], dims[rank - 1]};
   matrix.strides = {strides[rank - 2], strides[rank - 1]};
   if (transpose) {
+    matrix.row_major = false;
     std::swap(matrix.dims[0], matrix.dims[1]);
     std::swap(matrix.strides[0], matrix.strides[1]);
   }

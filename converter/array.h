@@ -25,6 +25,7 @@ struct Array {
 
   std::vector<int64_t> dims;
   std::vector<int64_t> strides;  // in elements
+  bool row_major = true;         // what the strides are
   int64_t start = 0;             // element 0, in elements
   bool integers = false;
   std::shared_ptr<const void> owner;     // keeps what the pointer leads to

@@ -3,16 +3,16 @@
 namespace tied::converter {
 
 Array Dequantised(const Array& values, const Array& scales, const Array* zero_points, int64_t axis) {
+  const Array zeros = zero_points == nullptr ? Array::OfInts({}, {0}) : *zero_points;
+  const bool one_scale = scales.size() == 1, one_zero = zeros.size() == 1;
   const auto rank = static_cast<int64_t>(values.dims.size());
   const auto along = static_cast<size_t>(axis < 0 ? axis + rank : axis);
-  const bool one = scales.size() == 1;
+  const bool one = one_scale && one_zero;
   const int64_t after = one ? 1 : Product(values.dims, along + 1, values.dims.size());
   const int64_t size = one ? 1 : values.dims.at(along);
-  const Array zeros = zero_points == nullptr ? Array::OfInts({}, {0}) : *zero_points;
-  const bool one_zero = zeros.size() == 1;
   return Array::Computed(values.dims, [=](int64_t position) {
     const int64_t i = one ? 0 : position / after % size;
-    return (values.Float(position) - zeros.Float(one_zero ? 0 : i)) * scales.Float(i);
+    return (values.Float(position) - zeros.Float(one_zero ? 0 : i)) * scales.Float(one_scale ? 0 : i);
   });
 }
 

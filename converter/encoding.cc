@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "converter/error.h"
 #include "converter/narrow_floats.h"
@@ -17,14 +18,21 @@ using format::DataType;
 constexpr size_t kBlockCols = 32;  // of an Int4 row, with one scale
 constexpr float kSmallestScale = std::numeric_limits<float>::min();
 
+// As integers, which compare as the magnitudes do, and which compilers vectorise.
 float LargestMagnitude(const float* values, size_t count) {
-  float largest = 0;
-  bool finite = true;
+  int32_t largest = 0;
   for (size_t k = 0; k < count; ++k) {
-    largest = std::max(largest, std::fabs(values[k]));
-    finite &= std::fabs(values[k]) <= std::numeric_limits<float>::max();
+    const auto magnitude = static_cast<int32_t>(BitsOf(values[k]) & 0x7fffffff);
+    largest = magnitude > largest ? magnitude : largest;
   }
-  return finite ? largest : std::numeric_limits<float>::infinity();
+  const bool finite = largest < 0x7f800000;
+  return finite ? FloatOf(static_cast<uint32_t>(largest)) : std::numeric_limits<float>::infinity();
+}
+
+// To the nearest integer, ties to even, for magnitudes up to 2^22; then to the range. Without a call.
+float Round(float value, float lowest, float highest) {
+  const float limited = value < lowest ? lowest : value > highest ? highest : value;
+  return (limited + 0x1.8p23f) - 0x1.8p23f;
 }
 
 [[noreturn]] void RefuseRow(uint64_t row, const std::string& why) {
@@ -38,19 +46,24 @@ float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* 
   const float scale = largest == 0 ? 1.0f : std::max(largest / 127, kSmallestScale);
   for (size_t k = 0; k < cols; ++k) {
     // The clamp is for quotients that round up: largest / (largest / 127) may be a little more than 127.
-    quantised[k] = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f));
+    quantised[k] = static_cast<int8_t>(Round(row[k] / scale, -127.0f, 127.0f));
   }
   return scale;
 }
 
 // A float32 that is at least the norm of row - scale * quantised; cols roundings of float64 are covered.
 float ResidualNorm(const float* row, const int8_t* quantised, float scale, size_t cols) {
-  double norm2 = 0;
-  for (size_t k = 0; k < cols; ++k) {
-    const double residual = static_cast<double>(row[k]) - static_cast<double>(scale) * quantised[k];
-    norm2 += residual * residual;
+  constexpr size_t kSums = 8;  // for vectors; the bound holds for any order
+  double sums[kSums] = {};
+  for (size_t k = 0; k < cols; k += kSums) {
+    const size_t end = std::min(kSums, cols - k);
+    for (size_t j = 0; j < end; ++j) {
+      const double residual = static_cast<double>(row[k + j]) - static_cast<double>(scale) * quantised[k + j];
+      sums[j] += residual * residual;
+    }
   }
-  const double norm = std::sqrt(norm2) * (1 + static_cast<double>(cols + 8) * 0x1p-50);
+  const double norm =
+      std::sqrt(std::accumulate(sums, sums + kSums, 0.0)) * (1 + static_cast<double>(cols + 8) * 0x1p-50);
   const auto rounded = static_cast<float>(norm);
   return static_cast<double>(rounded) >= norm ? rounded : std::nextafter(rounded, INFINITY);
 }
@@ -64,7 +77,7 @@ float EncodeInt4Block(const float* block, size_t cols, uint64_t row_number, char
   for (size_t i = 0; i < kBlockCols / 2; ++i) {
     int nibbles[2] = {8, 8};
     for (size_t j = 0; j < 2 && 2 * i + j < cols; ++j) {
-      nibbles[j] += static_cast<int>(std::clamp(std::nearbyint(block[2 * i + j] / scale), -8.0f, 7.0f));
+      nibbles[j] += static_cast<int>(Round(block[2 * i + j] / scale, -8.0f, 7.0f));
     }
     packed[i] = static_cast<char>(nibbles[0] | nibbles[1] << 4);
   }

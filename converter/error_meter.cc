@@ -57,24 +57,34 @@ ErrorMeter::ErrorMeter(uint64_t rows, uint64_t cols, const std::string& recorded
   stored_.resize(original_.size());
 }
 
-void ErrorMeter::Add(const float* original, const float* stored, size_t count) {
-  for (size_t i = 0; i < count * cols_; ++i) {
-    const double error = static_cast<double>(original[i]) - static_cast<double>(stored[i]);
-    largest_ = std::max(largest_, std::fabs(error));
-    sum_of_squares_ += error * error;
-  }
+ErrorMeter::WeightErrors ErrorMeter::Measure(uint64_t first, const float* original, const float* stored, size_t count) {
+  WeightErrors errors;
   const size_t tokens = hidden_.size() / cols_;
-  for (size_t r = 0; r < count; ++r, ++rows_done_) {
+  for (size_t r = 0; r < count; ++r) {
+    const float* before = original + r * cols_;
+    const float* after = stored + r * cols_;
+    for (size_t k = 0; k < cols_; ++k) {
+      const double error = static_cast<double>(before[k]) - static_cast<double>(after[k]);
+      errors.largest = std::max(errors.largest, std::fabs(error));
+      errors.sum_of_squares += error * error;
+    }
     for (size_t t = 0; t < tokens; ++t) {
-      original_[t * rows_ + rows_done_] = Dot(original + r * cols_, &hidden_[t * cols_], cols_);
-      stored_[t * rows_ + rows_done_] = Dot(stored + r * cols_, &hidden_[t * cols_], cols_);
+      const size_t logit = t * rows_ + static_cast<size_t>(first) + r;
+      original_[logit] = Dot(before, &hidden_[t * cols_], cols_);
+      stored_[logit] = Dot(after, &hidden_[t * cols_], cols_);
     }
   }
+  return errors;
+}
+
+void ErrorMeter::Add(const WeightErrors& errors) {
+  errors_.largest = std::max(errors_.largest, errors.largest);
+  errors_.sum_of_squares += errors.sum_of_squares;
 }
 
 void ErrorMeter::Report(std::ostream& out) const {
-  out << "  weights: largest error " << largest_ << ", root mean square "
-      << std::sqrt(sum_of_squares_ / (static_cast<double>(rows_) * static_cast<double>(cols_))) << '\n';
+  out << "  weights: largest error " << errors_.largest << ", root mean square "
+      << std::sqrt(errors_.sum_of_squares / (static_cast<double>(rows_) * static_cast<double>(cols_))) << '\n';
   ReportLogits(out, "random", 0, kRandomTokens);
   if (recorded_tokens_ > 0) ReportLogits(out, "recorded", kRandomTokens, recorded_tokens_);
 }

@@ -16,8 +16,15 @@ class ErrorMeter {
   // of little-endian float32 [tokens, cols] (empty: none). Throws ConvertError if that file is not whole tokens.
   ErrorMeter(uint64_t rows, uint64_t cols, const std::string& recorded);
 
-  // The next rows: [count, cols], as they were and as they are stored.
-  void Add(const float* original, const float* stored, size_t count);
+  struct WeightErrors {
+    double largest = 0;
+    double sum_of_squares = 0;
+  };
+
+  // Rows from number `first` on: [count, cols], as they were and as they are stored. May run in several threads at once
+  // for different rows; what it returns is then added by one.
+  WeightErrors Measure(uint64_t first, const float* original, const float* stored, size_t count);
+  void Add(const WeightErrors& errors);
 
   // Largest and root mean square error of the weights; for each kind of hidden states the largest error of the logits,
   // how often the best row is the same, and how many of the ten best are.
@@ -28,13 +35,11 @@ class ErrorMeter {
 
   size_t rows_;
   size_t cols_;
-  size_t rows_done_ = 0;
   size_t recorded_tokens_ = 0;
   std::vector<float> hidden_;    // [tokens, cols]
   std::vector<float> original_;  // logits, [tokens, rows]
   std::vector<float> stored_;
-  double largest_ = 0;
-  double sum_of_squares_ = 0;
+  WeightErrors errors_;
 };
 
 }  // namespace tied::converter

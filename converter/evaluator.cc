@@ -276,6 +276,7 @@ class Evaluation {
     std::vector<int64_t> perm = Ints(node, 1, "perm");
     for (size_t i = 0; perm.size() < rank; ++i) perm.push_back(static_cast<int64_t>(rank - 1 - i));
     const Array original = array;
+    array.row_major = false;
     for (size_t i = 0; i < rank; ++i) {
       array.dims[i] = original.dims[static_cast<size_t>(perm[i])];
       array.strides[i] = original.strides[static_cast<size_t>(perm[i])];
@@ -311,11 +312,13 @@ class Evaluation {
     const double alpha = node.Float("alpha", 1);
     const size_t first = values->size();
     values->resize(first + static_cast<size_t>(a.dims[0] * b.dims[1]));
-    // The larger side outermost: each of its rows is read once.
+    // The larger side outermost: each of its elements is asked for once.
+    std::vector<double> column(static_cast<size_t>(a.dims[1]));
     for (int64_t j = 0; j < b.dims[1]; ++j) {
+      for (int64_t k = 0; k < b.dims[0]; ++k) column[static_cast<size_t>(k)] = At(b, k, j);
       for (int64_t i = 0; i < a.dims[0]; ++i) {
         double sum = 0;
-        for (int64_t k = 0; k < a.dims[1]; ++k) sum += At(a, i, k) * At(b, k, j);
+        for (int64_t k = 0; k < a.dims[1]; ++k) sum += At(a, i, k) * column[static_cast<size_t>(k)];
         (*values)[first + static_cast<size_t>(i * b.dims[1] + j)] = alpha * sum;
       }
     }
@@ -353,27 +356,16 @@ class Evaluation {
   Array MatMulInteger(const Node& node) const {
     const Array one = Array::OfDoubles({}, {1});
     const Array a = Dequantised(Input(node, 0), one, OptionalInput(node, 2), -2);
-    return MatMul(node, a, WeightsOf(Input(node, 1), one, OptionalInput(node, 3)));
-  }
-
-  // A matrix whose columns have scales and zero points; either may be one for all.
-  static Array WeightsOf(const Array& b, const Array& scales, const Array* zero_points) {
-    return Dequantised(Dequantised(b, OnesLike(zero_points), zero_points, -1), scales, nullptr, -1);
-  }
-
-  // As many scales as there are zero points, all 1.
-  static Array OnesLike(const Array* zero_points) {
-    const auto count = static_cast<size_t>(zero_points == nullptr ? 1 : zero_points->size());
-    return Array::OfDoubles({static_cast<int64_t>(count)}, std::vector<double>(count, 1.0));
+    return MatMul(node, a, Dequantised(Input(node, 1), one, OptionalInput(node, 3), -1));
   }
 
   Array MatMulIntegerToFloat(const Node& node) const {
     const Array a = Dequantised(Input(node, 0), Input(node, 2), OptionalInput(node, 4), -2);
-    return WithBias(MatMul(node, a, WeightsOf(Input(node, 1), Input(node, 3), OptionalInput(node, 5))), node, 6);
+    return WithBias(MatMul(node, a, Dequantised(Input(node, 1), Input(node, 3), OptionalInput(node, 5), -1)), node, 6);
   }
 
   Array DynamicQuantizeMatMul(const Node& node) const {
-    const Array weights = WeightsOf(Input(node, 1), Input(node, 2), OptionalInput(node, 3));
+    const Array weights = Dequantised(Input(node, 1), Input(node, 2), OptionalInput(node, 3), -1);
     return WithBias(MatMul(node, Input(node, 0), weights), node, 4);
   }
 

@@ -6,6 +6,7 @@
 
 #include "converter/error.h"
 #include "converter/passes/passes.h"
+#include "converter/trace.h"
 
 namespace tied::converter {
 
@@ -35,6 +36,7 @@ class Planner {
       entry_point.ops.push_back(Lower(graph, graph.results[i]));
       PlannedOp& op = entry_point.ops.back();
       op.output = i;
+      op.origin = TraceNodes(path.graph, path.graph.results[i]);
       const bool constant = std::holds_alternative<ConstantOp>(op.operation);
       if (!constant) CheckOutputType(graph.outputs[i], op);
       if (!constant) op.output_dims = OutputDims(shapes.Find(graph.outputs[i].name), op, graph.outputs[i].name);
@@ -106,7 +108,7 @@ class Planner {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
     }
-    PlannedOp op{ConstantOp{IsFloat(constant.type) ? AsFloat32(constant) : constant.Read()}, 0, 0, {}};
+    PlannedOp op{ConstantOp{IsFloat(constant.type) ? AsFloat32(constant) : constant.Read()}, 0, 0, {}, {}};
     for (const int64_t dim : constant.dims) op.output_dims.push_back(SymbolicInt::Constant(dim));
     return op;
   }
@@ -130,7 +132,7 @@ class Planner {
     const size_t ids = DataInput(graph, node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(0)), false}, node);
     has_gather_.insert(table);
-    return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}};
+    return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}, {}};
   }
 
   PlannedOp LowerHead(const Graph& graph, const Node& node, MatMulOp::Result result) {
@@ -143,7 +145,7 @@ class Planner {
       throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
                          std::to_string(most));
     }
-    return {MatMulOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}};
+    return {MatMulOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}, {}};
   }
 
   size_t AddTable(const TableSource& source, const Node& node) {

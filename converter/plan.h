@@ -36,6 +36,7 @@ struct PlannedOp {
   std::variant<GatherOp, MatMulOp, ConstantOp> operation;
   size_t input;               // index into Plan::inputs; 0 for ConstantOp
   size_t output;              // index into Plan::outputs
+  std::string origin;         // TraceNodes()
   SymbolicShape output_dims;  // kInputDim: a dimension of `input`; kUnknown at most once
 };
 

@@ -1,6 +1,9 @@
 #include "converter/writer.h"
 
+#include <algorithm>
 #include <cstring>
+#include <future>
+#include <thread>
 #include <vector>
 
 #include "converter/error.h"
@@ -17,6 +20,7 @@ namespace {
 constexpr uint64_t kPlaneAlignment = 65536;
 constexpr uint32_t kFormatVersion = 1;
 constexpr size_t kPreambleSize = 32;
+constexpr size_t kMaxThreads = 8;  // more would wait for the disk
 
 uint64_t AlignPlane(uint64_t offset) { return (offset + kPlaneAlignment - 1) / kPlaneAlignment * kPlaneAlignment; }
 
@@ -111,7 +115,7 @@ class HeaderBuilder {
     }
     const auto [type, operation] = BuildOperation(op);
     return format::CreateOpDirect(builder_, type, operation, static_cast<uint32_t>(op.input),
-                                  static_cast<uint32_t>(op.output), &dims);
+                                  static_cast<uint32_t>(op.output), &dims, op.origin.c_str());
   }
 
   std::pair<format::Operation, flatbuffers::Offset<void>> BuildOperation(const PlannedOp& op) {
@@ -182,27 +186,71 @@ class PlaneWriter {
   uint64_t done_ = 0;
 };
 
+// Some rows of a block, encoded by one thread.
+struct Part {
+  EncodedRows encoded;
+  std::vector<float> decoded;
+  ErrorMeter::WeightErrors errors;
+};
+
+RowBlock RowsOf(const RowBlock& block, const TableSource& table, size_t begin, size_t end) {
+  RowBlock rows = block;
+  rows.first += begin;
+  rows.count = end - begin;
+  rows.values += begin * static_cast<size_t>(table.cols());
+  if (!table.quantised()) return rows;
+  rows.stored += begin * table.stored_row_bytes();
+  rows.scales += begin * table.scales_per_row();
+  rows.zero_points += begin * table.scales_per_row();
+  return rows;
+}
+
+void Encode(const TableSource& table, const TableEncoding& encoding, const RowBlock& rows, ErrorMeter* meter,
+            Part* part) {
+  part->errors = {};
+  if (rows.count == 0) part->encoded = {};
+  if (rows.count == 0) return;
+  const float* stored =
+      encoding.kept ? KeepRows(encoding, table, rows, &part->encoded)
+                    : EncodeRows(encoding, rows, static_cast<size_t>(table.cols()), &part->encoded, &part->decoded);
+  if (meter != nullptr) part->errors = meter->Measure(rows.first, rows.values, stored, rows.count);
+}
+
+// The first error of any of them is thrown when all have ended.
+void EncodeInThreads(const TableSource& table, const TableEncoding& encoding, const RowBlock& block, ErrorMeter* meter,
+                     std::vector<Part>* parts) {
+  std::vector<std::future<void>> running;
+  for (size_t i = 0; i < parts->size(); ++i) {
+    const RowBlock rows = RowsOf(block, table, i * block.count / parts->size(), (i + 1) * block.count / parts->size());
+    const auto policy = i + 1 < parts->size() ? std::launch::async : std::launch::deferred;
+    running.push_back(
+        std::async(policy, [=, &table, &encoding] { Encode(table, encoding, rows, meter, &(*parts)[i]); }));
+  }
+  for (std::future<void>& part : running) part.wait();
+  for (std::future<void>& part : running) part.get();
+}
+
 void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePlanes* planes, OutputFile& file,
                 const Progress& progress, ErrorMeter* meter) {
   PlaneWriter values(&planes->values, file), scales(&planes->scales, file), zero_points(&planes->zero_points, file),
       screen(&planes->screen, file), screen_scales(&planes->screen_scales, file),
       residual_norms(&planes->residual_norms, file);
-  const auto cols = static_cast<size_t>(table.cols());
-  EncodedRows encoded;
-  std::vector<float> decoded;
+  std::vector<Part> parts(std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), kMaxThreads));
   table.ForEachBlock([&](const RowBlock& block) {
-    const float* stored = encoding.kept ? KeepRows(encoding, table, block, &encoded)
-                                        : EncodeRows(encoding, block, cols, &encoded, &decoded);
-    values.Append(encoded.values);
-    if (block.first == 0 || !encoding.one_scale) {
-      scales.Append(encoded.scales);
-      zero_points.Append(encoded.zero_points);
+    EncodeInThreads(table, encoding, block, meter, &parts);
+    for (const Part& part : parts) {
+      const EncodedRows& encoded = part.encoded;
+      values.Append(encoded.values);
+      if (!encoding.one_scale || (block.first == 0 && &part == &parts[0])) {
+        scales.Append(encoded.scales);
+        zero_points.Append(encoded.zero_points);
+      }
+      screen.Append(encoded.screen);
+      screen_scales.Append(encoded.screen_scales);
+      residual_norms.Append(encoded.residual_norms);
+      if (meter != nullptr) meter->Add(part.errors);
     }
-    screen.Append(encoded.screen);
-    screen_scales.Append(encoded.screen_scales);
-    residual_norms.Append(encoded.residual_norms);
-    if (meter != nullptr) meter->Add(block.values, stored, block.count);
-    progress((block.first + block.count) * cols * sizeof(float), table.float_bytes());
+    progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
     return true;
   });
   for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms}) plane->Finish();

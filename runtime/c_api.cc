@@ -78,7 +78,8 @@ void FillValueInfo(const format::ValueInfo& value, tied_value_info* info) {
 }
 
 void FillOpInfo(const format::Op& op, tied_op_info* info) {
-  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0};
+  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0, ""};
+  if (op.origin() != nullptr) info->origin = op.origin()->c_str();
   if (const format::Gather* gather = op.operation_as_Gather()) {
     info->table = gather->table();
     info->scale = gather->scale();

@@ -1,8 +1,10 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "examples/cli/commands.h"
+#include "examples/cli/graph.h"
 #include "examples/cli/options.h"
 #include "examples/cli/table.h"
 
@@ -52,6 +54,9 @@ Json OpJson(const Model& model, const tied_op_info& op) {
     json["input"] = model.Input(op.input).name;
   }
   json["output"] = model.Output(op.output).name;
+  json["origin"] = Json::array();
+  std::istringstream origin(op.origin);
+  for (std::string node; std::getline(origin, node);) json["origin"].push_back(node);
   if (kind == "Gather") json["scale"] = op.scale;
   if (kind == "MatMul") {
     json["bias"] = op.has_bias != 0;
@@ -149,10 +154,16 @@ void PrintEntryPoints(const Json& entry_points) {
   table.Print(std::cout);
 }
 
-void Inspect(const CommonOptions& options) {
+struct InspectOptions : CommonOptions {
+  std::string graph;
+};
+
+void Inspect(const InspectOptions& options) {
   const Model model = Model::Open(options.model);
   const Json json = ModelJson(options.model, model);
   if (options.json) return PrintJson(json);
+  if (options.graph == "text") return DrawText(json, std::cout);
+  if (options.graph == "dot") return DrawDot(json, std::cout);
   const auto or_dash = [](const Json& value) { return Text(value).empty() ? "-" : Text(value); };
   Table head({{""}, {""}});
   head.AddRow({"file", options.model});
@@ -171,10 +182,13 @@ void Inspect(const CommonOptions& options) {
 }  // namespace
 
 void AddInspect(CLI::App& program) {
-  const auto options = std::make_shared<CommonOptions>();
+  const auto options = std::make_shared<InspectOptions>();
   CLI::App* command = program.add_subcommand("inspect", "Show what a .tied file holds");
   AddModel(command, options.get());
   AddJson(command, options.get());
+  command->add_option("--graph", options->graph, "Draw it: text, or dot for Graphviz")
+      ->check(CLI::IsMember({"text", "dot"}))
+      ->excludes("--json");
   command->callback([options] { Inspect(*options); });
 }
 

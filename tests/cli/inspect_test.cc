@@ -44,6 +44,20 @@ TEST_F(Inspect, TablesNameEverything) {
   }
 }
 
+TEST_F(Inspect, GraphsShowTableEntryPointsAndOrigins) {
+  const Outcome text = Tied({"inspect", "model.tied", "--graph", "text"});
+  const Outcome dot = Tied({"inspect", "model.tied", "--graph", "dot"});
+  for (const char* line : {"shared.weight  float32 [19, 6]", "head  if use_embedding = false",
+                           "pre_logits ─▶ MatMul + bias ─▶ logits", "was MatMul lm_head"}) {
+    EXPECT_NE(text.out.find(line), std::string::npos) << line << "\n" << text.out;
+  }
+  for (const char* line : {"digraph tied {", "\"table shared.weight\" -> op2;", "\"input pre_logits\" -> op2;",
+                           "op2 -> \"output logits\";", "label=\"MatMul + bias\\nMatMul lm_head\""}) {
+    EXPECT_NE(dot.out.find(line), std::string::npos) << line << "\n" << dot.out;
+  }
+  ExpectFailure({"inspect", "model.tied", "--graph", "circle"}, 2, {"--graph"});
+}
+
 TEST_F(Verify, GoodFile) {
   EXPECT_EQ(TiedJson({"verify", "model.tied", "--json"})["ok"], true);
   EXPECT_NE(Tied({"verify", "model.tied"}).out.find("match"), std::string::npos);

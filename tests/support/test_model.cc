@@ -108,6 +108,7 @@ TiedFile TestModel::MakeFile() const {
   header.entry_points.push_back(
       EntryPoint("head", false, Op(std::move(matmul), 1, 1, {batch, sequence, fb::OutputDim(fb::DimRule::Infer, 0)}),
                  Op(fb::ConstantT(), 0, 0, nothing)));
+  header.entry_points[1]->ops[0]->origin = "MatMul lm_head";
   return file;
 }
 

@@ -210,6 +210,7 @@ typedef struct tied_op_info {
   const char* result;
   size_t k;            /* of TopkValues and TopkIds; 0 for the others */
   int32_t log_softmax; /* MatMul: 1 if logits or values are log-probabilities: the token's log_z is subtracted */
+  const char* origin;  /* the nodes of the model that it stands for, one a line; "" if the file does not say */
 } tied_op_info;
 
 /* Each fills *info; INVALID_ARGUMENT for a null pointer or an index at or above the count. */

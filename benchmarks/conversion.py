@@ -1,0 +1,79 @@
+"""Converts models of several sizes and prints what that costs; see benchmarks/conversion.
+
+usage: conversion.py ROOT WORK
+"""
+
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+RUNS = 3
+
+# A name; how the model is made; how it is converted.
+CASES = [
+    ("float32, 1.05 GB", [], ["--dtype", "f32"]),
+    ("float32, 1.05 GB, looking for a narrower type", [], []),
+    ("float32, 1.05 GB, with a screen", [], ["--dtype", "f32", "--screen"]),
+    ("float32 to float16 with a screen", [], ["--dtype", "f16", "--screen"]),
+    ("float32 to int8", [], ["--dtype", "i8"]),
+    ("float32 to int4", [], ["--dtype", "i4"]),
+    ("two uint8 tables, 525 MB", ["--variant", "uint8"], []),
+    ("float32, 256206 x 2048, 2.1 GB", ["--external", "--cols", "2048"], ["--dtype", "f32"]),
+    ("float32, 256206 x 5120, 5.2 GB", ["--external", "--cols", "5120"], ["--dtype", "f32"]),
+]
+
+
+def copy(source, target):
+    """Seconds to copy what the model is made of, and to have it on the disk as a conversion has."""
+    start = time.monotonic()
+    shutil.copyfile(source, target)
+    with open(target, "rb") as file:
+        os.fsync(file.fileno())
+    return time.monotonic() - start
+
+
+def run(command):
+    """Seconds and peak bytes."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"{command}: failed")
+    return time.monotonic() - start, usage.ru_maxrss * 1024
+
+
+def main():
+    root, work = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    made_with = None
+    model, target = work / "model.onnx", work / "model.tied"
+    print(f"{'':48} {'copy':>7} {'convert':>8} {'ratio':>6} {'peak':>8} {'file':>9}")
+    for name, make, convert in CASES:
+        if make != made_with:
+            model.with_suffix(".onnx.data").unlink(missing_ok=True)
+            subprocess.run([sys.executable, root / "scripts/make_nllb_onnx.py", "-o", model, *make], check=True)
+            made_with = make
+        data = model.with_suffix(".onnx.data")
+        command = [root / "build/release/converter/tied-convert", model, "-o", target, "-q", *convert]
+        copies, conversions = [], []
+        for _ in range(RUNS):
+            copies.append(copy(data if data.exists() else model, work / "copy"))
+            (work / "copy").unlink()
+            conversions.append(run(command))
+            size = target.stat().st_size
+            if len(conversions) == RUNS:  # it opens, and one token runs
+                subprocess.run([root / "build/release/examples/cli/tied", "embed", target, "--ids", "2,256047"],
+                               check=True, stdout=subprocess.DEVNULL)
+            target.unlink()
+        copied = statistics.median(copies)
+        converted = statistics.median(seconds for seconds, _ in conversions)
+        peak = max(peak for _, peak in conversions)
+        print(f"{name:48} {copied:5.2f} s {converted:6.2f} s {converted / copied:6.2f} {peak / 1e6:5.0f} MB "
+              f"{size / 1e6:6.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

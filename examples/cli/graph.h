@@ -1,0 +1,17 @@
+// A model as a drawing.
+#ifndef TIED_EXAMPLES_CLI_GRAPH_H_
+#define TIED_EXAMPLES_CLI_GRAPH_H_
+
+#include <ostream>
+
+#include "examples/cli/options.h"
+
+namespace tied::cli {
+
+// `model`: the description that `tied inspect --json` prints.
+void DrawText(const Json& model, std::ostream& out);
+void DrawDot(const Json& model, std::ostream& out);  // Graphviz
+
+}  // namespace tied::cli
+
+#endif  // TIED_EXAMPLES_CLI_GRAPH_H_
