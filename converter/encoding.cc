@@ -134,6 +134,16 @@ void EncodeScreen(const float* rows, size_t count, size_t cols, uint64_t first_r
   }
 }
 
+void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRows* encoded) {
+  const EncodedSizes sizes = SizesOf(encoding, count, cols);
+  encoded->values.resize(sizes.values);
+  encoded->scales.resize(sizes.scales / sizeof(float));
+  encoded->zero_points.resize(sizes.zero_points);
+  encoded->screen.resize(sizes.screen);
+  encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
+  encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
+}
+
 }  // namespace
 
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols) {
@@ -163,20 +173,6 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
   }
   return sizes;
 }
-
-namespace {
-
-void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRows* encoded) {
-  const EncodedSizes sizes = SizesOf(encoding, count, cols);
-  encoded->values.resize(sizes.values);
-  encoded->scales.resize(sizes.scales / sizeof(float));
-  encoded->zero_points.resize(sizes.zero_points);
-  encoded->screen.resize(sizes.screen);
-  encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
-  encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
-}
-
-}  // namespace
 
 const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, size_t cols, EncodedRows* encoded,
                         std::vector<float>* decoded) {

@@ -38,7 +38,8 @@ class Importer {
   // opset: of ONNX's own operations.
   Importer(const std::string& path, int64_t opset) : path_(path), opset_(opset) {}
 
-  Graph Import(const onnx::GraphProto& proto, int depth) {
+  // outer: the values that a subgraph may use.
+  Graph Import(const onnx::GraphProto& proto, const std::set<std::string>& outer, int depth) {
     if (depth > 32) throw ConvertError(path_ + ": graphs are nested too deeply");
     Graph graph;
     graph.name = proto.name();
@@ -56,11 +57,30 @@ class Importer {
       graph.outputs.push_back(ImportValue(value));
       graph.results.push_back(value.name());
     }
-    for (const onnx::NodeProto& node : proto.node()) graph.nodes.push_back(ImportNode(node, depth));
+    std::set<std::string> made = outer;
+    for (const auto& [name, tensor] : graph.constants) made.insert(name);
+    for (const ValueInfo& input : graph.inputs) made.insert(input.name);
+    for (const onnx::NodeProto& node : proto.node()) {
+      graph.nodes.push_back(ImportNode(node, made, depth));
+      CheckOrder(graph.nodes.back(), made);
+      made.insert(node.output().begin(), node.output().end());
+    }
     return graph;
   }
 
  private:
+  // What comes later may go on without a thought of cycles.
+  void CheckOrder(const Node& node, const std::set<std::string>& made) const {
+    for (const std::string& input : node.inputs) {
+      if (input.empty() || made.count(input) > 0) continue;
+      throw ConvertError(path_ + ": " + node.Describe() + ": its input '" + input + "' is not made before it");
+    }
+    for (const std::string& output : node.outputs) {
+      if (output.empty() || made.count(output) == 0) continue;
+      throw ConvertError(path_ + ": " + node.Describe() + ": its output '" + output + "' is there already");
+    }
+  }
+
   static ValueInfo ImportValue(const onnx::ValueInfoProto& proto) {
     ValueInfo value;
     value.name = proto.name();
@@ -73,7 +93,7 @@ class Importer {
     return value;
   }
 
-  Node ImportNode(const onnx::NodeProto& proto, int depth) {
+  Node ImportNode(const onnx::NodeProto& proto, const std::set<std::string>& made, int depth) {
     Node node;
     const bool standard = proto.domain().empty() || proto.domain() == "ai.onnx";
     node.op = standard ? proto.op_type() : proto.domain() + "." + proto.op_type();
@@ -81,14 +101,15 @@ class Importer {
     node.inputs.assign(proto.input().begin(), proto.input().end());
     node.outputs.assign(proto.output().begin(), proto.output().end());
     for (const onnx::AttributeProto& attribute : proto.attribute()) {
-      node.attributes[attribute.name()] = ImportAttribute(attribute, node, depth);
+      node.attributes[attribute.name()] = ImportAttribute(attribute, node, made, depth);
     }
     // The default became the last axis in opset 13.
     if (node.op == "LogSoftmax" && opset_ < 13 && node.attributes.count("axis") == 0) node.attributes["axis"].i = 1;
     return node;
   }
 
-  Attribute ImportAttribute(const onnx::AttributeProto& proto, const Node& node, int depth) {
+  Attribute ImportAttribute(const onnx::AttributeProto& proto, const Node& node, const std::set<std::string>& made,
+                            int depth) {
     Attribute attribute;
     switch (proto.type()) {
       case onnx::AttributeProto::INT:
@@ -107,7 +128,7 @@ class Importer {
         attribute.tensor = ImportTensor(proto.t(), node.Describe());
         break;
       case onnx::AttributeProto::GRAPH:
-        attribute.graph = std::make_shared<const Graph>(Import(proto.g(), depth + 1));
+        attribute.graph = std::make_shared<const Graph>(Import(proto.g(), made, depth + 1));
         break;
       default:  // strings and lists of the rest: no operation that is understood has them
         break;
@@ -231,7 +252,7 @@ int64_t OpsetOf(const onnx::ModelProto& model) {
 
 Graph ReadGraph(const std::string& onnx_path) {
   const onnx::ModelProto model = ReadSlimModel(onnx_path);
-  return Importer(onnx_path, OpsetOf(model)).Import(model.graph(), 0);
+  return Importer(onnx_path, OpsetOf(model)).Import(model.graph(), {}, 0);
 }
 
 }  // namespace tied::converter

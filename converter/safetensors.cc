@@ -202,8 +202,13 @@ class PairReader {
                              "transformer.wte.weight", "wte.weight", "language_model.model.embed_tokens.weight",
                              "model.decoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"});
     if (table == nullptr) throw ConvertError(path_ + ": no tensor has the name of an embedding");
-    if (table->dims.size() == 2 && IsFloat(table->type)) return *table;
-    throw ConvertError(path_ + ": '" + table->name + "' is no matrix of floating-point numbers");
+    CheckMatrix(*table);
+    return *table;
+  }
+
+  void CheckMatrix(const TensorRef& tensor) const {
+    if (tensor.dims.size() == 2 && IsFloat(tensor.type)) return;
+    throw ConvertError(path_ + ": '" + tensor.name + "' is no matrix of floating-point numbers");
   }
 
   void AddConstant(const TensorRef& tensor) { graph_.constants[tensor.name] = tensor; }
@@ -240,6 +245,7 @@ class PairReader {
                          table.name + "' with");
     }
     const TensorRef& matrix = head == nullptr ? table : *head;
+    CheckMatrix(matrix);
     AddConstant(matrix);
     const TensorRef* bias = FindBias(matrix);
     Attribute transposed;

@@ -192,6 +192,9 @@ void TableSource::CheckQuantisation(const std::string& what) const {
   const Quantisation& quantisation = *tensor.quantisation;
   const uint64_t scales = quantisation.scales.elements();
   const uint64_t zero_points = quantisation.zero_points.length;
+  if (zero_points != 0 && quantisation.zero_points.type != tensor.type) {
+    throw ConvertError(what + ": its zero points are of another type than its integers");
+  }
   if (!IsFloat(quantisation.scales.type)) throw ConvertError(what + ": its scales are no floating-point numbers");
   if (quantisation.block > 0) {
     if (transposed) throw ConvertError(what + ": blocks that run along the vocabulary are not supported");

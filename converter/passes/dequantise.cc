@@ -11,6 +11,8 @@ namespace tied::converter {
 
 namespace {
 
+constexpr int64_t kMaxBlock = 1 << 20;
+
 bool IsInteger(ElementType type) {
   return type == ElementType::kUint8 || type == ElementType::kInt8 || type == ElementType::kUint4 ||
          type == ElementType::kInt4;
@@ -189,6 +191,7 @@ class Dequantisation {
     const TensorRef* tensor = FindReshaped(node.Input(0));
     if (tensor == nullptr) return;
     const int64_t bits = BitsOf(tensor->type) == 4 ? 4 : node.Int("bits", 4);
+    CheckBits(node, bits);
     if (node.Int("gather_axis", 0) != 0 || node.Int("quantize_axis", 1) != 1) {
       Refuse(node, "it does not gather rows of blocks along the columns");
     }
@@ -203,11 +206,16 @@ class Dequantisation {
     graph_.nodes[index] = {"Gather", node.name, {table, node.Input(1)}, node.outputs, {}};
   }
 
+  static void CheckBits(const Node& node, int64_t bits) {
+    if (bits != 4 && bits != 8) Refuse(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
+  }
+
   // matrix.dims: [rows, cols]. whole_blocks: each row is filled up to whole blocks.
   std::string AddBlocks(const Node& node, const TensorRef& matrix, int64_t bits, int64_t block, bool whole_blocks,
                         const Integers& integers) {
-    if (bits != 4 && bits != 8) Refuse(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
-    if (block < 16 || block % 2 != 0) Refuse(node, "blocks of " + std::to_string(block) + " are not possible");
+    CheckBits(node, bits);
+    if (block < 16 || block > kMaxBlock || block % 2 != 0)
+      Refuse(node, "blocks of " + std::to_string(block) + " are not possible");
     const int64_t rows = matrix.dims[0], cols = matrix.dims[1];
     if (rows < 1 || cols < 1 || cols > INT32_MAX || (bits == 4 && !whole_blocks && cols % 2 != 0)) {
       Refuse(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is not possible");

@@ -77,6 +77,11 @@ const Fault kFaults[] = {
        alpha->set_f(0.5f);
      },
      {"y_node", "Gemm"}},
+    {"Cycle", Head({"a = Identity(b)", "b = Identity(a)", "L = MatMul(b, Wt)"}), Nothing, {"a_node", "'b'", "before"}},
+    {"ValueMadeTwice",
+     Head({"wt = Transpose(W)", "wt = Transpose(W)", "L = MatMul(pre_logits, wt)"}),
+     Nothing,
+     {"wt_node", "already"}},
     {"ComputedCondition",
      {},
      [](onnx::ModelProto& model) {

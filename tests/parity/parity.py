@@ -55,8 +55,8 @@ def bound(weight, hidden):
     return 2 * gamma * (np.abs(hidden).astype(np.float64) @ np.abs(weight).astype(np.float64).T + 1)
 
 
-def random_hidden(batch):
-    return np.random.default_rng(batch).normal(0, 1, (batch, 1, models.COLS)).astype(np.float32)
+def random_hidden(batch, cols=models.COLS):
+    return np.random.default_rng(batch).normal(0, 1, (batch, 1, cols)).astype(np.float32)
 
 
 def check_if(convert, tied, head, embed, folder):

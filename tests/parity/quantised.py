@@ -39,6 +39,11 @@ REFUSED = [
     (models.blocks_4_of_16, "blocks of 16 columns"),
     (models.blocks_4_with_zero_points, "zero points"),
     (models.blocks_8_of_32, "give a --dtype"),
+    (models.blocks_of_two_bits, "2 bits are not supported"),
+    (models.blocks_of_another_size, "blocks of 64 columns need"),
+    (models.blocks_of_another_table, "its shape needs"),
+    (models.blocks_in_an_order, "(g_idx) is not supported"),
+    (models.qdq_by_columns, "do not run along the vocabulary"),
 ]
 
 
@@ -80,6 +85,31 @@ def check(convert, tied, make, arguments, expected_type, folder):
     return error.max()
 
 
+def check_behind_if(convert, tied, folder):
+    """Two tables of uint8 behind an If, as an app has them: one is kept, and both branches run from it."""
+    source, target = str(folder / "model.onnx"), str(folder / "model.tied")
+    make = pathlib.Path(__file__).parents[2] / "scripts/make_nllb_onnx.py"
+    shape = ["--rows", str(models.ROWS), "--cols", str(models.COLS)]
+    subprocess.run([sys.executable, make, "-o", source, "--variant", "uint8", *shape], check=True)
+    subprocess.run([convert, source, "-o", target, "--check"], check=True, capture_output=True)
+    description = subprocess.run([tied, "inspect", target, "--json"], check=True, capture_output=True).stdout
+    tables = json.loads(description)["tables"]
+    assert [table["type"] for table in tables] == ["uint8"], tables
+    hidden = parity.random_hidden(2, models.COLS)
+    worst = 0.0
+    for selector in (True, False):
+        feeds = {"use_lm_head": np.array([selector]), "input_ids": np.array([[0, 5], [210, 7]]), "pre_logits": hidden}
+        outputs = ["logits"] if selector else ["embed_matrix"]
+        expected = parity.run_onnxruntime(source, feeds, outputs)[0]
+        actual = parity.run_tied(tied, target, feeds, outputs, folder)[0]
+        error = np.abs(expected.astype(np.float64) - actual)
+        # Weights are at most 0.1004: half of the range of uint8 times its scale.
+        step = np.abs(hidden).max(axis=-1, keepdims=True) * (1 / 255 + 1 / 65024 + 1e-6)
+        assert (error <= (step * 0.1004 * models.COLS if selector else 0)).all(), error.max()
+        worst = max(worst, error.max())
+    return worst
+
+
 def check_refused(convert, make, reason, folder):
     source, target = folder / "model.onnx", folder / "model.tied"
     onnx.save(make(), source)
@@ -96,6 +126,8 @@ def main():
             except subprocess.CalledProcessError as error:
                 sys.exit(f"{make.__name__}: {error.cmd}\n{error.stdout.decode()}{error.stderr.decode()}")
         print(f"{make.__name__:28} {expected_type:10} largest difference {worst:.2e}")
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"{'uint8 behind an If':39} largest difference {check_behind_if(convert, tied, pathlib.Path(folder)):.2e}")
     for make, reason in REFUSED:
         with tempfile.TemporaryDirectory() as folder:
             check_refused(convert, make, reason, pathlib.Path(folder))

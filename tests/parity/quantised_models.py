@@ -171,6 +171,43 @@ def blocks_8_of_32():
     return blocks(8, 32)
 
 
+def _changed(model, op_type, **attributes):
+    """The model with other attributes on its nodes of one type."""
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == op_type and attribute.name in attributes:
+                attribute.i = attributes[attribute.name]
+    return model
+
+
+def blocks_of_two_bits():
+    return _changed(blocks_4_of_32(), "MatMulNBits", bits=2)
+
+
+def blocks_of_another_size():
+    return _changed(blocks_4_of_32(), "GatherBlockQuantized", block_size=64)
+
+
+def blocks_of_another_table():
+    return _changed(blocks_4_of_32(), "MatMulNBits", N=ROWS + 1)
+
+
+def blocks_in_an_order():
+    model = blocks_4_of_32()
+    model.graph.initializer.append(numpy_helper.from_array(np.arange(COLS, dtype=np.int32), "order"))
+    head = next(node for node in model.graph.node if node.op_type == "MatMulNBits")
+    head.input.extend(["", "order"])
+    return model
+
+
+def qdq_by_columns():
+    model = _changed(qdq(), "DequantizeLinear", axis=1)
+    for tensor in model.graph.initializer:
+        if tensor.name in ("scales", "zeros"):
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[:COLS].copy(), tensor.name))
+    return model
+
+
 def _narrow(onnx_type):
     """The table and the product in a narrow type, float32 outside."""
     raw = helper.make_tensor("w", onnx_type, [ROWS, COLS], weight().reshape(-1))
