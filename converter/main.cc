@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 
 #include "converter/check.h"
 #include "converter/encoding.h"
@@ -14,8 +16,10 @@
 #include "converter/error_meter.h"
 #include "converter/graph.h"
 #include "converter/model_reader.h"
+#include "converter/onnx_write.h"
 #include "converter/plan.h"
 #include "converter/progress_bar.h"
+#include "converter/split.h"
 #include "converter/writer.h"
 
 namespace {
@@ -28,12 +32,14 @@ using tied::converter::ElementType;
 using tied::converter::FindSurvival;
 using tied::converter::Plan;
 using tied::converter::Progress;
+using tied::converter::SameValues;
 using tied::converter::Survival;
 using tied::converter::TableEncoding;
 using tied::converter::TableSource;
 
 struct Options {
   std::string input;
+  std::vector<std::string> exports;  // of `split`
   std::string output;
   std::string dtype = "auto";
   std::string hidden;
@@ -117,17 +123,13 @@ void PrintSummary(const Options& options, const Plan& plan, const std::vector<st
   std::printf("  %ju bytes in %.2f s\n", static_cast<uintmax_t>(fs::file_size(options.output)), seconds);
 }
 
-int Convert(const Options& options) {
-  std::error_code ignored;
-  if (fs::equivalent(options.input, options.output, ignored)) {
-    throw ConvertError(options.output + ": is the input itself");
-  }
+// `source`: the file that the graph was read from.
+int Write(const Options& options, const tied::converter::Graph& graph, const std::string& source) {
   const auto start = std::chrono::steady_clock::now();
   const auto progress = [&](const char* step) {
     return options.quiet ? [](uint64_t, uint64_t) {} : tied::converter::MakeProgressBar(step);
   };
-  const tied::converter::Graph graph = tied::converter::ReadModel(options.input);
-  Plan plan = tied::converter::MakePlan(graph, options.input, options.allow_untied, progress("comparing"));
+  Plan plan = tied::converter::MakePlan(graph, source, options.allow_untied, progress("comparing"));
   std::vector<std::string> found(plan.tables.size());
   for (size_t i = 0; i < plan.tables.size(); ++i) {
     plan.encodings[i] = ChooseEncoding(options, plan.tables[i], progress("reading"), &found[i]);
@@ -145,45 +147,102 @@ int Convert(const Options& options) {
   return passed ? 0 : 1;
 }
 
+int Convert(const Options& options) {
+  std::error_code ignored;
+  if (fs::equivalent(options.input, options.output, ignored)) {
+    throw ConvertError(options.output + ": is the input itself");
+  }
+  return Write(options, tied::converter::ReadModel(options.input), options.input);
+}
+
+// All exports must read the decoder's table, scaled in the same way.
+void CheckSameTable(const tied::converter::SplitModel& decoder, const tied::converter::SplitModel& other) {
+  const bool same = other.table.SamePlace(decoder.table) ||
+                    SameValues({decoder.table, false}, {other.table, false}, [](uint64_t, uint64_t) {});
+  if (!same) throw ConvertError(decoder.path + " and " + other.path + " do not read the same table");
+  if (other.scale != decoder.scale) {
+    throw ConvertError(decoder.path + " and " + other.path + " scale embeddings in different ways");
+  }
+}
+
+// The first export is the decoder. Into the folder `output`: model.tied, and each export without the table.
+int Split(Options options) {
+  const fs::path folder = options.output;
+  std::vector<tied::converter::SplitModel> models;
+  std::set<std::string> names;
+  for (const std::string& path : options.exports) {
+    std::error_code ignored;
+    if (fs::equivalent(fs::absolute(path).parent_path(), folder, ignored)) {
+      throw ConvertError(options.output + ": is the folder of " + path + " itself");
+    }
+    if (!names.insert(fs::path(path).filename()).second) throw ConvertError(path + ": another file has its name");
+    models.push_back(tied::converter::SplitOnnx(path));
+    CheckSameTable(models[0], models.back());
+  }
+  const tied::converter::Graph pair = tied::converter::PairOf(models[0]);
+  fs::create_directories(folder);
+  std::vector<std::unique_ptr<tied::converter::OnnxWriter>> writers;
+  for (tied::converter::SplitModel& model : models) {
+    const std::string path = (folder / fs::path(model.path).filename()).string();
+    writers.push_back(std::make_unique<tied::converter::OnnxWriter>(std::move(model.model), model.path, path));
+    writers.back()->Write();
+  }
+  options.output = (folder / "model.tied").string();
+  const int result = Write(options, pair, options.exports[0]);
+  for (const auto& writer : writers) writer->Commit();
+  return result;
+}
+
+void AddTableOptions(CLI::App* app, Options* options) {
+  app->add_option("--dtype", options->dtype,
+                  "Number format of the table: auto (default) keeps quantised and narrow tables as they are, and "
+                  "float32 unless every value survives float16 or bfloat16 exactly; f32, f16, bf16, i8 (one scale a "
+                  "row) and i4 (one scale for 32 columns) round, and the error is measured and printed")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "i8", "i4"}));
+  app->add_flag("--screen", options->screen,
+                "Add an int8 screen, with which the best rows are found by reading a quarter of a float32 table");
+  app->add_option("--hidden", options->hidden,
+                  "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
+                  "[tokens, cols]")
+      ->check(CLI::ExistingFile);
+  app->add_flag("--allow-untied", options->allow_untied,
+                "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
+  app->add_flag("--check", options->check,
+                "Afterwards, compare the file with a reference evaluation of the model; exit 1 if they differ");
+  app->add_flag("-q,--quiet", options->quiet, "No summary and no progress");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Converts a model with a tied embedding and lm_head to a .tied file.");
-  app.add_option(
-         "model", options.input,
-         "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the folder "
-         "of either, with its config.json")
+  app.add_option("model", options.input,
+                 "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the "
+                 "folder of either, with its config.json");
+  app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced");
+  AddTableOptions(&app, &options);
+  CLI::App* split = app.add_subcommand("split", "Take whole exports apart: the tied pair, and ONNX files without it");
+  split->add_option("exports", options.exports, "The decoder's ONNX file, then others that read the same table")
       ->required();
-  app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced")->required();
-  app.add_option("--dtype", options.dtype,
-                 "Number format of the table: auto (default) keeps float32 unless every value survives float16 or "
-                 "bfloat16 exactly; f32, f16, bf16, i8 (one scale a row) and i4 (one scale for 32 columns) round, and "
-                 "the error is measured and printed")
-      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "i8", "i4"}));
-  app.add_flag("--screen", options.screen,
-               "Add an int8 screen, with which the best rows are found by reading a quarter of a float32 table");
-  app.add_option("--hidden", options.hidden,
-                 "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
-                 "[tokens, cols]")
-      ->check(CLI::ExistingFile);
-  app.add_flag("--allow-untied", options.allow_untied,
-               "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
-  app.add_flag("--check", options.check,
-               "Afterwards, compare the file with a reference evaluation of the ONNX graph; exit 1 if they differ");
-  app.add_flag("-q,--quiet", options.quiet, "No summary and no progress");
+  split->add_option("-o,--output", options.output, "The folder for model.tied and the ONNX files")->required();
+  AddTableOptions(split, &options);
   app.set_version_flag("--version", "tied-convert " TIED_CONVERTER_VERSION);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (options.exports.empty() && (options.input.empty() || options.output.empty())) {
+    std::cerr << "tied-convert: " << (options.input.empty() ? "model" : "--output") << " is required\n";
+    return 2;
+  }
   if (options.screen && (options.dtype == "i8" || options.dtype == "i4")) {
     std::cerr << "tied-convert: --screen is for float tables; " << options.dtype << " reads little as it is\n";
     return 2;
   }
   try {
-    return Convert(options);
+    return options.exports.empty() ? Convert(options) : Split(options);
   } catch (const std::exception& error) {
     std::cerr << "tied-convert: " << error.what() << '\n';
     return 1;

@@ -1,4 +1,6 @@
 // ONNX's protobuf messages as a Graph.
+#include "converter/onnx_import.h"
+
 #include <onnx/onnx_pb.h>
 #include <sys/stat.h>
 
@@ -68,6 +70,28 @@ class Importer {
     return graph;
   }
 
+  TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& what) {
+    TensorRef tensor;
+    tensor.name = what;
+    tensor.onnx_type = proto.data_type();
+    tensor.type = TypeOf(proto.data_type());
+    tensor.dims.assign(proto.dims().begin(), proto.dims().end());
+    if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
+      ImportExternal(proto, &tensor);
+    } else if (!proto.raw_data().empty()) {
+      tensor.bytes = proto.raw_data();
+    } else {
+      ImportTyped(proto, &tensor);
+    }
+    if (tensor.path.empty()) tensor.length = tensor.bytes.size();
+    // Tensors of types that are not understood may stand in the file as long as nothing uses them.
+    if (tensor.type == ElementType::kOther) return tensor;
+    const uint64_t expected = ExpectedBytes(tensor, path_ + ": tensor '" + what + "'");
+    if (expected == tensor.length) return tensor;
+    throw ConvertError(path_ + ": tensor '" + what + "' has " + std::to_string(tensor.length) +
+                       " bytes, its shape needs " + std::to_string(expected));
+  }
+
  private:
   // What comes later may go on without a thought of cycles.
   void CheckOrder(const Node& node, const std::set<std::string>& made) const {
@@ -134,28 +158,6 @@ class Importer {
         break;
     }
     return attribute;
-  }
-
-  TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& what) {
-    TensorRef tensor;
-    tensor.name = what;
-    tensor.onnx_type = proto.data_type();
-    tensor.type = TypeOf(proto.data_type());
-    tensor.dims.assign(proto.dims().begin(), proto.dims().end());
-    if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
-      ImportExternal(proto, &tensor);
-    } else if (!proto.raw_data().empty()) {
-      tensor.bytes = proto.raw_data();
-    } else {
-      ImportTyped(proto, &tensor);
-    }
-    if (tensor.path.empty()) tensor.length = tensor.bytes.size();
-    // Tensors of types that are not understood may stand in the file as long as nothing uses them.
-    if (tensor.type == ElementType::kOther) return tensor;
-    const uint64_t expected = ExpectedBytes(tensor, path_ + ": tensor '" + what + "'");
-    if (expected == tensor.length) return tensor;
-    throw ConvertError(path_ + ": tensor '" + what + "' has " + std::to_string(tensor.length) +
-                       " bytes, its shape needs " + std::to_string(expected));
   }
 
   static uint64_t ExpectedBytes(const TensorRef& tensor, const std::string& what) {
@@ -249,6 +251,10 @@ int64_t OpsetOf(const onnx::ModelProto& model) {
 }
 
 }  // namespace
+
+TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_path) {
+  return Importer(onnx_path, 0).ImportTensor(proto, proto.name());
+}
 
 Graph ReadGraph(const std::string& onnx_path) {
   const onnx::ModelProto model = ReadSlimModel(onnx_path);

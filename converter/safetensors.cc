@@ -9,6 +9,7 @@
 #include "converter/error.h"
 #include "converter/file.h"
 #include "converter/narrow_floats.h"
+#include "converter/pair_graph.h"
 
 namespace tied::converter {
 
@@ -180,19 +181,13 @@ class PairReader {
         config_(ReadConfig(config_path_)),
         family_(FamilyOf(Member<std::string>(config_, "model_type", "", config_path_), config_path_)) {}
 
-  Graph Read() {
-    const TensorRef& table = FindTable();
-    graph_.name = "tied_pair";
-    const int64_t cols = table.dims[1];
-    graph_.inputs = {{"input_ids", ElementType::kInt64, {{-1, "batch"}, {-1, "sequence"}}},
-                     {"hidden", ElementType::kFloat32, {{-1, "batch"}, {-1, "sequence"}, {cols, ""}}}};
-    graph_.outputs = {{"embeddings", ElementType::kFloat32, {{-1, "batch"}, {-1, "sequence"}, {cols, ""}}},
-                      {"logits", ElementType::kFloat32, {{-1, "batch"}, {-1, "sequence"}, {table.dims[0], ""}}}};
-    graph_.results = {"embeddings", "logits"};
-    AddConstant(table);
-    AddEmbedding(table);
-    AddHead(table);
-    return std::move(graph_);
+  Graph Read() const {
+    TiedPair pair;
+    pair.table = FindTable();
+    pair.scale = FindScale(pair.table);
+    pair.head = FindHead(pair.table);
+    pair.bias = FindBias(pair.head);
+    return MakePairGraph(pair);
   }
 
  private:
@@ -211,21 +206,10 @@ class PairReader {
     throw ConvertError(path_ + ": '" + tensor.name + "' is no matrix of floating-point numbers");
   }
 
-  void AddConstant(const TensorRef& tensor) { graph_.constants[tensor.name] = tensor; }
-
-  void AddEmbedding(const TensorRef& table) {
+  std::optional<float> FindScale(const TensorRef& table) const {
     const bool asked = Member<bool>(config_, "scale_embedding", false, config_path_);
     const bool scaled = family_.scale == Family::Scale::kAlways || (family_.scale == Family::Scale::kIfAsked && asked);
-    graph_.nodes.push_back({"Gather", "embed", {table.name, "input_ids"}, {scaled ? "rows" : "embeddings"}, {}});
-    if (!scaled) return;
-    TensorRef scale;
-    scale.name = "embedding_scale";
-    scale.type = ElementType::kFloat32;
-    const float root = Root(table);
-    scale.bytes.assign(reinterpret_cast<const char*>(&root), sizeof root);
-    scale.length = sizeof root;
-    AddConstant(scale);
-    graph_.nodes.push_back({"Mul", "embed_scale", {"rows", scale.name}, {"embeddings"}, {}});
+    return scaled ? std::optional<float>(Root(table)) : std::nullopt;
   }
 
   // Gemma rounds it to the type that the model is in.
@@ -235,40 +219,27 @@ class PairReader {
     return table.type == ElementType::kFloat16 ? FloatOfHalf(HalfOf(root)) : FloatOfBFloat(BFloatOf(root));
   }
 
-  void AddHead(const TensorRef& table) {
+  const TensorRef& FindHead(const TensorRef& table) const {
     const TensorRef* head = FindFirst(tensors_, {"lm_head.weight"});
-    const bool tied = Member<bool>(config_, "tie_word_embeddings", family_.tied, config_path_);
-    if (!tied && head == nullptr) {
-      throw ConvertError(config_path_ +
-                         ": the embedding and the lm_head are not tied (tie_word_embeddings), and there "
-                         "is no 'lm_head.weight' to compare '" +
-                         table.name + "' with");
-    }
-    const TensorRef& matrix = head == nullptr ? table : *head;
-    CheckMatrix(matrix);
-    AddConstant(matrix);
-    const TensorRef* bias = FindBias(matrix);
-    Attribute transposed;
-    transposed.i = 1;
-    graph_.nodes.push_back({"com.microsoft.FusedMatMul",
-                            "lm_head",
-                            {"hidden", matrix.name},
-                            {bias == nullptr ? "logits" : "products"},
-                            {{"transB", transposed}}});
-    if (bias == nullptr) return;
-    AddConstant(*bias);
-    graph_.nodes.push_back({"Add", "lm_head_bias", {"products", bias->name}, {"logits"}, {}});
+    if (head != nullptr) CheckMatrix(*head);
+    if (head != nullptr) return *head;
+    if (Member<bool>(config_, "tie_word_embeddings", family_.tied, config_path_)) return table;
+    throw ConvertError(config_path_ +
+                       ": the embedding and the lm_head are not tied (tie_word_embeddings), and there is no "
+                       "'lm_head.weight' to compare '" +
+                       table.name + "' with");
   }
 
   // A bias that is all zeros is none.
-  const TensorRef* FindBias(const TensorRef& matrix) const {
+  std::optional<TensorRef> FindBias(const TensorRef& matrix) const {
     const TensorRef* bias = FindFirst(tensors_, {"final_logits_bias", "lm_head.bias"});
-    if (bias == nullptr) return nullptr;
+    if (bias == nullptr) return std::nullopt;
     if (!IsFloat(bias->type) || bias->elements() != static_cast<uint64_t>(matrix.dims[0])) {
       throw ConvertError(path_ + ": '" + bias->name + "' is not one number for each row of '" + matrix.name + "'");
     }
     const std::vector<float> values = bias->ReadFloats();
-    return std::all_of(values.begin(), values.end(), [](float x) { return x == 0; }) ? nullptr : bias;
+    const bool none = std::all_of(values.begin(), values.end(), [](float x) { return x == 0; });
+    return none ? std::nullopt : std::optional<TensorRef>(*bias);
   }
 
   const std::string path_;
@@ -276,7 +247,6 @@ class PairReader {
   const std::map<std::string, TensorRef> tensors_;
   const Json config_;
   const Family& family_;
-  Graph graph_;
 };
 
 }  // namespace

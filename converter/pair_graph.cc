@@ -1,0 +1,52 @@
+#include "converter/pair_graph.h"
+
+namespace tied::converter {
+
+namespace {
+
+TensorRef Scalar(const std::string& name, float value) {
+  TensorRef tensor;
+  tensor.name = name;
+  tensor.type = ElementType::kFloat32;
+  tensor.bytes.assign(reinterpret_cast<const char*>(&value), sizeof value);
+  tensor.length = sizeof value;
+  return tensor;
+}
+
+}  // namespace
+
+Graph MakePairGraph(const TiedPair& pair) {
+  const int64_t rows = pair.table.dims[0], cols = pair.table.dims[1];
+  const std::vector<ValueInfo::Dim> tokens = {{-1, "batch"}, {-1, "sequence"}};
+  const auto floats = [&](const char* name, int64_t width) {
+    ValueInfo info{name, ElementType::kFloat32, tokens};
+    info.dims.push_back({width, ""});
+    return info;
+  };
+  Graph graph;
+  graph.name = "tied_pair";
+  graph.inputs = {{"input_ids", ElementType::kInt64, tokens}, floats("hidden", cols)};
+  graph.outputs = {floats("embeddings", cols), floats("logits", rows)};
+  graph.results = {"embeddings", "logits"};
+  graph.constants[pair.table.name] = pair.table;
+  graph.constants[pair.head.name] = pair.head;
+  graph.nodes.push_back({"Gather", "embed", {pair.table.name, "input_ids"}, {pair.scale ? "rows" : "embeddings"}, {}});
+  if (pair.scale) {
+    graph.constants["embedding_scale"] = Scalar("embedding_scale", *pair.scale);
+    graph.nodes.push_back({"Mul", "embed_scale", {"rows", "embedding_scale"}, {"embeddings"}, {}});
+  }
+  Attribute transposed;
+  transposed.i = !pair.head_transposed;
+  graph.nodes.push_back({"com.microsoft.FusedMatMul",
+                         "lm_head",
+                         {"hidden", pair.head.name},
+                         {pair.bias ? "products" : "logits"},
+                         {{"transB", transposed}}});
+  if (pair.bias) {
+    graph.constants[pair.bias->name] = *pair.bias;
+    graph.nodes.push_back({"Add", "lm_head_bias", {"products", pair.bias->name}, {"logits"}, {}});
+  }
+  return graph;
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,168 @@
+"""Translates greedily with whole exports, and with what tied-convert split makes of them: the tokens must be the same.
+
+usage: split.py TIED_CONVERT TIED
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+
+import parity
+import tiny_translator as tiny
+
+SOURCE = np.array([[5, 17, 80, 3, 41, 2]])
+STEPS = 6
+
+CASES = [
+    ("plain", lambda: tiny.plain_decoder(tiny.head_transpose), False),
+    ("plain, no scale", lambda: tiny.plain_decoder(tiny.head_transpose, scaled=False), False),
+    ("plain, transposed copy", lambda: tiny.plain_decoder(tiny.head_copy), False),
+    ("plain, bias", lambda: tiny.plain_decoder(tiny.head_bias), False),
+    ("merged", lambda: tiny.merged_decoder(tiny.head_transpose), True),
+    ("merged, transposed copy", lambda: tiny.merged_decoder(tiny.head_copy), True),
+    ("merged, bias", lambda: tiny.merged_decoder(tiny.head_bias), True),
+]
+
+
+def session(path):
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+class Whole:
+    """The exports as they are."""
+
+    def __init__(self, folder):
+        self.encoder, self.decoder = session(folder / "encoder.onnx"), session(folder / "decoder.onnx")
+
+    def encode(self, ids):
+        return self.encoder.run(None, {"input_ids": ids})[0]
+
+    def decode(self, ids, feeds):
+        return self.decoder.run(None, {"input_ids": ids, **feeds})
+
+
+class Split:
+    """Embeddings and logits from tied, the rest from the exports without the table."""
+
+    def __init__(self, folder, tied):
+        self.folder, self.tied = folder, tied
+        self.encoder, self.decoder = session(folder / "encoder.onnx"), session(folder / "decoder.onnx")
+
+    def run_tied(self, feeds, output):
+        return parity.run_tied(self.tied, str(self.folder / "model.tied"), feeds, [output], self.folder)[0]
+
+    def feeds(self, onnx_session, ids):
+        wanted = {value.name for value in onnx_session.get_inputs()}
+        given = {"input_ids": ids, "inputs_embeds": self.run_tied({"input_ids": ids}, "embeddings")}
+        return {name: array for name, array in given.items() if name in wanted}
+
+    def encode(self, ids):
+        return self.encoder.run(None, self.feeds(self.encoder, ids))[0]
+
+    def decode(self, ids, feeds):
+        names = [output.name for output in self.decoder.get_outputs()]
+        hidden, *rest = self.decoder.run(["hidden", *names[1:]], {**self.feeds(self.decoder, ids), **feeds})
+        return [self.run_tied({"hidden": hidden}, "logits"), *rest]
+
+
+def translate(model, merged):
+    """The greedy tokens, and the logits of each step."""
+    encoded = model.encode(SOURCE)
+    past = np.zeros((1, 0, tiny.COLS), np.float32)
+    tokens, all_logits, cache = [2], [], {"past_key": past, "past_value": past}
+    for step in range(STEPS):
+        feeds = {"encoder_hidden_states": encoded}
+        if merged:
+            feeds |= {"use_cache_branch": np.array([step > 0]), **cache}
+        ids = np.array([tokens[-1:] if merged else tokens])
+        logits, key, values = model.decode(ids, feeds)
+        cache = {"past_key": key, "past_value": values}
+        all_logits.append(logits[0, -1])
+        tokens.append(int(logits[0, -1].argmax()))
+    return tokens, np.array(all_logits)
+
+
+def write(folder, decoder, encoder, external):
+    folder.mkdir()
+    for name, model in (("decoder", decoder), ("encoder", encoder)):
+        options = {"save_as_external_data": True, "location": f"{name}.bin", "size_threshold": 64} if external else {}
+        onnx.save(model, folder / f"{name}.onnx", **options)
+    return [str(folder / "decoder.onnx"), str(folder / "encoder.onnx")]
+
+
+def check(convert, tied, make, merged, external, folder):
+    exports = write(folder / "whole", make(), tiny.encoder(scaled="no scale" not in folder.name), external)
+    split = folder / "split"
+    subprocess.run([convert, "split", *exports, "-o", split, "--check", "-q"], check=True, capture_output=True)
+    for name in ("decoder", "encoder"):
+        onnx.checker.check_model(str(split / f"{name}.onnx"))
+        size = sum((split / f"{name}.onnx{end}").stat().st_size for end in ("", ".data"))
+        whole = sum(path.stat().st_size for path in (folder / "whole").glob(f"{name}.*"))
+        # Every table is gone; what is added is the padding of the other tensors, and names.
+        tables = [t for t in onnx.load(split / f"{name}.onnx").graph.initializer if list(t.dims) in (
+            [tiny.ROWS, tiny.COLS], [tiny.COLS, tiny.ROWS])]
+        assert not tables and whole > 0 and size > 0, tables
+    expected, expected_logits = translate(Whole(folder / "whole"), merged)
+    actual, actual_logits = translate(Split(split, tied), merged)
+    assert expected == actual, (expected, actual)
+    assert len(set(expected)) > 2, expected  # a model that says one thing only would show little
+    return np.abs(expected_logits - actual_logits).max()
+
+
+def two_tables():
+    """Another Gather by input_ids, on another matrix."""
+    model = tiny.plain_decoder(tiny.head_transpose)
+    model.graph.initializer.append(tiny.random("other", tiny.ROWS, tiny.COLS))
+    model.graph.node.append(onnx.helper.make_node("Gather", ["other", "input_ids"], ["unused"], name="second"))
+    return model
+
+
+def tanh_head(build, x):
+    return build.add("Tanh", tiny.head_copy(build, x))
+
+
+REFUSED = [
+    ("two tables", two_tables, tiny.encoder, ["second", "Gather", "other"]),
+    ("untied", lambda: tiny.plain_decoder(tiny.head_untied), tiny.encoder, ["not tied", "onnx::MatMul_1207"]),
+    ("Tanh on logits", lambda: tiny.plain_decoder(tanh_head), tiny.encoder, ["Tanh", "makes the logits"]),
+    ("another encoder", lambda: tiny.plain_decoder(tiny.head_copy), lambda: tiny.encoder(seed=1),
+     ["encoder.onnx", "same table"]),
+    ("another scale", lambda: tiny.plain_decoder(tiny.head_copy), lambda: tiny.encoder(scaled=False),
+     ["encoder.onnx", "scale"]),
+    ("encoder alone", tiny.encoder, tiny.encoder, ["no output 'logits'"]),
+]
+
+
+def check_refused(convert, make, make_encoder, words, folder):
+    exports = write(folder / "whole", make(), make_encoder(), external=False)
+    run = subprocess.run([convert, "split", *exports, "-o", folder / "split"], capture_output=True, text=True)
+    assert run.returncode == 1 and all(word in run.stderr for word in words), run.stderr
+    assert not list((folder / "split").glob("*")), "something was written"
+
+
+def main():
+    convert, tied = sys.argv[1:3]
+    for name, make, merged in CASES:
+        for external in (False, True):
+            with tempfile.TemporaryDirectory() as folder:
+                folder = pathlib.Path(folder) / name
+                folder.mkdir()
+                try:
+                    worst = check(convert, tied, make, merged, external, folder)
+                except subprocess.CalledProcessError as error:
+                    sys.exit(f"{name}: {error.cmd}\n{error.stdout.decode()}{error.stderr.decode()}")
+            where = "external" if external else "inside"
+            print(f"{name:24} weights {where:9} same tokens, largest difference of logits {worst:.2e}")
+    for name, make, make_encoder, words in REFUSED:
+        with tempfile.TemporaryDirectory() as folder:
+            check_refused(convert, make, make_encoder, words, pathlib.Path(folder))
+        print(f"{name:24} refused")
+
+
+if __name__ == "__main__":
+    main()
