@@ -35,7 +35,7 @@ void OnnxWriter::Write() {
 }
 
 void OnnxWriter::Commit() {
-  data_.Commit();
+  if (end_ > 0) data_.Commit();
   onnx_.Commit();
 }
 

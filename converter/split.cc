@@ -119,6 +119,8 @@ class Splitter {
       if (graph->output(i).name() == "logits") ReplaceHead(graph, nullptr, i, 0);
     }
     RemoveUnused(graph);
+    CheckGone(*graph, split_.table.name);
+    if (split_.head) CheckGone(*graph, split_.head->name);
     SetInputs(graph);
     return std::move(split_);
   }
@@ -134,6 +136,16 @@ class Splitter {
     for (const char* name : {kEmbeddings, kHidden}) {
       if (!scope.IsInput(name) && scope.Producer(name) == nullptr && scope.Constant(name) == nullptr) continue;
       throw ConvertError(split_.path + ": has a value called '" + name + "' already");
+    }
+  }
+
+  void CheckGone(const onnx::GraphProto& graph, const std::string& table) const {
+    for (const onnx::NodeProto& node : graph.node()) {
+      for (const onnx::AttributeProto& attribute : node.attribute()) {
+        if (attribute.has_g()) CheckGone(attribute.g(), table);
+      }
+      const bool used = std::count(node.input().begin(), node.input().end(), table) > 0;
+      if (used) Refuse(node, "still uses '" + table + "' when the embedding and the head are gone");
     }
   }
 

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-ROWS, COLS, POSITIONS = 97, 16, 64
+ROWS, COLS, POSITIONS = 97, 16, 300  # the positions are large enough to be moved to a data file
 WEIGHT = "model.decoder.embed_tokens.weight_merged_0"
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 SCALE = float(np.sqrt(COLS))
