@@ -7,6 +7,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -26,6 +27,8 @@ struct Outcome {
 
 class Command : public ConversionTest {
  protected:
+  ~Command() override { std::filesystem::remove_all(folder_log_); }
+
   // Runs tied-convert; `before` in the child, `meanwhile` in this process.
   Outcome Run(
       const std::vector<std::string>& args, const std::function<void()>& before = [] {},
@@ -200,6 +203,16 @@ TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
       Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--hidden", Path("hidden.raw")});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.err.find("hidden.raw"), std::string::npos) << refused.err;
+}
+
+TEST_F(Command, ArgumentsThatAreMissingAreNamed) {
+  const std::pair<std::vector<std::string>, const char*> kCalls[] = {
+      {{}, "model"}, {{"m.onnx"}, "--output"}, {{"split"}, "exports"}, {{"split", "m.onnx"}, "--output"}};
+  for (const auto& [args, missing] : kCalls) {
+    const Outcome outcome = Run(args);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_NE(outcome.err.find(missing), std::string::npos) << outcome.err;
+  }
 }
 
 TEST_F(Dtypes, AScreenIsForFloatTables) {
