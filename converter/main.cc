@@ -157,8 +157,8 @@ int Convert(const Options& options) {
 
 // All exports must read the decoder's table, scaled in the same way.
 void CheckSameTable(const tied::converter::SplitModel& decoder, const tied::converter::SplitModel& other) {
-  const bool same = other.table.SamePlace(decoder.table) ||
-                    SameValues({decoder.table, false}, {other.table, false}, [](uint64_t, uint64_t) {});
+  const bool same = other.table.tensor.SamePlace(decoder.table.tensor) ||
+                    SameValues(decoder.table, other.table, [](uint64_t, uint64_t) {});
   if (!same) throw ConvertError(decoder.path + " and " + other.path + " do not read the same table");
   if (other.scale != decoder.scale) {
     throw ConvertError(decoder.path + " and " + other.path + " scale embeddings in different ways");

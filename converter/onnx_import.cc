@@ -256,9 +256,10 @@ TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_p
   return Importer(onnx_path, 0).ImportTensor(proto, proto.name());
 }
 
-Graph ReadGraph(const std::string& onnx_path) {
-  const onnx::ModelProto model = ReadSlimModel(onnx_path);
+Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path) {
   return Importer(onnx_path, OpsetOf(model)).Import(model.graph(), {}, 0);
 }
+
+Graph ReadGraph(const std::string& onnx_path) { return ImportModel(ReadSlimModel(onnx_path), onnx_path); }
 
 }  // namespace tied::converter

@@ -6,12 +6,16 @@
 
 #include <string>
 
+#include "converter/graph.h"
 #include "converter/tensor_ref.h"
 
 namespace tied::converter {
 
 // Where a tensor of a model that ReadSlimModel() has read lies. Throws ConvertError as ReadGraph() does.
 TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_path);
+
+// The graph of such a model, or of one that is made of pieces of it.
+Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path);
 
 }  // namespace tied::converter
 

@@ -1,14 +1,13 @@
 #include "converter/split.h"
 
 #include <algorithm>
-#include <functional>
-#include <map>
 #include <set>
 
 #include "converter/error.h"
 #include "converter/onnx_import.h"
+#include "converter/onnx_scope.h"
 #include "converter/onnx_slim.h"
-#include "converter/pair_graph.h"
+#include "converter/passes/passes.h"
 
 namespace tied::converter {
 
@@ -17,6 +16,7 @@ namespace {
 constexpr char kEmbeddings[] = "inputs_embeds";
 constexpr char kHidden[] = "hidden";
 constexpr int kMaxDepth = 16;
+constexpr int kMaxSteps = 12;  // from logits back to hidden: eight in quantised forms with a bias
 
 bool IsTokenIds(const std::string& name) { return name == "input_ids" || name == "decoder_input_ids"; }
 
@@ -24,46 +24,6 @@ std::string Describe(const onnx::NodeProto& node) {
   const std::string& name = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
   return "node '" + name + "' (" + node.op_type() + ")";
 }
-
-// What the names in a graph stand for: its own values, then those of the graphs around it.
-class Scope {
- public:
-  Scope(const onnx::GraphProto& graph, const Scope* outer) : outer_(outer) {
-    for (const onnx::TensorProto& tensor : graph.initializer()) constants_[tensor.name()] = &tensor;
-    for (const onnx::ValueInfoProto& input : graph.input()) inputs_.insert(input.name());
-    for (const onnx::NodeProto& node : graph.node()) {
-      for (const std::string& output : node.output()) producers_[output] = &node;
-    }
-  }
-
-  const onnx::TensorProto* Constant(const std::string& name) const {
-    const auto found = constants_.find(name);
-    if (found != constants_.end()) return found->second;
-    const auto producer = producers_.find(name);
-    if (producer != producers_.end()) {
-      const onnx::NodeProto& node = *producer->second;
-      const bool constant = node.op_type() == "Constant" && node.attribute_size() == 1 && node.attribute(0).has_t();
-      return constant ? &node.attribute(0).t() : nullptr;
-    }
-    return outer_ == nullptr ? nullptr : outer_->Constant(name);
-  }
-
-  const onnx::NodeProto* Producer(const std::string& name) const {
-    const auto found = producers_.find(name);
-    if (found != producers_.end()) return found->second;
-    return outer_ == nullptr || constants_.count(name) > 0 ? nullptr : outer_->Producer(name);
-  }
-
-  bool IsInput(const std::string& name) const {
-    return inputs_.count(name) > 0 || (outer_ != nullptr && outer_->IsInput(name));
-  }
-
- private:
-  const Scope* outer_;
-  std::map<std::string, const onnx::TensorProto*> constants_;
-  std::set<std::string> inputs_;
-  std::map<std::string, const onnx::NodeProto*> producers_;
-};
 
 // The names that a graph's nodes and outputs use, those in its subgraphs included.
 void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses) {
@@ -103,6 +63,47 @@ void RemoveUnused(onnx::GraphProto* graph) {
   RemoveIf(graph->mutable_value_info(), unused);
 }
 
+onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to) {
+  onnx::NodeProto node;
+  node.set_op_type("Identity");
+  node.set_name(name);
+  node.add_input(from);
+  node.add_output(to);
+  return node;
+}
+
+// [batch, sequence, width], or [batch, width]; width 0: [batch, sequence].
+onnx::ValueInfoProto Declare(const std::string& name, int type, int64_t width, int rank = 3) {
+  onnx::ValueInfoProto value;
+  value.set_name(name);
+  onnx::TypeProto_Tensor* tensor = value.mutable_type()->mutable_tensor_type();
+  tensor->set_elem_type(type);
+  tensor->mutable_shape()->add_dim()->set_dim_param("tied_batch");
+  if (rank > 2) tensor->mutable_shape()->add_dim()->set_dim_param("tied_sequence");
+  if (width > 0) tensor->mutable_shape()->add_dim()->set_dim_value(width);
+  return value;
+}
+
+// The type of a table's numbers to the nodes around it.
+int FloatTypeOf(const TableSource& table) {
+  return table.quantised() ? table.tensor.quantisation->scales.onnx_type : table.tensor.onnx_type;
+}
+
+// The value that the graph's result is the logits of, if the passes see a head there; "" if not.
+std::string HiddenOf(const Graph& graph) {
+  static const std::set<std::string> kViews = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose"};
+  const Graph canonical = CanonicalHead(DropNoOps(Dequantise(FoldConstants(graph))), {});
+  std::string value = canonical.results[0];
+  while (const Node* node = canonical.FindProducer(value)) {
+    if (node->op == "tied.Head") return node->Input(0);
+    const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
+    const bool bias = node->op == "Add" && (constant(0) || constant(1));
+    if (!bias && kViews.count(node->op) == 0) return "";
+    value = node->Input(bias && constant(0) ? 1 : 0);
+  }
+  return "";
+}
+
 class Splitter {
  public:
   explicit Splitter(const std::string& path) {
@@ -114,13 +115,12 @@ class Splitter {
     onnx::GraphProto* graph = split_.model.mutable_graph();
     CheckNames(*graph);
     ReplaceEmbeddings(graph, nullptr, 0);
-    if (!has_table_) throw ConvertError(split_.path + ": no Gather on a constant matrix by input_ids");
+    if (gone_.empty()) throw ConvertError(split_.path + ": no Gather on a constant matrix by input_ids");
     for (int i = 0; i < graph->output_size(); ++i) {
-      if (graph->output(i).name() == "logits") ReplaceHead(graph, nullptr, i, 0);
+      if (graph->output(i).name() == "logits") ReplaceHead(graph, nullptr, i, kHidden, 0);
     }
     RemoveUnused(graph);
-    CheckGone(*graph, split_.table.name);
-    if (split_.head) CheckGone(*graph, split_.head->name);
+    for (const std::string& value : gone_) CheckGone(*graph, value);
     SetInputs(graph);
     return std::move(split_);
   }
@@ -134,19 +134,44 @@ class Splitter {
   void CheckNames(const onnx::GraphProto& graph) const {
     const Scope scope(graph, nullptr);
     for (const char* name : {kEmbeddings, kHidden}) {
-      if (!scope.IsInput(name) && scope.Producer(name) == nullptr && scope.Constant(name) == nullptr) continue;
+      if (!scope.IsInput(name) && scope.Producer(name) == nullptr && scope.Initializer(name) == nullptr) continue;
       throw ConvertError(split_.path + ": has a value called '" + name + "' already");
     }
   }
 
-  void CheckGone(const onnx::GraphProto& graph, const std::string& table) const {
+  void CheckGone(const onnx::GraphProto& graph, const std::string& value) const {
     for (const onnx::NodeProto& node : graph.node()) {
       for (const onnx::AttributeProto& attribute : node.attribute()) {
-        if (attribute.has_g()) CheckGone(attribute.g(), table);
+        if (attribute.has_g()) CheckGone(attribute.g(), value);
       }
-      const bool used = std::count(node.input().begin(), node.input().end(), table) > 0;
-      if (used) Refuse(node, "still uses '" + table + "' when the embedding and the head are gone");
+      const bool used = std::count(node.input().begin(), node.input().end(), value) > 0;
+      if (used) Refuse(node, "still uses '" + value + "' when the embedding and the head are gone");
     }
+  }
+
+  // A piece of the model as a graph of its own.
+  Graph Import(const Scope& scope, const Slice& slice, const onnx::ValueInfoProto& input,
+               const onnx::ValueInfoProto& output) const {
+    onnx::ModelProto piece;
+    *piece.mutable_opset_import() = split_.model.opset_import();
+    *piece.mutable_graph() = CutOut(scope, slice, input, output);
+    piece.mutable_graph()->set_name("tied_pair");
+    return ImportModel(piece, split_.path);
+  }
+
+  // Of such a graph, which must be one operation with one table.
+  Plan PlanOf(const onnx::NodeProto& node, const Graph& graph) const {
+    if (graph.inputs.size() != 1) Refuse(node, "depends on '" + graph.inputs.back().name + "', too");
+    try {
+      return MakePlan(graph, split_.path, /*allow_untied=*/false, [](uint64_t, uint64_t) {});
+    } catch (const ConvertError& error) {
+      throw ConvertError(split_.path + ": " + error.what());
+    }
+  }
+
+  static bool Same(const TableSource& a, const TableSource& b) {
+    return (a.tensor.SamePlace(b.tensor) && a.transposed == b.transposed) ||
+           SameValues(a, b, [](uint64_t, uint64_t) {});
   }
 
   // ---- the embedding
@@ -165,9 +190,19 @@ class Splitter {
   }
 
   static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope) {
-    if (node.op_type() != "Gather" || node.input_size() != 2) return false;
-    const onnx::TensorProto* table = scope.Constant(node.input(0));
-    return table != nullptr && table->dims_size() == 2 && FollowsTokenIds(node.input(1), scope);
+    if (node.op_type() != "Gather" && node.op_type() != "GatherBlockQuantized") return false;
+    return node.input_size() >= 2 && IsMatrix(node.input(0), scope) && FollowsTokenIds(node.input(1), scope);
+  }
+
+  // A constant with two dimensions, or what is computed from one.
+  static bool IsMatrix(std::string name, const Scope& scope) {
+    if (!scope.IsConstant(name)) return false;
+    while (scope.Constant(name) == nullptr) {
+      const onnx::NodeProto* node = scope.Producer(name);
+      if (node == nullptr || node->input_size() == 0) return false;
+      name = node->input(0);
+    }
+    return scope.Constant(name)->dims_size() >= 2;
   }
 
   static bool FollowsTokenIds(std::string name, const Scope& scope) {
@@ -183,71 +218,91 @@ class Splitter {
 
   void ReplaceEmbedding(const onnx::GraphProto& original, const onnx::NodeProto& gather, const Scope& scope,
                         onnx::GraphProto* graph) {
+    // What makes numbers of the rows, of another type perhaps, and scales them.
     const onnx::NodeProto* last = &gather;
-    std::optional<float> scale;
+    std::optional<int> type;
+    int steps = 1;
     for (const onnx::NodeProto& node : original.node()) {
-      if (node.op_type() != "Mul" || node.input_size() != 2) continue;
-      for (const int i : {0, 1}) {
-        const onnx::TensorProto* factor = scope.Constant(node.input(1 - i));
-        if (node.input(i) != gather.output(0) || factor == nullptr) continue;
-        const TensorRef number = ImportTensor(*factor, split_.path);
-        if (number.elements() != 1 || !IsFloat(number.type)) continue;
-        scale = number.ReadFloats()[0];
-        last = &node;
+      const bool first = node.input_size() > 0 && node.input(0) == last->output(0);
+      const onnx::TensorProto* factor = last->op_type() == "Mul" ? nullptr : FactorBeside(node, last->output(0), scope);
+      if (factor != nullptr) {
+        type = factor->data_type();
+      } else if (first && node.op_type() == "Cast" && node.attribute_size() > 0) {
+        type = static_cast<int>(node.attribute(0).i());
+      } else if (!first || node.op_type() != "DequantizeLinear") {
+        continue;
       }
+      last = &node;
+      ++steps;
     }
-    SetTable(gather, ImportTensor(*scope.Constant(gather.input(0)), split_.path), scale);
+    const std::string rows = last->output(0);
+    SetEmbedding(gather,
+                 Import(scope, {rows, gather.input(1), steps}, Declare("input_ids", onnx::TensorProto::INT64, 0),
+                        Declare("embeddings", onnx::TensorProto::FLOAT, 0)));
+    embeddings_type_ = type.value_or(FloatTypeOf(split_.table));
     for (onnx::NodeProto& node : *graph->mutable_node()) {
-      if (node.output_size() == 0 || node.output(0) != last->output(0)) continue;
-      node.clear_input();
-      node.clear_attribute();
-      node.set_op_type("Identity");
-      node.add_input(kEmbeddings);
+      if (node.output_size() > 0 && node.output(0) == rows) node = Identity(node.name(), kEmbeddings, rows);
     }
   }
 
-  void SetTable(const onnx::NodeProto& node, TensorRef table, std::optional<float> scale) {
-    if (!IsFloat(table.type)) Refuse(node, "the table '" + table.name + "' is not of floating-point numbers");
-    if (has_table_ && !split_.table.SamePlace(table)) {
-      Refuse(node, "reads '" + table.name + "', another Gather by input_ids reads '" + split_.table.name + "'");
+  // The constant number that a Mul multiplies `value` with.
+  const onnx::TensorProto* FactorBeside(const onnx::NodeProto& node, const std::string& value,
+                                        const Scope& scope) const {
+    if (node.op_type() != "Mul" || node.input_size() != 2) return nullptr;
+    for (const int i : {0, 1}) {
+      const onnx::TensorProto* factor = scope.Constant(node.input(1 - i));
+      if (node.input(i) != value || factor == nullptr) continue;
+      const TensorRef number = ImportTensor(*factor, split_.path);
+      if (number.elements() == 1 && IsFloat(number.type)) return factor;
     }
-    if (has_table_ && split_.scale != scale) Refuse(node, "its rows are scaled in another way than those of another");
-    has_table_ = true;
-    split_.table = std::move(table);
+    return nullptr;
+  }
+
+  void SetEmbedding(const onnx::NodeProto& gather, Graph graph) {
+    const Plan plan = PlanOf(gather, graph);
+    const TableSource& table = plan.tables[0];
+    const float scale = std::get<GatherOp>(plan.entry_points[0].ops[0].operation).scale;
+    if (!gone_.empty() && !Same(split_.table, table)) {
+      Refuse(gather,
+             "reads '" + table.tensor.name + "', another Gather by input_ids reads '" + split_.table.tensor.name + "'");
+    }
+    if (!gone_.empty() && split_.scale != scale)
+      Refuse(gather, "its rows are scaled in another way than those of another");
+    gone_.insert(table.tensor.name);
+    graph.outputs[0].dims.push_back({static_cast<int64_t>(table.cols()), ""});
+    split_.table = table;
     split_.scale = scale;
+    split_.embedding = std::move(graph);
   }
 
   // ---- the head
 
-  // Output `index` of the graph becomes what the head's product is made from.
-  void ReplaceHead(onnx::GraphProto* graph, const Scope* outer, int index, int depth) {
+  // Output `index` of the graph becomes what the head's product is made from, under another name.
+  void ReplaceHead(onnx::GraphProto* graph, const Scope* outer, int index, const std::string& name, int depth) {
     if (depth > kMaxDepth) throw ConvertError(split_.path + ": graphs are nested too deeply");
     const onnx::GraphProto original = *graph;
     const Scope scope(original, outer);
-    const std::string logits = original.output(index).name();
+    const onnx::ValueInfoProto& output = original.output(index);
+    std::string logits = output.name();
     const onnx::NodeProto* node = scope.Producer(logits);
-    while (node != nullptr && node->op_type() == "Identity" && node->input_size() == 1) {
-      node = scope.Producer(node->input(0));
+    while (node != nullptr && (node->op_type() == "Identity" || node->op_type() == "Cast") && node->input_size() == 1) {
+      logits = node->input(0);
+      node = scope.Producer(logits);
     }
-    if (node == nullptr) throw ConvertError(split_.path + ": output '" + logits + "' is made by nothing");
-    const std::string hidden =
-        node->op_type() == "If" ? ReplaceInBranches(graph, *node, logits, scope, depth) : RecordHead(*node, scope);
-    SetHidden(graph->mutable_output(index), hidden);
-    if (outer != nullptr) return;
-    onnx::NodeProto* identity = graph->add_node();
-    identity->set_op_type("Identity");
-    identity->set_name("tied_hidden");
-    identity->add_input(hidden);
-    identity->add_output(kHidden);
-    graph->mutable_output(index)->set_name(kHidden);
+    if (node == nullptr) throw ConvertError(split_.path + ": output '" + output.name() + "' is made by nothing");
+    const int rank = output.type().tensor_type().has_shape() ? output.type().tensor_type().shape().dim_size() : 3;
+    const bool branches = node->op_type() == "If";
+    const std::string hidden = branches ? ReplaceInBranches(graph, *node, logits, scope, depth)
+                                        : RecordHead(*node, output.name(), scope, rank);
+    *graph->add_node() = Identity("tied_hidden", hidden, name);
+    *graph->mutable_output(index) = Declare(name, hidden_type_, static_cast<int64_t>(split_.table.cols()), rank);
   }
 
   // Returns the name of the If's output, which is the hidden state from now on.
   std::string ReplaceInBranches(onnx::GraphProto* graph, const onnx::NodeProto& node, const std::string& logits,
                                 const Scope& scope, int depth) {
-    const auto found = std::find(node.output().begin(), node.output().end(), logits);
-    if (found == node.output().end()) Refuse(node, "its output '" + logits + "' passes through another node");
-    const auto index = static_cast<int>(found - node.output().begin());
+    const auto index =
+        static_cast<int>(std::find(node.output().begin(), node.output().end(), logits) - node.output().begin());
     const std::string hidden = logits + "_hidden";
     for (onnx::NodeProto& place : *graph->mutable_node()) {
       if (place.output_size() <= index || place.output(index) != logits) continue;
@@ -255,63 +310,66 @@ class Splitter {
       for (onnx::AttributeProto& attribute : *place.mutable_attribute()) {
         if (!attribute.has_g()) continue;
         if (attribute.g().output_size() <= index) Refuse(node, "a branch has too few outputs");
-        ReplaceHead(attribute.mutable_g(), &scope, index, depth + 1);
+        const std::string name = attribute.g().output(index).name() + "_hidden";
+        ReplaceHead(attribute.mutable_g(), &scope, index, name, depth + 1);
       }
     }
+    gone_.insert(logits);
     return hidden;
   }
 
-  // The MatMul and what is behind it; returns the name of what it multiplies.
-  std::string RecordHead(const onnx::NodeProto& last, const Scope& scope) {
-    const onnx::NodeProto* product = &last;
-    std::optional<TensorRef> bias;
-    if (last.op_type() == "Add" && last.input_size() == 2) {
-      for (const int i : {0, 1}) {
-        const onnx::TensorProto* constant = scope.Constant(last.input(1 - i));
-        if (constant == nullptr || scope.Producer(last.input(i)) == nullptr) continue;
-        bias = ImportTensor(*constant, split_.path);
-        product = scope.Producer(last.input(i));
-      }
-    }
-    if (product->op_type() != "MatMul" || product->input_size() != 2) {
-      Refuse(*product, "makes the logits; a MatMul with the table, and a sum with a bias behind it, are understood");
-    }
-    const onnx::TensorProto* matrix = scope.Constant(product->input(1));
-    const onnx::NodeProto* transpose = matrix == nullptr ? scope.Producer(product->input(1)) : nullptr;
-    if (transpose != nullptr && transpose->op_type() == "Transpose") matrix = scope.Constant(transpose->input(0));
-    if (matrix == nullptr || matrix->dims_size() != 2) Refuse(*product, "its second operand is no constant matrix");
-    SetHead(*product, ImportTensor(*matrix, split_.path), transpose == nullptr, std::move(bias));
-    return product->input(0);
-  }
-
-  void SetHead(const onnx::NodeProto& node, TensorRef head, bool transposed, std::optional<TensorRef> bias) {
-    const bool same_bias = split_.bias.has_value() == bias.has_value() && (!bias || split_.bias->SamePlace(*bias));
-    if (split_.head && (!split_.head->SamePlace(head) || split_.head_transposed != transposed || !same_bias)) {
+  // Takes the head that makes `logits` out; returns what it multiplies.
+  std::string RecordHead(const onnx::NodeProto& node, const std::string& logits, const Scope& scope, int rank) {
+    const std::string hidden = FindHidden(node, logits, scope);
+    const auto cols = static_cast<int64_t>(split_.table.cols());
+    Graph head = Import(scope, {logits, hidden, kMaxSteps}, Declare(kHidden, onnx::TensorProto::FLOAT, cols, rank),
+                        Declare("logits", onnx::TensorProto::FLOAT, 0, rank));
+    const Plan plan = PlanOf(node, head);
+    const bool rounded = std::any_of(head.nodes.begin(), head.nodes.end(), [](const Node& user) {
+      return user.op == "DynamicQuantizeLinear" && user.Input(0) == kHidden;
+    });
+    hidden_type_ = rounded ? static_cast<int>(onnx::TensorProto::FLOAT) : FloatTypeOf(plan.tables[0]);
+    head.outputs[0].dims.push_back({static_cast<int64_t>(plan.tables[0].rows()), ""});
+    if (split_.head && !(Same(head_plan_.tables[0], plan.tables[0]) && SameBias(head_plan_, plan))) {
       Refuse(node, "another branch makes its logits from another matrix or bias");
     }
-    if (bias && bias->elements() != static_cast<uint64_t>(head.dims[transposed ? 1 : 0])) {
-      Refuse(node, "the bias '" + bias->name + "' is not one number for each token of the vocabulary");
-    }
+    gone_.insert(plan.tables[0].tensor.name);
+    head_plan_ = plan;
     split_.head = std::move(head);
-    split_.head_transposed = transposed;
-    split_.bias = std::move(bias);
+    return hidden;
   }
 
-  // ---- inputs and outputs
-
-  void SetHidden(onnx::ValueInfoProto* output, const std::string& name) const {
-    output->set_name(name);
-    SetShape(output, split_.head->onnx_type, split_.head->dims[split_.head_transposed ? 0 : 1]);
+  // Slices grow until the passes see a head in one.
+  std::string FindHidden(const onnx::NodeProto& node, const std::string& logits, const Scope& scope) const {
+    std::string reason =
+        split_.path + ": " + Describe(node) +
+        ": makes the logits; a product with the table, and a sum with a bias behind it, are understood";
+    for (int steps = 1; steps <= kMaxSteps; ++steps) {
+      try {
+        const Slice slice{logits, "", steps};
+        const std::string hidden = HiddenOf(Import(scope, slice, {}, Declare("logits", onnx::TensorProto::FLOAT, 0)));
+        if (!hidden.empty()) return Unrounded(hidden, scope);
+      } catch (const ConvertError& error) {  // what it lacks may be further back
+        if (steps == kMaxSteps) reason = split_.path + ": " + error.what();
+      }
+    }
+    throw ConvertError(reason);
   }
 
-  static void SetShape(onnx::ValueInfoProto* value, int type, int64_t cols) {
-    onnx::TypeProto_Tensor* tensor = value->mutable_type()->mutable_tensor_type();
-    tensor->set_elem_type(type);
-    tensor->clear_shape();
-    tensor->mutable_shape()->add_dim()->set_dim_param("tied_batch");
-    tensor->mutable_shape()->add_dim()->set_dim_param("tied_sequence");
-    tensor->mutable_shape()->add_dim()->set_dim_value(cols);
+  // What QuantizeLinear and DequantizeLinear have rounded.
+  static std::string Unrounded(const std::string& value, const Scope& scope) {
+    const onnx::NodeProto* node = scope.Producer(value);
+    if (node == nullptr || node->op_type() != "DequantizeLinear") return value;
+    const onnx::NodeProto* rounding = scope.Producer(node->input(0));
+    return rounding != nullptr && rounding->op_type() == "QuantizeLinear" ? rounding->input(0) : value;
   }
+
+  static bool SameBias(const Plan& a, const Plan& b) {
+    if (a.biases.empty() || b.biases.empty()) return a.biases.empty() && b.biases.empty();
+    return a.biases[0].SamePlace(b.biases[0]) || a.biases[0].ReadFloats() == b.biases[0].ReadFloats();
+  }
+
+  // ---- inputs
 
   void SetInputs(onnx::GraphProto* graph) const {
     std::set<std::string> uses;
@@ -319,13 +377,14 @@ class Splitter {
     RemoveIf(graph->mutable_input(), [&](const onnx::ValueInfoProto& input) {
       return IsTokenIds(input.name()) && uses.count(input.name()) == 0;
     });
-    onnx::ValueInfoProto* input = graph->add_input();
-    input->set_name(kEmbeddings);
-    SetShape(input, split_.table.onnx_type, split_.table.dims[1]);
+    *graph->add_input() = Declare(kEmbeddings, embeddings_type_, static_cast<int64_t>(split_.table.cols()));
   }
 
   SplitModel split_;
-  bool has_table_ = false;
+  std::set<std::string> gone_;  // values that nothing may use in the end
+  int embeddings_type_ = 0;
+  int hidden_type_ = 0;
+  Plan head_plan_;
 };
 
 }  // namespace
@@ -334,7 +393,17 @@ SplitModel SplitOnnx(const std::string& path) { return Splitter(path).Run(); }
 
 Graph PairOf(const SplitModel& decoder) {
   if (!decoder.head) throw ConvertError(decoder.path + ": has no output 'logits'");
-  return MakePairGraph({decoder.table, decoder.scale, *decoder.head, decoder.head_transposed, decoder.bias});
+  Graph pair = decoder.embedding;
+  const Graph& head = *decoder.head;
+  pair.inputs.insert(pair.inputs.end(), head.inputs.begin(), head.inputs.end());
+  pair.outputs.insert(pair.outputs.end(), head.outputs.begin(), head.outputs.end());
+  pair.results.insert(pair.results.end(), head.results.begin(), head.results.end());
+  pair.constants.insert(head.constants.begin(), head.constants.end());
+  // Both may compute the same from constants alone.
+  for (const Node& node : head.nodes) {
+    if (node.outputs.empty() || pair.FindProducer(node.outputs[0]) == nullptr) pair.nodes.push_back(node);
+  }
+  return pair;
 }
 
 }  // namespace tied::converter

@@ -6,9 +6,9 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "converter/graph.h"
+#include "converter/plan.h"
 
 namespace tied::converter {
 
@@ -16,19 +16,17 @@ namespace tied::converter {
 struct SplitModel {
   std::string path;        // of the export
   onnx::ModelProto model;  // inputs_embeds [batch, sequence, cols] in; a decoder has `hidden` instead of logits
-  TensorRef table;         // [rows, cols], that the embedding reads
-  std::optional<float> scale;
-
-  // Of a decoder: what the head multiplies with, and its bias.
-  std::optional<TensorRef> head;
-  bool head_transposed = false;  // [cols, rows]
-  std::optional<TensorRef> bias;
+  Graph embedding;         // input_ids to embeddings, as the export computes them
+  TableSource table;       // that it reads
+  float scale = 1;
+  std::optional<Graph> head;  // of a decoder: hidden to logits
 };
 
-// Reads an export as optimum writes them. The embedding is the Gather on a constant matrix by the graph's input_ids
-// (decoder_input_ids), and a product with a constant number behind it; the head is the MatMul that makes the output
-// `logits`, and a sum with a constant vector behind it. Both may stand in the branches of an If. input_ids stays where
-// something else uses it. Throws ConvertError that names the node for anything else.
+// Reads an export as optimum writes them, quantised or not. The embedding is the Gather on a constant matrix by the
+// graph's input_ids (decoder_input_ids), what makes floating-point numbers of its rows, and a product with a constant
+// number; the head is the product that makes the output `logits`, and a sum with a constant vector. What forms both may
+// have is what the passes know. Both may stand in the branches of an If. input_ids stays where something else uses it.
+// Throws ConvertError that names the node for anything else.
 SplitModel SplitOnnx(const std::string& path);
 
 // The embedding and the head of a decoder as a graph: input_ids and hidden in, embeddings and logits out.

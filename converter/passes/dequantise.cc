@@ -88,7 +88,8 @@ class Dequantisation {
     return AddMatrix(tensor, std::move(quantisation), node.outputs[0]);
   }
 
-  // On a constant matrix, or on rows that a Gather has picked from one; pairs with QuantizeLinear leave nothing.
+  // On a constant matrix, on its transpose, or on rows that a Gather has picked; pairs with QuantizeLinear leave
+  // nothing.
   void FoldDequantizeLinear(const Node& node) {
     const Integers integers{node.Input(0), node.Input(1), node.Input(2)};
     if (const TensorRef* tensor = graph_.FindConstant(integers.values)) {
@@ -101,13 +102,20 @@ class Dequantisation {
     const Node* producer = graph_.FindProducer(integers.values);
     if (producer == nullptr) return;
     if (producer->op == "QuantizeLinear") return graph_.ReplaceUses(node.outputs[0], producer->Input(0));
-    const TensorRef* tensor = producer->op == "Gather" ? graph_.FindConstant(producer->Input(0)) : nullptr;
+    const bool transposed = producer->op == "Transpose";
+    const TensorRef* tensor =
+        producer->op == "Gather" || transposed ? graph_.FindConstant(producer->Input(0)) : nullptr;
     if (tensor == nullptr || tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
-    if (Constant(node, integers.scales, "scales").elements() != 1) Refuse(node, "it has more than one scale");
+    if (!transposed && Constant(node, integers.scales, "scales").elements() != 1) {
+      Refuse(node, "it has more than one scale");
+    }
     const TensorRef matrix = *tensor;
-    Node gather = *producer;
-    gather.inputs[0] = AddMatrix(node, matrix, integers, 0);
-    Replace(node, gather);
+    const auto perm = producer->attributes.find("perm");
+    const bool swaps = perm == producer->attributes.end() || perm->second.ints != std::vector<int64_t>{0, 1};
+    const int64_t axis = node.Int("axis", 1);
+    Node moved = *producer;
+    moved.inputs[0] = AddMatrix(node, matrix, integers, transposed && swaps ? (axis < 0 ? -1 : 1) - axis : axis);
+    Replace(node, moved);
   }
 
   // `by` takes the place of a node, under its name.

@@ -1,0 +1,125 @@
+#include "converter/onnx_scope.h"
+
+#include <algorithm>
+
+namespace tied::converter {
+
+namespace {
+
+constexpr int kMaxConstantDepth = 16;
+
+bool HasGraph(const onnx::NodeProto& node) {
+  return std::any_of(node.attribute().begin(), node.attribute().end(),
+                     [](const onnx::AttributeProto& attribute) { return attribute.has_g(); });
+}
+
+std::set<const onnx::NodeProto*> NodesOf(const Scope& scope, const Slice& slice) {
+  std::set<const onnx::NodeProto*> nodes;
+  std::set<std::string> values = {slice.value};
+  for (int step = 0; step < slice.steps && !values.empty(); ++step) {
+    std::set<std::string> next;
+    for (const std::string& value : values) {
+      const onnx::NodeProto* node = scope.Producer(value);
+      if (value == slice.from || node == nullptr || HasGraph(*node) || !nodes.insert(node).second) continue;
+      next.insert(node->input().begin(), node->input().end());
+    }
+    values = std::move(next);
+  }
+  std::vector<const onnx::NodeProto*> open(nodes.begin(), nodes.end());
+  while (!open.empty()) {
+    const onnx::NodeProto* user = open.back();
+    open.pop_back();
+    for (const std::string& input : user->input()) {
+      const onnx::NodeProto* node = scope.Producer(input);
+      if (node != nullptr && scope.IsConstant(input) && nodes.insert(node).second) open.push_back(node);
+    }
+  }
+  return nodes;
+}
+
+}  // namespace
+
+Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : graph_(graph), outer_(outer) {
+  for (const onnx::TensorProto& tensor : graph.initializer()) initializers_[tensor.name()] = &tensor;
+  for (const onnx::ValueInfoProto& input : graph.input()) inputs_.insert(input.name());
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const std::string& output : node.output()) producers_[output] = &node;
+  }
+}
+
+const onnx::TensorProto* Scope::Initializer(const std::string& name) const {
+  const auto found = initializers_.find(name);
+  if (found != initializers_.end()) return found->second;
+  return outer_ == nullptr || producers_.count(name) > 0 ? nullptr : outer_->Initializer(name);
+}
+
+const onnx::TensorProto* Scope::Constant(const std::string& name) const {
+  if (const onnx::TensorProto* initializer = Initializer(name)) return initializer;
+  const onnx::NodeProto* node = Producer(name);
+  const bool constant = node != nullptr && node->op_type() == "Constant" && node->attribute_size() == 1;
+  return constant && node->attribute(0).has_t() ? &node->attribute(0).t() : nullptr;
+}
+
+const onnx::NodeProto* Scope::Producer(const std::string& name) const {
+  if (name.empty()) return nullptr;
+  const auto found = producers_.find(name);
+  if (found != producers_.end()) return found->second;
+  return outer_ == nullptr || initializers_.count(name) > 0 ? nullptr : outer_->Producer(name);
+}
+
+bool Scope::IsInput(const std::string& name) const {
+  return inputs_.count(name) > 0 || (outer_ != nullptr && outer_->IsInput(name));
+}
+
+bool Scope::IsConstant(const std::string& name, int depth) const {
+  if (name.empty() || Initializer(name) != nullptr) return true;
+  const onnx::NodeProto* node = Producer(name);
+  if (node == nullptr || HasGraph(*node) || depth == kMaxConstantDepth) return false;
+  if (node->input_size() == 0) return node->op_type() == "Constant";
+  return std::all_of(node->input().begin(), node->input().end(),
+                     [&](const std::string& input) { return IsConstant(input, depth + 1); });
+}
+
+std::vector<const onnx::NodeProto*> Scope::InOrder(const std::set<const onnx::NodeProto*>& nodes) const {
+  std::vector<const onnx::NodeProto*> ordered;
+  if (outer_ != nullptr) ordered = outer_->InOrder(nodes);
+  for (const onnx::NodeProto& node : graph_.node()) {
+    if (nodes.count(&node) > 0) ordered.push_back(&node);
+  }
+  return ordered;
+}
+
+onnx::GraphProto CutOut(const Scope& scope, const Slice& slice, const onnx::ValueInfoProto& input,
+                        const onnx::ValueInfoProto& output) {
+  onnx::GraphProto graph;
+  const auto rename = [&](std::string* name) {
+    if (*name == slice.value) *name = output.name();
+    if (*name == slice.from && !name->empty()) *name = input.name();
+  };
+  std::set<std::string> made = {"", input.name()};
+  if (!slice.from.empty()) *graph.add_input() = input;
+  for (const onnx::NodeProto* original : scope.InOrder(NodesOf(scope, slice))) {
+    onnx::NodeProto* node = graph.add_node();
+    *node = *original;
+    for (std::string& value : *node->mutable_input()) {
+      const onnx::TensorProto* initializer = scope.Initializer(value);
+      if (initializer == nullptr) rename(&value);
+      if (!made.insert(value).second) continue;
+      if (initializer != nullptr) {
+        *graph.add_initializer() = *initializer;
+        continue;
+      }
+      onnx::ValueInfoProto* other = graph.add_input();
+      other->set_name(value);
+      other->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
+    }
+    for (std::string& value : *node->mutable_output()) {
+      rename(&value);
+      made.insert(value);
+    }
+  }
+  *graph.add_output() = output;
+  return graph;
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,53 @@
+// Names in an ONNX graph, and pieces cut out of it.
+#ifndef TIED_CONVERTER_ONNX_SCOPE_H_
+#define TIED_CONVERTER_ONNX_SCOPE_H_
+
+#include <onnx/onnx_pb.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace tied::converter {
+
+// What the names in a graph stand for: its own values, then those of the graphs around it. Both must outlive it.
+class Scope {
+ public:
+  Scope(const onnx::GraphProto& graph, const Scope* outer);
+
+  const onnx::TensorProto* Initializer(const std::string& name) const;
+  // An initializer, or the tensor of a Constant node.
+  const onnx::TensorProto* Constant(const std::string& name) const;
+  const onnx::NodeProto* Producer(const std::string& name) const;
+  bool IsInput(const std::string& name) const;
+  // True for what is computed from constants alone.
+  bool IsConstant(const std::string& name) const { return IsConstant(name, 0); }
+  // Those of the graphs around first.
+  std::vector<const onnx::NodeProto*> InOrder(const std::set<const onnx::NodeProto*>& nodes) const;
+
+ private:
+  bool IsConstant(const std::string& name, int depth) const;
+
+  const onnx::GraphProto& graph_;
+  const Scope* outer_;
+  std::map<std::string, const onnx::TensorProto*> initializers_;
+  std::set<std::string> inputs_;
+  std::map<std::string, const onnx::NodeProto*> producers_;
+};
+
+// A value and what it is made from.
+struct Slice {
+  std::string value;
+  std::string from;  // nothing before this value belongs to it; "" for none
+  int steps;         // nor what lies further back than so many nodes, unless it is constant
+};
+
+// The slice as a graph with one output, called `output`. `from` is renamed to `input.name()` and declared so; what else
+// is not in the slice becomes an input of floating-point numbers.
+onnx::GraphProto CutOut(const Scope& scope, const Slice& slice, const onnx::ValueInfoProto& input,
+                        const onnx::ValueInfoProto& output);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_ONNX_SCOPE_H_
