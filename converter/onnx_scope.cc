@@ -37,7 +37,58 @@ std::set<const onnx::NodeProto*> NodesOf(const Scope& scope, const Slice& slice)
   return nodes;
 }
 
+// What a node uses, in its subgraphs too.
+std::set<std::string> UsesOf(const onnx::NodeProto& node) {
+  std::set<std::string> uses(node.input().begin(), node.input().end());
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.has_g()) CollectUses(attribute.g(), &uses);
+  }
+  return uses;
+}
+
 }  // namespace
+
+void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses) {
+  for (const onnx::NodeProto& node : graph.node()) uses->merge(UsesOf(node));
+  for (const onnx::ValueInfoProto& output : graph.output()) uses->insert(output.name());
+}
+
+void SortNodes(onnx::GraphProto* graph) {
+  std::map<std::string, int> producers;
+  for (int i = 0; i < graph->node_size(); ++i) {
+    for (const std::string& output : graph->node(i).output()) {
+      if (!output.empty()) producers[output] = i;
+    }
+    for (onnx::AttributeProto& attribute : *graph->mutable_node(i)->mutable_attribute()) {
+      if (attribute.has_g()) SortNodes(attribute.mutable_g());
+    }
+  }
+  std::vector<int> order;
+  std::vector<bool> entered(static_cast<size_t>(graph->node_size()));
+  std::vector<std::pair<int, std::set<std::string>>> path;  // nodes on the way, with the uses that are still to follow
+  const auto enter = [&](int i) {
+    if (entered[static_cast<size_t>(i)]) return;
+    entered[static_cast<size_t>(i)] = true;
+    path.emplace_back(i, UsesOf(graph->node(i)));
+  };
+  for (int i = 0; i < graph->node_size(); ++i) {
+    enter(i);
+    while (!path.empty()) {
+      std::set<std::string>& uses = path.back().second;
+      if (uses.empty()) {
+        order.push_back(path.back().first);
+        path.pop_back();
+        continue;
+      }
+      const auto producer = producers.find(*uses.begin());
+      uses.erase(uses.begin());
+      if (producer != producers.end()) enter(producer->second);
+    }
+  }
+  google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes;
+  nodes.Swap(graph->mutable_node());
+  for (const int i : order) graph->add_node()->Swap(nodes.Mutable(i));
+}
 
 Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : graph_(graph), outer_(outer) {
   for (const onnx::TensorProto& tensor : graph.initializer()) initializers_[tensor.name()] = &tensor;

@@ -36,6 +36,13 @@ class Scope {
   std::map<std::string, const onnx::NodeProto*> producers_;
 };
 
+// The names that a graph's nodes and outputs use, those in its subgraphs included.
+void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses);
+
+// Nodes in an order in which each follows those that it uses, here and in subgraphs: float16 tools append nodes that
+// belong elsewhere. What is in order stays as it is; a cycle stays out of order.
+void SortNodes(onnx::GraphProto* graph);
+
 // A value and what it is made from.
 struct Slice {
   std::string value;

@@ -10,6 +10,7 @@
 
 #include "converter/error.h"
 #include "converter/file.h"
+#include "converter/onnx_scope.h"
 
 namespace tied::converter {
 
@@ -172,6 +173,7 @@ onnx::ModelProto ReadSlimModel(const std::string& path) {
   if (in.BytesUntilLimit() != 0) throw ConvertError(path + ": is not an ONNX model");
   onnx::ModelProto model;
   if (!model.ParseFromString(slim) || !model.has_graph()) throw ConvertError(path + ": is not an ONNX model");
+  SortNodes(model.mutable_graph());
   return model;
 }
 

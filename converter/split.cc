@@ -25,17 +25,6 @@ std::string Describe(const onnx::NodeProto& node) {
   return "node '" + name + "' (" + node.op_type() + ")";
 }
 
-// The names that a graph's nodes and outputs use, those in its subgraphs included.
-void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses) {
-  for (const onnx::NodeProto& node : graph.node()) {
-    uses->insert(node.input().begin(), node.input().end());
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      if (attribute.has_g()) CollectUses(attribute.g(), uses);
-    }
-  }
-  for (const onnx::ValueInfoProto& output : graph.output()) uses->insert(output.name());
-}
-
 template <class Element, class Unused>
 void RemoveIf(google::protobuf::RepeatedPtrField<Element>* elements, const Unused& unused) {
   elements->erase(std::remove_if(elements->begin(), elements->end(), unused), elements->end());

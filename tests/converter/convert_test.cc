@@ -118,6 +118,12 @@ TEST_P(Opsets, AreReadFrom11On) {
 
 INSTANTIATE_TEST_SUITE_P(All, Opsets, testing::Values(11, 12, 13, 17, 18, 21));
 
+TEST_F(Forms, NodesMayStandInAnyOrder) {
+  ModelForm form;
+  form.head = {"L = Identity(product)", "product = MatMul(pre_logits, wt)", "wt = Transpose(W)"};
+  ExpectRight(form, 1.0f, false);
+}
+
 TEST_F(Forms, NamesDoNotMatter) {
   onnx::ModelProto model = MakeModel({}, Folder());
   std::string text = model.SerializeAsString();

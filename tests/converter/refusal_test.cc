@@ -77,7 +77,7 @@ const Fault kFaults[] = {
        alpha->set_f(0.5f);
      },
      {"y_node", "Gemm"}},
-    {"Cycle", Head({"a = Identity(b)", "b = Identity(a)", "L = MatMul(b, Wt)"}), Nothing, {"a_node", "'b'", "before"}},
+    {"Cycle", Head({"a = Identity(b)", "b = Identity(a)", "L = MatMul(b, Wt)"}), Nothing, {"_node", "before"}},
     {"ValueMadeTwice",
      Head({"wt = Transpose(W)", "wt = Transpose(W)", "L = MatMul(pre_logits, wt)"}),
      Nothing,
@@ -158,6 +158,10 @@ const Fault kFaults[] = {
        AddConstant(graph, IntTensor("n", {3}));
      },
      {"neither"}},
+    {"OpsetBefore11",
+     {},
+     [](onnx::ModelProto& model) { model.mutable_opset_import(0)->set_version(10); },
+     {"opset 10", "11 and newer"}},
     {"NoGraph", {}, [](onnx::ModelProto& model) { model.clear_graph(); }, {"model.onnx"}},
     {"DanglingInput", Head({"wt = Transpose(W)", "L = MatMul(ghost, wt)"}), Nothing, {"L_node", "ghost"}},
 };

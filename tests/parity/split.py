@@ -17,12 +17,15 @@ import tiny_translator as tiny
 
 SOURCE = np.array([[5, 17, 80, 3, 41, 2]])
 STEPS = 6
+TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(bool)": bool}
 
 CASES = [
     ("plain", lambda: tiny.plain_decoder(tiny.head_transpose), False),
     ("plain, no scale", lambda: tiny.plain_decoder(tiny.head_transpose, scaled=False), False),
     ("plain, transposed copy", lambda: tiny.plain_decoder(tiny.head_copy), False),
     ("plain, bias", lambda: tiny.plain_decoder(tiny.head_bias), False),
+    ("plain, T5", lambda: tiny.plain_decoder(tiny.head_t5), False),
+    ("plain, decoder_input_ids", lambda: tiny.plain_decoder(tiny.head_bias, ids="decoder_input_ids"), False),
     ("merged", lambda: tiny.merged_decoder(tiny.head_transpose), True),
     ("merged, transposed copy", lambda: tiny.merged_decoder(tiny.head_copy), True),
     ("merged, bias", lambda: tiny.merged_decoder(tiny.head_bias), True),
@@ -39,42 +42,50 @@ class Whole:
     def __init__(self, folder):
         self.encoder, self.decoder = session(folder / "encoder.onnx"), session(folder / "decoder.onnx")
 
+    @staticmethod
+    def run(onnx_session, outputs, given):
+        """`given` may hold more than the session asks for, and other types of floating-point numbers."""
+        inputs = {value.name: TYPES[value.type] for value in onnx_session.get_inputs()}
+        feeds = {name: array.astype(inputs[name]) for name, array in given.items() if name in inputs}
+        return onnx_session.run(outputs, feeds)
+
     def encode(self, ids):
-        return self.encoder.run(None, {"input_ids": ids})[0]
+        return self.run(self.encoder, None, {"input_ids": ids})[0]
 
     def decode(self, ids, feeds):
-        return self.decoder.run(None, {"input_ids": ids, **feeds})
+        return self.run(self.decoder, None, {"input_ids": ids, "decoder_input_ids": ids, **feeds})
 
 
-class Split:
+class Split(Whole):
     """Embeddings and logits from tied, the rest from the exports without the table."""
 
     def __init__(self, folder, tied):
+        super().__init__(folder)
         self.folder, self.tied = folder, tied
-        self.encoder, self.decoder = session(folder / "encoder.onnx"), session(folder / "decoder.onnx")
+        self.hidden = []  # of each step, the last token's
 
     def run_tied(self, feeds, output):
         return parity.run_tied(self.tied, str(self.folder / "model.tied"), feeds, [output], self.folder)[0]
 
-    def feeds(self, onnx_session, ids):
-        wanted = {value.name for value in onnx_session.get_inputs()}
-        given = {"input_ids": ids, "inputs_embeds": self.run_tied({"input_ids": ids}, "embeddings")}
-        return {name: array for name, array in given.items() if name in wanted}
+    def feeds(self, ids):
+        embeddings = self.run_tied({"input_ids": ids}, "embeddings")
+        return {"input_ids": ids, "decoder_input_ids": ids, "inputs_embeds": embeddings}
 
     def encode(self, ids):
-        return self.encoder.run(None, self.feeds(self.encoder, ids))[0]
+        return self.run(self.encoder, None, self.feeds(ids))[0]
 
     def decode(self, ids, feeds):
         names = [output.name for output in self.decoder.get_outputs()]
-        hidden, *rest = self.decoder.run(["hidden", *names[1:]], {**self.feeds(self.decoder, ids), **feeds})
-        return [self.run_tied({"hidden": hidden}, "logits"), *rest]
+        hidden, *rest = self.run(self.decoder, ["hidden", *names[1:]], {**self.feeds(ids), **feeds})
+        self.hidden.append(hidden[0, -1].astype(np.float32))
+        return [self.run_tied({"hidden": hidden.astype(np.float32)}, "logits"), *rest]
 
 
-def translate(model, merged):
-    """The greedy tokens, and the logits of each step."""
+def translate(model, merged, given=()):
+    """The greedy tokens, and the logits of each step. given: tokens to go on from, whatever the model says."""
     encoded = model.encode(SOURCE)
     past = np.zeros((1, 0, tiny.COLS), np.float32)
-    tokens, all_logits, cache = [2], [], {"past_key": past, "past_value": past}
+    tokens, chosen, all_logits, cache = [2], [2], [], {"past_key": past, "past_value": past}
     for step in range(STEPS):
         feeds = {"encoder_hidden_states": encoded}
         if merged:
@@ -82,9 +93,10 @@ def translate(model, merged):
         ids = np.array([tokens[-1:] if merged else tokens])
         logits, key, values = model.decode(ids, feeds)
         cache = {"past_key": key, "past_value": values}
-        all_logits.append(logits[0, -1])
-        tokens.append(int(logits[0, -1].argmax()))
-    return tokens, np.array(all_logits)
+        all_logits.append(logits[0, -1].astype(np.float32))
+        chosen.append(int(logits[0, -1].argmax()))
+        tokens.append(given[step + 1] if given else chosen[-1])
+    return chosen, np.array(all_logits)
 
 
 def write(folder, decoder, encoder, external):

@@ -1,17 +1,17 @@
-"""A tiny random translation model in the form in which optimum exports M2M100: an encoder and a decoder."""
+"""A tiny random translation model in the forms in which optimum exports M2M100 and others: an encoder and a decoder."""
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-ROWS, COLS, POSITIONS = 97, 16, 300  # the positions are large enough to be moved to a data file
+ROWS, COLS, POSITIONS = 97, 32, 600  # the positions are large enough to be moved to a data file
 WEIGHT = "model.decoder.embed_tokens.weight_merged_0"
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 SCALE = float(np.sqrt(COLS))
 
 
 def random(name, *dims, seed=0):
-    values = np.random.default_rng([seed, *map(ord, name)]).normal(0, 0.3, dims)
+    values = np.random.default_rng([seed, *map(ord, name)]).normal(0, 0.1, dims)
     return numpy_helper.from_array(values.astype(np.float32), name)
 
 
@@ -80,9 +80,9 @@ def encoder(scaled=True, seed=0):
         [value("last_hidden_state", FLOAT, "batch", "length", COLS)], list(build.constants.values())))
 
 
-def decoder_nodes(build, head, scaled, cached):
+def decoder_nodes(build, head, scaled, cached, ids="input_ids"):
     """logits and the keys and values of the decoder's attention to itself."""
-    x = build.embed(WEIGHT, "input_ids", scaled, "past_key" if cached else None)
+    x = build.embed(WEIGHT, ids, scaled, "past_key" if cached else None)
     keys, values = build.linear(x, "self.k"), build.linear(x, "self.v")
     if cached:
         keys = build.add("Concat", "past_key", keys, axis=1)
@@ -102,6 +102,11 @@ def head_copy(build, x):
     return build.add("MatMul", x, build.constant(numpy_helper.from_array(table().T.copy(), "onnx::MatMul_1207")))
 
 
+def head_t5(build, x):
+    """T5 scales hidden states, not embeddings."""
+    return head_transpose(build, build.add("Mul", x, build.floats("root", 1 / SCALE)))
+
+
 def head_untied(build, x):
     return build.add("MatMul", x, build.constant(numpy_helper.from_array(table(1).T.copy(), "onnx::MatMul_1207")))
 
@@ -110,10 +115,10 @@ def head_bias(build, x):
     return build.add("Add", head_copy(build, x), build.constant(random("final_logits_bias", 1, ROWS)))
 
 
-INPUTS = [
-    value("input_ids", INT64, "batch", "decoder_length"),
-    value("encoder_hidden_states", FLOAT, "batch", "length", COLS),
-]
+def inputs(ids="input_ids"):
+    return [value(ids, INT64, "batch", "decoder_length"), value("encoder_hidden_states", FLOAT, "batch", "length", COLS)]
+
+
 PAST = [value(f"past_{name}", FLOAT, "batch", "past_length", COLS) for name in ("key", "value")]
 
 
@@ -126,13 +131,13 @@ def weight():
     return numpy_helper.from_array(table(), WEIGHT)
 
 
-def plain_decoder(head, scaled=True):
+def plain_decoder(head, scaled=True, ids="input_ids"):
     build = Builder("/decoder")
-    made = decoder_nodes(build, head, scaled, cached=False)
+    made = decoder_nodes(build, head, scaled, cached=False, ids=ids)
     for name, output in zip(made, outputs()):
         build.add("Identity", name, output=output.name)
     return model(helper.make_graph(
-        build.nodes, "main_graph", INPUTS, outputs(), [weight(), *build.constants.values()]))
+        build.nodes, "main_graph", inputs(ids), outputs(), [weight(), *build.constants.values()]))
 
 
 def merged_decoder(head, scaled=True):
@@ -148,5 +153,5 @@ def merged_decoder(head, scaled=True):
     choose = helper.make_node("If", ["use_cache_branch"], [output.name for output in outputs()], name="optimum::if",
                               then_branch=branches[0], else_branch=branches[1])
     return model(helper.make_graph(
-        [choose], "main_graph", [*INPUTS, *PAST, value("use_cache_branch", BOOL, 1)], outputs(),
+        [choose], "main_graph", [*inputs(), *PAST, value("use_cache_branch", BOOL, 1)], outputs(),
         [weight(), *constants.values()]))
