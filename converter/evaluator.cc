@@ -85,7 +85,7 @@ class Evaluation {
     const Array& array = Input(node, 0);
     RequireLastAxis(node, array, argmax ? 0 : -1);
     const int64_t width = array.dims.back();
-    const int64_t k = argmax ? 1 : node.Input(1).empty() ? node.Int("k", 0) : Input(node, 1).Int(0);
+    const int64_t k = argmax ? 1 : Input(node, 1).Int(0);
     if (k < 0 || k > width) throw ConvertError(node.Describe() + ": k is not possible");
     std::vector<double> values;
     std::vector<int64_t> ids;

@@ -19,6 +19,8 @@ namespace tied::converter {
 
 namespace {
 
+constexpr int64_t kMinOpset = 11;
+
 ElementType TypeOf(int onnx_type) {
   const auto type = static_cast<ElementType>(onnx_type);
   return ElementSize(type) > 0 || type == ElementType::kUint4 || type == ElementType::kInt4 ? type
@@ -257,7 +259,12 @@ TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_p
 }
 
 Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path) {
-  return Importer(onnx_path, OpsetOf(model)).Import(model.graph(), {}, 0);
+  const int64_t opset = OpsetOf(model);
+  if (opset < kMinOpset) {
+    throw ConvertError(onnx_path + ": has opset " + std::to_string(opset) + ", " + std::to_string(kMinOpset) +
+                       " and newer are supported; onnx.version_converter makes one of the other");
+  }
+  return Importer(onnx_path, opset).Import(model.graph(), {}, 0);
 }
 
 Graph ReadGraph(const std::string& onnx_path) { return ImportModel(ReadSlimModel(onnx_path), onnx_path); }

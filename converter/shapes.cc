@@ -325,9 +325,7 @@ class Inference {
     const auto axis = AxisOf(node, -1, dims->size());
     if (!axis) return;
     Ints selected = *dims;
-    SymbolicInt& k = selected[*axis];
-    k = count != nullptr && count->size() == 1 ? (*count)[0] : SymbolicInt{};
-    if (node.attributes.count("k") > 0) k = SymbolicInt::Constant(node.Int("k", 0));  // before opset 10
+    selected[*axis] = count != nullptr && count->size() == 1 ? (*count)[0] : SymbolicInt{};
     for (const std::string& out : node.outputs) Set(out, Ints(selected));
   }
 
