@@ -42,11 +42,15 @@ Json ReadJson(const std::string& path) {
   return Parse(text, path);
 }
 
-// Models of text and images describe their text part inside.
+// Models of text and images describe their text part inside. Either part may say that the two are tied.
 Json ReadConfig(const std::string& path) {
+  static const char kTied[] = "tie_word_embeddings";
   Json config = ReadJson(path);
   const auto text = config.find("text_config");
-  if (text != config.end() && text->is_object()) config.update(Json(*text));
+  if (text == config.end() || !text->is_object()) return config;
+  const bool tied = config.contains(kTied) && config[kTied] == true;
+  config.update(Json(*text));
+  if (tied) config[kTied] = true;
   return config;
 }
 
@@ -117,7 +121,8 @@ class Shard {
       begin = entry.at("data_offsets").at(0).get<uint64_t>();
       end = entry.at("data_offsets").at(1).get<uint64_t>();
       tensor.dims = entry.at("shape").get<std::vector<int64_t>>();
-      tensor.type = TypeOf(entry.at("dtype").get<std::string>());
+      tensor.file_type = entry.at("dtype").get<std::string>();
+      tensor.type = TypeOf(tensor.file_type);
     } catch (const Json::exception&) {
       throw ConvertError(what + ": has no dtype, shape and data_offsets");
     }
@@ -143,20 +148,21 @@ class Shard {
 
 // What a family does with its embeddings (huggingface.co/docs/transformers, modeling_*.py of each).
 struct Family {
-  enum class Scale { kOne, kIfAsked, kAlways };  // the square root of the width
-  bool tied;                                     // where config.json does not say
-  Scale scale;
+  enum class Scale { kOne, kIfAsked, kUnlessDenied, kAlways };  // the square root of the width
+  bool tied;                                                    // where config.json does not say
+  Scale scale;                                                  // asked and denied by scale_embedding
 };
 
 const Family& FamilyOf(const std::string& model_type, const std::string& path) {
+  static const Family kM2m100{true, Family::Scale::kUnlessDenied};
   static const Family kSeq2Seq{true, Family::Scale::kIfAsked};
   static const Family kPlainTied{true, Family::Scale::kOne};
   static const Family kPlain{false, Family::Scale::kOne};
   static const Family kGemma{true, Family::Scale::kAlways};
   static const std::map<std::string, Family> kFamilies = {
-      {"m2m_100", kSeq2Seq}, {"mbart", kSeq2Seq}, {"marian", kSeq2Seq},   {"bart", kSeq2Seq}, {"t5", kPlainTied},
-      {"gpt2", kPlainTied},  {"llama", kPlain},   {"mistral", kPlain},    {"qwen2", kPlain},  {"qwen3", kPlain},
-      {"gemma", kGemma},     {"gemma2", kGemma},  {"gemma3_text", kGemma}};
+      {"m2m_100", kM2m100}, {"mbart", kSeq2Seq}, {"marian", kSeq2Seq}, {"bart", kSeq2Seq},     {"t5", kPlainTied},
+      {"gpt2", kPlainTied}, {"llama", kPlain},   {"mistral", kPlain},  {"qwen2", kPlain},      {"qwen3", kPlain},
+      {"gemma", kGemma},    {"gemma2", kGemma},  {"gemma3", kGemma},   {"gemma3_text", kGemma}};
   const auto found = kFamilies.find(model_type);
   if (found != kFamilies.end()) return found->second;
   std::string known;
@@ -194,22 +200,28 @@ class PairReader {
   const TensorRef& FindTable() const {
     const TensorRef* table =
         FindFirst(tensors_, {"model.shared.weight", "shared.weight", "model.embed_tokens.weight", "embed_tokens.weight",
-                             "transformer.wte.weight", "wte.weight", "language_model.model.embed_tokens.weight",
-                             "model.decoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"});
+                             "transformer.wte.weight", "wte.weight", "model.language_model.embed_tokens.weight",
+                             "language_model.model.embed_tokens.weight", "model.decoder.embed_tokens.weight",
+                             "decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight",
+                             "encoder.embed_tokens.weight", "lm_head.weight", "language_model.lm_head.weight"});
     if (table == nullptr) throw ConvertError(path_ + ": no tensor has the name of an embedding");
     CheckMatrix(*table);
     return *table;
   }
 
   void CheckMatrix(const TensorRef& tensor) const {
-    if (tensor.dims.size() == 2 && IsFloat(tensor.type)) return;
-    throw ConvertError(path_ + ": '" + tensor.name + "' is no matrix of floating-point numbers");
+    if (!IsFloat(tensor.type)) {
+      throw ConvertError(path_ + ": '" + tensor.name + "' has dtype " + tensor.file_type +
+                         "; F32, F16 and BF16 are supported");
+    }
+    if (tensor.dims.size() != 2) throw ConvertError(path_ + ": '" + tensor.name + "' is no matrix");
   }
 
   std::optional<float> FindScale(const TensorRef& table) const {
-    const bool asked = Member<bool>(config_, "scale_embedding", false, config_path_);
-    const bool scaled = family_.scale == Family::Scale::kAlways || (family_.scale == Family::Scale::kIfAsked && asked);
-    return scaled ? std::optional<float>(Root(table)) : std::nullopt;
+    const bool usual = family_.scale == Family::Scale::kUnlessDenied || family_.scale == Family::Scale::kAlways;
+    const bool asked = Member<bool>(config_, "scale_embedding", usual, config_path_);
+    const bool decided = family_.scale == Family::Scale::kOne || family_.scale == Family::Scale::kAlways;
+    return (decided ? usual : asked) ? std::optional<float>(Root(table)) : std::nullopt;
   }
 
   // Gemma rounds it to the type that the model is in.
@@ -220,13 +232,13 @@ class PairReader {
   }
 
   const TensorRef& FindHead(const TensorRef& table) const {
-    const TensorRef* head = FindFirst(tensors_, {"lm_head.weight"});
+    const TensorRef* head = FindFirst(tensors_, {"lm_head.weight", "language_model.lm_head.weight"});
     if (head != nullptr) CheckMatrix(*head);
     if (head != nullptr) return *head;
     if (Member<bool>(config_, "tie_word_embeddings", family_.tied, config_path_)) return table;
     throw ConvertError(config_path_ +
-                       ": the embedding and the lm_head are not tied (tie_word_embeddings), and there is no "
-                       "'lm_head.weight' to compare '" +
+                       ": the embedding and the lm_head are not tied: tie_word_embeddings is false, or is where it is "
+                       "not given; and there is no 'lm_head.weight' to compare '" +
                        table.name + "' with");
   }
 

@@ -40,7 +40,8 @@ struct Quantisation;
 struct TensorRef {
   std::string name;
   ElementType type = ElementType::kOther;
-  int onnx_type = 0;  // as the file has it, for messages
+  int onnx_type = 0;      // as the file has it, for messages
+  std::string file_type;  // the same of safetensors
   std::vector<int64_t> dims;
   std::string path;                                  // file that holds the values; empty: they are in `bytes`
   uint64_t offset = 0;                               // in that file
