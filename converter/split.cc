@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kEmbeddings[] = "inputs_embeds";
 constexpr char kHidden[] = "hidden";
+constexpr char kPrefix[] = "tied_";  // dimensions of an export may have any other name
 constexpr int kMaxDepth = 16;
 constexpr int kMaxSteps = 12;  // from logits back to hidden: eight in quantised forms with a bias
 
@@ -61,14 +62,15 @@ onnx::NodeProto Identity(const std::string& name, const std::string& from, const
   return node;
 }
 
-// [batch, sequence, width], or [batch, width]; width 0: [batch, sequence].
-onnx::ValueInfoProto Declare(const std::string& name, int type, int64_t width, int rank = 3) {
+// [batch, sequence, width], or [batch, width]; width 0: [batch, sequence]. prefix: of the names of free dimensions.
+onnx::ValueInfoProto Declare(const std::string& name, int type, int64_t width, int rank = 3,
+                             const std::string& prefix = "") {
   onnx::ValueInfoProto value;
   value.set_name(name);
   onnx::TypeProto_Tensor* tensor = value.mutable_type()->mutable_tensor_type();
   tensor->set_elem_type(type);
-  tensor->mutable_shape()->add_dim()->set_dim_param("tied_batch");
-  if (rank > 2) tensor->mutable_shape()->add_dim()->set_dim_param("tied_sequence");
+  tensor->mutable_shape()->add_dim()->set_dim_param(prefix + "batch");
+  if (rank > 2) tensor->mutable_shape()->add_dim()->set_dim_param(prefix + "sequence");
   if (width > 0) tensor->mutable_shape()->add_dim()->set_dim_value(width);
   return value;
 }
@@ -284,7 +286,8 @@ class Splitter {
     const std::string hidden = branches ? ReplaceInBranches(graph, *node, logits, scope, depth)
                                         : RecordHead(*node, output.name(), scope, rank);
     *graph->add_node() = Identity("tied_hidden", hidden, name);
-    *graph->mutable_output(index) = Declare(name, hidden_type_, static_cast<int64_t>(split_.table.cols()), rank);
+    *graph->mutable_output(index) =
+        Declare(name, hidden_type_, static_cast<int64_t>(split_.table.cols()), rank, kPrefix);
   }
 
   // Returns the name of the If's output, which is the hidden state from now on.
@@ -366,7 +369,7 @@ class Splitter {
     RemoveIf(graph->mutable_input(), [&](const onnx::ValueInfoProto& input) {
       return IsTokenIds(input.name()) && uses.count(input.name()) == 0;
     });
-    *graph->add_input() = Declare(kEmbeddings, embeddings_type_, static_cast<int64_t>(split_.table.cols()));
+    *graph->add_input() = Declare(kEmbeddings, embeddings_type_, static_cast<int64_t>(split_.table.cols()), 3, kPrefix);
   }
 
   SplitModel split_;

@@ -46,12 +46,14 @@ std::string Lines(const Json& origin) {
 
 void DrawText(const Json& model, std::ostream& out) {
   for (const Json& table : model["tables"]) out << table["name"].get<std::string>() << "  " << Shape(table) << '\n';
+  const bool several = model["tables"].size() > 1;
   for (const Json& entry_point : model["entry_points"]) {
     const std::string selectors = Selectors(entry_point);
     out << "│\n├─ " << entry_point["name"].get<std::string>() << (selectors.empty() ? "" : "  if " + selectors) << '\n';
     for (const Json& op : entry_point["ops"]) {
       const std::string input = op.contains("input") ? op["input"].get<std::string>() + " ─▶ " : "";
-      out << "│    " << input << Operation(op) << " ─▶ " << op["output"].get<std::string>() << '\n';
+      const std::string table = several && op.contains("table") ? " with " + op["table"].get<std::string>() : "";
+      out << "│    " << input << Operation(op) << table << " ─▶ " << op["output"].get<std::string>() << '\n';
       for (const Json& node : op["origin"]) out << "│         was " << node.get<std::string>() << '\n';
     }
   }

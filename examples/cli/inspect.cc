@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -11,6 +12,16 @@
 namespace tied::cli {
 
 namespace {
+
+// The number with the fewest digits that is this float32: 5.656854, not 5.656854152679443.
+double Shortest(float value) {
+  char text[32];
+  for (int digits = 6; digits <= 9; ++digits) {
+    std::snprintf(text, sizeof(text), "%.*g", digits, static_cast<double>(value));
+    if (std::strtof(text, nullptr) == value) break;
+  }
+  return std::strtod(text, nullptr);
+}
 
 std::string HashText(uint64_t hash) {
   char text[24];
@@ -57,7 +68,7 @@ Json OpJson(const Model& model, const tied_op_info& op) {
   json["origin"] = Json::array();
   std::istringstream origin(op.origin);
   for (std::string node; std::getline(origin, node);) json["origin"].push_back(node);
-  if (kind == "Gather") json["scale"] = op.scale;
+  if (kind == "Gather") json["scale"] = Shortest(op.scale);
   if (kind == "MatMul") {
     json["bias"] = op.has_bias != 0;
     json["result"] = op.result;
