@@ -3,26 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <ostream>
 #include <random>
 
 #include "converter/error.h"
 #include "converter/evaluator.h"
-#include "tied/tied.h"
+#include "converter/open_model.h"
 
 namespace tied::converter {
 
 namespace {
-
-void Require(tied_status status, const tied_error& error) {
-  if (status != TIED_OK) throw ConvertError(std::string("the written file does not run: ") + error.message);
-}
-
-struct Closer {
-  void operator()(tied_model* model) const { tied_model_close(model); }
-  void operator()(tied_session* session) const { tied_session_destroy(session); }
-};
 
 // An input in both forms.
 struct Input {
@@ -34,21 +24,15 @@ struct Input {
 class Checker {
  public:
   Checker(const Graph& graph, const std::string& path, bool lossless, std::ostream& out)
-      : graph_(graph), lossless_(lossless), out_(out) {
+      : graph_(graph), lossless_(lossless), out_(out), opened_(path) {
     tied_error error;
-    tied_model* model = nullptr;
-    Require(tied_model_open(path.c_str(), nullptr, &model, &error), error);
-    model_.reset(model);
-    tied_session* session = nullptr;
-    Require(tied_session_create(model, nullptr, &session, &error), error);
-    session_.reset(session);
-    Require(tied_model_get_table(model, 0, &table_, &error), error);
+    Require(tied_model_get_table(opened_.model(), 0, &table_, &error), error);
   }
 
   bool Run() {
     tied_error error;
     tied_model_info info;
-    Require(tied_model_get_info(model_.get(), &info, &error), error);
+    Require(tied_model_get_info(opened_.model(), &info, &error), error);
     bool passed = true;
     for (size_t i = 0; i < info.entry_point_count; ++i) passed = RunEntryPoint(i) && passed;
     return passed;
@@ -58,12 +42,12 @@ class Checker {
   bool RunEntryPoint(size_t index) {
     tied_error error;
     tied_entry_point_info entry_point;
-    Require(tied_model_get_entry_point(model_.get(), index, &entry_point, &error), error);
+    Require(tied_model_get_entry_point(opened_.model(), index, &entry_point, &error), error);
     std::vector<Input> inputs;
     for (const ValueInfo& info : graph_.inputs) inputs.push_back(MakeInput(info, 0));
     for (size_t i = 0; i < entry_point.selector_count; ++i) {
       tied_selector_info selector;
-      Require(tied_model_get_selector(model_.get(), index, i, &selector, &error), error);
+      Require(tied_model_get_selector(opened_.model(), index, i, &selector, &error), error);
       inputs[selector.input] = MakeInput(graph_.inputs[selector.input], selector.value);
     }
     std::map<std::string, Array> arrays;
@@ -153,10 +137,10 @@ class Checker {
     tied_error error;
     tied_tensor output = {};
     output.name = name.c_str();
-    Require(tied_run(session_.get(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
+    Require(tied_run(opened_.session(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
     std::vector<char> bytes(output.bytes + 1);
     output.data = bytes.data();
-    Require(tied_run(session_.get(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
+    Require(tied_run(opened_.session(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
     bytes.resize(output.bytes);
     shape_.assign(output.dims, output.dims + output.rank);
     type_ = output.type;
@@ -176,7 +160,7 @@ class Checker {
       const bool ids = expected.ranked != nullptr;
       if (ids) other_ids += ValueAt(bytes, i) != expected.Float(i);
       const Difference found = ids ? DifferenceOfIds(bytes, expected, magnitudes, i)
-                                   : Difference{std::fabs(ValueAt(bytes, i) - expected.Float(i)), magnitudes.Float(i)};
+                                   : DifferenceOf(ValueAt(bytes, i), expected.Float(i), magnitudes.Float(i));
       largest = std::max(largest, found.size);
       if (found.size > 0) share = std::max(share, found.size / (gamma * found.magnitude));
     }
@@ -196,6 +180,12 @@ class Checker {
     double size;
     double magnitude;  // of what was summed
   };
+
+  // NaN is as far as can be from anything.
+  static Difference DifferenceOf(double value, double expected, double magnitude) {
+    const double size = value == expected ? 0 : std::fabs(value - expected);
+    return {std::isnan(size) ? INFINITY : size, magnitude};
+  }
 
   // Of the values that stand behind an id and the one expected: rounding may swap two that are nearly the same.
   Difference DifferenceOfIds(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes,
@@ -228,8 +218,7 @@ class Checker {
   const Graph& graph_;
   const bool lossless_;
   std::ostream& out_;
-  std::unique_ptr<tied_model, Closer> model_;
-  std::unique_ptr<tied_session, Closer> session_;
+  const OpenModel opened_;
   tied_table_info table_;
   std::mt19937_64 random_{1};
   std::vector<int64_t> shape_;

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "converter/check.h"
+#include "converter/check_rows.h"
 #include "converter/encoding.h"
 #include "converter/error.h"
 #include "converter/error_meter.h"
@@ -143,8 +144,10 @@ int Write(const Options& options, const tied::converter::Graph& graph, const std
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (!options.quiet) PrintSummary(options, plan, found, seconds.count());
   if (meter) meter->Report(std::cout);
-  const bool passed = !options.check || tied::converter::CheckConversion(graph, options.output, lossless, std::cout);
-  return passed ? 0 : 1;
+  if (!options.check) return 0;
+  const bool computes = tied::converter::CheckConversion(graph, options.output, lossless, std::cout);
+  const bool holds = tied::converter::CheckRows(plan, options.output, std::cout);
+  return computes && holds ? 0 : 1;
 }
 
 int Convert(const Options& options) {

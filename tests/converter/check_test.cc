@@ -1,0 +1,121 @@
+// --check must fail when the file says something else than the model, wherever that is.
+#include "converter/check.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "converter/check_rows.h"
+#include "converter/model_reader.h"
+#include "converter/writer.h"
+#include "tests/converter/conversion.h"
+
+namespace tied::test {
+namespace {
+
+using format::DataType;
+
+void NoProgress(uint64_t, uint64_t) {}
+
+constexpr size_t kValues = 65536;  // where the first plane lies
+
+class Damage : public ConversionTest {
+ protected:
+  // Converts with the table in a type, and returns the plan.
+  converter::Plan ConvertTo(DataType type, const ModelForm& form = {}) {
+    Save(MakeModel(form, Folder()), Path("model.onnx"));
+    graph_ = converter::ReadModel(Path("model.onnx"));
+    converter::Plan plan = converter::MakePlan(graph_, Path("model.onnx"), /*allow_untied=*/false, NoProgress);
+    plan.encodings[0].type = type;
+    plan.encodings[0].lossless = type == DataType::Float32;
+    converter::WriteFile(plan, Path("model.tied"), NoProgress);
+    return plan;
+  }
+
+  void Flip(size_t offset, unsigned char bits) const {
+    std::fstream file(Path("model.tied"), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(offset));
+    const int byte = file.get();
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put(static_cast<char>(byte ^ bits));
+  }
+
+  bool Check() const {
+    std::ostringstream out;
+    return converter::CheckConversion(graph_, Path("model.tied"), /*lossless=*/true, out);
+  }
+
+  bool CheckRows(const converter::Plan& plan) const {
+    std::ostringstream out;
+    return converter::CheckRows(plan, Path("model.tied"), out);
+  }
+
+ private:
+  converter::Graph graph_;
+};
+
+constexpr size_t kElements[] = {0, 5 * kCols + 3, kRows / 2 * kCols, kRows* kCols - 1};
+
+TEST_F(Damage, AnyChangedValueFailsTheCheck) {
+  ConvertTo(DataType::Float32);
+  EXPECT_TRUE(Check());
+  for (const size_t element : kElements) {
+    for (const size_t byte : {element * 4 + 2, element * 4 + 3}) {
+      const unsigned char bits = byte % 4 == 2 ? 0x80 : 0x40;  // the lowest of the exponent, or the highest
+      Flip(kValues + byte, bits);
+      EXPECT_FALSE(Check()) << element;
+      Flip(kValues + byte, bits);
+    }
+  }
+  EXPECT_TRUE(Check());
+}
+
+TEST_F(Damage, TheLastBitOfAnyValueFailsTheCheckOfRows) {
+  const converter::Plan plan = ConvertTo(DataType::Float32);
+  EXPECT_TRUE(CheckRows(plan));
+  for (const size_t element : kElements) {
+    Flip(kValues + element * 4, 3);
+    EXPECT_FALSE(CheckRows(plan)) << element;
+    Flip(kValues + element * 4, 3);
+  }
+}
+
+TEST_F(Damage, ANaNFailsTheCheck) {
+  ConvertTo(DataType::Float32);
+  std::fstream file(Path("model.tied"), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(kValues + 4 * kCols);
+  file.write("\0\0\xc0\x7f", 4);
+  file.close();
+  EXPECT_FALSE(Check());
+}
+
+TEST_F(Damage, AnotherBiasFailsTheCheck) {
+  ModelForm form;
+  form.head = {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "L = Add(y, bias)"};
+  ConvertTo(DataType::Float32, form);
+  EXPECT_TRUE(Check());
+  Flip(2 * kValues + 4 * 7 + 2, 0x80);
+  EXPECT_FALSE(Check());
+}
+
+class LossyDamage : public Damage, public testing::WithParamInterface<DataType> {};
+
+TEST_P(LossyDamage, FailsTheCheckOfRows) {
+  const converter::Plan plan = ConvertTo(GetParam());
+  EXPECT_TRUE(CheckRows(plan));
+  const size_t bytes = GetParam() == DataType::Int4   ? 16 * kRows
+                       : GetParam() == DataType::Int8 ? kRows * kCols
+                                                      : 2 * kRows * kCols;
+  for (const size_t byte : {size_t{1}, size_t{5}, bytes - 11}) {
+    Flip(kValues + byte, 0x12);  // two steps of an integer, and of the half of a byte
+    EXPECT_FALSE(CheckRows(plan)) << byte;
+    Flip(kValues + byte, 0x12);
+  }
+  EXPECT_TRUE(CheckRows(plan));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, LossyDamage,
+                         testing::Values(DataType::Float16, DataType::BFloat16, DataType::Int8, DataType::Int4),
+                         [](const auto& type) { return std::string(format::EnumNameDataType(type.param)); });
+
+}  // namespace
+}  // namespace tied::test
