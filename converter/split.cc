@@ -80,19 +80,32 @@ int FloatTypeOf(const TableSource& table) {
   return table.quantised() ? table.tensor.quantisation->scales.onnx_type : table.tensor.onnx_type;
 }
 
-// The value that the graph's result is the logits of, if the passes see a head there; "" if not.
-std::string HiddenOf(const Graph& graph) {
-  static const std::set<std::string> kViews = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose"};
+bool IsView(const std::string& op) {
+  return op == "Reshape" || op == "Squeeze" || op == "Unsqueeze" || op == "Flatten" || op == "Transpose";
+}
+
+// What logits are made of.
+struct Product {
+  std::string hidden;     // "" if the passes see no head
+  bool reshaped = false;  // logits have another shape than the product
+};
+
+Product FindProduct(const Graph& graph) {
   const Graph canonical = CanonicalHead(DropNoOps(Dequantise(FoldConstants(graph))), {});
+  Product product;
   std::string value = canonical.results[0];
   while (const Node* node = canonical.FindProducer(value)) {
-    if (node->op == "tied.Head") return node->Input(0);
+    if (node->op == "tied.Head") {
+      product.hidden = node->Input(0);
+      break;
+    }
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
     const bool bias = node->op == "Add" && (constant(0) || constant(1));
-    if (!bias && kViews.count(node->op) == 0) return "";
+    if (!bias && !IsView(node->op)) break;
+    product.reshaped = product.reshaped || !bias;
     value = node->Input(bias && constant(0) ? 1 : 0);
   }
-  return "";
+  return product;
 }
 
 class Splitter {
@@ -182,7 +195,8 @@ class Splitter {
 
   static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope) {
     if (node.op_type() != "Gather" && node.op_type() != "GatherBlockQuantized") return false;
-    return node.input_size() >= 2 && IsMatrix(node.input(0), scope) && FollowsTokenIds(node.input(1), scope);
+    return node.input_size() >= 2 && node.output_size() > 0 && IsMatrix(node.input(0), scope) &&
+           FollowsTokenIds(node.input(1), scope);
   }
 
   // A constant with two dimensions, or what is computed from one.
@@ -214,12 +228,15 @@ class Splitter {
     std::optional<int> type;
     int steps = 1;
     for (const onnx::NodeProto& node : original.node()) {
+      if (node.output_size() == 0) continue;
       const bool first = node.input_size() > 0 && node.input(0) == last->output(0);
       const onnx::TensorProto* factor = last->op_type() == "Mul" ? nullptr : FactorBeside(node, last->output(0), scope);
       if (factor != nullptr) {
         type = factor->data_type();
-      } else if (first && node.op_type() == "Cast" && node.attribute_size() > 0) {
-        type = static_cast<int>(node.attribute(0).i());
+      } else if (first && node.op_type() == "Cast") {
+        for (const onnx::AttributeProto& attribute : node.attribute()) {
+          if (attribute.name() == "to") type = static_cast<int>(attribute.i());
+        }
       } else if (!first || node.op_type() != "DequantizeLinear") {
         continue;
       }
@@ -339,8 +356,8 @@ class Splitter {
     for (int steps = 1; steps <= kMaxSteps; ++steps) {
       try {
         const Slice slice{logits, "", steps};
-        const std::string hidden = HiddenOf(Import(scope, slice, {}, Declare("logits", onnx::TensorProto::FLOAT, 0)));
-        if (!hidden.empty()) return Unrounded(hidden, scope);
+        const Product product = FindProduct(Import(scope, slice, {}, Declare("logits", onnx::TensorProto::FLOAT, 0)));
+        if (!product.hidden.empty()) return BeforeProduct(product, scope);
       } catch (const ConvertError& error) {  // what it lacks may be further back
         if (steps == kMaxSteps) reason = split_.path + ": " + error.what();
       }
@@ -348,12 +365,17 @@ class Splitter {
     throw ConvertError(reason);
   }
 
-  // What QuantizeLinear and DequantizeLinear have rounded.
-  static std::string Unrounded(const std::string& value, const Scope& scope) {
-    const onnx::NodeProto* node = scope.Producer(value);
-    if (node == nullptr || node->op_type() != "DequantizeLinear") return value;
-    const onnx::NodeProto* rounding = scope.Producer(node->input(0));
-    return rounding != nullptr && rounding->op_type() == "QuantizeLinear" ? rounding->input(0) : value;
+  // Before it was rounded by QuantizeLinear, or reshaped for a Gemm.
+  static std::string BeforeProduct(const Product& product, const Scope& scope) {
+    const auto before = [&](const std::string& value, const auto& passes) {
+      const onnx::NodeProto* node = scope.Producer(value);
+      return node != nullptr && node->input_size() > 0 && passes(node->op_type()) ? node->input(0) : "";
+    };
+    const std::string view = product.reshaped ? before(product.hidden, IsView) : "";
+    const std::string& hidden = view.empty() ? product.hidden : view;
+    const std::string integers = before(hidden, [](const std::string& op) { return op == "DequantizeLinear"; });
+    const std::string rounded = before(integers, [](const std::string& op) { return op == "QuantizeLinear"; });
+    return rounded.empty() ? hidden : rounded;
   }
 
   static bool SameBias(const Plan& a, const Plan& b) {
