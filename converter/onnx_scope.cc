@@ -90,6 +90,27 @@ void SortNodes(onnx::GraphProto* graph) {
   for (const int i : order) graph->add_node()->Swap(nodes.Mutable(i));
 }
 
+void RemoveUnused(onnx::GraphProto* graph) {
+  for (onnx::NodeProto& node : *graph->mutable_node()) {
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) RemoveUnused(attribute.mutable_g());
+    }
+  }
+  std::set<std::string> uses;
+  for (int before = -1; before != graph->node_size();) {
+    before = graph->node_size();
+    uses.clear();
+    CollectUses(*graph, &uses);
+    RemoveIf(graph->mutable_node(), [&](const onnx::NodeProto& node) {
+      return std::none_of(node.output().begin(), node.output().end(),
+                          [&](const std::string& output) { return uses.count(output) > 0; });
+    });
+  }
+  const auto unused = [&](const auto& named) { return uses.count(named.name()) == 0; };
+  RemoveIf(graph->mutable_initializer(), unused);
+  RemoveIf(graph->mutable_value_info(), unused);
+}
+
 Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : graph_(graph), outer_(outer) {
   for (const onnx::TensorProto& tensor : graph.initializer()) initializers_[tensor.name()] = &tensor;
   for (const onnx::ValueInfoProto& input : graph.input()) inputs_.insert(input.name());

@@ -4,6 +4,7 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -42,6 +43,14 @@ void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses);
 // Nodes in an order in which each follows those that it uses, here and in subgraphs: float16 tools append nodes that
 // belong elsewhere. What is in order stays as it is; a cycle stays out of order.
 void SortNodes(onnx::GraphProto* graph);
+
+template <class Element, class Unused>
+void RemoveIf(google::protobuf::RepeatedPtrField<Element>* elements, const Unused& unused) {
+  elements->erase(std::remove_if(elements->begin(), elements->end(), unused), elements->end());
+}
+
+// Removes nodes and initializers that nothing uses, in subgraphs too.
+void RemoveUnused(onnx::GraphProto* graph);
 
 // A value and what it is made from.
 struct Slice {

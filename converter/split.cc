@@ -1,6 +1,7 @@
 #include "converter/split.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "converter/error.h"
@@ -14,43 +15,20 @@ namespace tied::converter {
 namespace {
 
 constexpr char kEmbeddings[] = "inputs_embeds";
+constexpr char kDecoderEmbeddings[] = "decoder_inputs_embeds";
 constexpr char kHidden[] = "hidden";
 constexpr char kPrefix[] = "tied_";  // dimensions of an export may have any other name
 constexpr int kMaxDepth = 16;
 constexpr int kMaxSteps = 12;  // from logits back to hidden: eight in quantised forms with a bias
 
-bool IsTokenIds(const std::string& name) { return name == "input_ids" || name == "decoder_input_ids"; }
+constexpr char kIds[] = "input_ids";
+constexpr char kDecoderIds[] = "decoder_input_ids";
+
+bool IsTokenIds(const std::string& name) { return name == kIds || name == kDecoderIds; }
 
 std::string Describe(const onnx::NodeProto& node) {
   const std::string& name = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
   return "node '" + name + "' (" + node.op_type() + ")";
-}
-
-template <class Element, class Unused>
-void RemoveIf(google::protobuf::RepeatedPtrField<Element>* elements, const Unused& unused) {
-  elements->erase(std::remove_if(elements->begin(), elements->end(), unused), elements->end());
-}
-
-// Nodes and initializers that nothing uses.
-void RemoveUnused(onnx::GraphProto* graph) {
-  for (onnx::NodeProto& node : *graph->mutable_node()) {
-    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-      if (attribute.has_g()) RemoveUnused(attribute.mutable_g());
-    }
-  }
-  std::set<std::string> uses;
-  for (int before = -1; before != graph->node_size();) {
-    before = graph->node_size();
-    uses.clear();
-    CollectUses(*graph, &uses);
-    RemoveIf(graph->mutable_node(), [&](const onnx::NodeProto& node) {
-      return std::none_of(node.output().begin(), node.output().end(),
-                          [&](const std::string& output) { return uses.count(output) > 0; });
-    });
-  }
-  const auto unused = [&](const auto& named) { return uses.count(named.name()) == 0; };
-  RemoveIf(graph->mutable_initializer(), unused);
-  RemoveIf(graph->mutable_value_info(), unused);
 }
 
 onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to) {
@@ -137,7 +115,7 @@ class Splitter {
   // What is added must not be there already.
   void CheckNames(const onnx::GraphProto& graph) const {
     const Scope scope(graph, nullptr);
-    for (const char* name : {kEmbeddings, kHidden}) {
+    for (const char* name : {kEmbeddings, kDecoderEmbeddings, kHidden}) {
       if (!scope.IsInput(name) && scope.Producer(name) == nullptr && scope.Initializer(name) == nullptr) continue;
       throw ConvertError(split_.path + ": has a value called '" + name + "' already");
     }
@@ -196,7 +174,7 @@ class Splitter {
   static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope) {
     if (node.op_type() != "Gather" && node.op_type() != "GatherBlockQuantized") return false;
     return node.input_size() >= 2 && node.output_size() > 0 && IsMatrix(node.input(0), scope) &&
-           FollowsTokenIds(node.input(1), scope);
+           !TokenIdsOf(node.input(1), scope).empty();
   }
 
   // A constant with two dimensions, or what is computed from one.
@@ -210,15 +188,16 @@ class Splitter {
     return scope.Constant(name)->dims_size() >= 2;
   }
 
-  static bool FollowsTokenIds(std::string name, const Scope& scope) {
+  // The input of token ids that a value has the elements of; "" if it is another value.
+  static std::string TokenIdsOf(std::string name, const Scope& scope) {
     static const std::set<std::string> kPassing = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"};
     for (int steps = 0; steps < 64; ++steps) {
-      if (scope.IsInput(name)) return IsTokenIds(name);
+      if (scope.IsInput(name)) return IsTokenIds(name) ? name : "";
       const onnx::NodeProto* producer = scope.Producer(name);
-      if (producer == nullptr || producer->input_size() == 0 || kPassing.count(producer->op_type()) == 0) return false;
+      if (producer == nullptr || producer->input_size() == 0 || kPassing.count(producer->op_type()) == 0) return "";
       name = producer->input(0);
     }
-    return false;
+    return "";
   }
 
   void ReplaceEmbedding(const onnx::GraphProto& original, const onnx::NodeProto& gather, const Scope& scope,
@@ -247,9 +226,12 @@ class Splitter {
     SetEmbedding(gather,
                  Import(scope, {rows, gather.input(1), steps}, Declare("input_ids", onnx::TensorProto::INT64, 0),
                         Declare("embeddings", onnx::TensorProto::FLOAT, 0)));
-    embeddings_type_ = type.value_or(FloatTypeOf(split_.table));
+    // A graph of an encoder and a decoder has ids for each.
+    const bool second = TokenIdsOf(gather.input(1), scope) == kDecoderIds && scope.IsInput(kIds);
+    const std::string embeddings = second ? kDecoderEmbeddings : kEmbeddings;
+    embeddings_types_[embeddings] = type.value_or(FloatTypeOf(split_.table));
     for (onnx::NodeProto& node : *graph->mutable_node()) {
-      if (node.output_size() > 0 && node.output(0) == rows) node = Identity(node.name(), kEmbeddings, rows);
+      if (node.output_size() > 0 && node.output(0) == rows) node = Identity(node.name(), embeddings, rows);
     }
   }
 
@@ -391,12 +373,14 @@ class Splitter {
     RemoveIf(graph->mutable_input(), [&](const onnx::ValueInfoProto& input) {
       return IsTokenIds(input.name()) && uses.count(input.name()) == 0;
     });
-    *graph->add_input() = Declare(kEmbeddings, embeddings_type_, static_cast<int64_t>(split_.table.cols()), 3, kPrefix);
+    for (const auto& [name, type] : embeddings_types_) {
+      *graph->add_input() = Declare(name, type, static_cast<int64_t>(split_.table.cols()), 3, kPrefix);
+    }
   }
 
   SplitModel split_;
-  std::set<std::string> gone_;  // values that nothing may use in the end
-  int embeddings_type_ = 0;
+  std::set<std::string> gone_;                   // values that nothing may use in the end
+  std::map<std::string, int> embeddings_types_;  // of the inputs that take the place of embeddings
   int hidden_type_ = 0;
   Plan head_plan_;
 };

@@ -26,7 +26,8 @@ struct SplitModel {
 // graph's input_ids (decoder_input_ids), what makes floating-point numbers of its rows, and a product with a constant
 // number; the head is the product that makes the output `logits`, and a sum with a constant vector. What forms both may
 // have is what the passes know. Both may stand in the branches of an If. input_ids stays where something else uses it.
-// Throws ConvertError that names the node for anything else.
+// A graph with both kinds of ids gets decoder_inputs_embeds, too. Throws ConvertError that names the node for anything
+// else.
 SplitModel SplitOnnx(const std::string& path);
 
 // The embedding and the head of a decoder as a graph: input_ids and hidden in, embeddings and logits out.

@@ -106,6 +106,25 @@ TEST_P(Exports, AreTakenApart) {
 INSTANTIATE_TEST_SUITE_P(All, Exports, testing::ValuesIn(kExports),
                          [](const auto& form) { return std::string(form.param.name); });
 
+using WholeExports = ConversionTest;
+
+TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {
+  onnx::ModelProto model = MakeExport({"e = Gather(W, input_ids)", "d = Gather(W, decoder_input_ids)", "E = Add(e, d)"},
+                                      {"logits = MatMul(h, Wt)"}, Folder());
+  AddValue(model.mutable_graph()->mutable_input(), "decoder_input_ids", onnx::TensorProto::INT64, {-1, -1});
+  Save(model, Path("model.onnx"));
+  const converter::SplitModel split = converter::SplitOnnx(Path("model.onnx"));
+  const onnx::GraphProto& rest = split.model.graph();
+  ASSERT_EQ(rest.input_size(), 2);
+  EXPECT_EQ(rest.input(0).name(), "decoder_inputs_embeds");
+  EXPECT_EQ(rest.input(1).name(), "inputs_embeds");
+  for (const onnx::NodeProto& node : rest.node()) {
+    if (node.output(0) == "e" || node.output(0) == "d") {
+      EXPECT_EQ(node.input(0), node.output(0) == "e" ? "inputs_embeds" : "decoder_inputs_embeds");
+    }
+  }
+}
+
 const Export kRefusedExports[] = {
     {"no Gather on a constant matrix", {"E = Cast(input_ids) {to=1}"}, {"logits = MatMul(h, Wt)"}},
     {"makes the logits", kGather, {"y = MatMul(h, Wt)", "logits = Relu(y)"}},
