@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/float_formats.h"
+#include "kernels/int_formats.h"
 
 namespace tied::kernels {
 namespace {
@@ -79,9 +80,9 @@ struct AvxInt {
   static double Excess(const void*) { return 0; }
 };
 
-// Four-bit rows: nibbles as words, the even columns of a block and the odd ones.
+// Rows in blocks: weights less their zero point as words, the even columns of a block and the odd ones.
 template <size_t rows, size_t tokens>
-struct AvxNibbles {
+struct AvxBlocks {
   struct Weights {
     __m256i even, odd;
   };
@@ -91,17 +92,30 @@ struct AvxNibbles {
   static constexpr size_t kTokens = tokens;
 
   static Sum Zero() { return _mm256_setzero_ps(); }
-  static Weights LoadWeights(const uint8_t* p) {
+  static Weights Less(int zero_point, __m256i even, __m256i odd) {
+    const __m256i zero = _mm256_set1_epi16(static_cast<int16_t>(zero_point));
+    return {Held(_mm256_sub_epi16(even, zero)), Held(_mm256_sub_epi16(odd, zero))};
+  }
+  static Weights LoadWeights(const NibblePair* p, int zero_point) {
     const __m256i both = _mm256_cvtepu8_epi16(Load16Bytes(p));
-    const __m256i eight = _mm256_set1_epi16(8);
-    return {Held(_mm256_sub_epi16(_mm256_and_si256(both, _mm256_set1_epi16(15)), eight)),
-            Held(_mm256_sub_epi16(_mm256_srli_epi16(both, 4), eight))};
+    return Less(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(15)), _mm256_srli_epi16(both, 4));
   }
-  static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) {
-    const __m256i part =
-        _mm256_add_epi32(_mm256_madd_epi16(w.even, Load32Bytes(q)), _mm256_madd_epi16(w.odd, Load32Bytes(q + 32)));
-    sum = _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(part), sum);
+  static Weights LoadWeights(const int8_t* p, int zero_point) {
+    const __m256i both = Load32Bytes(p);
+    return Less(zero_point, _mm256_srai_epi16(_mm256_slli_epi16(both, 8), 8), _mm256_srai_epi16(both, 8));
   }
+  static Weights LoadWeights(const uint8_t* p, int zero_point) {
+    const __m256i both = Load32Bytes(p);
+    return Less(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(255)), _mm256_srli_epi16(both, 8));
+  }
+  // A lane of the product is two of 255 * 32512 at most.
+  static __m256i Products(const Weights& w, const uint8_t* q) {
+    return _mm256_add_epi32(_mm256_madd_epi16(w.even, Load32Bytes(q)), _mm256_madd_epi16(w.odd, Load32Bytes(q + 32)));
+  }
+  static void AddScaled(__m256i products, float scale, Sum& sum) {
+    sum = _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(products), sum);
+  }
+  static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) { AddScaled(Products(w, q), scale, sum); }
   static float Total(Sum sum) { return SumLanes(sum); }
 };
 

@@ -14,8 +14,8 @@ namespace {
 using Float = AvxFloat<3, 4>;
 // 2 x 4 sums, two rows, one vector of steps and one product: 12 of 16 registers.
 using Int = AvxInt<2, 4>;
-// 2 x 4 sums, one row of two registers, two products and the scale: 13 of 16 registers.
-using Nibbles = AvxNibbles<2, 4>;
+// 2 x 4 sums, one row of two registers, two products, the scale, a mask and a zero point: 15 of 16 registers.
+using Blocks = AvxBlocks<2, 4>;
 
 bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c(); }
 
@@ -31,7 +31,9 @@ const Kernels kAvx2 = {"avx2",
                        DotInt<Int, int8_t>::Dot,
                        DotInt<Int, uint8_t>::Dot,
                        PackStepsEvenOdd,
-                       DotNibbles<Nibbles>::Dot,
+                       DotBlocksOf<Blocks, NibblePair>,
+                       DotBlocksOf<Blocks, int8_t>,
+                       DotBlocksOf<Blocks, uint8_t>,
                        kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -13,7 +13,7 @@ namespace {
 // 4 x 6 sums, four rows and one hidden vector: 29 of 32 registers.
 using Float = AvxFloat<4, 6>;
 using Int = AvxInt<4, 4>;
-using Nibbles = AvxNibbles<2, 4>;
+using Blocks = AvxBlocks<2, 4>;
 
 bool Available() {
   return cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512bw() &&
@@ -48,7 +48,9 @@ const Kernels kAvx512 = {"avx512",
                          DotInt<Int, int8_t>::Dot,
                          DotInt<Int, uint8_t>::Dot,
                          PackStepsEvenOdd,
-                         DotNibbles<Nibbles>::Dot,
+                         DotBlocksOf<Blocks, NibblePair>,
+                         DotBlocksOf<Blocks, int8_t>,
+                         DotBlocksOf<Blocks, uint8_t>,
                          /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

@@ -22,8 +22,10 @@ const Kernels kAvx512Vnni = {"avx512vnni",
                              PackStepsAsHalves<VnniInt::kWidth>,
                              DotInt<VnniInt, int8_t>::Dot,
                              DotInt<VnniInt, uint8_t>::Dot,
-                             VnniNibbles::Pack,
-                             DotNibbles<VnniNibbles>::Dot,
+                             PackStepsEvenOdd,
+                             DotBlocksOf<VnniBlocks, NibblePair>,
+                             DotBlocksOf<VnniBlocks, int8_t>,
+                             DotBlocksOf<VnniBlocks, uint8_t>,
                              /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

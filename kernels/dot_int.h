@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/dot_float.h"
 #include "kernels/kernels.h"
@@ -44,7 +45,7 @@ void PackStepsAsHalves(const int16_t* steps, size_t tokens, size_t cols, void* p
   }
 }
 
-// In blocks of 32 columns, the 16 even ones before the 16 odd ones: as the nibbles of a four-bit row come apart.
+// In blocks of 32 columns, the 16 even ones before the 16 odd ones: as the halves of bytes and of words come apart.
 inline void PackStepsEvenOdd(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int16_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
@@ -144,27 +145,64 @@ struct DotInt {
   }
 };
 
-// Four-bit rows. Isa: kRows, kTokens; Weights, what is held of a block of a row, and LoadWeights(pointer to its bytes);
-// kStepBytes, the packed size of a block of a token; Sum, kLanes float32 sums; Add(weights, pointer to the packed
-// steps of a block, scale, sum); Total(sum), the reduction tree.
-template <class Isa>
-struct DotNibbles {
+// A tile's rows of Elements in blocks. with_zeros: they have zero points.
+template <class Element, bool with_zeros>
+struct BlockedRows {
+  // Elements of a block.
+  static constexpr size_t kBlock = std::is_same_v<Element, NibblePair> ? kNibbleBlockBytes : kBlockCols;
+
+  const Element* values;
+  BlocksView view;
+  size_t cols;
+
+  size_t blocks() const { return BlocksOf(cols); }
+  size_t stride() const { return RowElements(values, cols); }
+  BlockedRows From(size_t row) const { return {values + row * stride(), view.From(row * blocks()), cols}; }
+  int ZeroPoint(size_t block) const {
+    if constexpr (with_zeros) return ZeroPointOf(values, view.zero_points[block]);
+    return DefaultZeroPoint(values);
+  }
+};
+
+// Rows in blocks. Isa: kRows, kTokens; LoadWeights(pointer to a block of each type, its zero point), what is held of
+// it; kStepBytes, the packed size of a block of a token; Sum, kLanes float32 sums; Add(what is held, pointer to the
+// packed steps of a block, scale, sum); Total(sum), the reduction tree.
+template <class Isa, class Element, bool with_zeros>
+struct DotBlocked {
+  using Rows = BlockedRows<Element, with_zeros>;
+
+  // Adds block `block` of R rows, `stride` elements apart at `values`.
   template <size_t R, size_t T>
-  static void Tile(const uint8_t* rows, const float* scales, size_t cols, const uint8_t* steps, FetchAhead ahead,
-                   float* sums, size_t sums_stride) {
-    const size_t blocks = BlocksOf(cols);
-    const size_t token_stride = PaddedCols(cols) / kBlockCols * Isa::kStepBytes;
+  static inline __attribute__((always_inline)) void AddBlock(const Rows& rows, size_t block, const Element* values,
+                                                             size_t stride, const uint8_t* steps, size_t token_stride,
+                                                             typename Isa::Sum (&sums)[R][T]) {
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      const size_t at = r * rows.blocks() + block;
+      const auto row = Isa::LoadWeights(values + r * stride, rows.ZeroPoint(at));
+      const float scale = rows.view.scales[at];
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        Isa::Add(row, steps + t * token_stride + block * Isa::kStepBytes, scale, sums[r][t]);
+      }
+    }
+  }
+
+  template <size_t R, size_t T>
+  static void Tile(Rows rows, const uint8_t* steps, FetchAhead ahead, float* sums, size_t sums_stride) {
+    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kStepBytes;
     typename Isa::Sum acc[R][T];
     TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) acc[r][t] = Isa::Zero(); }
-    for (size_t b = 0; b < blocks; ++b) {
-      ahead.template Block<R * kBlockBytes>(b);
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-        const typename Isa::Weights row = Isa::LoadWeights(rows + (r * blocks + b) * kBlockBytes);
-        const float scale = scales[r * blocks + b];
-        TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-          Isa::Add(row, steps + t * token_stride + b * Isa::kStepBytes, scale, acc[r][t]);
-        }
+    size_t b = 0;
+    for (; (b + 1) * Rows::kBlock <= rows.stride(); ++b) {
+      ahead.template Block<R * Rows::kBlock>(b);
+      AddBlock(rows, b, rows.values + b * Rows::kBlock, rows.stride(), steps, token_stride, acc);
+    }
+    if (b < rows.blocks()) {
+      Element tail[R * Rows::kBlock] = {};
+      for (size_t r = 0; r < R; ++r) {
+        std::memcpy(tail + r * Rows::kBlock, rows.values + r * rows.stride() + b * Rows::kBlock,
+                    rows.stride() - b * Rows::kBlock);
       }
+      AddBlock(rows, b, tail, Rows::kBlock, steps, token_stride, acc);
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
       TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + r] = Isa::Total(acc[r][t]);
@@ -178,31 +216,35 @@ struct DotNibbles {
   }
 
   template <size_t R, size_t T>
-  static void RowTile(const uint8_t* rows, const float* scales, size_t cols, const StepsView& steps, float* sums,
-                      size_t sums_stride) {
-    const size_t token_stride = PaddedCols(cols) / kBlockCols * Isa::kStepBytes;
+  static void RowTile(const Rows& rows, const StepsView& steps, float* sums, size_t sums_stride) {
+    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kStepBytes;
     for (size_t first = 0, size = 0, group = 0; first < steps.tokens; first += size, ++group) {
       size = GroupSize(first, steps.tokens, T);
-      const FetchAhead ahead(rows, R, BlocksOf(cols) * kBlockBytes, kBlockBytes, group, size == steps.tokens);
-      TileOf<R, T>(size, rows, scales, cols, static_cast<const uint8_t*>(steps.packed) + first * token_stride, ahead,
+      const FetchAhead ahead(rows.values, R, rows.stride(), Rows::kBlock, group, size == steps.tokens);
+      TileOf<R, T>(size, rows, static_cast<const uint8_t*>(steps.packed) + first * token_stride, ahead,
                    sums + first * sums_stride, sums_stride);
     }
   }
 
-  static void Dot(const void* table, const float* scales, size_t row_count, size_t cols, const StepsView& steps,
-                  float* sums, size_t sums_stride) {
-    const auto* rows = static_cast<const uint8_t*>(table);
-    const size_t blocks = BlocksOf(cols);
+  static void Dot(const Rows& rows, size_t row_count, const StepsView& steps, float* sums, size_t sums_stride) {
     size_t r = 0;
     for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
-      RowTile<Isa::kRows, Isa::kTokens>(rows + r * blocks * kBlockBytes, scales + r * blocks, cols, steps, sums + r,
-                                        sums_stride);
+      RowTile<Isa::kRows, Isa::kTokens>(rows.From(r), steps, sums + r, sums_stride);
     }
-    for (; r < row_count; ++r) {
-      RowTile<1, 1>(rows + r * blocks * kBlockBytes, scales + r * blocks, cols, steps, sums + r, sums_stride);
-    }
+    for (; r < row_count; ++r) RowTile<1, 1>(rows.From(r), steps, sums + r, sums_stride);
   }
 };
+
+template <class Isa, class Element>
+void DotBlocksOf(const void* rows, const BlocksView& view, size_t row_count, size_t cols, const StepsView& steps,
+                 float* sums, size_t sums_stride) {
+  const auto* elements = static_cast<const Element*>(rows);
+  if (view.zero_points == nullptr) {
+    DotBlocked<Isa, Element, false>::Dot({elements, view, cols}, row_count, steps, sums, sums_stride);
+  } else {
+    DotBlocked<Isa, Element, true>::Dot({elements, view, cols}, row_count, steps, sums, sums_stride);
+  }
+}
 
 }  // namespace
 }  // namespace tied::kernels

@@ -1,8 +1,7 @@
 #include "kernels/gather.h"
 
+#include <algorithm>
 #include <cstring>
-
-#include "kernels/kernels.h"
 
 namespace tied::kernels {
 
@@ -13,9 +12,10 @@ void GatherFloats(const Element* row, size_t cols, float scale, float* embedding
   for (size_t k = 0; k < cols; ++k) embedding[k] = Widen(row[k]) * scale;
 }
 
-template <class Byte>
-void GatherBytes(const Byte* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding) {
-  for (size_t k = 0; k < cols; ++k) embedding[k] = static_cast<float>(row[k] - zero_point) * row_scale * scale;
+template <class Element>
+void GatherInts(const Element* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding) {
+  for (size_t k = 0; k < cols; ++k)
+    embedding[k] = static_cast<float>(IntegerAt(row, k) - zero_point) * row_scale * scale;
 }
 
 }  // namespace
@@ -35,17 +35,23 @@ void GatherRow(const BFloat16* row, size_t cols, float scale, float* embedding) 
 }
 
 void GatherRow(const int8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding) {
-  GatherBytes(row, cols, zero_point, row_scale, scale, embedding);
+  GatherInts(row, cols, zero_point, row_scale, scale, embedding);
 }
 void GatherRow(const uint8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding) {
-  GatherBytes(row, cols, zero_point, row_scale, scale, embedding);
+  GatherInts(row, cols, zero_point, row_scale, scale, embedding);
 }
 
-void GatherNibbles(const uint8_t* row, const float* block_scales, size_t cols, float scale, float* embedding) {
-  for (size_t k = 0; k < cols; ++k) {
-    const int nibble = row[k / 2] >> (k % 2 * 4) & 15;
-    embedding[k] = static_cast<float>(nibble - 8) * block_scales[k / kBlockCols] * scale;
+template <class Element>
+void GatherBlocks(const Element* row, const BlocksView& blocks, size_t cols, float scale, float* embedding) {
+  for (size_t block = 0; block * kBlockCols < cols; ++block) {
+    const size_t first = block * kBlockCols;
+    const size_t count = std::min(kBlockCols, cols - first);
+    GatherInts(row + RowElements(row, first), count, blocks.ZeroPoint(row, block), blocks.scales[block], scale,
+               embedding + first);
   }
 }
+template void GatherBlocks(const NibblePair*, const BlocksView&, size_t, float, float*);
+template void GatherBlocks(const int8_t*, const BlocksView&, size_t, float, float*);
+template void GatherBlocks(const uint8_t*, const BlocksView&, size_t, float, float*);
 
 }  // namespace tied::kernels

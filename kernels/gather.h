@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/float_formats.h"
+#include "kernels/int_formats.h"
 
 namespace tied::kernels {
 
@@ -19,8 +20,10 @@ void GatherRow(const BFloat16* row, size_t cols, float scale, float* embedding);
 void GatherRow(const int8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
 void GatherRow(const uint8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
 
-// embedding[k] = (nibble of column k - 8) * block_scales[k / 32] * scale, from the left.
-void GatherNibbles(const uint8_t* row, const float* block_scales, size_t cols, float scale, float* embedding);
+// The same for rows in blocks: embedding[k] = (row[k] - zero point of its block) * scale of its block * scale, from the
+// left. Element: NibblePair, int8_t or uint8_t.
+template <class Element>
+void GatherBlocks(const Element* row, const BlocksView& blocks, size_t cols, float scale, float* embedding);
 
 }  // namespace tied::kernels
 

@@ -42,7 +42,7 @@ const Kernels* ChooseKernels(const char* forced) {
 
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * ((cols + kLanes - 1) / kLanes * kLanes); }
 
-// The largest layout is that of VnniNibbles: 96 bytes for 32 columns, which are padded to 64.
+// The largest layout is that of DotprodBlocks: 96 bytes for 32 columns, which are padded to 64.
 size_t PackedStepsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }
 
 const Kernels* const* AllKernels() { return kSets; }

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/int_formats.h"
+
 namespace tied::kernels {
 
 // A dot product is summed in this many interleaved lanes: lane j takes elements j, j + 8, j + 16, … Eight is one
@@ -25,16 +27,6 @@ using PackHidden = void(const float* hidden, size_t tokens, size_t cols, float* 
 // rows: [row_count, cols], dense, aligned to the element; nothing behind the last element is read.
 using DotFloats = void(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
-
-// Columns of a block of a four-bit table: one scale each. A row is whole blocks; what is behind the last column is
-// there, and multiplied by zeros.
-inline constexpr size_t kBlockCols = 32;
-inline constexpr size_t kBlockBytes = kBlockCols / 2;
-// In every file that calls it: a file for one instruction set must not lend its copy to the others.
-template <class Size>
-inline __attribute__((always_inline)) Size BlocksOf(Size cols) {
-  return (cols + kBlockCols - 1) / kBlockCols;
-}
 
 // Bytes that `tokens` hidden states of `cols` elements take when packed as steps.
 size_t PackedStepsSize(size_t tokens, size_t cols);
@@ -55,10 +47,10 @@ struct StepsView {
 using DotBytes = void(const void* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
                       size_t sums_stride);
 
-// sums[t * sums_stride + r]: the product of a four-bit row and steps, in units of the step (see scalar.cc).
-// rows: [row_count, BlocksOf(cols) * kBlockBytes]; scales: [row_count, BlocksOf(cols)].
-using DotBlocks = void(const void* rows, const float* scales, size_t row_count, size_t cols, const StepsView& steps,
-                       float* sums, size_t sums_stride);
+// sums[t * sums_stride + r]: the product of a row in blocks and steps, in units of the step (see scalar.cc).
+// rows: [row_count, RowElements()], dense; nothing behind the last element is read.
+using DotBlocks = void(const void* rows, const BlocksView& blocks, size_t row_count, size_t cols,
+                       const StepsView& steps, float* sums, size_t sums_stride);
 
 struct Kernels {
   const char* isa;
@@ -74,8 +66,10 @@ struct Kernels {
   PackSteps* pack_steps;  // for dot_i8 and dot_u8
   DotBytes* dot_i8;
   DotBytes* dot_u8;
-  PackSteps* pack_steps_i4;
+  PackSteps* pack_block_steps;  // for those below
   DotBlocks* dot_i4;
+  DotBlocks* dot_i8_blocks;
+  DotBlocks* dot_u8_blocks;
 
   // From this many tokens on, XNNPACK's order of summation is faster than dot_f32 (docs/performance.md).
   size_t xnnpack_min_tokens;

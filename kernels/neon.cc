@@ -55,7 +55,9 @@ const Kernels kNeon = {"neon",
                        DotInt<NeonInt, int8_t>::Dot,
                        DotInt<NeonInt, uint8_t>::Dot,
                        PackStepsEvenOdd,
-                       DotNibbles<NeonNibbles>::Dot,
+                       DotBlocksOf<NeonBlocks, NibblePair>,
+                       DotBlocksOf<NeonBlocks, int8_t>,
+                       DotBlocksOf<NeonBlocks, uint8_t>,
                        /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

@@ -110,8 +110,8 @@ struct NeonInt {
   static double Excess(const void*) { return 0; }
 };
 
-// What both ways of multiplying four-bit rows share.
-struct NeonNibbleSums {
+// What both ways of multiplying rows in blocks share.
+struct NeonBlockSums {
   struct Sum {
     float32x4_t low, high;
   };
@@ -121,11 +121,10 @@ struct NeonNibbleSums {
   static Sum Zero() { return {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}; }
   static float Total(const Sum& sum) { return SumLanes(sum.low, sum.high); }
 
-  // The 16 even columns of a block, and the 16 odd ones.
-  static int8x16x2_t Split(const uint8_t* p) {
-    const uint8x16_t both = vld1q_u8(p);
-    return {{vsubq_s8(vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vdupq_n_s8(8)),
-             vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)), vdupq_n_s8(8))}};
+  // The 16 even columns of a block of nibbles, and the 16 odd ones.
+  static uint8x16x2_t Split(const NibblePair* p) {
+    const uint8x16_t both = vld1q_u8(&p->both);
+    return {{vandq_u8(both, vdupq_n_u8(15)), vshrq_n_u8(both, 4)}};
   }
 
   static float32x4_t MulAdd(float scale, int32x4_t part, float32x4_t sum) {
@@ -141,24 +140,33 @@ struct NeonNibbleSums {
     return vld1q_f32(lanes);
 #endif
   }
-  static void Add(int32x4_t low, int32x4_t high, float scale, Sum& sum) {
+  static void AddScaled(int32x4_t low, int32x4_t high, float scale, Sum& sum) {
     sum.low = MulAdd(scale, low, sum.low);
     sum.high = MulAdd(scale, high, sum.high);
   }
 };
 
-// Four-bit rows: the nibbles widened to words, the even columns of a block and the odd ones.
-struct NeonNibbles : NeonNibbleSums {
+// Weights less their zero point as words, the even columns of a block and the odd ones.
+struct NeonBlocks : NeonBlockSums {
   struct Weights {
     int16x8_t even[2], odd[2];
   };
   static constexpr size_t kStepBytes = 64;
 
-  static Weights LoadWeights(const uint8_t* p) {
-    const int8x16x2_t split = Split(p);
-    const int8x16_t even = split.val[0], odd = split.val[1];
-    return {{vmovl_s8(vget_low_s8(even)), vmovl_s8(vget_high_s8(even))},
-            {vmovl_s8(vget_low_s8(odd)), vmovl_s8(vget_high_s8(odd))}};
+  static int16x8_t Less(uint8x8_t w, uint8x8_t zero) { return vreinterpretq_s16_u16(vsubl_u8(w, zero)); }
+  static Weights Less(int zero_point, const uint8x16x2_t& w) {
+    const uint8x8_t zero = vdup_n_u8(static_cast<uint8_t>(zero_point));
+    const uint8x16_t even = w.val[0], odd = w.val[1];
+    return {{Less(vget_low_u8(even), zero), Less(vget_high_u8(even), zero)},
+            {Less(vget_low_u8(odd), zero), Less(vget_high_u8(odd), zero)}};
+  }
+  static Weights LoadWeights(const NibblePair* p, int zero_point) { return Less(zero_point, Split(p)); }
+  static Weights LoadWeights(const uint8_t* p, int zero_point) { return Less(zero_point, vld2q_u8(p)); }
+  static Weights LoadWeights(const int8_t* p, int zero_point) {
+    // 128 more on both sides.
+    uint8x16x2_t w = vld2q_u8(reinterpret_cast<const uint8_t*>(p));
+    for (uint8x16_t& half : w.val) half = veorq_u8(half, vdupq_n_u8(128));
+    return Less(zero_point + 128, w);
   }
   // Lanes 0 … 3 of a block are the pairs of 8 even and 8 odd columns; the others follow.
   static int32x4_t Half(int16x8_t even, int16x8_t odd, const int16_t* q) {
@@ -171,7 +179,7 @@ struct NeonNibbles : NeonNibbleSums {
   }
   static void Add(const Weights& w, const uint8_t* packed, float scale, Sum& sum) {
     const auto* q = reinterpret_cast<const int16_t*>(packed);
-    NeonNibbleSums::Add(Half(w.even[0], w.odd[0], q), Half(w.even[1], w.odd[1], q + 8), scale, sum);
+    AddScaled(Half(w.even[0], w.odd[0], q), Half(w.even[1], w.odd[1], q + 8), scale, sum);
   }
 };
 

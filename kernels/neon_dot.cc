@@ -44,23 +44,61 @@ struct DotprodInt {
   static double Excess(const uint8_t*) { return -128; }
 };
 
-// Four-bit rows, as bytes in the order of the columns.
-struct DotprodNibbles : NeonNibbleSums {
-  using Weights = int8x16x2_t;
-  static constexpr size_t kStepBytes = 64;
+// Rows in blocks, as signed bytes in the order of the columns. A block of packed steps: 32 upper halves, 32 lower ones,
+// and for each lane the sum of its four steps.
+struct DotprodBlocks : NeonBlockSums {
+  // Less their zero point.
+  struct Nibbles {
+    int8x16_t low, high;
+  };
+  // The zero point is more than a byte can be less by: the sums take it away.
+  struct Bytes {
+    int8x16_t low, high;
+    int32_t zero_point;
+  };
+  static constexpr size_t kStepBytes = 96;
 
-  static Weights LoadWeights(const uint8_t* p) {
-    const int8x16x2_t split = Split(p);
-    return vzipq_s8(split.val[0], split.val[1]);
+  static void Pack(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+    auto* to = static_cast<int8_t*>(packed);
+    for (size_t t = 0; t < tokens; ++t) {
+      for (size_t first = 0; first < PaddedCols(cols); first += kBlockCols, to += kStepBytes) {
+        int32_t sums[kLanes] = {};
+        for (size_t k = 0; k < kBlockCols; ++k) {
+          const int q = first + k < cols ? steps[t * cols + first + k] : 0;
+          SplitStep(q, to + k, to + kBlockCols + k);
+          sums[k / 4] += q;
+        }
+        std::memcpy(to + 2 * kBlockCols, sums, sizeof sums);
+      }
+    }
   }
-  static int32x4_t Part(int8x16_t w, const int8_t* upper, const int8_t* lower) {
+
+  static Nibbles LoadWeights(const NibblePair* p, int zero_point) {
+    const uint8x16x2_t split = Split(p), order = vzipq_u8(split.val[0], split.val[1]);
+    const int8x16_t zero = vdupq_n_s8(static_cast<int8_t>(zero_point));
+    return {vsubq_s8(vreinterpretq_s8_u8(order.val[0]), zero), vsubq_s8(vreinterpretq_s8_u8(order.val[1]), zero)};
+  }
+  static Bytes LoadWeights(const int8_t* p, int zero_point) { return {vld1q_s8(p), vld1q_s8(p + 16), zero_point}; }
+  static Bytes LoadWeights(const uint8_t* p, int zero_point) {
+    return {DotprodInt::LoadWeights(p), DotprodInt::LoadWeights(p + 16), zero_point - 128};
+  }
+
+  // start + sum of w * (256 * upper + lower), four columns a lane.
+  static int32x4_t Part(int32x4_t start, int8x16_t w, const int8_t* upper, const int8_t* lower) {
     const int32x4_t high = vdotq_s32(vdupq_n_s32(0), w, vld1q_s8(upper));
-    const int32x4_t low = vdotq_s32(vdupq_n_s32(0), w, vld1q_s8(lower));
-    return vaddq_s32(vshlq_n_s32(high, 8), low);
+    return vdotq_s32(vaddq_s32(start, vshlq_n_s32(high, 8)), w, vld1q_s8(lower));
   }
-  static void Add(const Weights& w, const uint8_t* packed, float scale, Sum& sum) {
+  static void Add(const Nibbles& w, const uint8_t* packed, float scale, Sum& sum) {
     const auto* q = reinterpret_cast<const int8_t*>(packed);
-    NeonNibbleSums::Add(Part(w.val[0], q, q + 32), Part(w.val[1], q + 16, q + 48), scale, sum);
+    const int32x4_t start = vdupq_n_s32(0);
+    AddScaled(Part(start, w.low, q, q + 32), Part(start, w.high, q + 16, q + 48), scale, sum);
+  }
+  static void Add(const Bytes& w, const uint8_t* packed, float scale, Sum& sum) {
+    const auto* q = reinterpret_cast<const int8_t*>(packed);
+    const auto* sums = reinterpret_cast<const int32_t*>(packed + 2 * kBlockCols);
+    const int32x4_t low = vmulq_n_s32(vld1q_s32(sums), -w.zero_point);
+    const int32x4_t high = vmulq_n_s32(vld1q_s32(sums + 4), -w.zero_point);
+    AddScaled(Part(low, w.low, q, q + 32), Part(high, w.high, q + 16, q + 48), scale, sum);
   }
 };
 
@@ -77,8 +115,10 @@ const Kernels kNeonDot = {"neondot",
                           PackStepsAsHalves<DotprodInt::kWidth>,
                           DotInt<DotprodInt, int8_t>::Dot,
                           DotInt<DotprodInt, uint8_t>::Dot,
-                          PackStepsAsHalves<kBlockCols>,
-                          DotNibbles<DotprodNibbles>::Dot,
+                          DotprodBlocks::Pack,
+                          DotBlocksOf<DotprodBlocks, NibblePair>,
+                          DotBlocksOf<DotprodBlocks, int8_t>,
+                          DotBlocksOf<DotprodBlocks, uint8_t>,
                           /*xnnpack_min_tokens=*/16};
 
 }  // namespace tied::kernels

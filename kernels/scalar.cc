@@ -9,10 +9,12 @@
 //
 // Product of an int8 or uint8 row and steps: the exact integer.
 //
-// Product of a four-bit row and steps: for each block b of 32 columns, with scale c[b] and weights w = nibble - 8
-// (column 2i in the lower half of byte i, column 2i + 1 in the upper),
-//   s[j] = fma(c[b], sum over the columns 4j … 4j + 3 of the block of w * q, s[j]), j < 8; then step 3 as above.
-//   The inner sums are integers below 2^20, exact as float32.
+// Product of a row in blocks and steps: for each block b of 32 columns, with scale c[b], zero point z[b] and weights w
+// (int8, uint8, or nibbles: column 2i in the lower half of byte i, column 2i + 1 in the upper),
+//   s[j] = fma(c[b], float32(sum over the columns 4j … 4j + 3 of the block of (w - z[b]) * q), s[j]), j < 8;
+//   then step 3 as above.
+//   The inner sums are exact integers: |w - z| <= 255 and |q| <= 32512, so that they are below 2^25. float32() rounds
+//   them to nearest, ties to even, if they are above 2^24; those of nibbles are below 2^21 and never round.
 #include <cmath>
 #include <cstring>
 
@@ -78,29 +80,29 @@ void DotRowsOfBytes(const void* rows, size_t row_count, size_t cols, const Steps
   }
 }
 
-float DotRowOfBlocks(const uint8_t* row, const float* scales, const int16_t* q, size_t cols) {
+template <class Element>
+float DotRowOfBlocks(const Element* row, const BlocksView& blocks, size_t first_block, const int16_t* q, size_t cols) {
   float sum[kLanes] = {};
-  for (size_t block = 0; block * kBlockCols < cols; ++block) {
+  for (size_t first = 0, block = first_block; first < cols; first += kBlockCols, ++block) {
+    const int zero = blocks.ZeroPoint(row, block);
     int32_t part[kLanes] = {};
-    for (size_t i = 0; i < kBlockCols; ++i) {
-      const size_t k = block * kBlockCols + i;
-      if (k >= cols) break;
-      const int nibble = row[k / 2] >> (k % 2 * 4) & 15;
-      part[i / 4] += (nibble - 8) * q[k];
+    for (size_t k = first; k < cols && k < first + kBlockCols; ++k) {
+      part[(k - first) / 4] += (IntegerAt(row, k) - zero) * q[k];
     }
-    for (size_t j = 0; j < kLanes; ++j) sum[j] = std::fma(scales[block], static_cast<float>(part[j]), sum[j]);
+    for (size_t j = 0; j < kLanes; ++j) sum[j] = std::fma(blocks.scales[block], static_cast<float>(part[j]), sum[j]);
   }
   return SumLanes(sum);
 }
 
-void DotRowsOfBlocks(const void* rows, const float* scales, size_t row_count, size_t cols, const StepsView& steps,
+template <class Element>
+void DotRowsOfBlocks(const void* rows, const BlocksView& blocks, size_t row_count, size_t cols, const StepsView& steps,
                      float* sums, size_t sums_stride) {
   const auto* q = static_cast<const int16_t*>(steps.packed);
-  const size_t blocks = BlocksOf(cols);
+  const auto* elements = static_cast<const Element*>(rows);
   for (size_t t = 0; t < steps.tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
-      const uint8_t* row = static_cast<const uint8_t*>(rows) + r * blocks * kBlockBytes;
-      sums[t * sums_stride + r] = DotRowOfBlocks(row, scales + r * blocks, q + t * cols, cols);
+      const Element* row = elements + r * RowElements(elements, cols);
+      sums[t * sums_stride + r] = DotRowOfBlocks(row, blocks, r * BlocksOf(cols), q + t * cols, cols);
     }
   }
 }
@@ -132,7 +134,9 @@ const Kernels kScalar = {"scalar",
                          DotRowsOfBytes<int8_t>,
                          DotRowsOfBytes<uint8_t>,
                          Steps,
-                         DotRowsOfBlocks,
+                         DotRowsOfBlocks<NibblePair>,
+                         DotRowsOfBlocks<int8_t>,
+                         DotRowsOfBlocks<uint8_t>,
                          /*xnnpack_min_tokens=*/4};
 
 }  // namespace tied::kernels

@@ -1,5 +1,5 @@
 // What dot_int.h asks of an instruction set, on x86-64 with AVX-512 VNNI: four products of an unsigned and a signed
-// byte a lane. Weights are made unsigned by adding 128 or 8, which the sums of the steps take away again.
+// byte a lane. Signed weights are made unsigned by adding 128, which the sums of the steps take away again.
 // In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_VNNI_H_
 #define TIED_KERNELS_VNNI_H_
@@ -49,46 +49,13 @@ struct VnniInt {
   static double Excess(const int8_t*) { return 128; }
 };
 
-// Four-bit rows. A block of packed steps: 32 upper halves, 32 lower ones, and for each lane what to start from.
-struct VnniNibbles {
-  using Weights = __m256i;
-  using Sum = __m256;
-  static constexpr size_t kStepBytes = 96;
-  static constexpr size_t kRows = 2;
-  static constexpr size_t kTokens = 4;
-
-  static void Pack(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
-    auto* to = static_cast<int8_t*>(packed);
-    for (size_t t = 0; t < tokens; ++t) {
-      for (size_t first = 0; first < PaddedCols(cols); first += kBlockCols, to += kStepBytes) {
-        int16_t block[kBlockCols] = {};
-        for (size_t k = first; k < cols && k < first + kBlockCols; ++k) block[k - first] = steps[t * cols + k];
-        PackBlock(block, to);
-      }
-    }
+// Rows in blocks: two products of words a lane, which takes no more instructions for 32 columns than bytes do, and no
+// halves to put together.
+struct VnniBlocks : AvxBlocks<2, 4> {
+  static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) {
+    const __m256i even = _mm256_dpwssd_epi32(_mm256_setzero_si256(), w.even, Load32Bytes(q));
+    AddScaled(_mm256_dpwssd_epi32(even, w.odd, Load32Bytes(q + 32)), scale, sum);
   }
-  static void PackBlock(const int16_t* q, int8_t* to) {
-    int32_t start[kLanes] = {};
-    for (size_t k = 0; k < kBlockCols; ++k) {
-      SplitStep(q[k], to + k, to + kBlockCols + k);
-      start[k / 4] -= 8 * q[k];
-    }
-    std::memcpy(to + 2 * kBlockCols, start, sizeof start);
-  }
-
-  static Sum Zero() { return _mm256_setzero_ps(); }
-  // Byte i becomes the bytes 2i, its lower nibble, and 2i + 1: columns in their order.
-  static Weights LoadWeights(const uint8_t* p) {
-    const __m256i both = _mm256_cvtepu8_epi16(Load16Bytes(p));
-    return _mm256_and_si256(_mm256_or_si256(both, _mm256_slli_epi16(both, 4)), _mm256_set1_epi8(15));
-  }
-  static void Add(Weights w, const uint8_t* q, float scale, Sum& sum) {
-    const __m256i upper = _mm256_dpbusd_epi32(_mm256_setzero_si256(), w, Load32Bytes(q));
-    const __m256i lower = _mm256_dpbusd_epi32(Load32Bytes(q + 64), w, Load32Bytes(q + 32));
-    const __m256i part = _mm256_add_epi32(_mm256_slli_epi32(upper, 8), lower);
-    sum = _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(part), sum);
-  }
-  static float Total(Sum sum) { return SumLanes(sum); }
 };
 
 }  // namespace

@@ -44,10 +44,21 @@ void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* l
   }
 }
 
+kernels::DotBlocks* BlocksKernel(const kernels::Kernels& kernels, format::DataType type) {
+  switch (type) {
+    case format::DataType::Int8:
+      return kernels.dot_i8_blocks;
+    case format::DataType::Uint8:
+      return kernels.dot_u8_blocks;
+    default:
+      return kernels.dot_i4;
+  }
+}
+
 void RunRowsOfBlocks(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
-  batch.kernels->dot_i4(table.Row(first), table.scales + first * kernels::BlocksOf(table.cols), count, table.cols,
-                        batch.packed->steps(), logits, stride);
+  BlocksKernel(*batch.kernels, table.type)(table.Row(first), table.Blocks(first), count, table.cols,
+                                           batch.packed->steps(), logits, stride);
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
       float& logit = logits[t * stride + r];
@@ -122,7 +133,7 @@ void PackForTable(const HeadBatch& batch) {
   if (batch.table.is_float()) {
     batch.packed->PackFloats(*batch.kernels, batch.hidden, batch.tokens, batch.table.cols);
   } else {
-    batch.packed->PackSteps(*batch.kernels, batch.table.type, batch.hidden, batch.tokens, batch.table.cols);
+    batch.packed->PackSteps(*batch.kernels, batch.table.in_blocks(), batch.hidden, batch.tokens, batch.table.cols);
   }
 }
 
@@ -132,7 +143,7 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
   if (table.is_float()) {
     FloatKernel(*batch.kernels, table.type)(table.Row(first), count, table.cols, batch.packed->floats(), batch.tokens,
                                             logits, stride);
-  } else if (table.type == format::DataType::Int4) {
+  } else if (table.in_blocks()) {
     RunRowsOfBlocks(batch, first, count, logits, stride);
   } else {
     for (size_t r = 0; r < count; r += kSumRows) {

@@ -46,7 +46,7 @@ void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float*
   for (size_t t = 0; t < tokens; ++t) kernels.pack_hidden(hidden + t * cols, 1, cols, floats_.get() + t * padded);
 }
 
-void PackedHidden::PackSteps(const kernels::Kernels& kernels, format::DataType type, const float* hidden, size_t tokens,
+void PackedHidden::PackSteps(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
                              size_t cols) {
   for (size_t t = 0; t < tokens; ++t) {
     const kernels::StepScale scale = kernels::QuantizeHidden(hidden + t * cols, cols, quantised_.get() + t * cols);
@@ -54,8 +54,7 @@ void PackedHidden::PackSteps(const kernels::Kernels& kernels, format::DataType t
     totals_[t] = scale.total;
   }
   step_tokens_ = tokens;
-  (type == format::DataType::Int4 ? kernels.pack_steps_i4 : kernels.pack_steps)(quantised_.get(), tokens, cols,
-                                                                                steps_.get());
+  (in_blocks ? kernels.pack_block_steps : kernels.pack_steps)(quantised_.get(), tokens, cols, steps_.get());
 }
 
 }  // namespace tied::runtime

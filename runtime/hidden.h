@@ -25,9 +25,8 @@ class PackedHidden {
   void PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
   // Each token by itself, as a batch of one: floats_of(token).
   void PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
-  // type: of the rows that the steps are multiplied with.
-  void PackSteps(const kernels::Kernels& kernels, format::DataType type, const float* hidden, size_t tokens,
-                 size_t cols);
+  // in_blocks: the rows that the steps are multiplied with.
+  void PackSteps(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens, size_t cols);
 
   const float* floats() const { return floats_.get(); }
   const float* floats_of(size_t token, size_t cols) const {

@@ -42,7 +42,7 @@ TableView Model::Table(size_t index) const {
   view.row_bytes = static_cast<size_t>(RowBytes(table.type(), table.cols()));
   if (table.scales() != nullptr) {
     view.scales = Floats(*table.scales());
-    view.one_scale = table.scales()->length() == sizeof(float);
+    view.scales_per_row = static_cast<size_t>(ScalesPerRow(table));
   }
   if (table.zero_points() != nullptr) view.zero_points = Bytes(*table.zero_points());
   if (const format::Screen* screen = table.screen()) {

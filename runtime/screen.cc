@@ -154,7 +154,7 @@ bool Screening::Allocate(bool with_bounds) {
 
 void Screening::Run() {
   batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
-  batch_.packed->PackSteps(*batch_.kernels, format::DataType::Int8, batch_.hidden, batch_.tokens, batch_.table.cols);
+  batch_.packed->PackSteps(*batch_.kernels, /*in_blocks=*/false, batch_.hidden, batch_.tokens, batch_.table.cols);
   for (size_t t = 0; t < batch_.tokens; ++t) {
     bounds_[t] = BoundsOf(batch_, t);
     threshold_[t].store(-INFINITY, std::memory_order_relaxed);

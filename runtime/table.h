@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/int_formats.h"
 #include "runtime/header.h"
 
 namespace tied::runtime {
@@ -23,18 +24,24 @@ struct TableView {
   size_t cols;
   size_t row_bytes;
   const float* scales;               // null for float tables
-  const unsigned char* zero_points;  // null: all 0
-  bool one_scale;                    // for the whole table
+  const unsigned char* zero_points;  // as many; null: all the default of the type
+  size_t scales_per_row;             // 0: one for the whole table; else 1, or one for each block
   ScreenView screen;
 
   bool is_float() const { return scales == nullptr; }
+  bool in_blocks() const { return type == format::DataType::Int4 || scales_per_row > 1; }
   const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
 
-  // Of Int8 and Uint8 tables.
-  float RowScale(size_t row) const { return scales[one_scale ? 0 : row]; }
+  // Of tables in blocks.
+  kernels::BlocksView Blocks(size_t row) const {
+    return kernels::BlocksView{scales, zero_points}.From(row * scales_per_row);
+  }
+
+  // Of the other Int8 and Uint8 tables.
+  float RowScale(size_t row) const { return scales[row * scales_per_row]; }
   int ZeroPoint(size_t row) const {
     if (zero_points == nullptr) return 0;
-    const unsigned char byte = zero_points[one_scale ? 0 : row];
+    const unsigned char byte = zero_points[row * scales_per_row];
     return type == format::DataType::Int8 ? static_cast<int8_t>(byte) : byte;
   }
 };

@@ -24,9 +24,7 @@ Status NanLogit(size_t row) {
 
 // Bytes of scales and zero points with each row.
 size_t ScaleBytes(const TableView& table) {
-  if (table.is_float() || table.one_scale) return 0;
-  if (table.type == format::DataType::Int4) return kernels::BlocksOf(table.cols) * sizeof(float);
-  return sizeof(float) + (table.zero_points != nullptr ? 1 : 0);
+  return table.scales_per_row * (sizeof(float) + (table.zero_points != nullptr ? 1 : 0));
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/kernels.h"
+#include "kernels/int_formats.h"
 #include "runtime/checked_math.h"
 #include "runtime/header.h"
 
@@ -119,15 +119,15 @@ Status Validator::CheckLength(const format::Plane& plane, uint64_t count, uint64
 
 Status Validator::CheckScales(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
-  const bool bytes = table.type() == format::DataType::Int8 || table.type() == format::DataType::Uint8;
-  const bool blocks = table.type() == format::DataType::Int4;
-  if ((table.scales() != nullptr) != (bytes || blocks) || (table.zero_points() != nullptr && !bytes)) {
+  const bool quantised = table.type() == format::DataType::Int8 || table.type() == format::DataType::Uint8 ||
+                         table.type() == format::DataType::Int4;
+  if ((table.scales() != nullptr) != quantised || (table.zero_points() != nullptr && !quantised)) {
     return Status::Error(TIED_CORRUPT, "%s: table '%s': scales or zero points do not fit its element type", name_,
                          what);
   }
-  if (!bytes && !blocks) return Status();
-  const uint64_t wanted = blocks ? table.rows() * kernels::BlocksOf(table.cols()) : table.rows();
-  const uint64_t count = bytes && table.scales()->length() == sizeof(float) ? 1 : wanted;
+  if (!quantised) return Status();
+  const uint64_t per_row = ScalesPerRow(table);
+  const uint64_t count = per_row == 0 ? 1 : table.rows() * per_row;
   TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, sizeof(float), what, "scales"));
   if (table.zero_points() == nullptr) return Status();
   return CheckLength(*table.zero_points(), count, 1, what, "zero points");
@@ -339,10 +339,19 @@ uint64_t RowBytes(format::DataType type, uint64_t cols) {
     case format::DataType::Uint8:
       return cols;
     case format::DataType::Int4:
-      return kernels::BlocksOf(cols) * kernels::kBlockBytes;
+      return kernels::BlocksOf(cols) * kernels::kNibbleBlockBytes;
     default:
       return 0;
   }
+}
+
+uint64_t ScalesPerRow(const format::TiedTable& table) {
+  const uint64_t scales = table.scales()->length() / sizeof(float);
+  if (table.type() != format::DataType::Int4) {
+    if (scales == 1) return 0;
+    if (scales == table.rows()) return 1;
+  }
+  return kernels::BlocksOf(table.cols());
 }
 
 Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name) {

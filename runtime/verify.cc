@@ -1,11 +1,11 @@
 #include "runtime/verify.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <new>
 
 #include "kernels/float_environment.h"
-#include "kernels/kernels.h"
 
 namespace tied::runtime {
 
@@ -16,6 +16,15 @@ Status VerifyScales(const float* scales, size_t count, size_t per_row) {
     if (scales[i] > 0 && std::isfinite(scales[i])) continue;
     return Status::Error(TIED_CORRUPT, "row %zu has the scale %g, it must be positive and finite", i / per_row,
                          static_cast<double>(scales[i]));
+  }
+  return Status();
+}
+
+Status VerifyNibbles(const unsigned char* zero_points, size_t count, size_t per_row) {
+  for (size_t i = 0; i < count; ++i) {
+    if (zero_points[i] < 16) continue;
+    return Status::Error(TIED_CORRUPT, "row %zu has the zero point %u, of four bits it must be below 16", i / per_row,
+                         unsigned{zero_points[i]});
   }
   return Status();
 }
@@ -50,11 +59,11 @@ Status VerifyScreen(const TableView& table) {
 }  // namespace
 
 Status VerifyTable(const TableView& table) {
-  if (table.type == format::DataType::Int4) {
-    const size_t blocks = kernels::BlocksOf(table.cols);
-    TIED_RETURN_IF_ERROR(VerifyScales(table.scales, table.rows * blocks, blocks));
-  } else if (!table.is_float()) {
-    TIED_RETURN_IF_ERROR(VerifyScales(table.scales, table.one_scale ? 1 : table.rows, 1));
+  const size_t scales = table.scales_per_row == 0 ? 1 : table.rows * table.scales_per_row;
+  const size_t per_row = std::max<size_t>(table.scales_per_row, 1);
+  if (!table.is_float()) TIED_RETURN_IF_ERROR(VerifyScales(table.scales, scales, per_row));
+  if (table.type == format::DataType::Int4 && table.zero_points != nullptr) {
+    TIED_RETURN_IF_ERROR(VerifyNibbles(table.zero_points, scales, per_row));
   }
   if (table.screen.values == nullptr) return Status();
   TIED_RETURN_IF_ERROR(VerifyScales(table.screen.scales, table.rows, 1));

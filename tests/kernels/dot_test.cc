@@ -21,13 +21,24 @@ namespace {
 
 using kernels::Kernels;
 
-enum class Format { kF32, kF16, kBF16, kI8, kU8, kI4 };
-constexpr Format kAllFormats[] = {Format::kF32, Format::kF16, Format::kBF16, Format::kI8, Format::kU8, Format::kI4};
+enum class Format { kF32, kF16, kBF16, kI8, kU8, kI4, kI8Blocks, kU8Blocks, kI4Zeros, kI8BlocksZeros, kU8BlocksZeros };
+constexpr Format kAllFormats[] = {
+    Format::kF32,          Format::kF16,      Format::kBF16,     Format::kI8,      Format::kU8,
+    Format::kI4,           Format::kI8Blocks, Format::kU8Blocks, Format::kI4Zeros, Format::kI8BlocksZeros,
+    Format::kU8BlocksZeros};
 std::ostream& operator<<(std::ostream& out, Format format) {
-  static constexpr const char* kNames[] = {"f32", "f16", "bf16", "i8", "u8", "i4"};
+  static constexpr const char* kNames[] = {
+      "f32", "f16", "bf16", "i8", "u8", "i4", "i8blocks", "u8blocks", "i4zeros", "i8blockszeros", "u8blockszeros"};
   return out << kNames[static_cast<int>(format)];
 }
 bool IsFloat(Format format) { return format <= Format::kBF16; }
+bool InBlocks(Format format) { return format >= Format::kI4; }
+bool HasZeroPoints(Format format) { return format >= Format::kI4Zeros; }
+Format WithoutZeroPoints(Format format) {
+  return HasZeroPoints(format) ? static_cast<Format>(static_cast<int>(format) - 3) : format;
+}
+bool IsNibbles(Format format) { return WithoutZeroPoints(format) == Format::kI4; }
+bool IsSigned(Format format) { return format == Format::kI8 || WithoutZeroPoints(format) == Format::kI8Blocks; }
 
 struct Problem {
   Format format;
@@ -35,7 +46,8 @@ struct Problem {
   size_t cols;
   size_t tokens;
   std::vector<uint8_t> table;
-  std::vector<float> scales;  // of the blocks of i4
+  std::vector<float> scales;         // of the blocks
+  std::vector<uint8_t> zero_points;  // of the blocks
   std::vector<float> hidden;
   std::vector<int16_t> steps;
   std::vector<double> totals;
@@ -56,8 +68,9 @@ uint16_t NarrowFloat(uint64_t random, Numbers numbers, int exponent_bits) {
 
 std::vector<uint8_t> MakeTable(Format format, Numbers numbers, size_t rows, size_t cols) {
   std::mt19937_64 random(1);
-  const size_t sizes[] = {4 * cols, 2 * cols, 2 * cols, cols, cols, kernels::BlocksOf(cols) * kernels::kBlockBytes};
-  std::vector<uint8_t> table(rows * sizes[static_cast<int>(format)]);
+  const size_t element = format == Format::kF32 ? 4 : IsFloat(format) ? 2 : 1;
+  const size_t row = IsNibbles(format) ? kernels::BlocksOf(cols) * kernels::kNibbleBlockBytes : cols * element;
+  std::vector<uint8_t> table(rows * row);
   if (format == Format::kF32) {
     const std::vector<float> values = MakeNumbers(numbers, rows * cols, 1);
     std::memcpy(table.data(), values.data(), table.size());
@@ -68,18 +81,24 @@ std::vector<uint8_t> MakeTable(Format format, Numbers numbers, size_t rows, size
     }
   } else {
     // Subnormal and special numbers do not exist here; the extremes, at which sums could overflow, do.
-    const uint8_t extreme = format == Format::kI8 ? 0x80 : format == Format::kU8 ? 0xff : 0x00;
+    const uint8_t extreme = IsSigned(format) ? 0x80 : IsNibbles(format) ? 0x00 : 0xff;
     for (uint8_t& byte : table) byte = numbers == Numbers::kSpecial ? extreme : static_cast<uint8_t>(random());
   }
   return table;
 }
 
 Problem MakeProblem(Format format, Numbers numbers, size_t rows, size_t cols, size_t tokens) {
-  Problem problem = {format, rows, cols, tokens, MakeTable(format, numbers, rows, cols), {}, {}, {}, {}};
+  Problem problem = {format, rows, cols, tokens, MakeTable(format, numbers, rows, cols), {}, {}, {}, {}, {}};
   problem.hidden = MakeNumbers(IsFloat(format) ? numbers : Numbers::kNormal, tokens * cols, 2);
   if (!IsFloat(format) && numbers == Numbers::kSpecial) std::fill_n(problem.hidden.begin(), tokens * cols, -1.0f);
   problem.scales = MakeNumbers(numbers == Numbers::kSpecial ? Numbers::kMixedMagnitudes : numbers,
                                rows * kernels::BlocksOf(cols), 3);
+  std::mt19937_64 random(4);
+  // The farthest from the extremes, or any byte: of those for nibbles the lower half counts.
+  const uint8_t farthest = IsSigned(format) ? 0x7f : IsNibbles(format) ? 0x0f : 0x00;
+  for (size_t i = 0; i < problem.scales.size(); ++i) {
+    problem.zero_points.push_back(numbers == Numbers::kSpecial ? farthest : static_cast<uint8_t>(random()));
+  }
   if (IsFloat(format)) return problem;
   problem.steps.resize(tokens * cols);
   for (size_t t = 0; t < tokens; ++t) {
@@ -123,12 +142,16 @@ std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size
   const GuardedBuffer steps(problem.steps);
   const auto packed = Aligned<uint8_t>(kernels::PackedStepsSize(problem.tokens, problem.cols));
   const kernels::StepsView view = {packed.get(), problem.totals.data(), problem.tokens};
-  if (problem.format == Format::kI4) {
+  if (InBlocks(problem.format)) {
     const GuardedBuffer scales(problem.scales);
-    set.pack_steps_i4(steps.data(), problem.tokens, problem.cols, packed.get());
+    const GuardedBuffer zero_points(problem.zero_points);
+    const kernels::BlocksView blocks = {scales.data(), HasZeroPoints(problem.format) ? zero_points.data() : nullptr};
+    kernels::DotBlocks* const dot = IsNibbles(problem.format)  ? set.dot_i4
+                                    : IsSigned(problem.format) ? set.dot_i8_blocks
+                                                               : set.dot_u8_blocks;
+    set.pack_block_steps(steps.data(), problem.tokens, problem.cols, packed.get());
     return Products<float>(problem, rows_per_call, [&](const void* rows, size_t first, size_t count, float* sums) {
-      set.dot_i4(rows, scales.data() + first * kernels::BlocksOf(problem.cols), count, problem.cols, view, sums,
-                 problem.rows);
+      dot(rows, blocks.From(first * kernels::BlocksOf(problem.cols)), count, problem.cols, view, sums, problem.rows);
     });
   }
   set.pack_steps(steps.data(), problem.tokens, problem.cols, packed.get());
@@ -189,26 +212,32 @@ float Weight(const Problem& problem, size_t row, size_t col) {
       return kernels::Widen(kernels::Half{bits});
     case Format::kBF16:
       return kernels::Widen(kernels::BFloat16{bits});
-    case Format::kI8:
-      return static_cast<float>(static_cast<int8_t>(bytes[col]));
-    case Format::kU8:
-      return static_cast<float>(bytes[col]);
-    case Format::kI4:
+    default:
       break;
   }
-  return static_cast<float>((bytes[col / 2] >> (col % 2 * 4) & 15) - 8) *
-         problem.scales[row * kernels::BlocksOf(problem.cols) + col / kernels::kBlockCols];
+  const size_t block = row * kernels::BlocksOf(problem.cols) + col / 32;
+  const int nibble = bytes[IsNibbles(problem.format) ? col / 2 : col] >> (col % 2 * 4) & 15;
+  const int zero = problem.zero_points[block];
+  int integer = IsNibbles(problem.format)  ? nibble - 8
+                : IsSigned(problem.format) ? static_cast<int8_t>(bytes[col])
+                                           : bytes[col];
+  if (HasZeroPoints(problem.format)) {
+    integer -= IsNibbles(problem.format) ? zero % 16 - 8 : IsSigned(problem.format) ? static_cast<int8_t>(zero) : zero;
+  }
+  return static_cast<float>(integer) * (InBlocks(problem.format) ? problem.scales[block] : 1);
 }
 
 class ScalarDot : public testing::TestWithParam<std::tuple<Format, Numbers, size_t>> {};
 
-// A lane of floats takes cols / 8 roundings, one of blocks cols / 32, the tree three. Subnormal results add half of
-// the smallest number each. Bytes are exact.
+// A lane of floats takes cols / 8 roundings, the tree three. One of blocks takes cols / 32, and one for a sum of
+// integers; the weight of this test is rounded, too. Subnormal results add half of the smallest number each. Bytes
+// without blocks are exact.
 TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
   const auto [format, numbers, cols] = GetParam();
   const Problem problem = MakeProblem(format, numbers, 11, cols, 3);
   const std::vector<double> products = Dot(Scalar(), problem, problem.rows);
-  const size_t roundings = (cols + kernels::kLanes - 1) / kernels::kLanes + 3;
+  const size_t lane = InBlocks(format) ? kernels::BlocksOf(cols) + 2 : (cols + kernels::kLanes - 1) / kernels::kLanes;
+  const size_t roundings = lane + 3;
   const std::vector<float> x =
       IsFloat(format) ? problem.hidden : std::vector<float>(problem.steps.begin(), problem.steps.end());
   std::vector<float> row(cols);
@@ -216,8 +245,9 @@ TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
     for (size_t r = 0; r < problem.rows; ++r) {
       for (size_t k = 0; k < cols; ++k) row[k] = Weight(problem, r, k);
       const DoubleDot exact = ExactDot(row.data(), &x[t * cols], cols);
-      const bool bytes = format == Format::kI8 || format == Format::kU8;
-      const double bound = bytes ? 0 : Gamma(roundings) * exact.magnitude + static_cast<double>(cols + 3) * 0x1p-150;
+      const bool exact_sums = format == Format::kI8 || format == Format::kU8;
+      const double bound =
+          exact_sums ? 0 : Gamma(roundings) * exact.magnitude + static_cast<double>(cols + 3) * 0x1p-150;
       EXPECT_LE(std::fabs(products[t * problem.rows + r] - exact.value), bound);
     }
   }

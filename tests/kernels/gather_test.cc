@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "kernels/kernels.h"
 #include "tests/kernels/guarded_buffer.h"
 #include "tests/support/oracle.h"
 
@@ -52,14 +51,22 @@ TEST_P(Gather, MultipliesEachElement) {
   Check(i8, bytes, [&](size_t k) { return static_cast<float>(i8[k] - 3) * 0.1f; });
   const auto u8 = Row<uint8_t>(cols);
   Check(u8, bytes, [&](size_t k) { return static_cast<float>(u8[k] - 3) * 0.1f; });
-  const auto i4 = Row<uint8_t>(kernels::BlocksOf(cols) * kernels::kBlockBytes);
   const std::vector<float> scales = MakeNumbers(Numbers::kNormal, kernels::BlocksOf(cols), 1);
-  Check(
-      i4,
-      [&](const uint8_t* row, size_t n, float scale, float* to) {
-        kernels::GatherNibbles(row, scales.data(), n, scale, to);
-      },
-      [&](size_t k) { return static_cast<float>((k % 2 ? i4[k / 2] >> 4 : i4[k / 2] & 15) - 8) * scales[k / 32]; });
+  const auto zeros = Row<uint8_t>(kernels::BlocksOf(cols));
+  const auto check_blocks = [&](const auto& values, const uint8_t* zero_points, const auto& integer) {
+    const auto call = [&](const auto* row, size_t n, float scale, float* to) {
+      kernels::GatherBlocks(row, {scales.data(), zero_points}, n, scale, to);
+    };
+    Check(values, call, [&](size_t k) { return static_cast<float>(integer(k)) * scales[k / 32]; });
+  };
+  const auto i4 = Row<kernels::NibblePair>(kernels::BlocksOf(cols) * 16);
+  const auto nibble = [&](size_t k) { return k % 2 ? i4[k / 2].both >> 4 : i4[k / 2].both & 15; };
+  check_blocks(i4, nullptr, [&](size_t k) { return nibble(k) - 8; });
+  check_blocks(i4, zeros.data(), [&](size_t k) { return nibble(k) - zeros[k / 32] % 16; });
+  check_blocks(i8, nullptr, [&](size_t k) { return i8[k]; });
+  check_blocks(i8, zeros.data(), [&](size_t k) { return i8[k] - static_cast<int8_t>(zeros[k / 32]); });
+  check_blocks(u8, nullptr, [&](size_t k) { return u8[k]; });
+  check_blocks(u8, zeros.data(), [&](size_t k) { return u8[k] - zeros[k / 32]; });
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Gather,

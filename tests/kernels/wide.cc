@@ -29,8 +29,10 @@ const kernels::Kernels kWide = {"wide",
                                 kernels::PackStepsAsHalves<kernels::VnniInt::kWidth>,
                                 kernels::DotInt<kernels::VnniInt, int8_t>::Dot,
                                 kernels::DotInt<kernels::VnniInt, uint8_t>::Dot,
-                                kernels::VnniNibbles::Pack,
-                                kernels::DotNibbles<kernels::VnniNibbles>::Dot,
+                                kernels::PackStepsEvenOdd,
+                                kernels::DotBlocksOf<kernels::VnniBlocks, kernels::NibblePair>,
+                                kernels::DotBlocksOf<kernels::VnniBlocks, int8_t>,
+                                kernels::DotBlocksOf<kernels::VnniBlocks, uint8_t>,
                                 kernels::kNeverXnnpack};
 
 }  // namespace tied::test

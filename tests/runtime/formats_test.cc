@@ -144,7 +144,20 @@ TEST_F(WrongTables, ScalesThatAreNotPositiveAndFinite) {
     TiedFile blocks = MakeFile({format::DataType::Int4});
     *blocks.header.tables[0]->scales = blocks.AddPlane(block_scales);
     ExpectVerifyNames(blocks, "row 7");
+    *bytes.header.tables[0]->scales = bytes.AddPlane(block_scales);
+    ExpectVerifyNames(bytes, "row 7");
   }
+}
+
+TEST_F(WrongTables, ZeroPointsThatFourBitsCannotHold) {
+  TiedFile file = MakeFile({format::DataType::Int4, false, true});
+  std::vector<uint8_t> zero_points(19 * 2, 15);
+  *file.header.tables[0]->zero_points = file.AddPlane(zero_points);
+  const std::string sound = file.Bytes();
+  EXPECT_EQ(tied_model_verify(OpenMemory(sound).get(), nullptr), TIED_OK);
+  zero_points[15] = 16;
+  *file.header.tables[0]->zero_points = file.AddPlane(zero_points);
+  ExpectVerifyNames(file, "row 7 has the zero point 16");
 }
 
 TEST_F(WrongTables, ResidualNormsThatLie) {
@@ -181,9 +194,20 @@ TEST_F(WrongTables, PlanesThatDoNotFit) {
   TiedFile zeros = MakeFile({format::DataType::Uint8, false, true, false});
   *zeros.header.tables[0]->zero_points = zeros.AddPlane(few);
   refused(zeros, "zero points");
-  TiedFile blocks = MakeFile({format::DataType::Int4});
-  *blocks.header.tables[0]->scales = blocks.AddPlane(few);
-  refused(blocks, "scales");
+  for (const TableForm& form :
+       {TableForm{format::DataType::Int4, false, true}, TableForm{format::DataType::Int8, false, true, false, true}}) {
+    TiedFile blocks = MakeFile(form);
+    *blocks.header.tables[0]->scales = blocks.AddPlane(few);
+    refused(blocks, "scales");
+    blocks = MakeFile(form);
+    *blocks.header.tables[0]->zero_points = blocks.AddPlane(std::vector<uint8_t>(19));
+    refused(blocks, "zero points");
+    *blocks.header.tables[0]->scales = blocks.AddPlane(std::vector<float>(1, 1.0f));
+    refused(blocks, form.type == format::DataType::Int4 ? "scales" : "zero points");
+  }
+  TiedFile floats = MakeFile({format::DataType::Float16});
+  floats.header.tables[0]->zero_points = std::make_unique<format::Plane>(floats.AddPlane(few));
+  refused(floats, "zero points");
   TiedFile screen = MakeFile({format::DataType::BFloat16, false, false, true});
   *screen.header.tables[0]->screen->values = screen.AddPlane(few);
   refused(screen, "screen");

@@ -53,47 +53,43 @@ struct Bytes {
   std::vector<uint8_t> zero_points;
 };
 
-Bytes BytesOf(const TableForm& form, size_t rows, size_t cols, std::vector<float>* values) {
-  Bytes bytes;
-  const int lowest = form.type == DataType::Uint8 ? 0 : -128;
-  const float table_largest = MaxMagnitude(values->data(), rows * cols);
-  for (size_t r = 0; r < rows; ++r) {
-    float* row = &(*values)[r * cols];
-    const float largest = form.one_scale ? table_largest : MaxMagnitude(row, cols);
-    const float scale = largest == 0 ? 1 : largest / 100;
-    const int zero_point = form.zero_points ? lowest + 128 + static_cast<int>(r % 7) * (form.one_scale ? 0 : 1) - 3 : 0;
-    for (size_t k = 0; k < cols; ++k) {
-      const int quantised =
-          std::clamp(static_cast<int>(std::nearbyint(row[k] / scale)) + zero_point, lowest, lowest + 255);
-      bytes.values.push_back(static_cast<uint8_t>(quantised));
-      row[k] = static_cast<float>(quantised - zero_point) * scale;
-    }
-    if (r > 0 && form.one_scale) continue;
-    bytes.scales.push_back(scale);
-    bytes.zero_points.push_back(static_cast<uint8_t>(zero_point));
+// Whole blocks, the even column in the lower half.
+void AppendNibbles(const std::vector<uint8_t>& row, std::vector<uint8_t>* packed) {
+  std::vector<uint8_t> bytes((row.size() + 31) / 32 * 16, 0x88);
+  for (size_t k = 0; k < row.size(); ++k) {
+    const int shift = k % 2 == 0 ? 0 : 4;
+    bytes[k / 2] = static_cast<uint8_t>((bytes[k / 2] & ~(15 << shift)) | row[k] << shift);
   }
-  return bytes;
+  packed->insert(packed->end(), bytes.begin(), bytes.end());
 }
 
-Bytes NibblesOf(size_t rows, size_t cols, std::vector<float>* values) {
+Bytes BytesOf(const TableForm& form, size_t rows, size_t cols, std::vector<float>* values) {
   Bytes bytes;
+  const bool nibbles = form.type == DataType::Int4;
+  const int lowest = form.type == DataType::Int8 ? -128 : 0, highest = nibbles ? 15 : lowest + 255;
+  const size_t run = nibbles || form.blocks ? 32 : cols;
+  const float table_largest = MaxMagnitude(values->data(), rows * cols);
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t first = 0; first < cols; first += 32) {
-      float* block = &(*values)[r * cols + first];
-      const size_t count = std::min<size_t>(32, cols - first);
-      const float largest = MaxMagnitude(block, count);
-      const float scale = largest == 0 ? 1 : largest / 8;
-      uint8_t packed[16];
-      std::memset(packed, 0x88, sizeof packed);
+    std::vector<uint8_t> row;
+    for (size_t first = 0; first < cols; first += run) {
+      float* numbers = &(*values)[r * cols + first];
+      const size_t count = std::min(run, cols - first);
+      const float largest = form.one_scale ? table_largest : MaxMagnitude(numbers, count);
+      const float scale = largest == 0 ? 1 : largest / (nibbles ? 8 : 100);
+      const int shift = static_cast<int>((r + first / run) % 7) * (form.one_scale ? 0 : 1) - 3;
+      const int zero_point = form.zero_points ? (lowest + highest + 1) / 2 + shift : nibbles ? 8 : 0;
       for (size_t k = 0; k < count; ++k) {
-        const int quantised = std::clamp(static_cast<int>(std::nearbyint(block[k] / scale)), -8, 7);
-        const int shift = k % 2 == 0 ? 0 : 4;
-        packed[k / 2] = static_cast<uint8_t>((packed[k / 2] & ~(15 << shift)) | (quantised + 8) << shift);
-        block[k] = static_cast<float>(quantised) * scale;
+        const int quantised =
+            std::clamp(static_cast<int>(std::nearbyint(numbers[k] / scale)) + zero_point, lowest, highest);
+        row.push_back(static_cast<uint8_t>(quantised));
+        numbers[k] = static_cast<float>(quantised - zero_point) * scale;
       }
-      bytes.values.insert(bytes.values.end(), packed, packed + sizeof packed);
+      if (form.one_scale && r > 0) continue;
       bytes.scales.push_back(scale);
+      bytes.zero_points.push_back(static_cast<uint8_t>(zero_point));
     }
+    if (nibbles) AppendNibbles(row, &bytes.values);
+    if (!nibbles) bytes.values.insert(bytes.values.end(), row.begin(), row.end());
   }
   return bytes;
 }
@@ -103,6 +99,7 @@ Bytes NibblesOf(size_t rows, size_t cols, std::vector<float>* values) {
 std::ostream& operator<<(std::ostream& out, const TableForm& form) {
   out << format::EnumNameDataType(form.type);
   if (form.one_scale) out << "OneScale";
+  if (form.blocks) out << "Blocks";
   if (form.zero_points) out << "ZeroPoints";
   if (form.screen) out << "Screen";
   return out;
@@ -117,8 +114,9 @@ std::vector<TableForm> AllTableForms() {
     for (const bool one_scale : {false, true}) {
       for (const bool zero_points : {false, true}) forms.push_back({type, one_scale, zero_points, false});
     }
+    for (const bool zero_points : {false, true}) forms.push_back({type, false, zero_points, false, true});
   }
-  forms.push_back({DataType::Int4});
+  for (const bool zero_points : {false, true}) forms.push_back({DataType::Int4, false, zero_points});
   return forms;
 }
 
@@ -135,7 +133,7 @@ void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols,
     for (float& value : *values) narrow.push_back(form.type == DataType::Float16 ? HalfOf(&value) : BFloatOf(&value));
     table->values = Add(file, narrow);
   } else {
-    const Bytes bytes = form.type == DataType::Int4 ? NibblesOf(rows, cols, values) : BytesOf(form, rows, cols, values);
+    const Bytes bytes = BytesOf(form, rows, cols, values);
     table->values = Add(file, bytes.values);
     table->scales = Add(file, bytes.scales);
     if (form.zero_points) table->zero_points = Add(file, bytes.zero_points);

@@ -13,8 +13,9 @@ namespace tied::test {
 struct TableForm {
   format::DataType type;
   bool one_scale = false;    // for the whole table
-  bool zero_points = false;  // not all 0
+  bool zero_points = false;  // not all the default
   bool screen = false;
+  bool blocks = false;  // of bytes: scales for 32 columns each
 };
 std::ostream& operator<<(std::ostream& out, const TableForm& form);
 
