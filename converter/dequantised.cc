@@ -2,7 +2,7 @@
 
 namespace tied::converter {
 
-Array Dequantised(const Array& values, const Array& scales, const Array* zero_points, int64_t axis) {
+Array Dequantised(const Array& values, const Array& scales, const Array* zero_points, int64_t axis, int64_t block) {
   const Array zeros = zero_points == nullptr ? Array::OfInts({}, {0}) : *zero_points;
   const bool one_scale = scales.size() == 1, one_zero = zeros.size() == 1;
   const auto rank = static_cast<int64_t>(values.dims.size());
@@ -11,7 +11,8 @@ Array Dequantised(const Array& values, const Array& scales, const Array* zero_po
   const int64_t after = one ? 1 : Product(values.dims, along + 1, values.dims.size());
   const int64_t size = one ? 1 : values.dims.at(along);
   return Array::Computed(values.dims, [=](int64_t position) {
-    const int64_t i = one ? 0 : position / after % size;
+    int64_t i = one ? 0 : position / after % size;
+    if (block > 0) i = (position / after / size * ((size - 1) / block + 1) + i / block) * after + position % after;
     return (values.Float(position) - zeros.Float(one_zero ? 0 : i)) * scales.Float(one_scale ? 0 : i);
   });
 }

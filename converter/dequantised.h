@@ -7,8 +7,9 @@
 namespace tied::converter {
 
 // (values - zero_points) * scales, element by element. One scale and zero point, or one for each index of dimension
-// `axis`. zero_points: null for 0.
-Array Dequantised(const Array& values, const Array& scales, const Array* zero_points, int64_t axis);
+// `axis`; or, if `block` is not 0, arrays of them that are smaller than the values by `block` along it. zero_points:
+// null for 0.
+Array Dequantised(const Array& values, const Array& scales, const Array* zero_points, int64_t axis, int64_t block = 0);
 
 // Rows of integers of 4 or 8 bits, with a scale for each `block` columns.
 struct Blocks {

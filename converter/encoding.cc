@@ -15,7 +15,8 @@ namespace {
 
 using format::DataType;
 
-constexpr size_t kBlockCols = 32;  // of an Int4 row, with one scale
+constexpr size_t kBlockCols = 32;
+constexpr int kInt4ZeroPoint = 8;  // of tables without zero points
 constexpr float kSmallestScale = std::numeric_limits<float>::min();
 
 // As integers, which compare as the magnitudes do, and which compilers vectorise.
@@ -144,6 +145,9 @@ void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRow
   encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
 }
 
+// From -8 … 7, in two's complement, to 0 … 15.
+int Int4Shift(ElementType type) { return type == ElementType::kInt4 ? 8 : 0; }
+
 }  // namespace
 
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols) {
@@ -160,13 +164,15 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
     case DataType::Int8:
     case DataType::Uint8:
       sizes.values = rows * cols;
-      sizes.scales = (encoding.one_scale ? 1 : rows) * sizeof(float);
-      if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
+      sizes.scales = sizeof(float) * (encoding.scale_of == ScaleOf::kTable ? 1
+                                      : encoding.scale_of == ScaleOf::kRow ? rows
+                                                                           : rows * blocks);
       break;
     default:
       sizes.values = rows * blocks * kBlockCols / 2;
       sizes.scales = rows * blocks * sizeof(float);
   }
+  if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
   if (encoding.screen) {
     sizes.screen = rows * cols;
     sizes.screen_scales = sizes.residual_norms = rows * sizeof(float);
@@ -205,31 +211,23 @@ const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, si
 
 TableEncoding EncodingOf(const TableSource& table) {
   const Quantisation& quantisation = *table.tensor.quantisation;
+  const bool one_block = quantisation.block == 0 || quantisation.block >= static_cast<int64_t>(table.cols());
+  if (quantisation.block % static_cast<int64_t>(kBlockCols) != 0 && !one_block) {
+    throw ConvertError("table '" + table.tensor.name + "': blocks of " + std::to_string(quantisation.block) +
+                       " columns are no multiple of " + std::to_string(kBlockCols) +
+                       "; give a --dtype to have it stored in another format");
+  }
   TableEncoding encoding;
   encoding.kept = true;
-  const bool one_block = quantisation.block >= static_cast<int64_t>(table.cols());
-  if (quantisation.bits == 8 && (quantisation.block == 0 || one_block)) {
+  if (quantisation.bits == 4) {
+    encoding.type = DataType::Int4;
+  } else {
     encoding.type = table.tensor.type == ElementType::kInt8 ? DataType::Int8 : DataType::Uint8;
-    encoding.one_scale = table.scales_per_row() == 0;
-    encoding.zero_points = quantisation.zero_points.length > 0 || quantisation.default_zero_point != 0;
-    return encoding;
+    encoding.scale_of = table.scales_per_row() == 0 ? ScaleOf::kTable : one_block ? ScaleOf::kRow : ScaleOf::kBlock;
   }
-  const std::string what = "table '" + table.tensor.name + "': ";
-  const std::string instead = "; give a --dtype to have it stored in another format";
-  if (quantisation.bits == 8) throw ConvertError(what + "bytes with a scale for some columns of a row" + instead);
-  if (quantisation.block % static_cast<int64_t>(kBlockCols) != 0 && !one_block) {
-    throw ConvertError(what + "four-bit blocks of " + std::to_string(quantisation.block) +
-                       " columns are no multiple of " + std::to_string(kBlockCols) + instead);
-  }
-  const int middle = table.tensor.type == ElementType::kInt4 ? 0 : 8;
-  bool symmetric = true;
-  table.ForEachBlock([&](const RowBlock& block) {
-    const size_t scales = block.count * table.scales_per_row();
-    symmetric = std::all_of(block.zero_points, block.zero_points + scales, [&](int z) { return z == middle; });
-    return symmetric && quantisation.zero_points.length > 0;
-  });
-  if (!symmetric) throw ConvertError(what + "four-bit integers with zero points" + instead);
-  encoding.type = DataType::Int4;
+  const int without = quantisation.bits == 4 ? kInt4ZeroPoint : 0;
+  encoding.zero_points =
+      quantisation.zero_points.length > 0 || quantisation.default_zero_point + Int4Shift(table.tensor.type) != without;
   return encoding;
 }
 
@@ -242,21 +240,21 @@ const float* KeepRows(const TableEncoding& encoding, const TableSource& table, c
   for (size_t r = 0; r < block.count; ++r) {
     std::memcpy(&encoded->values[r * row_bytes], block.stored + r * stored_bytes, std::min(row_bytes, stored_bytes));
   }
-  if (table.tensor.type == ElementType::kInt4) {  // two's complement to 0 … 15
+  const int shift = Int4Shift(table.tensor.type);
+  if (shift != 0) {
     for (char& pair : encoded->values) pair = static_cast<char>(pair ^ 0x88);
   }
   // Where the model's blocks are wider, several of the file's have the same scale.
   const auto block_cols = static_cast<size_t>(table.tensor.quantisation->block);
-  const size_t scales = encoded->scales.size() / (encoding.one_scale ? 1 : block.count);
+  const size_t scales = encoded->scales.size() / (encoding.scale_of == ScaleOf::kTable ? 1 : block.count);
   for (size_t i = 0; i < encoded->scales.size(); ++i) {
     const size_t in_row = block_cols == 0 ? 0 : i % scales * kBlockCols / block_cols;
-    encoded->scales[i] = block.scales[i / scales * table.scales_per_row() + in_row];
+    const size_t from = i / scales * table.scales_per_row() + in_row;
+    encoded->scales[i] = block.scales[from];
     if (!(encoded->scales[i] > 0) || std::isinf(encoded->scales[i])) {
       RefuseRow(block.first + i / scales, "has a scale that is not positive and finite");
     }
-  }
-  for (size_t i = 0; i < encoded->zero_points.size(); ++i) {
-    encoded->zero_points[i] = static_cast<char>(block.zero_points[i]);
+    if (encoding.zero_points) encoded->zero_points[i] = static_cast<char>(block.zero_points[from] + shift);
   }
   return block.values;
 }

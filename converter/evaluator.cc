@@ -350,7 +350,8 @@ class Evaluation {
   }
 
   Array DequantizeLinear(const Node& node) const {
-    return Dequantised(Input(node, 0), Input(node, 1), OptionalInput(node, 2), node.Int("axis", 1));
+    return Dequantised(Input(node, 0), Input(node, 1), OptionalInput(node, 2), node.Int("axis", 1),
+                       node.Int("block_size", 0));
   }
 
   Array MatMulInteger(const Node& node) const {

@@ -114,11 +114,14 @@ class BlockReader {
     const Quantisation& quantisation = *source_.tensor.quantisation;
     zero_points_.assign(rows * scales, quantisation.default_zero_point);
     if (quantisation.zero_points.length == 0) return;
-    const size_t row_bytes = quantisation.block > 0 ? quantisation.zero_point_row_bytes : 1;
-    std::vector<char> bytes(rows * row_bytes);
-    quantisation.zero_points.ReadRange(first * row_bytes, bytes.data(), bytes.size());
-    for (size_t r = 0; r < rows; ++r) {
-      for (size_t i = 0; i < scales; ++i) zero_points_[r * scales + i] = Integer(&bytes[r * row_bytes], i);
+    const size_t stored = quantisation.block > 0 ? quantisation.zero_points_per_row : 1;
+    const size_t begin = first * stored * static_cast<size_t>(quantisation.bits) / 8;
+    const size_t end = ((first + rows) * stored * static_cast<size_t>(quantisation.bits) + 7) / 8;
+    std::vector<char> bytes(end - begin);
+    quantisation.zero_points.ReadRange(begin, bytes.data(), bytes.size());
+    const size_t skipped = first * stored % (8 / static_cast<size_t>(quantisation.bits));
+    for (size_t i = 0; i < rows * scales; ++i) {
+      zero_points_[i] = Integer(bytes.data(), skipped + i / scales * stored + i % scales);
     }
   }
 
@@ -203,7 +206,8 @@ void TableSource::CheckQuantisation(const std::string& what) const {
                          std::to_string(quantisation.block) + " columns need " +
                          std::to_string(rows() * scales_per_row()));
     }
-    if (zero_points != 0 && zero_points != rows() * quantisation.zero_point_row_bytes) {
+    const uint64_t bits = rows() * quantisation.zero_points_per_row * static_cast<uint64_t>(quantisation.bits);
+    if (zero_points != 0 && zero_points != (bits + 7) / 8) {
       throw ConvertError(what + ": its zero points do not fit its scales");
     }
   } else if (scales != 1) {

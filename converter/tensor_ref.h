@@ -71,7 +71,7 @@ struct Quantisation {
   size_t row_bytes = 0;   // of blocks: what a row takes
   TensorRef scales;       // float32 or narrower
   TensorRef zero_points;  // as many, of the type of the integers and packed as they are; no bytes: all the same
-  size_t zero_point_row_bytes = 0;  // of blocks
+  size_t zero_points_per_row = 0;  // of blocks, those included that only fill a byte
   int default_zero_point = 0;
 };
 

@@ -241,7 +241,7 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
     for (const Part& part : parts) {
       const EncodedRows& encoded = part.encoded;
       values.Append(encoded.values);
-      if (!encoding.one_scale || (block.first == 0 && &part == &parts[0])) {
+      if (encoding.scale_of != ScaleOf::kTable || (block.first == 0 && &part == &parts[0])) {
         scales.Append(encoded.scales);
         zero_points.Append(encoded.zero_points);
       }

@@ -57,6 +57,13 @@ class Dequantisation {
     std::string values, scales, zero_points;  // "" for no zero points
   };
 
+  struct Blocks {
+    int64_t bits;
+    int64_t block;     // columns
+    bool whole;        // each row is filled up to whole blocks
+    bool from_middle;  // where there are no zero points, uint8 counts from the middle of the range
+  };
+
   // A constant, perhaps behind a Reshape.
   const TensorRef* FindReshaped(const std::string& value) const {
     const Node* producer = graph_.FindProducer(value);
@@ -79,8 +86,7 @@ class Dequantisation {
 
   // A matrix with one scale, or one for each index of dimension `axis`.
   std::string AddMatrix(const Node& node, const TensorRef& tensor, const Integers& integers, int64_t axis) {
-    if (BitsOf(tensor.type) != 8)
-      Refuse(node, "four-bit integers are supported in MatMulNBits and GatherBlockQuantized");
+    if (BitsOf(tensor.type) != 8) Refuse(node, "four-bit integers are supported in blocks alone");
     Quantisation quantisation;
     quantisation.axis = axis < 0 ? axis + 2 : axis;
     quantisation.scales = Constant(node, integers.scales, "scales");
@@ -94,9 +100,12 @@ class Dequantisation {
     const Integers integers{node.Input(0), node.Input(1), node.Input(2)};
     if (const TensorRef* tensor = graph_.FindConstant(integers.values)) {
       if (tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
-      if (node.Int("block_size", 0) != 0) Refuse(node, "blocks are supported in MatMulNBits and GatherBlockQuantized");
       const TensorRef matrix = *tensor;
-      graph_.ReplaceUses(node.outputs[0], AddMatrix(node, matrix, integers, node.Int("axis", 1)));
+      const int64_t axis = node.Int("axis", 1), block = node.Int("block_size", 0);
+      if (block != 0 && axis != 1 && axis != -1) Refuse(node, "blocks along the first dimension are not supported");
+      const Blocks blocks{BitsOf(matrix.type), block, /*whole=*/false, /*from_middle=*/false};
+      graph_.ReplaceUses(node.outputs[0], block == 0 ? AddMatrix(node, matrix, integers, axis)
+                                                     : AddBlocks(node, matrix, blocks, integers));
       return;
     }
     const Node* producer = graph_.FindProducer(integers.values);
@@ -185,11 +194,10 @@ class Dequantisation {
     const TensorRef* tensor = FindReshaped(node.Input(1));
     if (tensor == nullptr) return;
     if (!node.Input(4).empty()) Refuse(node, "an order of the columns (g_idx) is not supported");
-    const int64_t bits = node.Int("bits", 4);
     TensorRef matrix = *tensor;
     matrix.dims = {node.Int("N", 0), node.Int("K", 0)};
-    const std::string table = AddBlocks(node, matrix, bits, node.Int("block_size", 0), /*whole_blocks=*/true,
-                                        {node.Input(1), node.Input(2), node.Input(3)});
+    const Blocks blocks{node.Int("bits", 4), node.Int("block_size", 0), /*whole=*/true, /*from_middle=*/true};
+    const std::string table = AddBlocks(node, matrix, blocks, {node.Input(1), node.Input(2), node.Input(3)});
     Node product{"com.microsoft.FusedMatMul", node.name, {node.Input(0), table}, node.outputs, {}};
     product.attributes["transB"].i = 1;
     SetProduct(index, std::move(product), node.Input(5));
@@ -209,8 +217,8 @@ class Dequantisation {
     const auto rows = static_cast<uint64_t>(matrix.dims[0]);
     const uint64_t integers = BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / uint64_t(bits);
     matrix.dims = {matrix.dims[0], static_cast<int64_t>(integers / rows)};
-    const std::string table = AddBlocks(node, matrix, bits, node.Int("block_size", 128), /*whole_blocks=*/false,
-                                        {node.Input(0), node.Input(2), node.Input(3)});
+    const Blocks blocks{bits, node.Int("block_size", 128), /*whole=*/false, /*from_middle=*/true};
+    const std::string table = AddBlocks(node, matrix, blocks, {node.Input(0), node.Input(2), node.Input(3)});
     graph_.nodes[index] = {"Gather", node.name, {table, node.Input(1)}, node.outputs, {}};
   }
 
@@ -218,25 +226,26 @@ class Dequantisation {
     if (bits != 4 && bits != 8) Refuse(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
   }
 
-  // matrix.dims: [rows, cols]. whole_blocks: each row is filled up to whole blocks.
-  std::string AddBlocks(const Node& node, const TensorRef& matrix, int64_t bits, int64_t block, bool whole_blocks,
-                        const Integers& integers) {
+  // matrix.dims: [rows, cols].
+  std::string AddBlocks(const Node& node, const TensorRef& matrix, const Blocks& layout, const Integers& integers) {
+    const int64_t bits = layout.bits, block = layout.block;
     CheckBits(node, bits);
     if (block < 16 || block > kMaxBlock || block % 2 != 0)
       Refuse(node, "blocks of " + std::to_string(block) + " are not possible");
     const int64_t rows = matrix.dims[0], cols = matrix.dims[1];
-    if (rows < 1 || cols < 1 || cols > INT32_MAX || (bits == 4 && !whole_blocks && cols % 2 != 0)) {
+    if (rows < 1 || cols < 1 || cols > INT32_MAX || (bits == 4 && !layout.whole && cols % 2 != 0)) {
       Refuse(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is not possible");
     }
     Quantisation quantisation;
     const int64_t blocks = (cols - 1) / block + 1;
     quantisation.bits = static_cast<int>(bits);
     quantisation.block = block;
-    quantisation.row_bytes = static_cast<size_t>((whole_blocks ? blocks * block : cols) * bits / 8);
+    quantisation.row_bytes = static_cast<size_t>((layout.whole ? blocks * block : cols) * bits / 8);
     quantisation.scales = Constant(node, integers.scales, "scales");
-    quantisation.zero_point_row_bytes = static_cast<size_t>((blocks * bits + 7) / 8);
-    const bool is_unsigned = matrix.type == ElementType::kUint8;
-    quantisation.default_zero_point = is_unsigned ? 1 << (bits - 1) : 0;
+    const int64_t in_byte = BitsOf(matrix.type) / bits;  // of the type: those of four bits follow each other
+    quantisation.zero_points_per_row = static_cast<size_t>(in_byte == 2 ? blocks + blocks % 2 : blocks);
+    const bool from_middle = layout.from_middle && matrix.type == ElementType::kUint8;
+    quantisation.default_zero_point = from_middle ? 1 << (bits - 1) : 0;
     if (!integers.zero_points.empty()) quantisation.zero_points = Constant(node, integers.zero_points, "zero points");
     if (IsFloat(quantisation.zero_points.type)) Refuse(node, "zero points that are no integers are not supported");
     const uint64_t expected = CheckedBytes({rows, static_cast<int64_t>(quantisation.row_bytes)}, 1, node.Describe());

@@ -163,12 +163,73 @@ def blocks_4_with_zero_points():
     return blocks(4, 32, symmetric=False)
 
 
+def blocks_4_of_64_with_zero_points():
+    return blocks(4, 64, symmetric=False)
+
+
+def blocks_8_with_zero_points():
+    return blocks(8, 32, symmetric=False)
+
+
+def blocks_8_of_64():
+    return blocks(8, 64)
+
+
+def blocks_8_of_16():
+    return blocks(8, 16)
+
+
 def blocks_8_of_128():
     return blocks(8, 128)
 
 
 def blocks_8_of_32():
     return blocks(8, 32)
+
+
+def _qdq_in_blocks(onnx_type, block, zeros):
+    """DequantizeLinear in blocks along the columns; 96 columns in blocks of 32 are three, an odd number of nibbles."""
+    w = weight().reshape(ROWS, COLS // block, block)
+    low, high = {TensorProto.INT4: (-8, 7), TensorProto.UINT4: (0, 15), TensorProto.INT8: (-128, 127)}[onnx_type]
+    scales = (np.abs(w).max(axis=2) / ((high - low) // 2 - 2)).astype(np.float32)
+    zero = np.random.default_rng(1).integers(0, 3, scales.shape) + (low + high + 1) // 2
+    zero = zero if zeros else np.zeros_like(zero)
+    q = np.clip(np.rint(w / scales[:, :, None]) + zero[:, :, None], low, high).astype(int)
+    constants = [
+        helper.make_tensor("q", onnx_type, [ROWS, COLS], q.reshape(-1)),
+        numpy_helper.from_array(scales, "scales"),
+    ]
+    if zeros:
+        constants.append(helper.make_tensor("zeros", onnx_type, zero.shape, zero.reshape(-1)))
+    inputs = ["q", "scales"] + (["zeros"] if zeros else [])
+    nodes = [
+        helper.make_node("DequantizeLinear", inputs, ["w"], axis=1, block_size=block),
+        helper.make_node("Gather", ["w", "input_ids"], ["embed_matrix"]),
+        helper.make_node("Transpose", ["w"], ["wt"], perm=[1, 0]),
+        helper.make_node("MatMul", ["pre_logits", "wt"], ["logits"]),
+    ]
+    return _model(nodes, constants, opset=21)
+
+
+def qdq_int4_in_blocks():
+    return _qdq_in_blocks(TensorProto.INT4, 32, zeros=True)
+
+
+def qdq_int4_symmetric():
+    return _qdq_in_blocks(TensorProto.INT4, 32, zeros=False)
+
+
+def qdq_uint4_in_blocks():
+    return _qdq_in_blocks(TensorProto.UINT4, 32, zeros=True)
+
+
+def qdq_int8_in_blocks():
+    return _qdq_in_blocks(TensorProto.INT8, 32, zeros=True)
+
+
+def qdq_blocks_of_rows():
+    """Blocks along the vocabulary."""
+    return _changed(_qdq_in_blocks(TensorProto.INT8, 32, zeros=False), "DequantizeLinear", axis=0)
 
 
 def _changed(model, op_type, **attributes):
