@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <utility>
 
 #include "converter/error.h"
 #include "kernels/float_formats.h"
@@ -119,6 +121,101 @@ INSTANTIATE_TEST_SUITE_P(
     All, IntegerEncoding,
     testing::Combine(testing::Values(DataType::Int8, DataType::Int4), testing::Values(1u, 31u, 32u, 100u),
                      testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes, Numbers::kSubnormal)));
+
+// A table in blocks as a model has it.
+struct Blocks {
+  converter::ElementType type;
+  int bits;
+  size_t block;
+  bool zero_points;
+};
+std::ostream& operator<<(std::ostream& out, const Blocks& blocks) {
+  return out << "type " << static_cast<int>(blocks.type) << ", " << blocks.bits << " bits in blocks of " << blocks.block
+             << (blocks.zero_points ? " with zero points" : "");
+}
+
+class KeptBlocks : public testing::TestWithParam<Blocks> {
+ protected:
+  // An odd number of blocks of 32, and of 64 the last one half filled.
+  static constexpr size_t kRows = 21, kCols = 96;
+
+  static converter::TensorRef Tensor(converter::ElementType type, std::vector<int64_t> dims, std::string bytes) {
+    converter::TensorRef tensor;
+    tensor.name = "table";
+    tensor.type = type;
+    tensor.dims = std::move(dims);
+    tensor.length = bytes.size();
+    tensor.bytes = std::move(bytes);
+    return tensor;
+  }
+
+  static std::string RandomBytes(size_t count) {
+    std::string bytes;
+    uint32_t state = 1;
+    for (size_t i = 0; i < count; ++i) bytes += static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
+    return bytes;
+  }
+
+  static converter::TableSource MakeTable(const Blocks& form) {
+    const size_t blocks = (kCols + form.block - 1) / form.block;
+    const size_t bits = static_cast<size_t>(form.bits);
+    std::vector<float> scales = MakeNumbers(Numbers::kNormal, kRows * blocks, 1);
+    for (float& scale : scales) scale = std::fabs(scale) + 0.1f;
+    converter::Quantisation quantisation;
+    quantisation.bits = form.bits;
+    quantisation.block = static_cast<int64_t>(form.block);
+    quantisation.row_bytes = kCols * bits / 8;
+    quantisation.scales = Tensor(converter::ElementType::kFloat32, {static_cast<int64_t>(kRows * blocks)},
+                                 {reinterpret_cast<const char*>(scales.data()), scales.size() * sizeof(float)});
+    const bool fills_bytes = form.type == converter::ElementType::kUint8 && form.bits == 4;
+    quantisation.zero_points_per_row = fills_bytes ? blocks + blocks % 2 : blocks;
+    const size_t zero_bytes = (kRows * quantisation.zero_points_per_row * bits + 7) / 8;
+    if (form.zero_points) quantisation.zero_points = Tensor(form.type, {}, RandomBytes(zero_bytes));
+    quantisation.default_zero_point = fills_bytes ? 8 : 0;
+    converter::TableSource table{Tensor(form.type, {kRows, kCols}, RandomBytes(kRows * kCols * bits / 8)), false};
+    table.tensor.quantisation = std::make_shared<const converter::Quantisation>(quantisation);
+    table.CheckQuantisation("table");
+    return table;
+  }
+};
+
+// What the file says by FORMAT.md is what the model says, to the bit, for any split into blocks of rows.
+TEST_P(KeptBlocks, MeanTheSame) {
+  const converter::TableSource table = MakeTable(GetParam());
+  const TableEncoding encoding = converter::EncodingOf(table);
+  const bool nibbles = encoding.type == DataType::Int4;
+  table.ForEachBlock([&](const converter::RowBlock& rows) {
+    EncodedRows encoded;
+    EXPECT_EQ(converter::KeepRows(encoding, table, rows, &encoded), rows.values);
+    EXPECT_EQ(encoded.values.size(), kRows * kCols / (nibbles ? 2 : 1));
+    EXPECT_EQ(encoded.scales.size(), kRows * 3);
+    for (size_t i = 0; i < kRows * kCols; ++i) {
+      const auto byte = [&](const std::vector<char>& bytes, size_t at) {
+        return encoding.type == DataType::Int8 ? static_cast<int8_t>(bytes[at]) : static_cast<uint8_t>(bytes[at]);
+      };
+      const int integer = nibbles ? byte(encoded.values, i / 2) >> (i % 2 * 4) & 15 : byte(encoded.values, i);
+      const size_t scale = i / 32;
+      const int zero = encoding.zero_points ? byte(encoded.zero_points, scale) : nibbles ? 8 : 0;
+      EXPECT_LE(zero, nibbles ? 15 : 255);
+      EXPECT_EQ(static_cast<float>(integer - zero) * encoded.scales[scale], rows.values[i]) << i;
+    }
+    return true;
+  });
+}
+
+std::vector<Blocks> AllBlocks() {
+  using converter::ElementType;
+  std::vector<Blocks> all;
+  for (const auto& [type, bits] :
+       {std::pair{ElementType::kUint8, 8}, std::pair{ElementType::kInt8, 8}, std::pair{ElementType::kUint8, 4},
+        std::pair{ElementType::kUint4, 4}, std::pair{ElementType::kInt4, 4}}) {
+    for (const size_t block : {32, 64}) {
+      for (const bool zero_points : {false, true}) all.push_back({type, bits, block, zero_points});
+    }
+  }
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(All, KeptBlocks, testing::ValuesIn(AllBlocks()));
 
 TEST(Encoding, NumbersThatTheFormatDoesNotHaveAreRefusedWithTheirRow) {
   const float infinity = std::numeric_limits<float>::infinity();

@@ -132,8 +132,9 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 /* Closes a model; NULL is fine. Its memory is unmapped when the last session on it is closed too. */
 TIED_API void tied_model_close(tied_model* model);
 
-/* Checks the hash of every plane, that scales are positive and finite, and that no residual norm of a screen is smaller
- * than the truth: reads the whole file. CORRUPT names the first plane or row that is wrong. */
+/* Checks the hash of every plane, that scales are positive and finite, that zero points of INT4 are at most 15, and
+ * that no residual norm of a screen is smaller than the truth: reads the whole file. CORRUPT names the first plane or
+ * row that is wrong. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. They are read again from
@@ -173,8 +174,8 @@ typedef struct tied_table_info {
   uint64_t cols;
   tied_plane_info values;
   const void* data;                      /* the mapped values, row-major; read-only */
-  tied_plane_info scales;                /* INT8 and UINT8: one a row, or one; INT4: one for 32 columns of a row */
-  tied_plane_info zero_points;           /* INT8 and UINT8 */
+  tied_plane_info scales;                /* float32: one for 32 columns of a row; INT8, UINT8: or one a row, or one */
+  tied_plane_info zero_points;           /* INT8, UINT8, INT4: a byte for each scale; none: all 0, for INT4 8 */
   tied_plane_info screen;                /* int8 approximation of the rows, for top-k */
   tied_plane_info screen_scales;         /* one a row */
   tied_plane_info screen_residual_norms; /* one a row */
