@@ -96,16 +96,12 @@ struct AvxBlocks {
     const __m256i zero = _mm256_set1_epi16(static_cast<int16_t>(zero_point));
     return {Held(_mm256_sub_epi16(even, zero)), Held(_mm256_sub_epi16(odd, zero))};
   }
-  static Weights LoadWeights(const NibblePair* p, int zero_point) {
+  static Weights LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
     const __m256i both = _mm256_cvtepu8_epi16(Load16Bytes(p));
     return Less(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(15)), _mm256_srli_epi16(both, 4));
   }
-  static Weights LoadWeights(const int8_t* p, int zero_point) {
-    const __m256i both = Load32Bytes(p);
-    return Less(zero_point, _mm256_srai_epi16(_mm256_slli_epi16(both, 8), 8), _mm256_srai_epi16(both, 8));
-  }
-  static Weights LoadWeights(const uint8_t* p, int zero_point) {
-    const __m256i both = Load32Bytes(p);
+  static Weights LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
+    const __m256i both = _mm256_xor_si256(Load32Bytes(p), _mm256_set1_epi8(static_cast<char>(flip)));
     return Less(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(255)), _mm256_srli_epi16(both, 8));
   }
   // A lane of the product is two of 255 * 32512 at most.

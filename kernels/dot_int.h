@@ -154,19 +154,20 @@ struct BlockedRows {
   const Element* values;
   BlocksView view;
   size_t cols;
+  uint8_t flip;  // bits of bytes and of their zero points
 
   size_t blocks() const { return BlocksOf(cols); }
   size_t stride() const { return RowElements(values, cols); }
-  BlockedRows From(size_t row) const { return {values + row * stride(), view.From(row * blocks()), cols}; }
+  BlockedRows From(size_t row) const { return {values + row * stride(), view.From(row * blocks()), cols, flip}; }
   int ZeroPoint(size_t block) const {
-    if constexpr (with_zeros) return ZeroPointOf(values, view.zero_points[block]);
-    return DefaultZeroPoint(values);
+    if constexpr (with_zeros) return ZeroPointOf(values, view.zero_points[block] ^ flip);
+    return DefaultZeroPoint(values) ^ flip;
   }
 };
 
-// Rows in blocks. Isa: kRows, kTokens; LoadWeights(pointer to a block of each type, its zero point), what is held of
-// it; kStepBytes, the packed size of a block of a token; Sum, kLanes float32 sums; Add(what is held, pointer to the
-// packed steps of a block, scale, sum); Total(sum), the reduction tree.
+// Rows in blocks. Isa: kRows, kTokens; LoadWeights(pointer to a block of each type, the bits to flip in its bytes, its
+// zero point then), what is held of it; kStepBytes, the packed size of a block of a token; Sum, kLanes float32 sums;
+// Add(what is held, pointer to the packed steps of a block, scale, sum); Total(sum), the reduction tree.
 template <class Isa, class Element, bool with_zeros>
 struct DotBlocked {
   using Rows = BlockedRows<Element, with_zeros>;
@@ -178,7 +179,7 @@ struct DotBlocked {
                                                              typename Isa::Sum (&sums)[R][T]) {
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       const size_t at = r * rows.blocks() + block;
-      const auto row = Isa::LoadWeights(values + r * stride, rows.ZeroPoint(at));
+      const auto row = Isa::LoadWeights(values + r * stride, rows.flip, rows.ZeroPoint(at));
       const float scale = rows.view.scales[at];
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
         Isa::Add(row, steps + t * token_stride + block * Isa::kStepBytes, scale, sums[r][t]);
@@ -191,18 +192,18 @@ struct DotBlocked {
     const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kStepBytes;
     typename Isa::Sum acc[R][T];
     TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) acc[r][t] = Isa::Zero(); }
-    size_t b = 0;
-    for (; (b + 1) * Rows::kBlock <= rows.stride(); ++b) {
+    const size_t whole = rows.stride() / Rows::kBlock;
+    for (size_t b = 0; b < whole; ++b) {
       ahead.template Block<R * Rows::kBlock>(b);
       AddBlock(rows, b, rows.values + b * Rows::kBlock, rows.stride(), steps, token_stride, acc);
     }
-    if (b < rows.blocks()) {
+    if (whole < rows.blocks()) {
+      const size_t first = whole * Rows::kBlock;
       Element tail[R * Rows::kBlock] = {};
       for (size_t r = 0; r < R; ++r) {
-        std::memcpy(tail + r * Rows::kBlock, rows.values + r * rows.stride() + b * Rows::kBlock,
-                    rows.stride() - b * Rows::kBlock);
+        std::memcpy(tail + r * Rows::kBlock, rows.values + r * rows.stride() + first, rows.stride() - first);
       }
-      AddBlock(rows, b, tail, Rows::kBlock, steps, token_stride, acc);
+      AddBlock(rows, whole, tail, Rows::kBlock, steps, token_stride, acc);
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
       TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + r] = Isa::Total(acc[r][t]);
@@ -235,14 +236,17 @@ struct DotBlocked {
   }
 };
 
+// Rows of NibblePair, int8 or uint8. With its sign bit flipped int8 is uint8, and 128 more, as its zero point is.
 template <class Isa, class Element>
 void DotBlocksOf(const void* rows, const BlocksView& view, size_t row_count, size_t cols, const StepsView& steps,
                  float* sums, size_t sums_stride) {
-  const auto* elements = static_cast<const Element*>(rows);
+  using Stored = std::conditional_t<std::is_same_v<Element, int8_t>, uint8_t, Element>;
+  constexpr uint8_t kFlip = std::is_same_v<Element, int8_t> ? 0x80 : 0;
+  const auto* stored = static_cast<const Stored*>(rows);
   if (view.zero_points == nullptr) {
-    DotBlocked<Isa, Element, false>::Dot({elements, view, cols}, row_count, steps, sums, sums_stride);
+    DotBlocked<Isa, Stored, false>::Dot({stored, view, cols, kFlip}, row_count, steps, sums, sums_stride);
   } else {
-    DotBlocked<Isa, Element, true>::Dot({elements, view, cols}, row_count, steps, sums, sums_stride);
+    DotBlocked<Isa, Stored, true>::Dot({stored, view, cols, kFlip}, row_count, steps, sums, sums_stride);
   }
 }
 

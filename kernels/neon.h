@@ -160,13 +160,11 @@ struct NeonBlocks : NeonBlockSums {
     return {{Less(vget_low_u8(even), zero), Less(vget_high_u8(even), zero)},
             {Less(vget_low_u8(odd), zero), Less(vget_high_u8(odd), zero)}};
   }
-  static Weights LoadWeights(const NibblePair* p, int zero_point) { return Less(zero_point, Split(p)); }
-  static Weights LoadWeights(const uint8_t* p, int zero_point) { return Less(zero_point, vld2q_u8(p)); }
-  static Weights LoadWeights(const int8_t* p, int zero_point) {
-    // 128 more on both sides.
-    uint8x16x2_t w = vld2q_u8(reinterpret_cast<const uint8_t*>(p));
-    for (uint8x16_t& half : w.val) half = veorq_u8(half, vdupq_n_u8(128));
-    return Less(zero_point + 128, w);
+  static Weights LoadWeights(const NibblePair* p, uint8_t, int zero_point) { return Less(zero_point, Split(p)); }
+  static Weights LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
+    uint8x16x2_t w = vld2q_u8(p);
+    for (uint8x16_t& half : w.val) half = veorq_u8(half, vdupq_n_u8(flip));
+    return Less(zero_point, w);
   }
   // Lanes 0 … 3 of a block are the pairs of 8 even and 8 odd columns; the others follow.
   static int32x4_t Half(int16x8_t even, int16x8_t odd, const int16_t* q) {

@@ -51,7 +51,7 @@ struct DotprodBlocks : NeonBlockSums {
   struct Nibbles {
     int8x16_t low, high;
   };
-  // The zero point is more than a byte can be less by: the sums take it away.
+  // What is left of the zero point is taken away from the sums.
   struct Bytes {
     int8x16_t low, high;
     int32_t zero_point;
@@ -73,14 +73,16 @@ struct DotprodBlocks : NeonBlockSums {
     }
   }
 
-  static Nibbles LoadWeights(const NibblePair* p, int zero_point) {
+  static Nibbles LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
     const uint8x16x2_t split = Split(p), order = vzipq_u8(split.val[0], split.val[1]);
     const int8x16_t zero = vdupq_n_s8(static_cast<int8_t>(zero_point));
     return {vsubq_s8(vreinterpretq_s8_u8(order.val[0]), zero), vsubq_s8(vreinterpretq_s8_u8(order.val[1]), zero)};
   }
-  static Bytes LoadWeights(const int8_t* p, int zero_point) { return {vld1q_s8(p), vld1q_s8(p + 16), zero_point}; }
-  static Bytes LoadWeights(const uint8_t* p, int zero_point) {
-    return {DotprodInt::LoadWeights(p), DotprodInt::LoadWeights(p + 16), zero_point - 128};
+  // Signed is 128 less.
+  static Bytes LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
+    const uint8x16_t bits = vdupq_n_u8(flip ^ 128);
+    return {vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), bits)), vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + 16), bits)),
+            zero_point - 128};
   }
 
   // start + sum of w * (256 * upper + lower), four columns a lane.
