@@ -210,7 +210,7 @@ bool Screening::MayHold(size_t token, size_t first, size_t count, const double* 
   }
   // What is NaN is below nothing.
   size_t below = 0;
-  for (size_t r = 0; r < count; ++r) below += (upper[r] < threshold) & (reach[r] < kLargest) ? 1 : 0;
+  for (size_t r = 0; r < count; ++r) below += ((upper[r] < threshold) & (reach[r] < kLargest)) ? 1 : 0;
   return below < count;
 }
 

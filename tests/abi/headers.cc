@@ -1,0 +1,1 @@
+#include <tied/tied.hpp>
