@@ -16,7 +16,7 @@ void* Allocate(size_t bytes) {
 
 }  // namespace
 
-void PackedHidden::Free::operator()(void* memory) const { std::free(memory); }
+void PackedHidden::Free::operator()(void* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc)
 
 Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_steps) {
   tokens = std::min(tokens, kMaxBatch);

@@ -15,6 +15,8 @@ class MappedFile {
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
 
   // copy: into memory of this process, instead of mapping the file.
   static Status Open(const char* path, bool copy, MappedFile* file);

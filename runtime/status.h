@@ -11,6 +11,7 @@ class [[nodiscard]] Status {
  public:
   Status() { error_.status = TIED_OK; }
   Status(const Status& other) { *this = other; }
+  ~Status() = default;
   Status& operator=(const Status& other);
 
   // A printf format and its values; what does not fit is cut off.

@@ -87,6 +87,7 @@ std::vector<Array> Compute(Session& session, const std::string& entry, const std
                            const std::vector<Binding>& outputs) {
   const char* name = entry.empty() ? nullptr : entry.c_str();
   std::vector<tied_tensor> tensors;
+  tensors.reserve(outputs.size());
   for (const Binding& binding : outputs) tensors.push_back(OutputTensor(binding.name.c_str()));
   session.Run(name, inputs, tensors);
   std::vector<Array> arrays;

@@ -51,6 +51,7 @@ class Bench {
   explicit Bench(const BenchOptions& options);
   Bench(const Bench&) = delete;
   Bench& operator=(const Bench&) = delete;
+  ~Bench() = default;
 
   // Every case once without looking, then every case once for each repeat: a machine that slows down or speeds up
   // meanwhile does so for all of them.

@@ -10,6 +10,8 @@
  *     input. Strings and structs that a model hands out belong to it and live as long as it does.
  *  4. A model may be used from any number of threads at once. A session may be used from any thread, by one at a
  *     time: a second call on a running session returns TIED_BUSY and does nothing.
+ *     After fork() the child may use its parent's models, and makes sessions of its own on them: a session's threads
+ *     stay in the parent, so that the child must neither run nor destroy one that it found.
  *  5. Nothing throws, nothing aborts, nothing is printed.
  *  6. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
  *     older header keeps working with a newer library.
