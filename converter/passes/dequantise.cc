@@ -215,7 +215,8 @@ class Dequantisation {
     const TensorRef& scales = Constant(node, node.Input(2), "scales");
     if (matrix.dims.empty() || matrix.dims[0] < 1 || scales.elements() == 0) Refuse(node, "its table is empty");
     const auto rows = static_cast<uint64_t>(matrix.dims[0]);
-    const uint64_t integers = BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / static_cast<uint64_t>(bits);
+    const uint64_t integers =
+        BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / static_cast<uint64_t>(bits);
     matrix.dims = {matrix.dims[0], static_cast<int64_t>(integers / rows)};
     const Blocks blocks{bits, node.Int("block_size", 128), /*whole=*/false, /*from_middle=*/true};
     const std::string table = AddBlocks(node, matrix, blocks, {node.Input(0), node.Input(2), node.Input(3)});
