@@ -325,7 +325,7 @@ class Evaluation {
   }
 
   Array Gemm(const Node& node) const {
-    Array product = MatMul(node);
+    const Array product = MatMul(node);
     if (node.Input(2).empty()) return product;
     return Broadcast(product, Input(node, 2), [&](double x, double y) { return x + node.Float("beta", 1) * y; });
   }
@@ -341,7 +341,7 @@ class Evaluation {
   }
 
   Array QuantizeLinear(const Node& node) const {
-    Array quotient = Broadcast(Input(node, 0), Input(node, 1), std::divides<double>());
+    const Array quotient = Broadcast(Input(node, 0), Input(node, 1), std::divides<double>());
     if (node.Input(2).empty()) return quotient;
     const Array& zero = Input(node, 2);
     std::vector<double> shifted(static_cast<size_t>(quotient.size()));

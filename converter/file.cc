@@ -58,8 +58,8 @@ void StopRemovingOnSignal() {
 
 }  // namespace
 
-InputFile::InputFile(const std::string& path)
-    : path_(path), descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+InputFile::InputFile(const std::string& path) : path_(path) {
+  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) Fail(path, "open");
   struct stat info;
   const bool regular = fstat(descriptor_, &info) == 0 && S_ISREG(info.st_mode);

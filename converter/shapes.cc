@@ -249,7 +249,7 @@ class Inference {
         return {};
       }
     }
-    SymbolicInt product = Product(left.begin(), left.end());
+    const SymbolicInt product = Product(left.begin(), left.end());
     if (divisor == 1) return product;
     const bool divides = product.kind == SymbolicInt::Kind::kConstant && product.value % divisor == 0;
     return divides ? SymbolicInt::Constant(product.value / divisor) : SymbolicInt{};

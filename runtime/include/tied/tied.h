@@ -10,8 +10,6 @@
  *     input. Strings and structs that a model hands out belong to it and live as long as it does.
  *  4. A model may be used from any number of threads at once. A session may be used from any thread, by one at a
  *     time: a second call on a running session returns TIED_BUSY and does nothing.
- *     After fork() the child may use its parent's models, and makes sessions of its own on them: a session's threads
- *     stay in the parent, so that the child must neither run nor destroy one that it found.
  *  5. Nothing throws, nothing aborts, nothing is printed.
  *  6. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
  *     older header keeps working with a newer library.
@@ -247,7 +245,9 @@ typedef struct tied_session_options {
   { sizeof(tied_session_options), 0, 1, 0 }
 
 /* Makes a session and starts its threads (threads - 1 of them: the calling thread is one). `options` may be NULL.
- * The session keeps the model alive. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *session is then unchanged. */
+ * The session keeps the model alive. After fork() the child may use its parent's models and makes sessions of its own
+ * on them: the threads of a session stay in the parent, so that the child must neither run nor destroy one that it
+ * found. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *session is then unchanged. */
 TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options, tied_session** session,
                                          tied_error* error);
 
