@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   } else if (tied_session_create(model, NULL, &session, &error) != TIED_OK) {
     Fail("session", &error);
   } else if ((hidden = malloc((size_t)table.cols * sizeof(float))) != NULL) {
-    result = Greedy(session, argc > 2 ? atoll(argv[2]) : 0, hidden, (size_t)table.cols);
+    result = Greedy(session, argc > 2 ? strtoll(argv[2], NULL, 10) : 0, hidden, (size_t)table.cols);
   }
   free(hidden);
   tied_session_destroy(session);

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   try {
     const tied::Model model = tied::Model::Open(argv[1]);
     tied::Session session(model);
-    std::vector<int64_t> ids = {argc > 2 ? std::atoll(argv[2]) : 0};
+    std::vector<int64_t> ids = {argc > 2 ? std::strtoll(argv[2], nullptr, 10) : 0};
     for (int step = 0; step < 8; ++step) {
       std::cout << ids.front() << '\n';
       std::vector<float> hidden = session.Embed(ids);

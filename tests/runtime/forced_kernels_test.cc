@@ -34,7 +34,9 @@ TEST(Kernels, AreThoseOfTheEnvironment) {
     if (!info.selected) continue;
     ++selected;
     EXPECT_TRUE(info.available);
-    if (!Forced().empty()) EXPECT_EQ(info.isa, Forced());
+    if (!Forced().empty()) {
+      EXPECT_EQ(info.isa, Forced());
+    }
   }
   EXPECT_EQ(selected, 1);
 }
