@@ -161,7 +161,7 @@ void Bench::AddMemcpy() {
   copy.name = "memcpy";
   copy.tokens = kEmbedIds;
   copy.threads = 1;
-  copy.bytes = static_cast<double>(kEmbedIds) * static_cast<double>(table_.values.length / table_.rows);
+  copy.bytes = static_cast<double>(kEmbedIds * (table_.values.length / table_.rows));
   copy.run = [this] {
     const tied_table_info table = model_.EmbeddingTable();
     const size_t row_bytes = static_cast<size_t>(table.values.length / table.rows);
