@@ -4,9 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 
 #include "converter/error.h"
 
@@ -18,20 +22,12 @@ namespace {
   throw ConvertError(path + ": cannot " + action + ": " + std::strerror(errno));
 }
 
-// The one file that is being written, for the signal handler: SIGINT and SIGTERM must not leave it behind.
-char g_temporary_path[4096];
-
-void RemoveAndDie(int signal) {
-  unlink(g_temporary_path);
-  std::signal(signal, SIG_DFL);
-  raise(signal);
-}
-
-void RemoveOnSignal(const std::string& path) {
-  if (path.size() >= sizeof g_temporary_path) return;
-  std::memcpy(g_temporary_path, path.c_str(), path.size() + 1);
-  std::signal(SIGINT, RemoveAndDie);
-  std::signal(SIGTERM, RemoveAndDie);
+// Calls again what a signal has interrupted.
+template <class Call>
+auto Retry(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
 }
 
 class SignalsBlocked {
@@ -51,15 +47,87 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-void StopRemovingOnSignal() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+// The files that have a temporary name, for the signal handler. Changed with the signals blocked.
+constexpr size_t kMostNames = 64;
+const char* g_temporary_names[kMostNames];
+
+void RemoveAndDie(int signal) {
+  for (const char* name : g_temporary_names) {
+    if (name != nullptr) unlink(name);
+  }
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+void SetHandlers(void (*from)(int), void (*to)(int)) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    // One that is ignored, as under nohup, stays so.
+    const auto before = std::signal(signal, to);
+    if (before != from) std::signal(signal, before);
+  }
+}
+
+bool AnyTemporaryNames() {
+  return std::any_of(std::begin(g_temporary_names), std::end(g_temporary_names), [](auto* name) { return name; });
+}
+
+void RemoveOnSignal(const char* name) {
+  if (!AnyTemporaryNames()) SetHandlers(SIG_DFL, RemoveAndDie);
+  for (const char*& slot : g_temporary_names) {
+    if (slot == nullptr) {
+      slot = name;
+      return;
+    }
+  }
+}
+
+void KeepOnSignal(const char* name) {
+  std::replace(std::begin(g_temporary_names), std::end(g_temporary_names), name, static_cast<const char*>(nullptr));
+  if (!AnyTemporaryNames()) SetHandlers(RemoveAndDie, SIG_DFL);
+}
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+// Where the name leads to: what a link points to is replaced, not the link.
+std::string Target(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::canonical(path, error);
+  if (error) return path;
+  if (!std::filesystem::is_regular_file(target, error)) throw ConvertError(path + ": is there, and not a regular file");
+  return target.string();
+}
+
+// Calls make(name) with names beside `path` until one is not taken. Its result.
+template <class Make>
+int MakeBeside(const std::string& path, std::string* name, const Make& make) {
+  for (int i = 0;; ++i) {
+    *name = path + "." + std::to_string(getpid()) + "." + std::to_string(i);
+    const int result = Retry([&] { return make(name->c_str()); });
+    if (result >= 0) return result;
+    if (errno == EEXIST) continue;
+    name->clear();
+    return result;
+  }
+}
+
+// The name by which an open file is reached that has none.
+std::string ProcessPath(int descriptor) { return "/proc/self/fd/" + std::to_string(descriptor); }
+
+// -1 where the file system has no files without a name, or there is no /proc to give them one.
+int OpenNameless(const std::string& folder) {
+  const int descriptor = Retry([&] { return open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666); });
+  if (descriptor < 0 || access(ProcessPath(descriptor).c_str(), F_OK) == 0) return descriptor;
+  close(descriptor);
+  return -1;
 }
 
 }  // namespace
 
 InputFile::InputFile(const std::string& path) : path_(path) {
-  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  descriptor_ = Retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (descriptor_ < 0) Fail(path, "open");
   struct stat info;
   const bool regular = fstat(descriptor_, &info) == 0 && S_ISREG(info.st_mode);
@@ -75,8 +143,7 @@ InputFile::~InputFile() { close(descriptor_); }
 void InputFile::ReadAt(uint64_t offset, void* data, size_t length) const {
   auto* to = static_cast<char*>(data);
   while (length > 0) {
-    const ssize_t done = pread(descriptor_, to, length, static_cast<off_t>(offset));
-    if (done < 0 && errno == EINTR) continue;
+    const ssize_t done = Retry([&] { return pread(descriptor_, to, length, static_cast<off_t>(offset)); });
     if (done < 0) Fail(path_, "read");
     if (done == 0) throw ConvertError(path_ + ": ends at byte " + std::to_string(offset) + ", more was expected");
     to += done;
@@ -85,48 +152,64 @@ void InputFile::ReadAt(uint64_t offset, void* data, size_t length) const {
   }
 }
 
-OutputFile::OutputFile(const std::string& path) : path_(path), temporary_path_(path + ".XXXXXX") {
-  {
-    const SignalsBlocked blocked;  // from before the file exists until the handler knows its name
-    descriptor_ = mkostemp(temporary_path_.data(), O_CLOEXEC);
-    if (descriptor_ < 0) Fail(temporary_path_, "create");
-    RemoveOnSignal(temporary_path_);
-  }
-  // mkostemp makes files private; a model is as readable as other new files.
-  const mode_t mask = umask(0);
-  umask(mask);
-  if (fchmod(descriptor_, 0666 & ~mask) != 0) Fail(temporary_path_, "set permissions of");
+OutputFile::OutputFile(const std::string& path) : path_(Target(path)), descriptor_(OpenNameless(FolderOf(path_))) {
+  if (descriptor_ >= 0) return;
+  const SignalsBlocked blocked;  // from before the file exists until the handler knows its name
+  descriptor_ = MakeBeside(path_, &temporary_path_,
+                           [](const char* name) { return open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+  if (descriptor_ < 0) Fail(path_, "create");
+  RemoveOnSignal(temporary_path_.c_str());
 }
 
 OutputFile::~OutputFile() {
   close(descriptor_);
-  if (!committed_) unlink(temporary_path_.c_str());
-  StopRemovingOnSignal();
+  if (temporary_path_.empty()) return;
+  const SignalsBlocked blocked;
+  unlink(temporary_path_.c_str());
+  KeepOnSignal(temporary_path_.c_str());
 }
 
 void OutputFile::WriteAt(uint64_t offset, const void* data, size_t length) {
   const auto* from = static_cast<const char*>(data);
   while (length > 0) {
-    const ssize_t done = pwrite(descriptor_, from, length, static_cast<off_t>(offset));
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) Fail(temporary_path_, "write");
+    const ssize_t done = Retry([&] { return pwrite(descriptor_, from, length, static_cast<off_t>(offset)); });
+    if (done < 0) Fail(path_, "write");
     from += done;
     offset += static_cast<uint64_t>(done);
     length -= static_cast<size_t>(done);
   }
 }
 
+void OutputFile::Sync() {
+  if (Retry([&] { return fsync(descriptor_); }) != 0) Fail(path_, "sync");
+}
+
 void OutputFile::Commit() {
-  if (fsync(descriptor_) != 0) Fail(temporary_path_, "sync");
-  if (std::rename(temporary_path_.c_str(), path_.c_str()) != 0) Fail(path_, "rename to");
-  committed_ = true;
-  const size_t slash = path_.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
+  Sync();
+  Name();
+  const int folder = Retry([&] { return open(FolderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (folder < 0) return;
   // The data is safe already; a file system that cannot sync a folder is not a failure.
-  (void)fsync(descriptor);
-  close(descriptor);
+  (void)fsync(folder);
+  close(folder);
+}
+
+// A name that is free is given at once, one that is taken by way of a second name: linkat() replaces nothing.
+void OutputFile::Name() {
+  const SignalsBlocked blocked;
+  const bool nameless = temporary_path_.empty();
+  const std::string source = ProcessPath(descriptor_);
+  const auto link = [&](const char* name) {
+    return linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+  };
+  if (nameless) {
+    if (link(path_.c_str()) == 0) return;
+    if (errno != EEXIST || MakeBeside(path_, &temporary_path_, link) != 0) Fail(path_, "give a file the name");
+    RemoveOnSignal(temporary_path_.c_str());
+  }
+  if (std::rename(temporary_path_.c_str(), path_.c_str()) != 0) Fail(path_, "rename to");
+  KeepOnSignal(temporary_path_.c_str());
+  temporary_path_.clear();
 }
 
 }  // namespace tied::converter

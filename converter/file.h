@@ -30,10 +30,13 @@ class InputFile {
   uint64_t size_ = 0;
 };
 
-// A new file that becomes visible only when it is complete: it is written beside `path` under another name, and
-// removed again unless Commit() is reached.
+// A new file that becomes visible only when it is complete. Until Commit() it has no name, so that whatever ends the
+// process leaves nothing behind. A file system that has no such files (NFS, FAT) holds it as PATH.PID.NUMBER, which the
+// destructor, SIGINT and SIGTERM remove; SIGKILL and a power cut leave it there. So they do, whole, in the moment in
+// which it replaces another file.
 class OutputFile {
  public:
+  // A link at `path` is followed. Throws ConvertError for what is there and is not a regular file, too.
   explicit OutputFile(const std::string& path);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -41,17 +44,19 @@ class OutputFile {
 
   void WriteAt(uint64_t offset, const void* data, size_t length);
 
-  // Syncs, renames to `path` (replacing a file of that name) and syncs the folder.
+  // Writes to the disk. Of several files that belong together, all are synced before the first is committed: what is
+  // left to fail then is the folder.
+  void Sync();
+
+  // Syncs, gives the file its name (replacing a file of that name) and syncs the folder.
   void Commit();
 
-  // The name it has until Commit().
-  const std::string& temporary_path() const { return temporary_path_; }
-
  private:
+  void Name();
+
   std::string path_;
-  std::string temporary_path_;
+  std::string temporary_path_;  // empty while it has no name
   int descriptor_;
-  bool committed_ = false;
 };
 
 }  // namespace tied::converter

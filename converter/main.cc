@@ -2,11 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 
@@ -15,6 +17,7 @@
 #include "converter/encoding.h"
 #include "converter/error.h"
 #include "converter/error_meter.h"
+#include "converter/file.h"
 #include "converter/graph.h"
 #include "converter/model_reader.h"
 #include "converter/onnx_write.h"
@@ -124,8 +127,10 @@ void PrintSummary(const Options& options, const Plan& plan, const std::vector<st
   std::printf("  %ju bytes in %.2f s\n", static_cast<uintmax_t>(fs::file_size(options.output)), seconds);
 }
 
-// `source`: the file that the graph was read from.
-int Write(const Options& options, const tied::converter::Graph& graph, const std::string& source) {
+// `source`: the file that the graph was read from. `others`: files that are written already and become visible with the
+// .tied file, before it.
+int Write(const Options& options, const tied::converter::Graph& graph, const std::string& source,
+          const std::vector<std::unique_ptr<tied::converter::OnnxWriter>>& others) {
   const auto start = std::chrono::steady_clock::now();
   const auto progress = [&](const char* step) {
     return options.quiet ? [](uint64_t, uint64_t) {} : tied::converter::MakeProgressBar(step);
@@ -140,7 +145,10 @@ int Write(const Options& options, const tied::converter::Graph& graph, const std
                                     [](const TableEncoding& encoding) { return encoding.lossless; });
   std::optional<tied::converter::ErrorMeter> meter;
   if (!plan.encodings[0].lossless) meter.emplace(table.rows(), table.cols(), options.hidden);
-  tied::converter::WriteFile(plan, options.output, progress("writing"), meter ? &*meter : nullptr);
+  tied::converter::OutputFile file(options.output);
+  tied::converter::WriteFile(plan, &file, progress("writing"), meter ? &*meter : nullptr);
+  for (const auto& other : others) other->Commit();
+  file.Commit();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (!options.quiet) PrintSummary(options, plan, found, seconds.count());
   if (meter) meter->Report(std::cout);
@@ -155,7 +163,7 @@ int Convert(const Options& options) {
   if (fs::equivalent(options.input, options.output, ignored)) {
     throw ConvertError(options.output + ": is the input itself");
   }
-  return Write(options, tied::converter::ReadModel(options.input), options.input);
+  return Write(options, tied::converter::ReadModel(options.input), options.input, {});
 }
 
 // All exports must read the decoder's table, scaled in the same way.
@@ -168,7 +176,8 @@ void CheckSameTable(const tied::converter::SplitModel& decoder, const tied::conv
   }
 }
 
-// The first export is the decoder. Into the folder `output`: model.tied, and each export without the table.
+// The first export is the decoder. Into the folder `output`: each export without the table, and model.tied. All are on
+// the disk before the first becomes visible, model.tied is the last.
 int Split(Options options) {
   const fs::path folder = options.output;
   std::vector<tied::converter::SplitModel> models;
@@ -191,9 +200,7 @@ int Split(Options options) {
     writers.back()->Write();
   }
   options.output = (folder / "model.tied").string();
-  const int result = Write(options, pair, options.exports[0]);
-  for (const auto& writer : writers) writer->Commit();
-  return result;
+  return Write(options, pair, options.exports[0], writers);
 }
 
 void AddTableOptions(CLI::App* app, Options* options) {
@@ -215,9 +222,7 @@ void AddTableOptions(CLI::App* app, Options* options) {
   app->add_flag("-q,--quiet", options->quiet, "No summary and no progress");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   Options options;
   CLI::App app("Converts a model with a tied embedding and lm_head to a .tied file.");
   app.add_option("model", options.input,
@@ -244,8 +249,20 @@ int main(int argc, char** argv) {
     std::cerr << "tied-convert: --screen is for float tables; " << options.dtype << " reads little as it is\n";
     return 2;
   }
+  return options.exports.empty() ? Convert(options) : Split(options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A file that may not grow and a pipe that nobody reads are errors like others, after which files are removed.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   try {
-    return options.exports.empty() ? Convert(options) : Split(options);
+    return Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "tied-convert: not enough memory\n";
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << "tied-convert: " << error.what() << '\n';
     return 1;

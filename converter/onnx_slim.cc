@@ -7,6 +7,7 @@
 
 #include <climits>
 #include <cstdint>
+#include <cstring>
 
 #include "converter/error.h"
 #include "converter/file.h"
@@ -169,7 +170,14 @@ onnx::ModelProto ReadSlimModel(const std::string& path) {
   FileInputStream stream(file.descriptor(), 1 << 16);
   CodedInputStream in(&stream);
   in.PushLimit(static_cast<int>(file.size()));
-  const std::string slim = Slimmer(in, path).Copy(Message::kModel, 0);
+  std::string slim;
+  try {
+    slim = Slimmer(in, path).Copy(Message::kModel, 0);
+  } catch (const ConvertError&) {
+    // To protobuf a file that cannot be read is one that ends.
+    if (stream.GetErrno() != 0) throw ConvertError(path + ": cannot read: " + std::strerror(stream.GetErrno()));
+    throw;
+  }
   if (in.BytesUntilLimit() != 0) throw ConvertError(path + ": is not an ONNX model");
   onnx::ModelProto model;
   if (!model.ParseFromString(slim) || !model.has_graph()) throw ConvertError(path + ": is not an ONNX model");

@@ -32,6 +32,8 @@ void OnnxWriter::Write() {
   MoveTensors(model_.mutable_graph());
   const std::string bytes = model_.SerializeAsString();
   onnx_.WriteAt(0, bytes.data(), bytes.size());
+  onnx_.Sync();
+  data_.Sync();
 }
 
 void OnnxWriter::Commit() {

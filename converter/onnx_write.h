@@ -17,8 +17,8 @@ class OnnxWriter {
  public:
   OnnxWriter(onnx::ModelProto model, std::string source, const std::string& path);
 
-  // Writes under temporary names; Commit() makes the files visible, the second if it holds anything. Without it nothing
-  // is left.
+  // Writes and syncs; Commit() makes the files visible, the second first, if it holds anything. Without it nothing is
+  // left.
   void Write();
   void Commit();
 

@@ -222,7 +222,8 @@ void EncodeInThreads(const TableSource& table, const TableEncoding& encoding, co
   std::vector<std::future<void>> running;
   for (size_t i = 0; i < parts->size(); ++i) {
     const RowBlock rows = RowsOf(block, table, i * block.count / parts->size(), (i + 1) * block.count / parts->size());
-    const auto policy = i + 1 < parts->size() ? std::launch::async : std::launch::deferred;
+    // With both allowed, a thread that cannot be started is none: the part is encoded by this one.
+    const auto policy = i + 1 < parts->size() ? std::launch::async | std::launch::deferred : std::launch::deferred;
     running.push_back(
         std::async(policy, [=, &table, &encoding] { Encode(table, encoding, rows, meter, &(*parts)[i]); }));
   }
@@ -275,18 +276,23 @@ void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& fi
 
 }  // namespace
 
-void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter) {
+void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, ErrorMeter* meter) {
   Layout layout = LayOut(plan);
-  OutputFile file(path);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
-    WriteTable(plan.tables[i], plan.encodings[i], &layout.tables[i], file, progress, i == 0 ? meter : nullptr);
+    WriteTable(plan.tables[i], plan.encodings[i], &layout.tables[i], *file, progress, i == 0 ? meter : nullptr);
   }
   for (size_t i = 0; i < plan.biases.size(); ++i) {
-    PlaneWriter bias(&layout.biases[i], file);
+    PlaneWriter bias(&layout.biases[i], *file);
     bias.Append(plan.biases[i].ReadFloats());
     bias.Finish();
   }
-  WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, file);
+  WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, *file);
+  file->Sync();
+}
+
+void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter) {
+  OutputFile file(path);
+  WriteFile(plan, &file, progress, meter);
   file.Commit();
 }
 

@@ -5,12 +5,16 @@
 #include <string>
 
 #include "converter/error_meter.h"
+#include "converter/file.h"
 #include "converter/plan.h"
 
 namespace tied::converter {
 
-// The file appears at `path` when it is complete and synced; until then, and on any failure, nothing is there.
-// Streams: memory does not depend on the size of the table. `meter`, if given, sees every row of the first table.
+// Writes and syncs the whole file, for the caller to commit. Streams: memory does not depend on the size of the table.
+// `meter`, if given, sees every row of the first table.
+void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, ErrorMeter* meter = nullptr);
+
+// The same, committed.
 void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter = nullptr);
 
 }  // namespace tied::converter
