@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace tied::kernels {
 
@@ -34,6 +35,14 @@ size_t AllowedProcessors() {
 }
 
 }  // namespace
+
+bool PrepareCpuinfo() {
+  constexpr size_t kEnough = 256 * 1024;  // for some thousand processors
+  void* volatile memory = std::malloc(kEnough);
+  std::free(memory);
+  if (memory != nullptr) (void)cpuinfo_initialize();
+  return memory != nullptr;
+}
 
 size_t PerformanceCoreCount() {
   const size_t allowed = AllowedProcessors();

@@ -94,8 +94,8 @@ void RunTile(void* context, size_t first, size_t count) {
 
 bool GemmXnnpack(pthreadpool_t pool, const GemmRows& rows, size_t row_count, size_t cols, const float* hidden,
                  size_t tokens, float* logits, size_t logits_stride, const std::atomic<bool>& cancelled) {
-  static const bool initialised = xnn_initialize(/*allocator=*/nullptr) == xnn_status_success;
-  if (!initialised) return false;
+  // Every time: it does its work once, and a failure of today need not be one of tomorrow.
+  if (xnn_initialize(/*allocator=*/nullptr) != xnn_status_success) return false;
   const size_t threads = pthreadpool_get_threads_count(pool);
   const std::unique_ptr<Worker[]> workers(new (std::nothrow) Worker[threads]);
   if (workers == nullptr) return false;

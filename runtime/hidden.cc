@@ -21,18 +21,25 @@ void PackedHidden::Free::operator()(void* memory) const { std::free(memory); }  
 Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_steps) {
   tokens = std::min(tokens, kMaxBatch);
   const size_t float_count = kernels::PackedHiddenSize(tokens, table.cols);
-  const size_t step_bytes = kernels::PackedStepsSize(tokens, table.cols);
+  size_t step_bytes = kernels::PackedStepsSize(tokens, table.cols);
+  size_t quantised_count = tokens * table.cols;
   const Status no_memory = Status::Error(TIED_OUT_OF_MEMORY, "no memory for the hidden states of %zu tokens", tokens);
   if (table.is_float() && float_count > float_count_) {
     floats_.reset(static_cast<float*>(Allocate(float_count * sizeof(float))));
     float_count_ = floats_ == nullptr ? 0 : float_count;
     if (floats_ == nullptr) return no_memory;
   }
-  if ((with_steps || !table.is_float()) && step_bytes > step_bytes_) {
+  // Steps are padded: of two tables the one with more columns may need no more of them.
+  const bool more_steps = step_bytes > step_bytes_ || quantised_count > quantised_count_;
+  if ((with_steps || !table.is_float()) && more_steps) {
+    step_bytes = std::max(step_bytes, step_bytes_);
+    quantised_count = std::max(quantised_count, quantised_count_);
     steps_.reset(static_cast<unsigned char*>(Allocate(step_bytes)));
-    quantised_.reset(static_cast<int16_t*>(Allocate(tokens * table.cols * sizeof(int16_t))));
-    step_bytes_ = steps_ == nullptr || quantised_ == nullptr ? 0 : step_bytes;
-    if (step_bytes_ == 0) return no_memory;
+    quantised_.reset(static_cast<int16_t*>(Allocate(quantised_count * sizeof(int16_t))));
+    const bool done = steps_ != nullptr && quantised_ != nullptr;
+    step_bytes_ = done ? step_bytes : 0;
+    quantised_count_ = done ? quantised_count : 0;
+    if (!done) return no_memory;
   }
   return Status();
 }

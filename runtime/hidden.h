@@ -48,6 +48,7 @@ class PackedHidden {
   Scratch<unsigned char> steps_;
   Scratch<int16_t> quantised_;  // before they are packed
   size_t step_bytes_ = 0;
+  size_t quantised_count_ = 0;
   size_t step_tokens_ = 0;
   double step_[kMaxBatch];
   double totals_[kMaxBatch];

@@ -29,6 +29,14 @@ Status DoesNotFit(uint64_t length, const char* name) {
   return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
 }
 
+// Calls again what a signal has interrupted.
+template <class Call>
+auto Retry(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 size_t PageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
@@ -50,7 +58,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 Status MappedFile::Open(const char* path, bool copy, MappedFile* file) {
   // Without O_NONBLOCK a FIFO would be waited for before it can be refused.
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int descriptor = Retry([&] { return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (descriptor < 0) return SystemError("open", path, errno);
   const Status status = OpenDescriptor(descriptor, 0, 0, copy, path, file);
   close(descriptor);
@@ -103,9 +111,10 @@ Status MappedFile::Copy(int descriptor, uint64_t offset, uint64_t length, const 
   copied.mapping_ = memory;
   copied.data_ = static_cast<const unsigned char*>(memory);
   for (size_t done = 0; done < copied.size_;) {
-    const ssize_t got = pread(descriptor, static_cast<unsigned char*>(memory) + done, copied.size_ - done,
-                              static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = Retry([&] {
+      return pread(descriptor, static_cast<unsigned char*>(memory) + done, copied.size_ - done,
+                   static_cast<off_t>(offset + done));
+    });
     if (got < 0) return SystemError("read", name, errno);
     if (got == 0) return Status::Error(TIED_IO_ERROR, "%s: became shorter while it was read", name);
     done += static_cast<size_t>(got);
@@ -145,7 +154,7 @@ Status MappedFile::ReleasePages(size_t offset, size_t length) const {
 
 // One 64-bit entry a page, whose bit 63 says that it is here (the kernel's Documentation/admin-guide/mm/pagemap.rst).
 Status MappedFile::CountResident(uint64_t* bytes) const {
-  const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  const int pagemap = Retry([] { return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); });
   if (pagemap < 0) return SystemError("open", "/proc/self/pagemap", errno);
   const auto begin = reinterpret_cast<uintptr_t>(data_) / PageSize();
   const auto end = (reinterpret_cast<uintptr_t>(data_) + size_ + PageSize() - 1) / PageSize();
@@ -154,8 +163,8 @@ Status MappedFile::CountResident(uint64_t* bytes) const {
   for (uintptr_t page = begin; page < end;) {
     uint64_t entries[1024];
     const size_t wanted = std::min<size_t>(end - page, 1024) * sizeof entries[0];
-    const ssize_t got = pread(pagemap, entries, wanted, static_cast<off_t>(uint64_t{page} * sizeof entries[0]));
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got =
+        Retry([&] { return pread(pagemap, entries, wanted, static_cast<off_t>(uint64_t{page} * sizeof entries[0])); });
     if (got <= 0) {
       status = SystemError("read", "/proc/self/pagemap", got < 0 ? errno : EIO);
       break;

@@ -4,6 +4,7 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 #include "kernels/cpu.h"
@@ -22,6 +23,7 @@ Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_m
 Session::~Session() { model_->Unref(); }
 
 Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session) {
+  if (!kernels::PrepareCpuinfo()) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
   const kernels::Kernels* kernels = kernels::SelectKernels();
   if (kernels == nullptr) {
     return Status::Error(TIED_UNSUPPORTED, "TIED_ISA=%s: this CPU or this build has no such kernels",
@@ -32,7 +34,7 @@ Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, 
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
   if (threads == 0) threads = kernels::PerformanceCoreCount();
   if (threads > 1) {
-    created->pool_.reset(pthreadpool_create(threads));
+    created->pool_ = CreateThreadPool(threads);
     if (created->pool_ == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "cannot start %zu threads", threads);
   }
   *session = created.release();

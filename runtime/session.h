@@ -2,18 +2,16 @@
 #ifndef TIED_RUNTIME_SESSION_H_
 #define TIED_RUNTIME_SESSION_H_
 
-#include <pthreadpool.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "kernels/kernels.h"
 #include "runtime/hidden.h"
 #include "runtime/model.h"
 #include "runtime/row_filter.h"
 #include "runtime/status.h"
+#include "runtime/thread_pool.h"
 #include "tied/tied.h"
 
 namespace tied::runtime {
@@ -84,10 +82,6 @@ class Session {
               const tied_topk_result& result);
 
  private:
-  struct PoolDeleter {
-    void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
-  };
-
   Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens);
 
   // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
@@ -101,8 +95,8 @@ class Session {
   Model* const model_;
   const kernels::Kernels* const kernels_;
   const size_t xnnpack_min_tokens_;
-  std::unique_ptr<struct pthreadpool, PoolDeleter> pool_;  // null: one thread
-  PackedHidden packed_;                                    // of one batch of tokens
+  ThreadPool pool_;      // null: one thread
+  PackedHidden packed_;  // of one batch of tokens
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancelled_{false};
 };
