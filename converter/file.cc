@@ -186,8 +186,10 @@ void OutputFile::Sync() {
 
 void OutputFile::Commit() {
   Sync();
+  const std::string path = FolderOf(path_);
   Name();
-  const int folder = Retry([&] { return open(FolderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  // Nothing throws from here on.
+  const int folder = Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (folder < 0) return;
   // The data is safe already; a file system that cannot sync a folder is not a failure.
   (void)fsync(folder);
@@ -203,7 +205,7 @@ void OutputFile::Name() {
     return linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW);
   };
   if (nameless) {
-    if (link(path_.c_str()) == 0) return;
+    if (Retry([&] { return link(path_.c_str()); }) == 0) return;
     if (errno != EEXIST || MakeBeside(path_, &temporary_path_, link) != 0) Fail(path_, "give a file the name");
     RemoveOnSignal(temporary_path_.c_str());
   }

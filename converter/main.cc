@@ -4,6 +4,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -252,9 +254,22 @@ int Main(int argc, char** argv) {
   return options.exports.empty() ? Convert(options) : Split(options);
 }
 
+// Libraries get memory in destructors, where an exception is no longer possible (nlohmann::json does).
+[[noreturn]] void Terminate() {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    std::fputs("tied-convert: not enough memory\n", stderr);
+    std::_Exit(1);
+  } catch (...) {
+  }
+  std::abort();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_terminate(Terminate);
   // A file that may not grow and a pipe that nobody reads are errors like others, after which files are removed.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);

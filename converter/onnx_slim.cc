@@ -20,7 +20,6 @@ namespace {
 using google::protobuf::io::CodedInputStream;
 using google::protobuf::io::CodedOutputStream;
 using google::protobuf::io::FileInputStream;
-using google::protobuf::io::StringOutputStream;
 
 // Values up to this size are copied: shapes, scales, biases.
 constexpr uint32_t kMaxCopiedValues = 4096;
@@ -64,10 +63,9 @@ class Slimmer {
     uint64_t skipped_offset = 0;
     uint32_t skipped_length = 0;
     while (const uint32_t tag = in_.ReadTag()) {
-      StringOutputStream stream(&slim);
-      CodedOutputStream out(&stream);
-      CopyField(message, tag, depth, out, &skipped_offset, &skipped_length);
-      total_ += static_cast<size_t>(out.ByteCount());
+      const size_t before = slim.size();
+      CopyField(message, tag, depth, &slim, &skipped_offset, &skipped_length);
+      total_ += slim.size() - before;
       if (total_ > kMaxSlimBytes) Fail("holds too much besides large tensors");
     }
     if (skipped_length > 0) slim += InlineReference(skipped_offset, skipped_length);
@@ -79,7 +77,7 @@ class Slimmer {
     throw ConvertError(path_ + ": " + reason + " (near byte " + std::to_string(in_.CurrentPosition()) + ")");
   }
 
-  void CopyField(Message message, uint32_t tag, int depth, CodedOutputStream& out, uint64_t* skipped_offset,
+  void CopyField(Message message, uint32_t tag, int depth, std::string* out, uint64_t* skipped_offset,
                  uint32_t* skipped_length) {
     const int field = static_cast<int>(tag >> 3);
     uint64_t varint = 0;
@@ -87,18 +85,18 @@ class Slimmer {
     switch (tag & 7) {
       case 0:
         if (!in_.ReadVarint64(&varint)) Fail("is not an ONNX model: truncated number");
-        out.WriteTag(tag);
-        out.WriteVarint64(varint);
+        AppendVarint(out, tag);
+        AppendVarint(out, varint);
         return;
       case 1:
         if (!in_.ReadLittleEndian64(&varint)) Fail("is not an ONNX model: truncated number");
-        out.WriteTag(tag);
-        out.WriteLittleEndian64(varint);
+        AppendVarint(out, tag);
+        Append(out, CodedOutputStream::WriteLittleEndian64ToArray, varint);
         return;
       case 5:
         if (!in_.ReadLittleEndian32(&fixed32)) Fail("is not an ONNX model: truncated number");
-        out.WriteTag(tag);
-        out.WriteLittleEndian32(fixed32);
+        AppendVarint(out, tag);
+        Append(out, CodedOutputStream::WriteLittleEndian32ToArray, fixed32);
         return;
       case 2:
         CopyBytes(message, tag, field, depth, out, skipped_offset, skipped_length);
@@ -108,7 +106,7 @@ class Slimmer {
     }
   }
 
-  void CopyBytes(Message message, uint32_t tag, int field, int depth, CodedOutputStream& out, uint64_t* skipped_offset,
+  void CopyBytes(Message message, uint32_t tag, int field, int depth, std::string* out, uint64_t* skipped_offset,
                  uint32_t* skipped_length) {
     uint32_t length = 0;
     if (!in_.ReadVarint32(&length) || length > INT_MAX ||
@@ -133,9 +131,19 @@ class Slimmer {
       if (in_.BytesUntilLimit() != 0) Fail("is not an ONNX model: a message ends early");
       in_.PopLimit(limit);
     }
-    out.WriteTag(tag);
-    out.WriteVarint32(static_cast<uint32_t>(bytes.size()));
-    out.WriteString(bytes);
+    AppendVarint(out, tag);
+    AppendVarint(out, bytes.size());
+    *out += bytes;
+  }
+
+  // Not a CodedOutputStream, whose destructor gets memory, and ends the program where there is none.
+  template <class Number>
+  static void Append(std::string* out, uint8_t* (*write)(Number, uint8_t*), Number number) {
+    uint8_t bytes[10];
+    out->append(bytes, write(number, bytes));
+  }
+  static void AppendVarint(std::string* out, uint64_t number) {
+    Append(out, CodedOutputStream::WriteVarint64ToArray, number);
   }
 
   static std::string InlineReference(uint64_t offset, uint32_t length) {
@@ -170,14 +178,18 @@ onnx::ModelProto ReadSlimModel(const std::string& path) {
   FileInputStream stream(file.descriptor(), 1 << 16);
   CodedInputStream in(&stream);
   in.PushLimit(static_cast<int>(file.size()));
+  // To protobuf a file that cannot be read is one that ends.
+  const auto check_read = [&] {
+    if (stream.GetErrno() != 0) throw ConvertError(path + ": cannot read: " + std::strerror(stream.GetErrno()));
+  };
   std::string slim;
   try {
     slim = Slimmer(in, path).Copy(Message::kModel, 0);
   } catch (const ConvertError&) {
-    // To protobuf a file that cannot be read is one that ends.
-    if (stream.GetErrno() != 0) throw ConvertError(path + ": cannot read: " + std::strerror(stream.GetErrno()));
+    check_read();
     throw;
   }
+  check_read();
   if (in.BytesUntilLimit() != 0) throw ConvertError(path + ": is not an ONNX model");
   onnx::ModelProto model;
   if (!model.ParseFromString(slim) || !model.has_graph()) throw ConvertError(path + ": is not an ONNX model");

@@ -1,4 +1,5 @@
 // tied: look into a .tied file, run it and measure it, from the command line.
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <new>
@@ -72,4 +73,9 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace tied::cli
 
-int main(int argc, char** argv) { return tied::cli::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // A pipe that nobody reads and a file that may not grow are errors like others, after which files are removed.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  return tied::cli::Main(argc, argv);
+}

@@ -34,7 +34,7 @@ class Input {
  public:
   explicit Input(const std::string& path)
       : name_(path == "-" ? "standard input" : path),
-        fd_(path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC)),
+        fd_(path == "-" ? STDIN_FILENO : Open(path)),
         owned_(path != "-") {
     if (fd_ < 0) Fail(std::strerror(errno));
   }
@@ -60,6 +60,13 @@ class Input {
   }
 
  private:
+  static int Open(const std::string& path) {
+    int fd = -1;
+    do fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+  }
+
   std::string name_;
   int fd_;
   bool owned_;

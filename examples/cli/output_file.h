@@ -8,7 +8,8 @@
 
 namespace tied::cli {
 
-// Writes beside the file under a temporary name that Commit() renames; destroyed without it, nothing is left.
+// Writes to a file without a name, which Commit() gives it; destroyed or killed without it, nothing is left. Where the
+// file system has no such files (NFS, FAT), it has a temporary name, and stays if the program is killed.
 // "-" is standard output. Devices and pipes are written to directly.
 class OutputFile {
  public:
@@ -30,8 +31,11 @@ class OutputFile {
  private:
   void OpenTemporary();
 
+  bool LinkTo(const std::string& name) const;
+
   std::string path_;
-  std::string temporary_;  // empty: written directly
+  std::string temporary_;  // its name until then; empty: none, or written directly
+  int nameless_ = -1;      // the file without a name
   std::ofstream file_;
   bool standard_output_ = false;
 };
