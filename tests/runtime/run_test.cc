@@ -3,6 +3,7 @@
 #include <string>
 
 #include "tests/runtime/model_fixture.h"
+#include "tests/support/quantised_table.h"
 
 namespace tied::test {
 namespace {
@@ -268,6 +269,41 @@ TEST_F(Run, AFailingIdLeavesEveryOutputAsItWas) {
 TEST_F(Run, OutputsThatAreTooSmallAreRefused) {
   logits_.resize(37, -7.0f);
   ExpectRefused(TIED_BUFFER_TOO_SMALL, "logits", "head", {Hidden()});
+}
+
+// 64 tokens of one column and one of 4096 take as many bytes when they are packed, but not before.
+TEST(RunTables, ASessionRunsOneWithFewColumnsThenOneWithMany) {
+  constexpr size_t kRows = 5, kWide = 4096, kTokens = 64;
+  const TestModel model(kRows, 1);
+  TiedFile file = model.MakeFile();
+  std::vector<float> wide(kRows * kWide, 0.5f), narrow(kRows, 1.0f);
+  StoreTable(&file, {format::DataType::Int8}, kRows, kWide, &wide);
+  std::unique_ptr<format::TiedTableT> second = std::move(file.header.tables[0]);
+  StoreTable(&file, {format::DataType::Int8}, kRows, 1, &narrow);
+  second->name = "wide";
+  file.header.tables.push_back(std::move(second));
+  format::OpT& op = *file.header.entry_points[1]->ops[1];
+  op.input = static_cast<uint32_t>(file.header.inputs.size());
+  op.operation.Set(format::MatMulT());
+  op.operation.AsMatMul()->table = 1;
+  op.output_dims = {format::OutputDim(format::DimRule::Infer, 0)};
+  file.header.inputs.push_back(std::make_unique<format::ValueInfoT>(*file.header.inputs[1]));
+  file.header.inputs.back()->name = "wide_hidden";
+  file.header.inputs.back()->dims[2]->size = kWide;
+  const std::string bytes = file.Bytes();
+  const ModelPtr open = OpenMemory(bytes);
+  const SessionPtr session = MakeSession(open.get(), 1);
+  const auto run = [&](const char* input_name, int64_t tokens, int64_t cols, const char* output_name) {
+    std::vector<float> hidden(static_cast<size_t>(tokens * cols), 1.0f), logits(static_cast<size_t>(tokens) * kRows);
+    const size_t size = hidden.size() * sizeof(float);
+    const tied_tensor input = {input_name, TIED_FLOAT32, 3, {1, tokens, cols}, hidden.data(), size};
+    tied_tensor output = {output_name, 0, 0, {}, logits.data(), logits.size() * sizeof(float)};
+    tied_error error = {};
+    EXPECT_EQ(tied_run(session.get(), "head", &input, 1, &output, 1, &error), TIED_OK) << error.message;
+    return logits;
+  };
+  EXPECT_NEAR(run("pre_logits", kTokens, 1, "logits")[0], 1 + model.Bias(0), 1e-3);
+  for (const float logit : run("wide_hidden", 1, kWide, "embeddings")) EXPECT_NEAR(logit, kWide / 2, 1);
 }
 
 }  // namespace

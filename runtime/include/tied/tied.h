@@ -10,8 +10,10 @@
  *     input. Strings and structs that a model hands out belong to it and live as long as it does.
  *  4. A model may be used from any number of threads at once. A session may be used from any thread, by one at a
  *     time: a second call on a running session returns TIED_BUSY and does nothing.
- *  5. Nothing throws, nothing aborts, nothing is printed.
- *  6. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
+ *  5. Nothing throws, nothing aborts, nothing is printed; but for cpuinfo, which says on standard error when it cannot
+ *     read what the system knows of the CPU. Sessions then run the scalar kernels: slower, the same bits.
+ *  6. Every allocation may fail, and every call that a signal interrupts is made again.
+ *  7. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
  *     older header keeps working with a newer library.
  *
  * Words: the table is [rows = vocabulary, cols = d_model]; hidden is [tokens, cols], the decoder's last hidden states;
@@ -247,7 +249,8 @@ typedef struct tied_session_options {
 /* Makes a session and starts its threads (threads - 1 of them: the calling thread is one). `options` may be NULL.
  * The session keeps the model alive. After fork() the child may use its parent's models and makes sessions of its own
  * on them: the threads of a session stay in the parent, so that the child must neither run nor destroy one that it
- * found. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY; *session is then unchanged. */
+ * found. Errors: INVALID_ARGUMENT; OUT_OF_MEMORY, also for threads that the system does not let it start; *session is
+ * then unchanged. */
 TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options, tied_session** session,
                                          tied_error* error);
 
@@ -342,9 +345,9 @@ TIED_API tied_status tied_argmax(tied_session* session, const float* hidden, siz
  *   with data == NULL gets its type, rank, dims and the bytes it needs, and is not computed.
  * Errors: NOT_FOUND (a name), INVALID_ARGUMENT (type, rank, shape, missing input or selector, a name given twice),
  *   BUFFER_TOO_SMALL, OUT_OF_RANGE; no output is then changed. NOT_FINITE as tied_topk(), for an output that is a
- * top-k; of several top-k outputs others may then have been written. Results are those of the typed calls. The log_z of
- * log-probabilities is as exact as float64 is, so that it takes a pass over the table even if there is a screen; ids
- * alone do not. */
+ * top-k; of several different top-k others may then have been written, and so they may on OUT_OF_MEMORY. Results are
+ * those of the typed calls. The log_z of log-probabilities is as exact as float64 is, so that it takes a pass over the
+ * table even if there is a screen; ids alone do not. */
 TIED_API tied_status tied_run(tied_session* session, const char* entry_point, const tied_tensor* inputs,
                               size_t input_count, tied_tensor* outputs, size_t output_count, tied_error* error);
 
