@@ -127,7 +127,6 @@ using tied::test::Verdict;
       mode = va_arg(values, mode_t);                                                    \
       va_end(values);                                                                   \
     }                                                                                   \
-    /* Once it is turned off, all files have names. */                                  \
     const bool nameless = (flags & O_TMPFILE) == O_TMPFILE;                             \
     if (nameless && std::getenv("TIED_TEST_NAMED_FILES") != nullptr) {                  \
       errno = EOPNOTSUPP;                                                               \

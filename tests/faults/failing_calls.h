@@ -12,7 +12,8 @@ namespace tied::test {
 //   NUMBER: which of these calls it is, from 0; "each" for every one
 //   WHAT: an errno, such as "28"; "short": fewer bytes are read or written than could be; "signal9": the process gets
 //         that signal before the call
-// Each EINTR is followed by a call that succeeds.
+// Each EINTR is followed by a call that succeeds. open() for reading is called "open", every other way to open or make
+// a file "create". With TIED_TEST_NAMED_FILES in the environment there are no files without a name.
 //
 // In this process, until the next; "" for none. A command reads it from the environment variable TIED_TEST_FAULT.
 void SetFault(const std::string& fault);

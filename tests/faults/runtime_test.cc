@@ -5,9 +5,10 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
+#include <cstring>
 #include <filesystem>
 
+#include "tests/faults/address_space.h"
 #include "tests/faults/failing_calls.h"
 #include "tests/runtime/model_fixture.h"
 #include "tests/support/child_process.h"
@@ -132,21 +133,6 @@ TEST_F(Faults, ThreadsThatTheSystemRefusesMakeNoSession) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
-size_t AddressSpace() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  size_t pages = 0;
-  if (file == nullptr || std::fscanf(file, "%zu", &pages) != 1) return 0;
-  std::fclose(file);
-  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-}
-
-// With so many bytes more than the process has now.
-bool LimitAddressSpace(size_t more) {
-  const size_t now = AddressSpace();
-  const rlimit limit = {now + more, RLIM_INFINITY};
-  return now > 0 && setrlimit(RLIMIT_AS, &limit) == 0;
-}
-
 // Opens, makes a session, and asks for the best rows of `tokens` tokens. The first status that is not OK, or OK.
 tied_status Everything(const std::string& path, bool copy, const float* hidden, size_t tokens, int64_t* ids) {
   tied_open_options open_options = TIED_OPEN_OPTIONS_INIT;
@@ -178,8 +164,7 @@ TEST_F(Faults, WithoutAddressSpaceEveryCallFailsOrSucceeds) {
       const tied_status status = Everything(path_, more % 400 == 0, hidden.data(), kTokens, ids.data());
       if (status != TIED_OK && status != TIED_OUT_OF_MEMORY) return 3;
       ++(status == TIED_OK ? worked : failed);
-      const rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-      if (setrlimit(RLIMIT_AS, &none) != 0) return 4;
+      UnlimitAddressSpace();
     }
     if (failed < 2 || worked < 2) return 5;
     return Everything(path_, false, hidden.data(), kTokens, ids.data()) == TIED_OK ? 0 : 6;

@@ -35,6 +35,8 @@ ChildOutcome RunInChild(const std::function<int()>& body) {
   if (child == 0) {
     dup2(fileno(out.get()), STDOUT_FILENO);
     dup2(fileno(err.get()), STDERR_FILENO);
+    close(fileno(out.get()));
+    close(fileno(err.get()));
     _exit(body());
   }
   int status = 0;
