@@ -100,7 +100,7 @@ void ErrorMeter::ReportLogits(std::ostream& out, const char* kind, size_t first_
     for (size_t r = 0; r < rows_; ++r) largest = std::max(largest, std::fabs(original[r] - stored[r]));
     const std::vector<size_t> before = Best(original, rows_, k), after = Best(stored, rows_, k);
     same_best += before[0] == after[0];
-    for (const size_t row : before) overlap += std::count(after.begin(), after.end(), row);
+    for (const size_t row : before) overlap += static_cast<size_t>(std::count(after.begin(), after.end(), row));
   }
   out << "  logits of " << tokens << ' ' << kind << " hidden states: largest error " << largest
       << ", top-1 the same in " << same_best << " of " << tokens << ", top-" << k << " overlap "
