@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "schema/checked_math.h"
 #include "converter/error.h"
 
 namespace tied::converter {
@@ -200,7 +201,7 @@ class Inference {
     for (; begin != end; ++begin) {
       if (begin->kind != SymbolicInt::Kind::kConstant) {
         others.push_back(*begin);
-      } else if (__builtin_mul_overflow(number, begin->value, &number)) {
+      } else if (!CheckedMultiply(number, begin->value, &number)) {
         return {};
       }
     }
@@ -245,7 +246,7 @@ class Inference {
       if (same != left.end()) {
         left.erase(same);
       } else if (result[i].kind != SymbolicInt::Kind::kConstant || result[i].value <= 0 ||
-                 __builtin_mul_overflow(divisor, result[i].value, &divisor)) {
+                 !CheckedMultiply(divisor, result[i].value, &divisor)) {
         return {};
       }
     }

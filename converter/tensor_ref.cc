@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "schema/checked_math.h"
 #include "converter/error.h"
 #include "converter/file.h"
 #include "converter/narrow_floats.h"
@@ -49,7 +50,7 @@ bool IsFloat(ElementType type) {
 uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, const std::string& what) {
   uint64_t bytes = element_size;
   for (const int64_t dim : dims) {
-    if (dim < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes)) {
+    if (dim < 0 || !CheckedMultiply(bytes, dim, &bytes)) {
       throw ConvertError(what + ": the shape is not possible");
     }
   }
@@ -78,7 +79,7 @@ std::string TensorRef::Read() const {
 
 void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
   uint64_t end = 0;
-  if (__builtin_add_overflow(first, size, &end) || end > length) {
+  if (!CheckedAdd(first, size, &end) || end > length) {
     throw ConvertError(name + ": has " + std::to_string(length) + " bytes, more are needed");
   }
   if (size == 0) return;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <new>
 
-#include "runtime/checked_math.h"
+#include "schema/checked_math.h"
 #include "runtime/entry_point.h"
 
 namespace tied::runtime {
@@ -34,8 +34,7 @@ size_t SizeOf(tied_type type) { return ElementSize(static_cast<format::DataType>
 Status CountElements(const tied_tensor& tensor, size_t* count) {
   *count = 1;
   for (size_t i = 0; i < tensor.rank; ++i) {
-    if (tensor.dims[i] < 0 || static_cast<uint64_t>(tensor.dims[i]) > SIZE_MAX ||
-        !CheckedMultiply(*count, static_cast<size_t>(tensor.dims[i]), count)) {
+    if (tensor.dims[i] < 0 || !CheckedMultiply(*count, tensor.dims[i], count)) {
       return Status::Error(TIED_INVALID_ARGUMENT, "'%s': dimension %zu, %" PRId64 ", is not possible", tensor.name, i,
                            tensor.dims[i]);
     }
@@ -82,7 +81,7 @@ Status ApplyOutputDims(const format::Op& op, const tied_tensor* input, size_t el
       continue;
     }
     result->dims[i] = dim.rule() == format::DimRule::InputDim ? input->dims[dim.value()] : dim.value();
-    if (!CheckedMultiply(known, static_cast<size_t>(result->dims[i]), &known)) known = SIZE_MAX;
+    if (!CheckedMultiply(known, result->dims[i], &known)) known = SIZE_MAX;
   }
   if (inferred < result->rank) {
     const size_t left = known == 0 ? 0 : elements / known;

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "runtime/checked_math.h"
+#include "schema/checked_math.h"
 
 namespace tied::runtime {
 
@@ -88,9 +88,8 @@ Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t leng
 
 Status MappedFile::Map(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file) {
   const uint64_t lead = offset % PageSize();
-  if (length > SIZE_MAX - lead) return DoesNotFit(length, name);
   MappedFile mapped;
-  mapped.mapping_size_ = static_cast<size_t>(lead + length);
+  if (!CheckedAdd(lead, length, &mapped.mapping_size_)) return DoesNotFit(length, name);
   void* mapping =
       mmap(nullptr, mapped.mapping_size_, PROT_READ, MAP_SHARED, descriptor, static_cast<off_t>(offset - lead));
   if (mapping == MAP_FAILED) return SystemError("map", name, errno);
@@ -103,9 +102,9 @@ Status MappedFile::Map(int descriptor, uint64_t offset, uint64_t length, const c
 }
 
 Status MappedFile::Copy(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file) {
-  if (length > SIZE_MAX) return DoesNotFit(length, name);
   MappedFile copied;
-  copied.mapping_size_ = copied.size_ = static_cast<size_t>(length);
+  if (!CheckedCast(length, &copied.size_)) return DoesNotFit(length, name);
+  copied.mapping_size_ = copied.size_;
   void* memory = mmap(nullptr, copied.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return SystemError("get memory for", name, errno);
   copied.mapping_ = memory;

@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include "runtime/checked_math.h"
+#include "schema/checked_math.h"
 #include "runtime/screen.h"
 #include "runtime/topk.h"
 

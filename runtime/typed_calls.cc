@@ -4,7 +4,7 @@
 #include <memory>
 #include <new>
 
-#include "runtime/checked_math.h"
+#include "schema/checked_math.h"
 
 namespace tied::runtime {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "schema/checked_math.h"
 #include "kernels/int_formats.h"
-#include "runtime/checked_math.h"
 #include "runtime/header.h"
 
 namespace tied::runtime {
@@ -234,8 +234,7 @@ Status Validator::CheckConstant(const format::Op& op, const char* entry_point) c
   uint64_t bytes = ElementSize(header_.outputs()->Get(op.output())->type());
   bool valid = true;
   for (const format::OutputDim* dim : *op.output_dims()) {
-    valid = valid && dim->rule() == format::DimRule::Constant &&
-            CheckedMultiply(bytes, static_cast<uint64_t>(dim->value()), &bytes);
+    valid = valid && dim->rule() == format::DimRule::Constant && CheckedMultiply(bytes, dim->value(), &bytes);
   }
   const auto* data = op.operation_as_Constant()->data();
   if (valid && bytes == (data == nullptr ? 0 : data->size())) return Status();
