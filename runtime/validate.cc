@@ -175,6 +175,9 @@ Status Validator::CheckValue(const format::ValueInfo& value, const char* what) c
 
 Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
   size_t inferred = 0;
+  // The flatbuffer verifier aligns everything but the structs in a vector.
+  const bool aligned = reinterpret_cast<uintptr_t>(op.output_dims()->Data()) % alignof(format::OutputDim) == 0;
+  if (!aligned) return Status::Error(TIED_CORRUPT, "%s: entry point '%s': a shape is not aligned", name_, entry_point);
   bool valid = op.output_dims()->size() <= TIED_MAX_RANK;
   for (const format::OutputDim* dim : *op.output_dims()) {
     switch (dim->rule()) {
