@@ -1,6 +1,8 @@
 #include "converter/flatten.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "converter/error.h"
@@ -10,6 +12,7 @@ namespace tied::converter {
 namespace {
 
 constexpr size_t kMaxPaths = 64;
+constexpr size_t kMaxIfs = 64;  // on a path, one inlined after the other
 
 // The graph input that decides an If, and the value of it that takes the then-branch.
 Choice FindCondition(const Graph& graph, const Node& node) {
@@ -32,6 +35,54 @@ Choice FindCondition(const Graph& graph, const Node& node) {
   return {condition, value};
 }
 
+bool Has(const Graph& graph, const std::string& value) {
+  return graph.FindConstant(value) != nullptr || graph.FindInput(value) != nullptr ||
+         graph.FindProducer(value) != nullptr;
+}
+
+// In the graphs inside, too.
+void ReplaceAllUses(Graph* graph, const std::string& value, const std::string& by) {
+  graph->ReplaceUses(value, by);
+  for (Node& node : graph->nodes) {
+    for (auto& [name, attribute] : node.attributes) {
+      if (attribute.graph == nullptr) continue;
+      Graph inner = *attribute.graph;
+      ReplaceAllUses(&inner, value, by);
+      attribute.graph = std::make_shared<const Graph>(std::move(inner));
+    }
+  }
+}
+
+// The branch of a node of `graph`, where values that are called as values of the graph are have another name: branches
+// of two Ifs may each have a constant "W". The node's own outputs may be made in the branch.
+Graph WithOwnNames(Graph branch, const Graph& graph, const Node& node) {
+  const auto rename = [&](const std::string& name) -> std::optional<std::string> {
+    const bool own = std::count(node.outputs.begin(), node.outputs.end(), name) > 0;
+    if (name.empty() || own || !Has(graph, name)) return std::nullopt;
+    std::string other = node.outputs[0] + "/" + name;
+    while (Has(graph, other) || Has(branch, other)) other += "_";
+    return other;
+  };
+  const std::map<std::string, TensorRef> constants = branch.constants;
+  for (const auto& [name, tensor] : constants) {
+    const auto other = rename(name);
+    if (!other) continue;
+    branch.constants.erase(name);
+    branch.constants[*other] = tensor;
+    ReplaceAllUses(&branch, name, *other);
+  }
+  for (size_t i = 0; i < branch.nodes.size(); ++i) {
+    for (size_t j = 0; j < branch.nodes[i].outputs.size(); ++j) {
+      const std::string name = branch.nodes[i].outputs[j];
+      const auto other = rename(name);
+      if (!other) continue;
+      branch.nodes[i].outputs[j] = *other;
+      ReplaceAllUses(&branch, name, *other);
+    }
+  }
+  return branch;
+}
+
 // Replaces node `index` of the graph by the nodes of one of its branches.
 Graph Inline(const Graph& graph, size_t index, const Graph& branch) {
   const Node& node = graph.nodes[index];
@@ -40,11 +91,12 @@ Graph Inline(const Graph& graph, size_t index, const Graph& branch) {
   }
   Graph flat = graph;
   flat.nodes.assign(graph.nodes.begin(), graph.nodes.begin() + static_cast<std::ptrdiff_t>(index));
-  for (const auto& [name, tensor] : branch.constants) flat.constants[name] = tensor;
-  flat.nodes.insert(flat.nodes.end(), branch.nodes.begin(), branch.nodes.end());
+  const Graph own = WithOwnNames(branch, graph, node);
+  for (const auto& [name, tensor] : own.constants) flat.constants[name] = tensor;
+  flat.nodes.insert(flat.nodes.end(), own.nodes.begin(), own.nodes.end());
   for (size_t i = 0; i < node.outputs.size(); ++i) {
-    if (node.outputs[i] == branch.outputs[i].name) continue;
-    flat.nodes.push_back({"Identity", node.name, {branch.outputs[i].name}, {node.outputs[i]}, {}});
+    if (node.outputs[i] == own.results[i]) continue;
+    flat.nodes.push_back({"Identity", node.name, {own.results[i]}, {node.outputs[i]}, {}});
   }
   flat.nodes.insert(flat.nodes.end(), graph.nodes.begin() + static_cast<std::ptrdiff_t>(index) + 1, graph.nodes.end());
   return flat;
@@ -58,6 +110,7 @@ void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
     paths->push_back(std::move(path));
     return;
   }
+  if (path.branch_names.size() == kMaxIfs) throw ConvertError(found->Describe() + ": there are too many Ifs before it");
   const Choice condition = FindCondition(path.graph, *found);
   for (const bool then : {true, false}) {
     const char* attribute = then ? "then_branch" : "else_branch";

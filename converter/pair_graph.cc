@@ -28,9 +28,10 @@ Graph MakePairGraph(const TiedPair& pair) {
   graph.inputs = {{"input_ids", ElementType::kInt64, tokens}, floats("hidden", cols)};
   graph.outputs = {floats("embeddings", cols), floats("logits", rows)};
   graph.results = {"embeddings", "logits"};
-  graph.constants[pair.table.name] = pair.table;
-  graph.constants[pair.head.name] = pair.head;
-  graph.nodes.push_back({"Gather", "embed", {pair.table.name, "input_ids"}, {pair.scale ? "rows" : "embeddings"}, {}});
+  // Under names of their own: those of the model may be the same for different tensors, or be taken here.
+  graph.constants["table"] = pair.table;
+  graph.constants["head"] = pair.head;
+  graph.nodes.push_back({"Gather", "embed", {"table", "input_ids"}, {pair.scale ? "rows" : "embeddings"}, {}});
   if (pair.scale) {
     graph.constants["embedding_scale"] = Scalar("embedding_scale", *pair.scale);
     graph.nodes.push_back({"Mul", "embed_scale", {"rows", "embedding_scale"}, {"embeddings"}, {}});
@@ -39,12 +40,12 @@ Graph MakePairGraph(const TiedPair& pair) {
   transposed.i = !pair.head_transposed;
   graph.nodes.push_back({"com.microsoft.FusedMatMul",
                          "lm_head",
-                         {"hidden", pair.head.name},
+                         {"hidden", "head"},
                          {pair.bias ? "products" : "logits"},
                          {{"transB", transposed}}});
   if (pair.bias) {
-    graph.constants[pair.bias->name] = *pair.bias;
-    graph.nodes.push_back({"Add", "lm_head_bias", {"products", pair.bias->name}, {"logits"}, {}});
+    graph.constants["bias"] = *pair.bias;
+    graph.nodes.push_back({"Add", "lm_head_bias", {"products", "bias"}, {"logits"}, {}});
   }
   return graph;
 }
