@@ -118,7 +118,7 @@ std::string ProcessPath(int descriptor) { return "/proc/self/fd/" + std::to_stri
 
 // -1 where the file system has no files without a name, or there is no /proc to give them one.
 int OpenNameless(const std::string& folder) {
-  const int descriptor = Retry([&] { return open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666); });
+  const int descriptor = Retry([&] { return open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); });
   if (descriptor < 0 || access(ProcessPath(descriptor).c_str(), F_OK) == 0) return descriptor;
   close(descriptor);
   return -1;
@@ -156,7 +156,7 @@ OutputFile::OutputFile(const std::string& path) : path_(Target(path)), descripto
   if (descriptor_ >= 0) return;
   const SignalsBlocked blocked;  // from before the file exists until the handler knows its name
   descriptor_ = MakeBeside(path_, &temporary_path_,
-                           [](const char* name) { return open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+                           [](const char* name) { return open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
   if (descriptor_ < 0) Fail(path_, "create");
   RemoveOnSignal(temporary_path_.c_str());
 }

@@ -51,6 +51,8 @@ class OutputFile {
   // Syncs, gives the file its name (replacing a file of that name) and syncs the folder.
   void Commit();
 
+  int descriptor() const { return descriptor_; }
+
  private:
   void Name();
 
