@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "schema/checked_math.h"
 #include "converter/error.h"
 #include "converter/file.h"
 #include "converter/narrow_floats.h"
@@ -13,14 +14,17 @@ namespace tied::converter {
 
 std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& dims) {
   std::vector<int64_t> strides(dims.size());
-  int64_t stride = 1;
-  for (size_t i = dims.size(); i-- > 0; stride *= dims[i]) strides[i] = stride;
+  for (size_t i = 0; i < dims.size(); ++i) strides[i] = Product(dims, i + 1, dims.size());
   return strides;
 }
 
 int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
   int64_t product = 1;
-  for (size_t i = begin; i < end; ++i) product *= dims[i];
+  for (size_t i = begin; i < end; ++i) {
+    if (dims[i] < 0 || !CheckedMultiply(product, dims[i], &product)) {
+      throw ConvertError("the reference evaluation comes to a shape that is not possible");
+    }
+  }
   return product;
 }
 
@@ -81,6 +85,7 @@ Array Array::Load(const TensorRef& tensor) {
   array.dims = tensor.dims;
   array.strides = RowMajorStrides(array.dims);
   array.type = tensor.type;
+  array.stored = array.size();
   array.integers = !IsFloat(tensor.type);
   if (tensor.path.empty() || tensor.length == 0) {
     const auto bytes = std::make_shared<const std::string>(tensor.bytes);
@@ -100,6 +105,7 @@ Array Array::OfInts(std::vector<int64_t> dims, std::vector<int64_t> values) {
   array.dims = std::move(dims);
   array.integers = true;
   const auto owner = std::make_shared<std::vector<int64_t>>(std::move(values));
+  array.stored = static_cast<int64_t>(owner->size());
   array.ints = owner->data();
   array.owner = owner;
   return array;
@@ -110,6 +116,7 @@ Array Array::OfDoubles(std::vector<int64_t> dims, std::vector<double> values) {
   array.strides = RowMajorStrides(dims);
   array.dims = std::move(dims);
   const auto owner = std::make_shared<std::vector<double>>(std::move(values));
+  array.stored = static_cast<int64_t>(owner->size());
   array.doubles = owner->data();
   array.owner = owner;
   return array;
@@ -119,6 +126,7 @@ Array Array::Computed(std::vector<int64_t> dims, Element element) {
   Array array;
   array.strides = RowMajorStrides(dims);
   array.dims = std::move(dims);
+  array.stored = array.size();
   array.element = std::move(element);
   return array;
 }
@@ -127,6 +135,7 @@ int64_t Array::size() const { return Product(dims, 0, dims.size()); }
 
 int64_t Array::Offset(int64_t position) const {
   if (row_major) return position;
+  if (size() == 0) return stored;
   int64_t offset = 0;
   for (size_t i = dims.size(); i-- > 0; position /= dims[i]) offset += position % dims[i] * strides[i];
   return offset;
@@ -136,15 +145,24 @@ double Array::Float(int64_t position) const { return At(Offset(position)); }
 
 int64_t Array::Int(int64_t position) const {
   if (!integers) throw ConvertError("integers were expected where there are none");
-  const int64_t offset = Offset(position);
-  if (ints != nullptr) return ints[start + offset];
-  return type == ElementType::kInt64 ? Read<int64_t>(bytes, start + offset) : static_cast<int64_t>(At(offset));
+  const int64_t index = Index(Offset(position));
+  if (ints != nullptr) return ints[index];
+  return type == ElementType::kInt64 ? Read<int64_t>(bytes, index)
+                                     : static_cast<int64_t>(ReadElement(bytes, type, index));
 }
 
 double Array::At(int64_t offset) const {
-  if (bytes != nullptr) return ReadElement(bytes, type, start + offset);
-  if (doubles != nullptr) return doubles[start + offset];
-  return ints != nullptr ? static_cast<double>(ints[start + offset]) : element(start + offset);
+  const int64_t index = Index(offset);
+  if (bytes != nullptr) return ReadElement(bytes, type, index);
+  if (doubles != nullptr) return doubles[index];
+  return ints != nullptr ? static_cast<double>(ints[index]) : element(index);
+}
+
+// Shapes, axes and indices of a stranger's graph may lead anywhere.
+int64_t Array::Index(int64_t offset) const {
+  int64_t index = 0;
+  if (CheckedAdd(start, offset, &index) && index >= 0 && index < stored) return index;
+  throw ConvertError("the reference evaluation reaches outside a tensor");
 }
 
 Array Array::View(std::vector<int64_t> wanted) const {
@@ -162,7 +180,7 @@ Array Array::View(std::vector<int64_t> wanted) const {
 Array Array::Matrix(int64_t batch, bool transpose) const {
   const size_t rank = dims.size();
   Array matrix = *this;
-  for (size_t i = rank - 2; i-- > 0; batch /= dims[i]) matrix.start += batch % dims[i] * strides[i];
+  for (size_t i = rank - 2; size() > 0 && i-- > 0; batch /= dims[i]) matrix.start += batch % dims[i] * strides[i];
   matrix.dims = {dims[rank - 2], dims[rank - 1]};
   matrix.strides = {strides[rank - 2], strides[rank - 1]};
   if (transpose) {

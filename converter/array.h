@@ -15,7 +15,7 @@ namespace tied::converter {
 // Of a row-major tensor, in elements.
 std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& dims);
 
-// Of dims[begin … end).
+// Of dims[begin … end). Throws ConvertError if that is no number of elements.
 int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end);
 
 // A tensor of floating-point numbers or of integers (Booleans included), with strides: a transposition moves nothing.
@@ -27,6 +27,7 @@ struct Array {
   std::vector<int64_t> strides;  // in elements
   bool row_major = true;         // what the strides are
   int64_t start = 0;             // element 0, in elements
+  int64_t stored = 0;            // elements that there are, from the first stored one on
   bool integers = false;
   std::shared_ptr<const void> owner;     // keeps what the pointer leads to
   const unsigned char* bytes = nullptr;  // elements of `type`
@@ -56,6 +57,7 @@ struct Array {
 
  private:
   int64_t Offset(int64_t position) const;
+  int64_t Index(int64_t offset) const;
 };
 
 }  // namespace tied::converter

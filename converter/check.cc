@@ -14,6 +14,8 @@ namespace tied::converter {
 
 namespace {
 
+constexpr uint64_t kMaxInput = 64u << 20;
+
 // An input in both forms.
 struct Input {
   tied_tensor tensor;
@@ -96,7 +98,9 @@ class Checker {
     std::vector<int64_t> dims;
     for (const ValueInfo::Dim& dim : info.dims) dims.push_back(dim.size >= 0 ? dim.size : dims.empty() ? 2 : 3);
     std::copy(dims.begin(), dims.end(), input.tensor.dims);
-    input.bytes.resize(static_cast<size_t>(CheckedBytes(dims, ElementSize(info.type), info.name)));
+    const uint64_t bytes = CheckedBytes(dims, ElementSize(info.type), info.name);
+    if (bytes > kMaxInput) throw ConvertError("input '" + info.name + "' is too large to be tried");
+    input.bytes.resize(static_cast<size_t>(bytes));
     const size_t count = ElementSize(info.type) == 0 ? 0 : input.bytes.size() / ElementSize(info.type);
     switch (info.type) {
       case ElementType::kFloat32:

@@ -82,6 +82,7 @@ class Evaluation {
   // Along the last dimension; ties to the lower position.
   void RunSelection(const Node& node) const {
     const bool argmax = node.op == "ArgMax";
+    if (!argmax && node.outputs.size() < 2) throw ConvertError(node.Describe() + ": has one output");
     const Array& array = Input(node, 0);
     RequireLastAxis(node, array, argmax ? 0 : -1);
     const int64_t width = array.dims.back();
@@ -110,9 +111,15 @@ class Evaluation {
   }
 
   static void RequireLastAxis(const Node& node, const Array& array, int64_t default_axis) {
-    const int64_t axis = node.Int("axis", default_axis);
-    if (axis == -1 || axis == static_cast<int64_t>(array.dims.size()) - 1) return;
+    if (AxisOf(node, node.Int("axis", default_axis), array.dims.size()) + 1 == array.dims.size()) return;
     throw ConvertError(node.Describe() + ": the reference evaluation knows the last axis only");
+  }
+
+  // A dimension below `rank`, which may be counted from the end.
+  static size_t AxisOf(const Node& node, int64_t axis, size_t rank) {
+    const auto count = static_cast<int64_t>(rank);
+    if (axis < -count || axis >= count) throw ConvertError(node.Describe() + ": has no axis " + std::to_string(axis));
+    return static_cast<size_t>(axis < 0 ? axis + count : axis);
   }
 
   // The magnitude of a difference x - log_z is that of x, of the largest x, and of the logarithm of the count.
@@ -185,14 +192,16 @@ class Evaluation {
 
   Array Gather(const Node& node, const Array& data) const {
     const Array& indices = Input(node, 1);
-    if (node.Int("axis", 0) != 0) throw ConvertError(node.Describe() + ": the reference evaluation knows axis 0 only");
+    if (AxisOf(node, node.Int("axis", 0), data.dims.size()) != 0) {
+      throw ConvertError(node.Describe() + ": the reference evaluation knows axis 0 only");
+    }
     std::vector<int64_t> dims = indices.dims;
     dims.insert(dims.end(), data.dims.begin() + 1, data.dims.end());
     const int64_t width = Product(data.dims, 1, data.dims.size());
     std::vector<int64_t> ints;
     std::vector<double> doubles;
     for (int64_t i = 0; i < indices.size(); ++i) {
-      const int64_t id = indices.Int(i) < 0 ? indices.Int(i) + data.dims[0] : indices.Int(i);
+      const int64_t id = static_cast<int64_t>(AxisOf(node, indices.Int(i), static_cast<size_t>(data.dims[0])));
       for (int64_t j = 0; j < width; ++j) {
         if (data.integers) ints.push_back(data.Int(id * width + j));
         if (!data.integers) doubles.push_back(Number(data, id * width + j));
@@ -216,9 +225,9 @@ class Evaluation {
     const int64_t size = array.size();
     const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
     std::vector<int64_t> values;
-    for (int64_t i = clamp(Ints(node, 1, "starts")[0]); i < clamp(Ints(node, 2, "ends")[0]); ++i) {
-      values.push_back(array.Int(i));
-    }
+    const std::vector<int64_t> starts = Ints(node, 1, "starts"), ends = Ints(node, 2, "ends");
+    if (starts.size() != 1 || ends.size() != 1) throw ConvertError(node.Describe() + ": slices more than one axis");
+    for (int64_t i = clamp(starts[0]); i < clamp(ends[0]); ++i) values.push_back(array.Int(i));
     const auto count = static_cast<int64_t>(values.size());
     return Array::OfInts({count}, values);
   }
@@ -240,29 +249,34 @@ class Evaluation {
     const Array& array = Input(node, 0);
     std::vector<int64_t> axes = Ints(node, 1, "axes");
     std::vector<int64_t> dims = array.dims;
-    const auto rank = static_cast<int64_t>(dims.size() + axes.size());
-    for (int64_t& axis : axes) axis += axis < 0 ? rank : 0;
+    const size_t rank = dims.size() + axes.size();
+    for (int64_t& axis : axes) axis = static_cast<int64_t>(AxisOf(node, axis, rank));
     std::sort(axes.begin(), axes.end());
-    for (const int64_t axis : axes) dims.insert(dims.begin() + axis, 1);
+    for (const int64_t axis : axes) {
+      dims.insert(dims.begin() + static_cast<std::ptrdiff_t>(AxisOf(node, axis, dims.size() + 1)), 1);
+    }
     return array.View(dims);
   }
 
   Array Flatten(const Node& node) const {
     const Array& array = Input(node, 0);
-    int64_t axis = node.Int("axis", 1);
-    if (axis < 0) axis += static_cast<int64_t>(array.dims.size());
-    const auto split = static_cast<size_t>(axis);
+    const auto rank = static_cast<int64_t>(array.dims.size());
+    const int64_t axis = node.Int("axis", 1);
+    const size_t split = axis == rank ? array.dims.size() : AxisOf(node, axis, array.dims.size());
     return array.View({Product(array.dims, 0, split), Product(array.dims, split, array.dims.size())});
   }
 
   Array Reshape(const Node& node) const {
     const Array& array = Input(node, 0);
     std::vector<int64_t> dims = Ints(node, 1, "shape");
-    int64_t known = 1;
+    std::vector<int64_t> others;
     for (size_t i = 0; i < dims.size(); ++i) {
-      if (dims[i] == 0 && node.Int("allowzero", 0) == 0) dims[i] = array.dims.at(i);
-      if (dims[i] != -1) known *= dims[i];
+      if (dims[i] == 0 && node.Int("allowzero", 0) == 0) {
+        dims[i] = array.dims[AxisOf(node, static_cast<int64_t>(i), array.dims.size())];
+      }
+      if (dims[i] != -1) others.push_back(dims[i]);
     }
+    const int64_t known = Product(others, 0, others.size());
     for (int64_t& dim : dims) {
       if (dim == -1) dim = known == 0 ? 0 : array.size() / known;
     }
@@ -278,8 +292,9 @@ class Evaluation {
     const Array original = array;
     array.row_major = false;
     for (size_t i = 0; i < rank; ++i) {
-      array.dims[i] = original.dims[static_cast<size_t>(perm[i])];
-      array.strides[i] = original.strides[static_cast<size_t>(perm[i])];
+      const size_t from = AxisOf(node, perm[i], rank);
+      array.dims[i] = original.dims[from];
+      array.strides[i] = original.strides[from];
     }
     return array;
   }
@@ -311,7 +326,7 @@ class Evaluation {
     if (a.dims[1] != b.dims[0]) throw ConvertError(node.Describe() + ": the operands do not fit together");
     const double alpha = node.Float("alpha", 1);
     const size_t first = values->size();
-    values->resize(first + static_cast<size_t>(a.dims[0] * b.dims[1]));
+    values->resize(first + static_cast<size_t>(Product({a.dims[0], b.dims[1]}, 0, 2)));
     // The larger side outermost: each of its elements is asked for once.
     std::vector<double> column(static_cast<size_t>(a.dims[1]));
     for (int64_t j = 0; j < b.dims[1]; ++j) {
@@ -385,7 +400,8 @@ class Evaluation {
     const Array& packed = Input(node, 0);
     const bool elements = packed.type == ElementType::kUint4 || packed.type == ElementType::kInt4;
     const int64_t bits = elements ? 4 : node.Int("bits", 4);
-    const int64_t cols = packed.dims.back() * (elements ? 1 : 8 / bits);
+    if (packed.dims.empty() || bits < 1) throw ConvertError(node.Describe() + ": has no table");
+    const int64_t cols = Product({packed.dims.back(), elements ? 1 : 8 / bits}, 0, 2);
     const Blocks blocks{packed.dims[0], cols, bits, node.Int("block_size", 128), false};
     return Gather(node, DequantisedBlocks(packed, Input(node, 2), OptionalInput(node, 3), blocks));
   }
