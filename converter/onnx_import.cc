@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <set>
 
+#include "schema/checked_math.h"
 #include "converter/error.h"
 #include "converter/file.h"
 #include "converter/graph.h"
@@ -126,6 +127,7 @@ class Importer {
     node.name = proto.name();
     node.inputs.assign(proto.input().begin(), proto.input().end());
     node.outputs.assign(proto.output().begin(), proto.output().end());
+    if (node.outputs.empty()) throw ConvertError(path_ + ": " + node.Describe() + ": has no output");
     for (const onnx::AttributeProto& attribute : proto.attribute()) {
       node.attributes[attribute.name()] = ImportAttribute(attribute, node, made, depth);
     }
@@ -214,7 +216,7 @@ class Importer {
     const uint64_t size = InputFile(tensor->path).size();
     if (!has_length) tensor->length = size > tensor->offset ? size - tensor->offset : 0;
     uint64_t end = 0;
-    if (__builtin_add_overflow(tensor->offset, tensor->length, &end) || end > size) {
+    if (!CheckedAdd(tensor->offset, tensor->length, &end) || end > size) {
       throw ConvertError(path_ + ": tensor '" + tensor->name + "' lies behind the end of " + tensor->path);
     }
   }
@@ -232,11 +234,12 @@ class Importer {
     const std::string what = path_ + ": tensor '" + name + "': external data '" + location + "' ";
     if (location.empty() || fs::path(location).is_absolute())
       throw ConvertError(what + "is not relative to the model's folder");
+    std::error_code error;
     const fs::path folder = fs::canonical(fs::absolute(path_).parent_path());
-    const fs::path resolved = fs::weakly_canonical(folder / location);
+    const fs::path resolved = fs::weakly_canonical(folder / location, error);
+    if (error) throw ConvertError(what + "is no path: " + error.message());
     const fs::path relative = resolved.lexically_relative(folder);
     if (relative.empty() || *relative.begin() == "..") throw ConvertError(what + "leaves the model's folder");
-    std::error_code error;
     if (!fs::exists(resolved, error)) throw ConvertError(what + "does not exist");
     return resolved.string();
   }

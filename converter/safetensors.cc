@@ -66,6 +66,12 @@ T Member(const Json& object, const char* name, T otherwise, const std::string& p
   }
 }
 
+// A whole number that int64 holds, too. The library would take 1.5, true and -1 for one.
+uint64_t Size(const Json& number, const std::string& what) {
+  if (number.is_number_unsigned() && number.get<uint64_t>() <= INT64_MAX) return number.get<uint64_t>();
+  throw ConvertError(what + ": has a shape or data_offsets that are no sizes");
+}
+
 // A folder stands for the model in it.
 std::string FileOf(const std::string& path) {
   if (!fs::is_directory(path)) return path;
@@ -118,9 +124,9 @@ class Shard {
     tensor.path = path_;
     uint64_t begin = 0, end = 0;
     try {
-      begin = entry.at("data_offsets").at(0).get<uint64_t>();
-      end = entry.at("data_offsets").at(1).get<uint64_t>();
-      tensor.dims = entry.at("shape").get<std::vector<int64_t>>();
+      begin = Size(entry.at("data_offsets").at(0), what);
+      end = Size(entry.at("data_offsets").at(1), what);
+      for (const Json& dim : entry.at("shape")) tensor.dims.push_back(static_cast<int64_t>(Size(dim, what)));
       tensor.file_type = entry.at("dtype").get<std::string>();
       tensor.type = TypeOf(tensor.file_type);
     } catch (const Json::exception&) {

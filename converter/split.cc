@@ -91,6 +91,7 @@ class Splitter {
   explicit Splitter(const std::string& path) {
     split_.path = path;
     split_.model = ReadSlimModel(path);
+    (void)ImportModel(split_.model, path);  // so that there is no cycle, and no name twice
   }
 
   SplitModel Run() {

@@ -231,6 +231,7 @@ class Dequantisation {
   std::string AddBlocks(const Node& node, const TensorRef& matrix, const Blocks& layout, const Integers& integers) {
     const int64_t bits = layout.bits, block = layout.block;
     CheckBits(node, bits);
+    if (!IsInteger(matrix.type)) Refuse(node, "its table is not of integers");
     if (block < 16 || block > kMaxBlock || block % 2 != 0)
       Refuse(node, "blocks of " + std::to_string(block) + " are not possible");
     const int64_t rows = matrix.dims[0], cols = matrix.dims[1];
