@@ -3,6 +3,8 @@
 #include <fstream>
 #include <functional>
 
+#include "converter/error.h"
+#include "converter/split.h"
 #include "tests/converter/conversion.h"
 
 namespace tied::test {
@@ -100,6 +102,20 @@ const Fault kFaults[] = {
      Stored(Storage::kRepeated),
      [](onnx::ModelProto& model) { FlipBit(Initializer(Branch(model, 1), "W"), 1000); },
      {"not tied", "differ"}},
+    {"SameNameInTwoIfs",
+     Stored(Storage::kRepeated),
+     [](onnx::ModelProto& model) {
+       onnx::NodeProto embed = model.graph().node(0), head = model.graph().node(0);
+       *embed.mutable_attribute(0)->mutable_g() = embed.attribute(1).g();
+       *head.mutable_attribute(1)->mutable_g() = head.attribute(0).g();
+       embed.set_output(1, "no_logits");
+       head.set_output(0, "no_embeddings");
+       for (int i : {0, 1}) FlipBit(Initializer(head.mutable_attribute(i)->mutable_g(), "W"), 1000);
+       model.mutable_graph()->clear_node();
+       *model.mutable_graph()->add_node() = embed;
+       *model.mutable_graph()->add_node() = head;
+     },
+     {"not tied", "differ"}},
     {"TransposedButForOneBit",
      Head({"L = MatMul(pre_logits, Wt)"}),
      [](onnx::ModelProto& model) { FlipBit(Initializer(model.mutable_graph(), "Wt"), 4); },
@@ -148,6 +164,84 @@ const Fault kFaults[] = {
      Stored(Storage::kExternal),
      [](onnx::ModelProto& model) { SetExternal(model, "offset", "12abc"); },
      {"12abc"}},
+    {"ExternalNameWithoutEnd",
+     Stored(Storage::kExternal),
+     [](onnx::ModelProto& model) { SetExternal(model, "location", std::string(5000, 'x')); },
+     {"'W'", "no path"}},
+    {"OpsetBeforeBroadcasting",
+     {},
+     [](onnx::ModelProto& model) { model.mutable_opset_import(0)->set_version(6); },
+     {"opset 6"}},
+    {"NoOpset", {}, [](onnx::ModelProto& model) { model.clear_opset_import(); }, {"opset 1"}},
+    {"TwoTables",
+     Embed({"g = Gather(W, input_ids)", "h = Gather(Wt, input_ids)", "E = Add(g, h)"}),
+     Nothing,
+     {"E_node", "Add"}},
+    {"SparseTable", {}, [](onnx::ModelProto& model) { model.mutable_graph()->add_sparse_initializer(); }, {"sparse"}},
+    {"StringTable",
+     {},
+     [](onnx::ModelProto& model) {
+       Table(model)->set_data_type(onnx::TensorProto::STRING);
+       Table(model)->clear_raw_data();
+       Table(model)->add_string_data("a");
+     },
+     {"L_node", "'W'", "type 8"}},
+    {"StringInput",
+     {},
+     [](onnx::ModelProto& model) {
+       AddValue(model.mutable_graph()->mutable_input(), "text", onnx::TensorProto::STRING, {1});
+     },
+     {"'text'", "type"}},
+    {"NineDimensions",
+     {},
+     [](onnx::ModelProto& model) {
+       AddValue(model.mutable_graph()->mutable_input(), "deep", onnx::TensorProto::FLOAT, std::vector<int64_t>(9, 1));
+     },
+     {"'deep'", "9 dimensions"}},
+    {"InputTwice",
+     {},
+     [](onnx::ModelProto& model) { *model.mutable_graph()->add_input() = model.graph().input(1); },
+     {"two inputs", "input_ids"}},
+    {"OutputTwice",
+     {},
+     [](onnx::ModelProto& model) {
+       onnx::GraphProto* graph = model.mutable_graph();
+       graph->mutable_output(1)->set_name(graph->output(0).name());
+     },
+     {"two outputs", "embed_matrix"}},
+    {"InitializerTwice",
+     {},
+     [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = *Table(model); },
+     {"two initializers", "'W'"}},
+    {"NodeWithoutOutput",
+     {},
+     [](onnx::ModelProto& model) { Branch(model, 0)->mutable_node(1)->clear_output(); },
+     {"wt_node", "no output"}},
+    {"IfsInIfs",
+     {},
+     [](onnx::ModelProto& model) {
+       for (int i = 0; i < 20; ++i) {
+         const onnx::NodeProto inner = model.graph().node(0);
+         Branch(model, 0)->clear_node();
+         *Branch(model, 0)->add_node() = inner;
+       }
+     },
+     {"nested too deeply"}},
+    {"IfsAfterIfs",
+     {},
+     [](onnx::ModelProto& model) {
+       for (int i = 0; i < 65; ++i) {
+         onnx::NodeProto node = model.graph().node(0);
+         node.set_output(0, "e" + std::to_string(i));
+         node.set_output(1, "l" + std::to_string(i));
+         *model.mutable_graph()->add_node() = node;
+       }
+     },
+     {"if_node", "too many Ifs"}},
+    {"FloatsAsBlocks",
+     Head({"L = com.microsoft.MatMulNBits(pre_logits, W, bias) {N=37, K=32, bits=8, block_size=48}"}),
+     [](onnx::ModelProto& model) { Branch(model, 0)->mutable_node(1)->mutable_attribute(1)->set_i(48); },
+     {"L_node", "integers"}},
     {"NoTable",
      {},
      [](onnx::ModelProto& model) {
@@ -194,6 +288,71 @@ TEST_F(UnsoundFiles, AreRefusedByName) {
     EXPECT_NE(message.find(name), std::string::npos) << message;
   }
   EXPECT_EQ(Files(), (std::vector<std::string>{"empty", "folder", "text"}));
+}
+
+// Links may lead anywhere in the folder, and nowhere else.
+TEST_F(UnsoundFiles, ExternalDataBehindLinksStaysInTheFolder) {
+  namespace fs = std::filesystem;
+  ModelForm form = Stored(Storage::kExternal);
+  onnx::ModelProto model = MakeModel(form, Folder());
+  const std::string outside = Folder() + "_outside";
+  fs::create_directory(outside);
+  fs::copy(Path("table.bin"), outside + "/table.bin");
+  fs::create_symlink(outside + "/table.bin", Path("leaves.bin"));
+  fs::create_symlink(outside, Path("folder"));
+  fs::create_symlink(outside + "/nothing.bin", Path("dangles_outside.bin"));
+  fs::create_symlink("nothing.bin", Path("dangles.bin"));
+  fs::create_symlink("loop.bin", Path("loop.bin"));
+  fs::create_symlink("table.bin", Path("stays.bin"));
+  const std::pair<const char*, const char*> refusals[] = {
+      {"leaves.bin", "leaves"},          {"folder/table.bin", "leaves"}, {"dangles_outside.bin", "does not exist"},
+      {"dangles.bin", "does not exist"}, {"loop.bin", "no path"},        {"stays.bin", ""}};
+  for (const auto& [location, reason] : refusals) {
+    SetExternal(model, "location", location);
+    Save(model, Path("model.onnx"));
+    const std::string message = Refusal(Path("model.onnx"));
+    EXPECT_EQ(message.empty(), *reason == '\0') << location << ": " << message;
+    EXPECT_NE(message.find(reason), std::string::npos) << message;
+  }
+  fs::remove_all(outside);
+}
+
+TEST_F(UnsoundFiles, DeepMessagesAreRefused) {
+  std::string nested;
+  for (int i = 0; i < 300; ++i) {
+    std::string length;
+    for (size_t rest = nested.size(); rest > 0 || length.empty(); rest >>= 7) {
+      length += static_cast<char>((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+    }
+    // GraphProto.node, NodeProto.attribute, AttributeProto.g, in turn.
+    nested = (i % 3 == 0 ? '\x32' : i % 3 == 1 ? '\x2a' : '\x0a') + length + nested;
+  }
+  std::ofstream(Path("deep.onnx"), std::ios::binary) << nested;
+  EXPECT_NE(Refusal(Path("deep.onnx")), "");
+}
+
+TEST_F(UnsoundFiles, AreNotTakenApart) {
+  const auto refusal = [&](const Lines& nodes) -> std::string {
+    onnx::ModelProto model = MakeModel({}, Folder());
+    onnx::GraphProto* graph = model.mutable_graph();
+    graph->clear_node();
+    AddNodes(graph, nodes);
+    Save(model, Path("model.onnx"));
+    try {
+      (void)converter::SplitOnnx(Path("model.onnx"));
+    } catch (const converter::ConvertError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(
+      refusal({"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"}).find("'a'"),
+      std::string::npos);
+  EXPECT_NE(refusal({"embed_matrix = Gather(W, input_ids)", "wt = Transpose()", "logits = MatMul(pre_logits, wt)"})
+                .find("logits_node"),
+            std::string::npos);
+  EXPECT_NE(refusal({"embed_matrix = Gather(W, input_ids)", "again = Gather(Wt, input_ids)"}).find("again_node"),
+            std::string::npos);
 }
 
 TEST_F(UnsoundFiles, EveryTruncationOfAModelIsRefused) {
