@@ -1,5 +1,11 @@
 # What every target of this project has in common.
 
+# Under a name that changes with it: neither Ninja nor ccache knows that objects depend on it.
+set(ignorelist "${CMAKE_CURRENT_LIST_DIR}/sanitizer-ignorelist.txt")
+file(SHA256 "${ignorelist}" hash)
+set(TIED_SANITIZER_IGNORELIST "${CMAKE_BINARY_DIR}/sanitizer-ignorelist-${hash}.txt")
+configure_file("${ignorelist}" "${TIED_SANITIZER_IGNORELIST}" COPYONLY)
+
 # Warnings and sanitizers for code of ours; dependencies keep their own flags.
 function(tied_target_defaults target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wundef -Wformat=2
@@ -14,6 +20,12 @@ function(tied_target_defaults target)
     target_compile_options(${target} PRIVATE -fsanitize=${TIED_SANITIZE} -fno-sanitize-recover=all
                                              -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${TIED_SANITIZE})
+    if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+      target_compile_options(${target} PRIVATE "-fsanitize-ignorelist=${TIED_SANITIZER_IGNORELIST}")
+    endif()
+  endif()
+  if(TIED_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
 

@@ -1,0 +1,48 @@
+// The arrays that commands read: a .npy file is refused with a message, or read and written back as it was. A raw file
+// of hidden states is refused, or read.
+#include <sstream>
+
+#include "converter/error.h"
+#include "converter/error_meter.h"
+#include "examples/cli/npy.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace {
+
+const tied::test::Folder& TheFolder() {
+  static const tied::test::Folder folder;
+  return folder;
+}
+
+void ReadAsNpy(const std::string& path) {
+  tied::cli::Array array;
+  try {
+    array = tied::cli::ReadNpy(path);
+  } catch (const std::runtime_error& error) {
+    return tied::test::Require(std::string(error.what()).rfind(path, 0) == 0, "a message begins with the file's name");
+  }
+  std::ostringstream written;
+  tied::cli::WriteNpy(written, array);
+  TheFolder().Write("written.npy", written.str());
+  const tied::cli::Array again = tied::cli::ReadNpy(TheFolder().Path("written.npy"));
+  tied::test::Require(again.type == array.type && again.shape == array.shape && again.bytes == array.bytes,
+                      "what is written is read as it was");
+}
+
+void ReadAsHidden(const std::string& path, size_t size) {
+  const uint64_t cols = 3;
+  try {
+    (void)tied::converter::ErrorMeter(2, cols, path);
+  } catch (const tied::converter::ConvertError&) {
+    return tied::test::Require(size == 0 || size % (cols * sizeof(float)) != 0, "whole hidden states are read");
+  }
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  TheFolder().Write("input", std::string(reinterpret_cast<const char*>(data), size));
+  ReadAsNpy(TheFolder().Path("input"));
+  ReadAsHidden(TheFolder().Path("input"), size);
+  return 0;
+}
