@@ -1,5 +1,7 @@
 #include "examples/cli/graph.h"
 
+#include "examples/cli/table.h"
+
 namespace tied::cli {
 
 namespace {
@@ -36,6 +38,9 @@ std::string Quoted(const std::string& text) {
   return quoted + '"';
 }
 
+// For a terminal: a stranger's names must not move its cursor.
+std::string Name(const Json& name) { return Printable(name.get<std::string>()); }
+
 std::string Lines(const Json& origin) {
   std::string text;
   for (const Json& node : origin) text += "\n" + node.get<std::string>();
@@ -45,16 +50,16 @@ std::string Lines(const Json& origin) {
 }  // namespace
 
 void DrawText(const Json& model, std::ostream& out) {
-  for (const Json& table : model["tables"]) out << table["name"].get<std::string>() << "  " << Shape(table) << '\n';
+  for (const Json& table : model["tables"]) out << Name(table["name"]) << "  " << Shape(table) << '\n';
   const bool several = model["tables"].size() > 1;
   for (const Json& entry_point : model["entry_points"]) {
-    const std::string selectors = Selectors(entry_point);
-    out << "│\n├─ " << entry_point["name"].get<std::string>() << (selectors.empty() ? "" : "  if " + selectors) << '\n';
+    const std::string selectors = Printable(Selectors(entry_point));
+    out << "│\n├─ " << Name(entry_point["name"]) << (selectors.empty() ? "" : "  if " + selectors) << '\n';
     for (const Json& op : entry_point["ops"]) {
-      const std::string input = op.contains("input") ? op["input"].get<std::string>() + " ─▶ " : "";
-      const std::string table = several && op.contains("table") ? " with " + op["table"].get<std::string>() : "";
-      out << "│    " << input << Operation(op) << table << " ─▶ " << op["output"].get<std::string>() << '\n';
-      for (const Json& node : op["origin"]) out << "│         was " << node.get<std::string>() << '\n';
+      const std::string input = op.contains("input") ? Name(op["input"]) + " ─▶ " : "";
+      const std::string table = several && op.contains("table") ? " with " + Name(op["table"]) : "";
+      out << "│    " << input << Operation(op) << table << " ─▶ " << Name(op["output"]) << '\n';
+      for (const Json& node : op["origin"]) out << "│         was " << Name(node) << '\n';
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "examples/cli/commands.h"
 #include "examples/cli/options.h"
+#include "examples/cli/table.h"
 #include "tied/tied.hpp"
 
 namespace tied::cli {
@@ -34,7 +35,7 @@ int ReportUsage(const CLI::App& program, const std::string& message) {
 }
 
 int ReportFailure(const CLI::App& program, const std::string& message) {
-  std::cerr << Prefix(program) << ": " << message << "\n";
+  std::cerr << Prefix(program) << ": " << Printable(message) << "\n";  // it may name what is in a stranger's file
   return kFailure;
 }
 

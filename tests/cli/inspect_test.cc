@@ -58,6 +58,22 @@ TEST_F(Inspect, GraphsShowTableEntryPointsAndOrigins) {
   ExpectFailure({"inspect", "model.tied", "--graph", "circle"}, 2, {"--graph"});
 }
 
+TEST_F(Inspect, NamesDoNotReachTheTerminalAsCommands) {
+  TiedFile file = model_.MakeFile();
+  file.header.tables[0]->name = file.header.outputs[0]->name = file.header.entry_points[0]->name = "a\x1b[2Jb";
+  file.header.entry_points[0]->ops[0]->origin = "Gather \x1b[2J";
+  Write("model.tied", file.Bytes());
+  for (const auto& args :
+       {std::vector<std::string>{"inspect", "model.tied"}, {"inspect", "model.tied", "--graph", "text"}}) {
+    const Outcome outcome = Tied(args);
+    EXPECT_NE(outcome.out.find("a?[2Jb"), std::string::npos) << outcome.out;
+    EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);
+  }
+  file.header.outputs[1]->name = file.header.outputs[0]->name;
+  Write("model.tied", file.Bytes());
+  EXPECT_NE(Tied({"inspect", "model.tied"}).err.find("'a?[2Jb'"), std::string::npos);
+}
+
 TEST_F(Verify, GoodFile) {
   EXPECT_EQ(TiedJson({"verify", "model.tied", "--json"})["ok"], true);
   EXPECT_NE(Tied({"verify", "model.tied"}).out.find("match"), std::string::npos);
