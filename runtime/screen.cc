@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "schema/checked_math.h"
 #include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 #include "runtime/screened_log_sum.h"
@@ -141,7 +142,8 @@ bool Make(size_t count, std::unique_ptr<T[]>* array) {
 
 bool Screening::Allocate(bool with_bounds) {
   const size_t lists = place_count_ * batch_.tokens;
-  const size_t bounds = with_bounds ? batch_.tokens * batch_.table.rows : 0;
+  size_t bounds = 0;
+  if (with_bounds && !CheckedMultiply(batch_.tokens, batch_.table.rows, &bounds)) return false;
   if (!Make(lists, &suspects_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
       !Make(place_count_ * capacity_, &all_) || !Make(place_count_ * capacity_, &ids_) ||
       !Make(place_count_ * capacity_, &exact_) ||
