@@ -76,12 +76,18 @@ void ConvertSafely(const Folder& folder, const std::string& name, const ConvertO
 }
 
 void SplitSafely(const Folder& folder, const std::string& name) {
-  Succeeds(folder, [&] {
+  const std::string path = folder.Path("split.onnx");
+  const bool written = Succeeds(folder, [&] {
     converter::SplitModel split = converter::SplitOnnx(folder.Path(name));
     if (split.head) (void)converter::MakePlan(converter::PairOf(split), name, /*allow_untied=*/true, NoProgress);
-    converter::OnnxWriter writer(std::move(split.model), split.path, folder.Path("split.onnx"));
+    converter::OnnxWriter writer(std::move(split.model), split.path, path);
     writer.Write();
+    writer.Commit();
   });
+  if (!written) return;
+  (void)converter::ReadGraph(path);
+  std::filesystem::remove(path);
+  std::filesystem::remove(path + ".data");
 }
 
 }  // namespace tied::test
