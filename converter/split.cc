@@ -397,10 +397,18 @@ Graph PairOf(const SplitModel& decoder) {
   pair.inputs.insert(pair.inputs.end(), head.inputs.begin(), head.inputs.end());
   pair.outputs.insert(pair.outputs.end(), head.outputs.begin(), head.outputs.end());
   pair.results.insert(pair.results.end(), head.results.begin(), head.results.end());
-  pair.constants.insert(head.constants.begin(), head.constants.end());
-  // Both may compute the same from constants alone.
+  // What both have is the same, unless it comes from two branches that use a name for two things.
+  const auto require = [&](bool same, const std::string& name) {
+    if (!same) throw ConvertError(decoder.path + ": the embedding and the head have two things called '" + name + "'");
+  };
+  for (const auto& [name, tensor] : head.constants) {
+    const auto [place, added] = pair.constants.emplace(name, tensor);
+    require(added || place->second.SamePlace(tensor), name);
+  }
   for (const Node& node : head.nodes) {
-    if (node.outputs.empty() || pair.FindProducer(node.outputs[0]) == nullptr) pair.nodes.push_back(node);
+    const Node* same = node.outputs.empty() ? nullptr : pair.FindProducer(node.outputs[0]);
+    if (same == nullptr) pair.nodes.push_back(node);
+    require(same == nullptr || (same->op == node.op && same->inputs == node.inputs), node.name);
   }
   return pair;
 }
