@@ -105,6 +105,7 @@ class Splitter {
     RemoveUnused(graph);
     for (const std::string& value : gone_) CheckGone(*graph, value);
     SetInputs(graph);
+    (void)ImportModel(split_.model, split_.path);  // names that are added may have been there
     return std::move(split_);
   }
 

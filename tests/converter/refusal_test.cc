@@ -341,14 +341,15 @@ TEST_F(UnsoundFiles, AreNotTakenApart) {
     }
     return "";
   };
-  EXPECT_NE(
-      refusal({"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"}).find("'a'"),
-      std::string::npos);
-  EXPECT_NE(refusal({"embed_matrix = Gather(W, input_ids)", "wt = Transpose()", "logits = MatMul(pre_logits, wt)"})
-                .find("logits_node"),
-            std::string::npos);
-  EXPECT_NE(refusal({"embed_matrix = Gather(W, input_ids)", "again = Gather(Wt, input_ids)"}).find("again_node"),
-            std::string::npos);
+  const std::pair<Lines, const char*> exports[] = {
+      {{"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"}, "not made before it"},
+      {{"embed_matrix = Gather(W, input_ids)", "wt = Transpose()", "logits = MatMul(pre_logits, wt)"}, "logits"},
+      {{"embed_matrix = Gather(W, input_ids)", "again = Gather(W2, input_ids)", "logits = MatMul(pre_logits, Wt)"},
+       "again_node"}};
+  for (const auto& [nodes, word] : exports) {
+    const std::string message = refusal(nodes);
+    EXPECT_NE(message.find(word), std::string::npos) << message;
+  }
 }
 
 TEST_F(UnsoundFiles, EveryTruncationOfAModelIsRefused) {

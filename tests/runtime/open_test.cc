@@ -32,7 +32,7 @@ TEST(Open, ByPath) {
 
 TEST(Open, ByDescriptorAtAnOffsetThatIsNotPageAlignedAndClosedBehind) {
   const TemporaryFolder folder;
-  for (const size_t offset : {0, 4, 4092, 65536, 70004}) {
+  for (const size_t offset : {0u, 4u, 4092u, 65536u, 70004u}) {
     const std::string file = kModel.File();
     const std::string path = folder.Write("asset", std::string(offset, 'x') + file + "behind");
     const int descriptor = open(path.c_str(), O_RDONLY);
