@@ -16,7 +16,7 @@ namespace {
 namespace fb = tied::format;
 
 constexpr size_t kPreamble = 32;
-constexpr uint64_t kAlignment = 65536;
+constexpr size_t kAlignment = 65536;
 
 struct Kind {
   TableForm form;
@@ -89,6 +89,9 @@ std::vector<fb::Plane*> PlanesOf(fb::HeaderT& header) {
   return planes;
 }
 
+size_t BeginOf(const fb::Plane& plane) { return static_cast<size_t>(plane.offset()); }
+size_t EndOf(const fb::Plane& plane) { return static_cast<size_t>(plane.offset() + plane.length()); }
+
 void Move(fb::Plane* plane, uint64_t offset, uint64_t length) { *plane = fb::Plane(offset, length, plane->hash()); }
 
 class Corruption : public testing::TestWithParam<Kind> {
@@ -140,7 +143,7 @@ TEST_P(Corruption, EveryCutOfTheHeader) {
 TEST_P(Corruption, EveryCutOfTheFileIsRefused) {
   const std::string flatbuffer = FlatbufferOf(bytes_);
   for (const fb::Plane* plane : PlanesOf(file_.header)) {
-    for (uint64_t length = plane->offset(); length < plane->offset() + plane->length(); length += 7) {
+    for (size_t length = BeginOf(*plane); length < EndOf(*plane); length += 7) {
       const std::string whole = WithPreamble(flatbuffer, length) + bytes_.substr(kPreamble + flatbuffer.size());
       EXPECT_EQ(Try(whole.substr(0, length)).opened, TIED_CORRUPT) << length;
     }
@@ -152,13 +155,14 @@ TEST_P(Corruption, PlanesThatAreElsewhere) {
   for (fb::Plane* plane : planes) {
     const fb::Plane was = *plane;
     for (const uint64_t offset :
-         {uint64_t{0}, uint64_t{4}, was.offset() - 4, was.offset() + 4, kAlignment * 64, uint64_t{1} << 31,
+         {uint64_t{0}, uint64_t{4}, was.offset() - 4, was.offset() + 4, uint64_t{64} * kAlignment, uint64_t{1} << 31,
           uint64_t{1} << 32, uint64_t{1} << 63, (uint64_t{1} << 63) + was.offset(), UINT64_MAX - 65535}) {
       Move(plane, offset, was.length());
       EXPECT_EQ(Try(file_.Bytes()).opened, TIED_CORRUPT) << offset;
     }
-    for (const uint64_t length : {uint64_t{0}, was.length() - 1, was.length() + 1, was.length() + 4, kAlignment * 64,
-                                  uint64_t{1} << 32, uint64_t{1} << 63, UINT64_MAX, UINT64_MAX - was.offset() + 1}) {
+    for (const uint64_t length :
+         {uint64_t{0}, was.length() - 1, was.length() + 1, was.length() + 4, uint64_t{64} * kAlignment,
+          uint64_t{1} << 32, uint64_t{1} << 63, UINT64_MAX, UINT64_MAX - was.offset() + 1}) {
       Move(plane, was.offset(), length);
       EXPECT_EQ(Try(file_.Bytes()).opened, TIED_CORRUPT) << length;
     }
@@ -186,9 +190,9 @@ TEST_P(Corruption, PlanesInEachOthersPlaceAreFoundByVerify) {
 
 TEST_P(Corruption, FlippedBitsOfPlanesAreFoundByVerify) {
   for (const fb::Plane* plane : PlanesOf(file_.header)) {
-    for (uint64_t i = 0; i < plane->length(); ++i) {
+    for (size_t i = BeginOf(*plane); i < EndOf(*plane); ++i) {
       std::string changed = bytes_;
-      char& byte = changed[plane->offset() + i];
+      char& byte = changed[i];
       byte = static_cast<char>(byte ^ 1 << i % 8);
       const Use use = Try(changed);
       EXPECT_EQ(use.opened, TIED_OK);
@@ -200,7 +204,7 @@ TEST_P(Corruption, FlippedBitsOfPlanesAreFoundByVerify) {
 TEST_P(Corruption, WhatIsBetweenPlanesHasNoMeaning) {
   std::string changed = bytes_;
   for (const fb::Plane* plane : PlanesOf(file_.header)) {
-    const uint64_t end = plane->offset() + plane->length();
+    const size_t end = EndOf(*plane);
     if (end < changed.size()) std::memset(&changed[end], 0x5a, kAlignment - end % kAlignment);
   }
   const Use use = Try(changed);
