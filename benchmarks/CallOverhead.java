@@ -17,7 +17,7 @@ public final class CallOverhead {
         TiedSession session = model.newSession(1, true)) {
       FloatBuffer hidden = floats(model.cols());
       FloatBuffer embedding = floats(model.cols());
-      FloatBuffer logits = floats(model.rows());
+      FloatBuffer logits = floats(model.vocabulary());
       long[] ids = {1};
       long[] best = new long[4];
       float[] bestLogits = new float[4];

@@ -8,8 +8,6 @@
 
 namespace tied::runtime {
 
-inline constexpr size_t kNoRow = SIZE_MAX;
-
 // A row as a possible result.
 struct Candidate {
   float logit;

@@ -202,7 +202,11 @@ tied_status tied_model_get_table(const tied_model* model, size_t index, tied_tab
         info->rows = table.rows();
         info->cols = table.cols();
         info->values = PlaneInfo(table.values());
-        info->data = Unwrap(model)->Table(i).values;
+        const tied::runtime::TableView view = Unwrap(model)->Table(i);
+        info->vocabulary = view.ids.vocabulary;
+        info->ids = PlaneInfo(table.ids());
+        info->id_of_row = view.ids.ids;
+        info->data = view.values;
         info->scales = PlaneInfo(table.scales());
         info->zero_points = PlaneInfo(table.zero_points());
         const format::Screen* screen = table.screen();

@@ -83,7 +83,7 @@ void LogitsTile(void* context, size_t first, size_t count) {
   const LogitsJob& job = *static_cast<const LogitsJob*>(context);
   const HeadBatch& batch = job.batch;
   if (batch.is_cancelled()) return;
-  const size_t stride = batch.table.rows;
+  const size_t stride = batch.table.ids.vocabulary;
   if (batch.filter.bits != nullptr) {
     for (size_t t = 0; t < batch.tokens; ++t) std::fill_n(job.logits + t * stride + first, count, -INFINITY);
   }
@@ -102,7 +102,12 @@ void LogitsOfTile(void* context, size_t first, size_t count) {
   const LogitsOfJob& job = *static_cast<const LogitsOfJob*>(context);
   if (job.batch.is_cancelled()) return;
   for (size_t i = first; i < first + count; ++i) {
-    RunRows(job.batch, static_cast<size_t>(job.ids[i]), 1, job.logits + i, job.count);
+    const size_t row = job.batch.table.ids.RowOf(static_cast<size_t>(job.ids[i]));
+    if (row != kNoRow) {
+      RunRows(job.batch, row, 1, job.logits + i, job.count);
+    } else {
+      for (size_t t = 0; t < job.batch.tokens; ++t) job.logits[t * job.count + i] = -INFINITY;
+    }
   }
 }
 
@@ -179,7 +184,7 @@ bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits)
   // XNNPACK may read 16 bytes behind its input, and behind the last row there may be no page: it gets all rows but
   // that one.
   if (table.rows < 2 || table.cols < 4) return false;
-  const size_t last = table.rows - 1;
+  const size_t last = table.rows - 1, stride = table.ids.vocabulary;
   kernels::WidenRow* widen = nullptr;
   if (table.type != format::DataType::Float32) {
     widen = [](const void* context, size_t row, float* values) {
@@ -187,13 +192,13 @@ bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits)
     };
   }
   const kernels::GemmRows rows = {reinterpret_cast<const float*>(table.values), widen, &table};
-  if (!kernels::GemmXnnpack(pool, rows, last, table.cols, batch.hidden, batch.tokens, logits, table.rows,
+  if (!kernels::GemmXnnpack(pool, rows, last, table.cols, batch.hidden, batch.tokens, logits, stride,
                             *batch.cancelled)) {
     return false;
   }
-  AddBias(batch, 0, last, logits, table.rows);
+  AddBias(batch, 0, last, logits, stride);
   PackForTable(batch);
-  RunRows(batch, last, 1, logits + last, table.rows);
+  RunRows(batch, last, 1, logits + last, stride);
   return true;
 }
 

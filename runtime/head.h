@@ -44,10 +44,11 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
 void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
                   float* logits);
 
-// logits: [tokens, rows]; those of rows that the filter denies are -infinity. Packs.
+// logits: [tokens, vocabulary], of which the first [rows] are filled; those of rows that the filter denies are
+// -infinity. Packs.
 void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits);
 
-// logits[t * count + i] for the rows ids[i], i < count, in any order. Packs.
+// logits[t * count + i] for the token ids ids[i], i < count, in any order; -infinity for those without a row. Packs.
 void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids, size_t count, float* logits);
 
 // RunLogits() through XNNPACK, for a batch without a filter. False if XNNPACK cannot: logits are then undefined.

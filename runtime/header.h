@@ -49,6 +49,7 @@ Status ForEachPlane(const format::Header& header, const Visit& visit) {
     TIED_RETURN_IF_ERROR(visit(*table->values(), table->name()->c_str()));
     if (table->scales() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->scales(), "scales"));
     if (table->zero_points() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->zero_points(), "zero points"));
+    if (table->ids() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->ids(), "token ids"));
     if (table->screen() == nullptr) continue;
     TIED_RETURN_IF_ERROR(visit(*table->screen()->values(), "screen"));
     TIED_RETURN_IF_ERROR(visit(*table->screen()->scales(), "screen scales"));

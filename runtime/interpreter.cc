@@ -171,7 +171,8 @@ Status Call::BindMatMul(BoundOp* bound, size_t* elements) const {
                          bound->input->name, bound->count, table.cols);
   }
   bound->count /= table.cols;
-  if (CheckedMultiply(bound->count, bound->topk() == nullptr ? table.rows : matmul.k(), elements)) return Status();
+  if (CheckedMultiply(bound->count, bound->topk() == nullptr ? table.ids.vocabulary : matmul.k(), elements))
+    return Status();
   return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has too many elements", bound->input->name);
 }
 
@@ -234,11 +235,8 @@ Status Call::Execute(const BoundOp& bound) const {
       return Status();
     case format::Operation::MatMul: {
       const format::MatMul& matmul = *bound.op->operation_as_MatMul();
-      auto* logits = static_cast<float*>(bound.result.data);
-      TIED_RETURN_IF_ERROR(
-          session_.MatMul(matmul, static_cast<const float*>(bound.input->data), bound.count, RowFilter(), logits));
-      if (matmul.log_softmax()) session_.LogSoftmax(matmul, logits, bound.count);
-      return Status();
+      return session_.MatMul(matmul, static_cast<const float*>(bound.input->data), bound.count, RowFilter(),
+                             matmul.log_softmax(), static_cast<float*>(bound.result.data));
     }
     default:
       std::memcpy(bound.result.data, bound.op->operation_as_Constant()->data()->data(), bound.result.bytes);

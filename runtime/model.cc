@@ -17,14 +17,18 @@ Status Model::Create(MappedFile file, const char* name, bool verify_planes, Mode
   TIED_RETURN_IF_ERROR(Header::Read(file.data(), file.size(), name, &header));
   Model* created = new (std::nothrow) Model(std::move(file), std::move(header));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
-  if (verify_planes) {
-    const Status status = created->Verify();
-    if (!status.ok()) {
-      created->Unref();
-      return status;
-    }
+  Status status = created->CheckIds(name);
+  if (status.ok() && verify_planes) status = created->Verify();
+  if (status.ok()) {
+    *model = created;
+  } else {
+    created->Unref();
   }
-  *model = created;
+  return status;
+}
+
+Status Model::CheckIds(const char* name) const {
+  for (size_t i = 0; i < header_->tables()->size(); ++i) TIED_RETURN_IF_ERROR(Table(i).ids.Check(name));
   return Status();
 }
 
@@ -39,6 +43,8 @@ TableView Model::Table(size_t index) const {
   view.values = Bytes(*table.values());
   view.rows = static_cast<size_t>(table.rows());
   view.cols = static_cast<size_t>(table.cols());
+  view.ids = {nullptr, view.rows, table.vocabulary() == 0 ? view.rows : static_cast<size_t>(table.vocabulary())};
+  if (table.ids() != nullptr) view.ids.ids = reinterpret_cast<const uint32_t*>(Bytes(*table.ids()));
   view.row_bytes = static_cast<size_t>(RowBytes(table.type(), table.cols()));
   if (table.scales() != nullptr) {
     view.scales = Floats(*table.scales());

@@ -51,6 +51,7 @@ class Model {
  private:
   Model(MappedFile file, Header header);
   ~Model() = default;
+  Status CheckIds(const char* name) const;
   Status VerifyHash(const format::Plane& plane, const char* what) const;
   void ExpectGathers();
   void ExpectWholeReads(const format::Plane& plane);

@@ -48,11 +48,16 @@ bool Session::Enter() {
 }
 
 Status Session::CheckIds(const format::Gather& gather, const Ids& ids) const {
-  const size_t rows = model_->Table(gather.table()).rows;
+  const IdMap map = model_->Table(gather.table()).ids;
   for (size_t i = 0; i < ids.count; ++i) {
     const int64_t id = ids[i];
-    if (id < 0 || static_cast<uint64_t>(id) >= rows) {
-      return Status::Error(TIED_OUT_OF_RANGE, "token id %" PRId64 " at position %zu is not in [0, %zu)", id, i, rows);
+    if (id < 0 || static_cast<uint64_t>(id) >= map.vocabulary) {
+      return Status::Error(TIED_OUT_OF_RANGE, "token id %" PRId64 " at position %zu is not in [0, %zu)", id, i,
+                           map.vocabulary);
+    }
+    if (map.RowOf(static_cast<size_t>(id)) == kNoRow) {
+      return Status::Error(TIED_OUT_OF_RANGE,
+                           "token id %" PRId64 " at position %zu was dropped when the model was converted", id, i);
     }
   }
   return Status();
@@ -62,7 +67,8 @@ void Session::Gather(const format::Gather& gather, const Ids& ids, float* embedd
   const kernels::ScopedFloatEnvironment environment;
   const TableView table = model_->Table(gather.table());
   for (size_t i = 0; i < ids.count; ++i) {
-    GatherRow(table, static_cast<size_t>(ids[i]), gather.scale(), embeddings + i * table.cols);
+    const size_t row = table.ids.RowOf(static_cast<size_t>(ids[i]));
+    GatherRow(table, row, gather.scale(), embeddings + i * table.cols);
   }
   model_->CountScatteredRows(ids.count);
 }
@@ -92,27 +98,33 @@ Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, 
 }
 
 Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
-                       float* logits) {
+                       bool log_softmax, float* logits) {
   model_->PrepareForHead();
-  return ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
-    float* out = logits + first * batch.table.rows;
+  const TableView table = model_->Table(matmul.table());
+  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
+    float* out = logits + first * table.ids.vocabulary;
     const bool may_use_xnnpack = filter.bits == nullptr && batch.tokens >= xnnpack_min_tokens_;
     if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
-  });
+  }));
+  FinishLogits(table, tokens, log_softmax, logits);
+  return Status();
 }
 
-void Session::LogSoftmax(const format::MatMul& matmul, float* logits, size_t tokens) const {
+void Session::FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const {
+  if (!log_softmax && table.ids.is_identity()) return;
   struct Job {
+    const TableView& table;
+    bool log_softmax;
     float* logits;
-    size_t rows, tile_rows;
   };
-  const TableView table = model_->Table(matmul.table());
-  Job job{logits, table.rows, TileRows(table.row_bytes)};
+  Job job{table, log_softmax, logits};
   const auto one_token = [](void* context, size_t token) {
     const kernels::ScopedFloatEnvironment environment;
     const Job& all = *static_cast<const Job*>(context);
-    runtime::LogSoftmax(all.logits + token * all.rows, all.rows, all.tile_rows);
+    float* of_token = all.logits + token * all.table.ids.vocabulary;
+    if (all.log_softmax) LogSoftmax(of_token, all.table.rows, TileRows(all.table.row_bytes));
+    if (!all.table.ids.is_identity()) all.table.ids.Spread(of_token);
   };
   pthreadpool_parallelize_1d(pool_.get(), one_token, &job, tokens, /*flags=*/0);
 }
@@ -164,7 +176,7 @@ Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t t
     return run.Full(pool_.get(), batch, first);
   };
   TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, request.filter, run_batch));
-  run.Write(tokens, result);
+  run.Write(table.ids, tokens, result);
   return Status();
 }
 

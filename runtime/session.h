@@ -64,16 +64,13 @@ class Session {
   // Gets the memory that MatMul() needs for that many tokens.
   Status Reserve(const format::MatMul& matmul, size_t tokens);
 
-  // hidden: [tokens, cols]; logits: [tokens, rows], -infinity for rows that the filter denies. Needs Reserve(). Fails
-  // only if cancelled.
+  // hidden: [tokens, cols]; logits: [tokens, vocabulary], -infinity for ids that have no row or one that the filter
+  // denies. log_softmax: make them log-probabilities. Needs Reserve(). Fails only if cancelled.
   Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
-                float* logits);
+                bool log_softmax, float* logits);
 
-  // Makes logits [tokens, rows] log-probabilities.
-  void LogSoftmax(const format::MatMul& matmul, float* logits, size_t tokens) const;
-
-  // logits: [tokens, count], of the rows ids[0 … count), which have been checked. Needs Reserve(). Fails only if
-  // cancelled.
+  // logits: [tokens, count], of the token ids ids[0 … count), which are below the vocabulary; -infinity for those that
+  // have no row. Needs Reserve(). Fails only if cancelled.
   Status MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
                   float* logits);
 
@@ -88,6 +85,9 @@ class Session {
   template <class Run>
   Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                       const Run& run);
+
+  // logits: [tokens, vocabulary], of which the first [rows] are filled.
+  void FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;
 
   Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
                    size_t allowed) const;

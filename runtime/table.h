@@ -7,6 +7,7 @@
 
 #include "kernels/int_formats.h"
 #include "runtime/header.h"
+#include "runtime/id_map.h"
 
 namespace tied::runtime {
 
@@ -27,6 +28,7 @@ struct TableView {
   const unsigned char* zero_points;  // as many; null: all the default of the type
   size_t scales_per_row;             // 0: one for the whole table; else 1, or one for each block
   ScreenView screen;
+  IdMap ids;
 
   bool is_float() const { return scales == nullptr; }
   bool in_blocks() const { return type == format::DataType::Int4 || scales_per_row > 1; }

@@ -17,9 +17,9 @@ Status Allocate(size_t count, std::unique_ptr<T[]>* array) {
   return *array != nullptr ? Status() : Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu results", count);
 }
 
-Status NanLogit(size_t row) {
+Status NanLogit(const IdMap& ids, size_t row) {
   if (row == kNoRow) return Status();
-  return Status::Error(TIED_NOT_FINITE, "the logit of row %zu is NaN", row);
+  return Status::Error(TIED_NOT_FINITE, "the logit of token id %zu is NaN", ids.IdOf(row));
 }
 
 // Bytes of scales and zero points with each row.
@@ -54,7 +54,7 @@ Status TopkRun::Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first,
   *done = screened.outcome == ScreenOutcome::kDone;
   if (!*done) return Status();
   bytes_read_ += screened.table_rows * table.row_bytes;
-  return NanLogit(screened.nan_row);
+  return NanLogit(table.ids, screened.nan_row);
 }
 
 Status TopkRun::Full(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
@@ -64,13 +64,13 @@ Status TopkRun::Full(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
   if (log_z_ != nullptr) TIED_RETURN_IF_ERROR(runtime::Allocate(TopkLogSumSize(batch), &log_sums));
   for (size_t t = 0; t < batch.tokens; ++t) survivors_[first + t] = allowed_;
   bytes_read_ += allowed_ * (batch.table.row_bytes + ScaleBytes(batch.table));
-  return NanLogit(RunTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
-                          log_z_ == nullptr ? nullptr : &log_z_[first]));
+  return NanLogit(batch.table.ids, RunTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
+                                           log_z_ == nullptr ? nullptr : &log_z_[first]));
 }
 
-void TopkRun::Write(size_t tokens, const tied_topk_result& result) const {
+void TopkRun::Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const {
   for (size_t i = 0; i < tokens * k_; ++i) {
-    if (result.ids != nullptr) result.ids[i] = best_[i].id;
+    if (result.ids != nullptr) result.ids[i] = static_cast<int64_t>(ids.IdOf(static_cast<size_t>(best_[i].id)));
     if (result.logits != nullptr) result.logits[i] = best_[i].logit;
   }
   for (size_t t = 0; t < tokens; ++t) {

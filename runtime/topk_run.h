@@ -25,7 +25,7 @@ class TopkRun {
                 uint64_t* table_rows);
   Status Full(pthreadpool_t pool, const HeadBatch& batch, size_t first);
 
-  void Write(size_t tokens, const tied_topk_result& result) const;
+  void Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const;
 
  private:
   size_t k_ = 0;

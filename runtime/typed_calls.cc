@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "schema/checked_math.h"
 
@@ -43,40 +44,72 @@ Status FindHead(const Session& session, const float* hidden, size_t tokens, cons
   return Status();
 }
 
-Status CheckAllowed(const TableView& table, size_t allowed_bytes) {
-  if (allowed_bytes >= (table.rows + 7) / 8) return Status();
-  return Status::Error(TIED_INVALID_ARGUMENT, "allowed has %zu bytes, %zu rows need %zu", allowed_bytes, table.rows,
-                       (table.rows + 7) / 8);
+// Bytes of a bitmap.
+size_t BitBytes(size_t bits) { return (bits + 7) / 8; }
+
+void SetBit(uint8_t* bits, size_t i) { bits[i / 8] = static_cast<uint8_t>(bits[i / 8] | 1u << i % 8); }
+
+Status CheckAllowed(const IdMap& map, size_t allowed_bytes) {
+  if (allowed_bytes >= BitBytes(map.vocabulary)) return Status();
+  return Status::Error(TIED_INVALID_ARGUMENT, "allowed has %zu bytes, %zu ids need %zu", allowed_bytes, map.vocabulary,
+                       BitBytes(map.vocabulary));
 }
 
-Status CheckRowIds(const TableView& table, const int64_t* ids, size_t count) {
+Status CheckRowIds(const IdMap& map, const int64_t* ids, size_t count) {
   if (count > 0 && ids == nullptr) return NullArgument("row_ids");
   for (size_t i = 0; i < count; ++i) {
-    if (ids[i] < 0 || static_cast<uint64_t>(ids[i]) >= table.rows) {
+    if (ids[i] < 0 || static_cast<uint64_t>(ids[i]) >= map.vocabulary) {
       return Status::Error(TIED_OUT_OF_RANGE, "row id %" PRId64 " at position %zu is not in [0, %zu)", ids[i], i,
-                           table.rows);
+                           map.vocabulary);
     }
   }
   return Status();
 }
 
-// The rows that the options allow. `own` holds them if the caller's bits are not enough.
-Status MakeFilter(const TableView& table, const tied_topk_options& options, std::unique_ptr<uint8_t[]>* own,
-                  RowFilter* filter) {
-  if (options.allowed != nullptr) TIED_RETURN_IF_ERROR(CheckAllowed(table, options.allowed_bytes));
-  filter->bits = options.allowed;
-  if (options.row_ids == nullptr) return Status();
-  TIED_RETURN_IF_ERROR(CheckRowIds(table, options.row_ids, options.row_count));
-  const size_t bytes = (table.rows + 7) / 8;
-  own->reset(new (std::nothrow) uint8_t[bytes]());
-  if (*own == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu rows", table.rows);
-  for (size_t i = 0; i < options.row_count; ++i) {
-    const auto row = static_cast<size_t>(options.row_ids[i]);
-    if (filter->Allows(row)) (*own)[row / 8] = static_cast<uint8_t>((*own)[row / 8] | 1u << row % 8);
+// Which rows a caller allows, in terms of token ids.
+class Allowed {
+ public:
+  // The ids whose bit is 1; null: all.
+  Status SetBits(const IdMap& map, const uint8_t* bits, size_t bytes) {
+    if (bits == nullptr) return Status();
+    TIED_RETURN_IF_ERROR(CheckAllowed(map, bytes));
+    filter_.bits = bits;
+    if (map.ids == nullptr) return Status();
+    const RowFilter by_id = filter_;
+    TIED_RETURN_IF_ERROR(MakeOwn(map.rows));
+    for (size_t row = 0; row < map.rows; ++row) {
+      if (by_id.Allows(map.IdOf(row))) SetBit(own_.get(), row);
+    }
+    filter_.bits = own_.get();
+    return Status();
   }
-  filter->bits = own->get();
-  return Status();
-}
+
+  // Of those, the ones that are listed; null: all.
+  Status SetIds(const IdMap& map, const int64_t* ids, size_t count) {
+    if (ids == nullptr) return Status();
+    TIED_RETURN_IF_ERROR(CheckRowIds(map, ids, count));
+    const RowFilter before = filter_;
+    const std::unique_ptr<uint8_t[]> bits = std::move(own_);
+    TIED_RETURN_IF_ERROR(MakeOwn(map.rows));
+    for (size_t i = 0; i < count; ++i) {
+      const size_t row = map.RowOf(static_cast<size_t>(ids[i]));
+      if (row != kNoRow && before.Allows(row)) SetBit(own_.get(), row);
+    }
+    filter_.bits = own_.get();
+    return Status();
+  }
+
+  const RowFilter& filter() const { return filter_; }
+
+ private:
+  Status MakeOwn(size_t rows) {
+    own_.reset(new (std::nothrow) uint8_t[BitBytes(rows)]());
+    return own_ != nullptr ? Status() : Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu rows", rows);
+  }
+
+  RowFilter filter_;
+  std::unique_ptr<uint8_t[]> own_;  // where the caller's bits are not those of rows
+};
 
 }  // namespace
 
@@ -99,9 +132,10 @@ Status Logits(Session& session, const float* hidden, size_t tokens, const RowFil
   TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
   if (matmul == nullptr) return Status();
   if (logits == nullptr) return NullArgument("logits");
-  TIED_RETURN_IF_ERROR(CheckCapacity("logits", tokens, session.model().Table(matmul->table()).rows, capacity));
+  TIED_RETURN_IF_ERROR(
+      CheckCapacity("logits", tokens, session.model().Table(matmul->table()).ids.vocabulary, capacity));
   TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
-  return session.MatMul(*matmul, hidden, tokens, filter, logits);
+  return session.MatMul(*matmul, hidden, tokens, filter, /*log_softmax=*/false, logits);
 }
 
 Status LogitsOf(Session& session, const float* hidden, size_t tokens, const int64_t* row_ids, size_t row_count,
@@ -111,7 +145,7 @@ Status LogitsOf(Session& session, const float* hidden, size_t tokens, const int6
   if (matmul == nullptr || row_count == 0) return Status();
   if (logits == nullptr) return NullArgument("logits");
   TIED_RETURN_IF_ERROR(CheckCapacity("logits", tokens, row_count, capacity));
-  TIED_RETURN_IF_ERROR(CheckRowIds(session.model().Table(matmul->table()), row_ids, row_count));
+  TIED_RETURN_IF_ERROR(CheckRowIds(session.model().Table(matmul->table()).ids, row_ids, row_count));
   TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
   return session.MatMulOf(*matmul, hidden, tokens, row_ids, row_count, logits);
 }
@@ -122,8 +156,9 @@ Status LogitsAllowed(Session& session, const float* hidden, size_t tokens, const
   TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
   if (matmul == nullptr) return Status();
   if (allowed == nullptr) return NullArgument("allowed");
-  TIED_RETURN_IF_ERROR(CheckAllowed(session.model().Table(matmul->table()), allowed_bytes));
-  return Logits(session, hidden, tokens, RowFilter{allowed}, logits, capacity);
+  Allowed rows;
+  TIED_RETURN_IF_ERROR(rows.SetBits(session.model().Table(matmul->table()).ids, allowed, allowed_bytes));
+  return Logits(session, hidden, tokens, rows.filter(), logits, capacity);
 }
 
 Status Topk(Session& session, const float* hidden, size_t tokens, size_t k, const tied_topk_options* given,
@@ -139,9 +174,11 @@ Status Topk(Session& session, const float* hidden, size_t tokens, size_t k, cons
     return Status::Error(TIED_INVALID_ARGUMENT, "log_z_tolerance is %g, it must be at least 0",
                          options.log_z_tolerance);
   }
-  std::unique_ptr<uint8_t[]> own;
-  TopkRequest request = {k, RowFilter(), options.use_screen != 0, options.log_z_tolerance};
-  TIED_RETURN_IF_ERROR(MakeFilter(session.model().Table(matmul->table()), options, &own, &request.filter));
+  const IdMap map = session.model().Table(matmul->table()).ids;
+  Allowed rows;
+  TIED_RETURN_IF_ERROR(rows.SetBits(map, options.allowed, options.allowed_bytes));
+  TIED_RETURN_IF_ERROR(rows.SetIds(map, options.row_ids, options.row_count));
+  const TopkRequest request = {k, rows.filter(), options.use_screen != 0, options.log_z_tolerance};
   return session.Topk(*matmul, hidden, tokens, request, result);
 }
 

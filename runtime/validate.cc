@@ -30,6 +30,7 @@ class Validator {
   Status CheckTable(const format::TiedTable& table) const;
   Status CheckScales(const format::TiedTable& table) const;
   Status CheckScreen(const format::TiedTable& table) const;
+  Status CheckVocabulary(const format::TiedTable& table) const;
   Status CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
                      const char* what) const;
   Status CheckValue(const format::ValueInfo& value, const char* what) const;
@@ -145,6 +146,17 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
   return CheckLength(*screen.residual_norms(), table.rows(), sizeof(float), what, "residual norms");
 }
 
+// What the ids are is checked when the file is open: they are no part of the header.
+Status Validator::CheckVocabulary(const format::TiedTable& table) const {
+  const char* what = table.name()->c_str();
+  if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > kMaxTableSide)) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' has %" PRIu64 " rows for a vocabulary of %" PRIu64, name_, what,
+                         table.rows(), table.vocabulary());
+  }
+  if (table.ids() == nullptr) return Status();
+  return CheckLength(*table.ids(), table.rows(), sizeof(uint32_t), what, "token ids");
+}
+
 Status Validator::CheckTable(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
   if (RowBytes(table.type(), 1) == 0) {
@@ -157,6 +169,7 @@ Status Validator::CheckTable(const format::TiedTable& table) const {
   }
   TIED_RETURN_IF_ERROR(
       CheckLength(*table.values(), table.rows(), RowBytes(table.type(), table.cols()), what, "values"));
+  TIED_RETURN_IF_ERROR(CheckVocabulary(table));
   TIED_RETURN_IF_ERROR(CheckScales(table));
   return CheckScreen(table);
 }

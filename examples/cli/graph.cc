@@ -16,9 +16,7 @@ std::string Operation(const Json& op) {
   return text;
 }
 
-std::string Shape(const Json& table) {
-  return table["type"].get<std::string>() + " [" + table["rows"].dump() + ", " + table["cols"].dump() + "]";
-}
+std::string Shape(const Json& table) { return table["type"].get<std::string>() + " " + TableShapeText(table); }
 
 std::string Selectors(const Json& entry_point) {
   std::string text;
@@ -48,6 +46,11 @@ std::string Lines(const Json& origin) {
 }
 
 }  // namespace
+
+std::string TableShapeText(const Json& table) {
+  const std::string shape = "[" + table["rows"].dump() + ", " + table["cols"].dump() + "]";
+  return table["rows"] == table["vocabulary"] ? shape : shape + " of " + table["vocabulary"].dump() + " ids";
+}
 
 void DrawText(const Json& model, std::ostream& out) {
   for (const Json& table : model["tables"]) out << Name(table["name"]) << "  " << Shape(table) << '\n';

@@ -3,10 +3,14 @@
 #define TIED_EXAMPLES_CLI_GRAPH_H_
 
 #include <ostream>
+#include <string>
 
 #include "examples/cli/options.h"
 
 namespace tied::cli {
+
+// "[100, 64]", or "[100, 64] of 256 ids" where some were dropped. `table`: one of that description.
+std::string TableShapeText(const Json& table);
 
 // `model`: the description that `tied inspect --json` prints.
 void DrawText(const Json& model, std::ostream& out);

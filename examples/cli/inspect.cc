@@ -42,14 +42,19 @@ Json ValueJson(const tied_value_info& value) {
 }
 
 Json TableJson(const tied_table_info& table) {
-  Json json = {{"name", table.name}, {"type", TypeText(table.type)}, {"rows", table.rows}, {"cols", table.cols}};
+  Json json = {{"name", table.name},
+               {"type", TypeText(table.type)},
+               {"rows", table.rows},
+               {"cols", table.cols},
+               {"vocabulary", table.vocabulary}};
   const std::pair<const char*, const tied_plane_info*> planes[] = {
       {"values", &table.values},
       {"scales", &table.scales},
       {"zero_points", &table.zero_points},
       {"screen", &table.screen},
       {"screen_scales", &table.screen_scales},
-      {"screen_residual_norms", &table.screen_residual_norms}};
+      {"screen_residual_norms", &table.screen_residual_norms},
+      {"ids", &table.ids}};
   for (const auto& [name, plane] : planes) {
     if (plane->length == 0) continue;
     json["planes"][name] = {{"offset", plane->offset}, {"length", plane->length}, {"hash", HashText(plane->hash)}};
@@ -137,7 +142,7 @@ void PrintTables(const Json& tables) {
   constexpr Table::Align kRight = Table::Align::kRight;
   Table table({{"table"}, {"type"}, {"shape"}, {"plane"}, {"offset", kRight}, {"length", kRight}, {"xxh3-64", kRight}});
   for (const Json& row : tables) {
-    std::string name = Text(row["name"]), type = Text(row["type"]), shape = DimsText({row["rows"], row["cols"]});
+    std::string name = Text(row["name"]), type = Text(row["type"]), shape = TableShapeText(row);
     for (const auto& [plane, place] : row["planes"].items()) {
       table.AddRow({name, type, shape, plane, Text(place["offset"]), Text(place["length"]), Text(place["hash"])});
       name = type = shape = "";

@@ -19,7 +19,7 @@ void Logits(const Options& options) {
   const Array hidden = ReadHidden(options.hidden, table);
   std::optional<OutputFile> file = OpenOutput(options.output, options.json);
 
-  Array logits = MakeArray(TIED_FLOAT32, WithLastDim(hidden.shape, table.rows));
+  Array logits = MakeArray(TIED_FLOAT32, WithLastDim(hidden.shape, table.vocabulary));
   Session session(model, options.session);
   session.Logits({hidden.values<float>(), hidden.size()}, {logits.values<float>(), logits.size()});
   Deliver("logits", logits, file, options.json);
@@ -29,7 +29,7 @@ void Logits(const Options& options) {
 
 void AddLogits(CLI::App& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("logits", "The lm_head: hidden [..., cols] to logits [..., rows]");
+  CLI::App* command = program.add_subcommand("logits", "The lm_head: hidden [..., cols] to logits [..., vocabulary]");
   AddModel(command, options.get());
   command->add_option("--hidden", options->hidden, "float32 hidden states (.npy; - for standard input)")->required();
   command->add_option("-o,--output", options->output, "Write the logits (.npy; - for standard output)");

@@ -24,7 +24,7 @@ std::optional<OutputFile> OpenOutput(const std::string& path, bool json);
 // file.
 void Deliver(const std::string& name, const Array& array, std::optional<OutputFile>& file, bool json);
 
-// dims with the last one replaced: [..., cols] becomes [..., rows].
+// dims with the last one replaced: [..., cols] becomes [..., vocabulary].
 std::vector<int64_t> WithLastDim(std::vector<int64_t> dims, uint64_t last);
 
 // Reads the hidden states for `table`. Throws std::runtime_error unless they are float32 [..., cols].

@@ -65,16 +65,16 @@ Array ReadRows(const std::string& path) {
   return rows;
 }
 
-// One bit a row; none for "".
-std::vector<uint8_t> ReadAllowed(const std::string& path, uint64_t row_count) {
+// One bit for each token id; none for "".
+std::vector<uint8_t> ReadAllowed(const std::string& path, uint64_t vocabulary) {
   if (path.empty()) return {};
   const Array allowed = ReadNpy(path);
-  if (allowed.type != TIED_BOOL || allowed.size() != row_count) {
-    Refuse(path, allowed, "one bool for each of " + std::to_string(row_count) + " rows");
+  if (allowed.type != TIED_BOOL || allowed.size() != vocabulary) {
+    Refuse(path, allowed, "one bool for each of " + std::to_string(vocabulary) + " ids");
   }
   std::vector<uint8_t> bits((allowed.size() + 7) / 8);
-  for (size_t r = 0; r < allowed.size(); ++r) {
-    if (allowed.bytes[r] != 0) bits[r / 8] = static_cast<uint8_t>(bits[r / 8] | 1u << r % 8);
+  for (size_t id = 0; id < allowed.size(); ++id) {
+    if (allowed.bytes[id] != 0) bits[id / 8] = static_cast<uint8_t>(bits[id / 8] | 1u << id % 8);
   }
   return bits;
 }
@@ -88,7 +88,7 @@ void Topk(const Options& options) {
   topk.log_z_tolerance = options.log_z_tolerance;
   const Array rows = ReadRows(options.rows);
   topk.row_ids = {rows.values<int64_t>(), rows.size()};
-  const std::vector<uint8_t> allowed = ReadAllowed(options.allowed, model.HeadTable().rows);
+  const std::vector<uint8_t> allowed = ReadAllowed(options.allowed, model.HeadTable().vocabulary);
   topk.allowed = {allowed.data(), allowed.size()};
   Session session(model, options.session);
   const TopkResult result = session.Topk({hidden.values<float>(), hidden.size()}, options.k, topk);
@@ -104,9 +104,9 @@ void AddTopk(CLI::App& program) {
   AddModel(command, options.get());
   command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")->required();
   command->add_option("-k", options->k, "How many: 10")->check(CLI::Range(1, TIED_MAX_K));
-  command->add_option("--rows", options->rows, "Only these rows, int64 (.npy)");
+  command->add_option("--rows", options->rows, "Only the rows of these ids, int64 (.npy)");
   command->add_option("--allowed", options->allowed,
-                      "Only rows that are true, bool [rows] (.npy); others are not read");
+                      "Only ids that are true, bool [vocabulary] (.npy); the rows of others are not read");
   CLI::Option* log_z = command->add_option("--log-z", options->log_z_tolerance,
                                            "Also log_z, off by at most this; 0: exact, by a pass over the table");
   log_z->check(CLI::NonNegativeNumber);

@@ -22,12 +22,12 @@ public final class TranslationLoop {
   private static final int START = 2;
 
   private final TiedSession session;
-  private final int rows;
+  private final int vocabulary;
   private final int cols;
 
   private TranslationLoop(TiedModel model, TiedSession session) {
     this.session = session;
-    this.rows = model.rows();
+    this.vocabulary = model.vocabulary();
     this.cols = model.cols();
   }
 
@@ -75,7 +75,7 @@ public final class TranslationLoop {
       outputs = new HashMap<>();
       outputs.put("logits", null);
       session.run(inputs, outputs);
-      float[][][] logits = new float[1][1][rows];
+      float[][][] logits = new float[1][1][vocabulary];
       outputs.get("logits").floats().get(logits[0][0]);
       token = largest(logits[0][0]);
       tokens[step] = token;

@@ -202,7 +202,7 @@ TEST_F(TypedCalls, ArgmaxRefusesATableThatMakesNan) {
   const std::vector<float> hidden = ExactHidden(6);
   int64_t id = -7;
   EXPECT_EQ(tied_argmax(MakeSession(open.get(), 2).get(), hidden.data(), 1, &id, nullptr, &error_), TIED_NOT_FINITE);
-  EXPECT_NE(std::string(error_.message).find("row 7"), std::string::npos) << error_.message;
+  EXPECT_NE(std::string(error_.message).find("id 7"), std::string::npos) << error_.message;
   EXPECT_EQ(id, -7);
 }
 

@@ -32,6 +32,7 @@ Json Measure(const BenchOptions& options) {
           {"table", table.name},
           {"rows", table.rows},
           {"cols", table.cols},
+          {"vocabulary", table.vocabulary},
           {"type", TypeText(table.type)},
           {"table_bytes", bench.table_bytes()},
           {"file_bytes", bench.model().Info().file_bytes},

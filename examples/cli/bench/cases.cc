@@ -12,12 +12,19 @@ namespace {
 // Calls of a few microseconds are timed in groups.
 constexpr int kSmallCalls = 32;
 
-// Mean seconds of `call` on fresh random ids each time: their rows come from memory, not from a cache that the call
-// before has filled.
-template <typename Call>
-double TimeOnFreshIds(Random& random, uint64_t rows, const Call& call) {
+std::vector<int64_t> RandomRows(Random& random, size_t count, uint64_t rows) {
+  std::uniform_int_distribution<int64_t> any(0, static_cast<int64_t>(rows) - 1);
+  std::vector<int64_t> chosen(count);
+  for (int64_t& row : chosen) row = any(random);
+  return chosen;
+}
+
+// Mean seconds of `call` on what `make` has made for it alone: the rows come from memory, not from a cache that the
+// call before has filled.
+template <typename Make, typename Call>
+double TimeOnFreshIds(const Make& make, const Call& call) {
   std::vector<std::vector<int64_t>> ids;
-  for (int i = 0; i < kSmallCalls; ++i) ids.push_back(RandomIds(random, kEmbedIds, rows));
+  for (int i = 0; i < kSmallCalls; ++i) ids.push_back(make());
   const Stopwatch watch;
   for (const auto& some : ids) call(some);
   return watch.Seconds() / kSmallCalls;
@@ -25,10 +32,9 @@ double TimeOnFreshIds(Random& random, uint64_t rows, const Call& call) {
 
 }  // namespace
 
-std::vector<int64_t> RandomIds(Random& random, size_t count, uint64_t rows) {
-  std::uniform_int_distribution<int64_t> any(0, static_cast<int64_t>(rows) - 1);
-  std::vector<int64_t> ids(count);
-  for (int64_t& id : ids) id = any(random);
+std::vector<int64_t> RandomIds(Random& random, size_t count, const tied_table_info& table) {
+  std::vector<int64_t> ids = RandomRows(random, count, table.rows);
+  for (int64_t& id : ids) id = table.id_of_row == nullptr ? id : table.id_of_row[id];
   return ids;
 }
 
@@ -47,7 +53,7 @@ Bench::Bench(const BenchOptions& options)
       random_(kBenchSeed) {
   const size_t most = *std::max_element(options_.tokens.begin(), options_.tokens.end());
   hidden_ = RandomHidden(random_, most * static_cast<size_t>(table_.cols));
-  logits_.resize(most * static_cast<size_t>(table_.rows));
+  logits_.resize(most * static_cast<size_t>(table_.vocabulary));
   embeddings_.resize(kEmbedIds * static_cast<size_t>(model_.EmbeddingTable().cols));
 
   std::vector<size_t> thread_counts = {1};
@@ -89,14 +95,14 @@ Session& Bench::AddSession(size_t threads, bool deterministic) {
 
 void Bench::AddHead(Session& session, size_t tokens, bool deterministic) {
   const size_t hidden_size = tokens * static_cast<size_t>(table_.cols);
-  const size_t logits_size = tokens * static_cast<size_t>(table_.rows);
+  const size_t logits_size = tokens * static_cast<size_t>(table_.vocabulary);
   Case head;
   head.name = "head";
   head.tokens = tokens;
   head.threads = session.Threads();
   head.deterministic = deterministic;
   head.bytes = static_cast<double>(table_bytes());
-  head.flops = 2.0 * static_cast<double>(table_.cols) * static_cast<double>(logits_size);
+  head.flops = 2.0 * static_cast<double>(hidden_size) * static_cast<double>(table_.rows);
   head.run = [this, &session, hidden_size, logits_size] {
     const Stopwatch watch;
     session.Logits({hidden_.data(), hidden_size}, {logits_.data(), logits_size});
@@ -150,7 +156,7 @@ void Bench::AddEmbed(Session& session) {
   embed.deterministic = true;
   embed.bytes = static_cast<double>(embeddings_.size() * sizeof(float));
   embed.run = [this, &session] {
-    return TimeOnFreshIds(random_, model_.EmbeddingTable().rows,
+    return TimeOnFreshIds([&] { return RandomIds(random_, kEmbedIds, model_.EmbeddingTable()); },
                           [&](const std::vector<int64_t>& ids) { session.Embed(ids, embeddings_); });
   };
   cases_.push_back(std::move(embed));
@@ -167,11 +173,13 @@ void Bench::AddMemcpy() {
     const size_t row_bytes = static_cast<size_t>(table.values.length / table.rows);
     const auto* rows = static_cast<const char*>(table.data);
     auto* to = reinterpret_cast<char*>(embeddings_.data());
-    return TimeOnFreshIds(random_, table.rows, [&](const std::vector<int64_t>& ids) {
-      for (size_t i = 0; i < ids.size(); ++i) {
-        std::memcpy(to + i * row_bytes, rows + static_cast<size_t>(ids[i]) * row_bytes, row_bytes);
-      }
-    });
+    return TimeOnFreshIds([&] { return RandomRows(random_, kEmbedIds, table.rows); },
+                          [&](const std::vector<int64_t>& chosen) {
+                            for (size_t i = 0; i < chosen.size(); ++i) {
+                              const auto row = static_cast<size_t>(chosen[i]);
+                              std::memcpy(to + i * row_bytes, rows + row * row_bytes, row_bytes);
+                            }
+                          });
   };
   cases_.push_back(std::move(copy));
 }

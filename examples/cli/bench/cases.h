@@ -18,7 +18,8 @@ inline constexpr uint64_t kBenchSeed = 20240229;
 inline constexpr size_t kEmbedIds = 128;
 
 using Random = std::mt19937_64;
-std::vector<int64_t> RandomIds(Random& random, size_t count, uint64_t rows);
+// Of the ids that have a row.
+std::vector<int64_t> RandomIds(Random& random, size_t count, const tied_table_info& table);
 // Normally distributed, mean 0, deviation 1.
 std::vector<float> RandomHidden(Random& random, size_t count);
 

@@ -34,7 +34,7 @@ class OneToken {
 
   void Embed() {
     const tied_table_info table = model_.EmbeddingTable();
-    session_->Embed(RandomIds(random_, kEmbedIds, table.rows));
+    session_->Embed(RandomIds(random_, kEmbedIds, table));
   }
 
   void Trim() { model_.Trim(); }
@@ -48,7 +48,7 @@ class OneToken {
   void Heads() {
     const tied_table_info table = model_.HeadTable();
     const std::vector<float> hidden = RandomHidden(random_, static_cast<size_t>(table.cols));
-    logits_.resize(static_cast<size_t>(table.rows));
+    logits_.resize(static_cast<size_t>(table.vocabulary));
     for (int i = 0; i < kHeads; ++i) session_->Logits(hidden, logits_);
   }
 

@@ -61,19 +61,21 @@ size_t TuneThreads(const Model& model, Span<const float> hidden, Span<float> log
 
 Json Tune(const BenchOptions& options) {
   const Model model = Model::Open(options.model);
-  const auto rows = static_cast<size_t>(model.HeadTable().rows), cols = static_cast<size_t>(model.HeadTable().cols);
+  const auto vocabulary = static_cast<size_t>(model.HeadTable().vocabulary),
+             cols = static_cast<size_t>(model.HeadTable().cols);
   constexpr size_t kMost = kTokens[std::size(kTokens) - 1];
   Random random(kBenchSeed);
   const std::vector<float> hidden = RandomHidden(random, kMost * cols);
-  std::vector<float> logits(kMost * rows);
+  std::vector<float> logits(kMost * vocabulary);
   Json measured = Json::array();
-  const size_t threads = TuneThreads(model, {hidden.data(), cols}, {logits.data(), rows}, options.repeat, &measured);
+  const size_t threads =
+      TuneThreads(model, {hidden.data(), cols}, {logits.data(), vocabulary}, options.repeat, &measured);
   Json min_tokens;
   for (const size_t tokens : kTokens) {
     std::vector<Candidate> candidates;
     candidates.push_back(MakeCandidate(model, threads, 0));
     candidates.push_back(MakeCandidate(model, threads, 1));
-    Measure(candidates, {hidden.data(), tokens * cols}, {logits.data(), tokens * rows}, options.repeat);
+    Measure(candidates, {hidden.data(), tokens * cols}, {logits.data(), tokens * vocabulary}, options.repeat);
     for (const bool xnnpack : {false, true}) {
       measured.push_back({{"tokens", tokens},
                           {"threads", threads},

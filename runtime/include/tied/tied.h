@@ -16,8 +16,12 @@
  *  7. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
  *     older header keeps working with a newer library.
  *
- * Words: the table is [rows = vocabulary, cols = d_model]; hidden is [tokens, cols], the decoder's last hidden states;
- * logits are [tokens, rows]. All are float32 and row-major.
+ * Words: the table is [rows, cols = d_model], one row for each token id below the vocabulary; hidden is [tokens, cols],
+ * the decoder's last hidden states; logits are [tokens, vocabulary]. All are float32 and row-major.
+ *
+ * A table may hold the rows of some ids only (tied-convert --keep-ids): rows is then below the vocabulary. Every call
+ * speaks of the ids of the whole vocabulary all the same. The logit of an id that was dropped is -infinity, no top-k
+ * has it among its ids, a log_z is over the others, and embedding it is an error.
  */
 #ifndef TIED_TIED_H_
 #define TIED_TIED_H_
@@ -47,7 +51,7 @@ typedef int32_t tied_status;
 enum {
   TIED_OK = 0,
   TIED_INVALID_ARGUMENT = 1,  /* a null pointer, or a name, type, rank, shape or size that does not fit */
-  TIED_OUT_OF_RANGE = 2,      /* a token id below 0 or at or above the row count */
+  TIED_OUT_OF_RANGE = 2,      /* a token id below 0, at or above the vocabulary, or dropped */
   TIED_BUFFER_TOO_SMALL = 3,  /* an output buffer that the result does not fit into */
   TIED_NOT_FOUND = 4,         /* no such file, or no entry point, input or output of that name */
   TIED_PERMISSION_DENIED = 5, /* the file may not be read */
@@ -113,7 +117,8 @@ typedef struct tied_open_options {
 #define TIED_OPEN_OPTIONS_INIT \
   { sizeof(tied_open_options), 0, 0 }
 
-/* Opens a .tied file: maps it read-only and shared, checks the header and reads nothing else.
+/* Opens a .tied file: maps it read-only and shared, checks the header, and the ids of rows where some were dropped (4
+ * bytes a row), and reads nothing else.
  * `options` may be NULL. The file must not be changed or truncated while the model lives: a call that reads a page
  * which is gone is killed by SIGBUS, whatever the mapping. Replacing it by rename is safe, and `copy` saves from all.
  * Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY; *model is then unchanged. */
@@ -174,6 +179,7 @@ typedef struct tied_table_info {
   tied_type type;
   uint64_t rows;
   uint64_t cols;
+  uint64_t vocabulary; /* token ids are below it: rows, or more where some were dropped (see below) */
   tied_plane_info values;
   const void* data;                      /* the mapped values, row-major; read-only */
   tied_plane_info scales;                /* float32: one for 32 columns of a row; INT8, UINT8: or one a row, or one */
@@ -181,6 +187,8 @@ typedef struct tied_table_info {
   tied_plane_info screen;                /* int8 approximation of the rows, for top-k */
   tied_plane_info screen_scales;         /* one a row */
   tied_plane_info screen_residual_norms; /* one a row */
+  tied_plane_info ids;                   /* token id of each row; not there if they are 0 to rows - 1 */
+  const uint32_t* id_of_row;             /* the same, mapped: [rows], ascending; NULL: row r is id r */
 } tied_table_info;
 
 typedef struct tied_value_info {
@@ -269,19 +277,20 @@ TIED_API void tied_session_cancel(tied_session* session);
  * result is in the graph: tied_logits() gives logits. UNSUPPORTED if the model has none. Zero ids or tokens are fine:
  * nothing happens, and the pointers may be NULL. */
 
-/* embeddings[i, :] = table[ids[i], :] * scale.
+/* embeddings[i, :] = the row of ids[i] * scale.
  * embeddings: [count, cols], `capacity` floats at least count * cols.
- * Errors: OUT_OF_RANGE for an id below 0 or at or above rows, BUFFER_TOO_SMALL; nothing is then written. */
+ * Errors: OUT_OF_RANGE for an id below 0, at or above the vocabulary, or dropped (the message says which),
+ * BUFFER_TOO_SMALL; nothing is then written. */
 TIED_API tied_status tied_embed(tied_session* session, const int64_t* ids, size_t count, float* embeddings,
                                 size_t capacity, tied_error* error);
 
-/* logits[t, r] = dot(hidden[t, :], table[r, :]) + bias[r].
- * hidden: [tokens, cols]; logits: [tokens, rows], `capacity` floats at least tokens * rows.
+/* logits[t, id] = dot(hidden[t, :], the row of id) + its bias; -infinity for ids that were dropped.
+ * hidden: [tokens, cols]; logits: [tokens, vocabulary], `capacity` floats at least tokens * vocabulary.
  * NaN and infinities follow IEEE 754. The order of summation is that of kernels/scalar.cc. */
 TIED_API tied_status tied_logits(tied_session* session, const float* hidden, size_t tokens, float* logits,
                                  size_t capacity, tied_error* error);
 
-/* ids[t, :] = the k rows with the largest logits for token t, best first; of equal logits the lower row first.
+/* ids[t, :] = the k ids with the largest logits for token t, best first; of equal logits the lower id first.
  * best_logits[t, :] = their logits, the same bits as tied_logits() gives on a deterministic session. Never writes all
  * logits. ids: [tokens, k]; best_logits: [tokens, k] or NULL; k: 1 to TIED_MAX_K, and at most the row count.
  * Errors: INVALID_ARGUMENT for k, NOT_FINITE for NaN or infinity in hidden, or a logit that is NaN. */
@@ -292,10 +301,10 @@ TIED_API tied_status tied_topk(tied_session* session, const float* hidden, size_
 /* Restricts and describes a top-k. */
 typedef struct tied_topk_options {
   size_t struct_size;
-  const int64_t* row_ids; /* only these rows, in any order; one given twice counts once. NULL: all */
+  const int64_t* row_ids; /* only the rows of these ids, in any order; one given twice counts once. NULL: all */
   size_t row_count;       /* of row_ids */
-  const uint8_t* allowed; /* only rows whose bit is 1: bit r % 8 of byte r / 8. NULL: all. With row_ids: both */
-  size_t allowed_bytes;   /* at least (rows + 7) / 8 */
+  const uint8_t* allowed; /* only ids whose bit is 1: bit id % 8 of byte id / 8. NULL: all. With row_ids: both */
+  size_t allowed_bytes;   /* at least (vocabulary + 7) / 8 */
   int32_t use_screen;     /* not 0: use the table's screen, if it has one; the results are the same */
   double log_z_tolerance; /* how far log_z may be off; 0: as exact as float64 is, which takes a pass over the table */
 } tied_topk_options;
@@ -314,20 +323,21 @@ typedef struct tied_topk_result {
 
 /* tied_topk() over some of the rows, with more to tell. `options` may be NULL. Rows that are not allowed are not read,
  * except where they share a page with one that is.
+ * Ids that were dropped count as not allowed.
  * Errors: those of tied_topk(); INVALID_ARGUMENT also if k is above the number of allowed rows, or for a tolerance
- * below 0 or NaN; OUT_OF_RANGE for a row id. */
+ * below 0 or NaN; OUT_OF_RANGE for a row id below 0 or at or above the vocabulary. */
 TIED_API tied_status tied_topk_with(tied_session* session, const float* hidden, size_t tokens, size_t k,
                                     const tied_topk_options* options, const tied_topk_result* result,
                                     tied_error* error);
 
-/* logits[t, i] = the logit of row row_ids[i]: a lexical shortlist. The ids may be in any order and repeat.
+/* logits[t, i] = the logit of the id row_ids[i]: a lexical shortlist. The ids may be in any order and repeat.
  * logits: [tokens, row_count], `capacity` floats at least tokens * row_count. The bits are those of tied_logits() on a
- * deterministic session. Errors: OUT_OF_RANGE for a row id, BUFFER_TOO_SMALL. */
+ * deterministic session. Errors: OUT_OF_RANGE for an id below 0 or at or above the vocabulary, BUFFER_TOO_SMALL. */
 TIED_API tied_status tied_logits_of(tied_session* session, const float* hidden, size_t tokens, const int64_t* row_ids,
                                     size_t row_count, float* logits, size_t capacity, tied_error* error);
 
-/* tied_logits() for the rows whose bit in `allowed` is 1 (see tied_topk_options); the others' logits are -infinity, and
- * where they fill a page it is not read. Errors: INVALID_ARGUMENT for too few allowed_bytes, BUFFER_TOO_SMALL. */
+/* tied_logits() for the ids whose bit in `allowed` is 1 (see tied_topk_options); the others' logits are -infinity, and
+ * where their rows fill a page it is not read. Errors: INVALID_ARGUMENT for too few allowed_bytes, BUFFER_TOO_SMALL. */
 TIED_API tied_status tied_logits_allowed(tied_session* session, const float* hidden, size_t tokens,
                                          const uint8_t* allowed, size_t allowed_bytes, float* logits, size_t capacity,
                                          tied_error* error);

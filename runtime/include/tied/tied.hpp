@@ -222,8 +222,8 @@ struct SessionOptions {
 };
 
 struct TopkOptions {
-  Span<const int64_t> row_ids = {};  // only these rows; empty: all
-  Span<const uint8_t> allowed = {};  // only rows whose bit is 1, bit r % 8 of byte r / 8; empty: all
+  Span<const int64_t> row_ids = {};  // only the rows of these ids; empty: all
+  Span<const uint8_t> allowed = {};  // only ids whose bit is 1, bit id % 8 of byte id / 8; empty: all
   bool use_screen = true;            // if the table has one; the results are the same
   bool log_z = false;                // also the log of the sum of exp(logit) over the allowed rows
   double log_z_tolerance = 0;        // how far it may be off; 0: as exact as float64 is
@@ -258,8 +258,8 @@ class Session {
   // Threads that the session uses, the calling one included.
   size_t Threads() const { return tied_session_threads(get()); }
 
-  // embeddings[i, :] = table[ids[i], :] * scale. embeddings: [ids, cols], at least.
-  // Throws OUT_OF_RANGE for an id below 0 or at or above rows, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
+  // embeddings[i, :] = the row of ids[i] * scale. embeddings: [ids, cols], at least.
+  // Throws OUT_OF_RANGE for an id below 0, at or above the vocabulary or dropped, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
   void Embed(Span<const int64_t> ids, Span<float> embeddings) {
     tied_error error;
     internal::Check(tied_embed(get(), ids.data(), ids.size(), embeddings.data(), embeddings.size(), &error), error);
@@ -272,21 +272,22 @@ class Session {
     return embeddings;
   }
 
-  // logits[t, r] = dot(hidden[t, :], table[r, :]) + bias[r]. hidden: [tokens, cols]; logits: [tokens, rows], at least.
+  // logits[t, id] = dot(hidden[t, :], the row of id) + its bias; -infinity for ids that were dropped.
+  // hidden: [tokens, cols]; logits: [tokens, vocabulary], at least.
   // Throws INVALID_ARGUMENT if hidden is not whole tokens, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
   void Logits(Span<const float> hidden, Span<float> logits) {
     tied_error error;
     internal::Check(tied_logits(get(), hidden.data(), Tokens(hidden), logits.data(), logits.size(), &error), error);
   }
 
-  // The same into a new vector, [tokens, rows].
+  // The same into a new vector, [tokens, vocabulary].
   std::vector<float> Logits(Span<const float> hidden) {
-    std::vector<float> logits(Tokens(hidden) * head_.rows);
+    std::vector<float> logits(Tokens(hidden) * head_.vocabulary);
     Logits(hidden, logits);
     return logits;
   }
 
-  // ids[t] = the row with the largest logit for token t; of equal logits the lowest row. hidden: [tokens, cols];
+  // ids[t] = the id with the largest logit for token t; of equal logits the lowest id. hidden: [tokens, cols];
   // best_logits: [tokens], or empty if not wanted. Throws NOT_FINITE for NaN or infinity in hidden or a NaN logit,
   // BUFFER_TOO_SMALL, INVALID_ARGUMENT if hidden is not whole tokens, UNSUPPORTED, BUSY.
   void Argmax(Span<const float> hidden, Span<int64_t> ids, Span<float> best_logits = {}) {
@@ -306,7 +307,7 @@ class Session {
     return ids;
   }
 
-  // The k rows with the largest logits for each token. hidden: [tokens, cols].
+  // The k ids with the largest logits for each token. hidden: [tokens, cols].
   // Throws INVALID_ARGUMENT (k, tolerance, sizes), OUT_OF_RANGE (a row id), NOT_FINITE, UNSUPPORTED, BUSY.
   TopkResult Topk(Span<const float> hidden, size_t k, const TopkOptions& options = {}) {
     const size_t tokens = Tokens(hidden);
@@ -352,16 +353,16 @@ class Session {
     void operator()(tied_session* session) const { tied_session_destroy(session); }
   };
 
-  // Rows and columns of one of the model's tables; 0 and 0 if it has none.
+  // Of one of the model's tables; 0 and 0 if it has none.
   struct Shape {
-    size_t rows = 0;
+    size_t vocabulary = 0;
     size_t cols = 0;
   };
 
   static Shape Dimensions(const Model& model, tied_table_info (Model::*table)() const) {
     try {
       const tied_table_info info = (model.*table)();
-      return {static_cast<size_t>(info.rows), static_cast<size_t>(info.cols)};
+      return {static_cast<size_t>(info.vocabulary), static_cast<size_t>(info.cols)};
     } catch (const Error& error) {
       if (error.status() == TIED_UNSUPPORTED) return {};
       throw;

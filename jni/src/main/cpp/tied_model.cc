@@ -65,6 +65,7 @@ tied_table_info Table(JNIEnv* env, jlong model) {
 
 jlong Rows(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).rows); }
 jlong Cols(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).cols); }
+jlong Vocabulary(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).vocabulary); }
 
 jlong NewSession(JNIEnv* env, jclass, jlong model, jint threads, jboolean deterministic) {
   tied_session_options options = TIED_SESSION_OPTIONS_INIT;
@@ -120,6 +121,7 @@ bool RegisterModel(JNIEnv* env) {
       {const_cast<char*>("nativeClose"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Close)},
       {const_cast<char*>("nativeRows"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Rows)},
       {const_cast<char*>("nativeCols"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Cols)},
+      {const_cast<char*>("nativeVocabulary"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Vocabulary)},
       {const_cast<char*>("nativeNewSession"), const_cast<char*>("(JIZ)J"), reinterpret_cast<void*>(NewSession)},
       {const_cast<char*>("nativeVerify"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Verify)},
       {const_cast<char*>("nativeResidentBytes"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(ResidentBytes)},

@@ -28,11 +28,13 @@ public final class TiedModel implements AutoCloseable {
   private final Handle handle;
   private final int rows;
   private final int cols;
+  private final int vocabulary;
 
   private TiedModel(long pointer) {
     handle = new ModelHandle(this, pointer);
     rows = (int) nativeRows(pointer);
     cols = (int) nativeCols(pointer);
+    vocabulary = (int) nativeVocabulary(pointer);
   }
 
   /**
@@ -66,9 +68,14 @@ public final class TiedModel implements AutoCloseable {
     return new TiedModel(nativeOpenFd(fd, offset, length, mask(options)));
   }
 
-  /** Rows of the table: the size of the vocabulary. */
+  /** Rows of the table: as many as the vocabulary has ids, or fewer where some were dropped by the converter. */
   public int rows() {
     return rows;
+  }
+
+  /** Token ids are below it: how many logits there are for each hidden state. */
+  public int vocabulary() {
+    return vocabulary;
   }
 
   /** Columns of the table: the size of a hidden state. */
@@ -91,7 +98,7 @@ public final class TiedModel implements AutoCloseable {
   public TiedSession newSession(int threads, boolean deterministic) {
     long pointer = handle.acquire();
     try {
-      return new TiedSession(nativeNewSession(pointer, threads, deterministic), rows, cols);
+      return new TiedSession(nativeNewSession(pointer, threads, deterministic), vocabulary, cols);
     } finally {
       handle.release();
     }
@@ -206,6 +213,8 @@ public final class TiedModel implements AutoCloseable {
   private static native long nativeRows(long model);
 
   private static native long nativeCols(long model);
+
+  private static native long nativeVocabulary(long model);
 
   private static native long nativeNewSession(long model, int threads, boolean deterministic);
 

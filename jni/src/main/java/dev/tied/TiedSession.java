@@ -21,12 +21,12 @@ import java.util.Map;
  */
 public final class TiedSession implements AutoCloseable {
   private final Handle handle;
-  private final int rows;
+  private final int vocabulary;
   private final int cols;
 
-  TiedSession(long pointer, int rows, int cols) {
+  TiedSession(long pointer, int vocabulary, int cols) {
     this.handle = new SessionHandle(this, pointer);
-    this.rows = rows;
+    this.vocabulary = vocabulary;
     this.cols = cols;
   }
 
@@ -41,10 +41,10 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * {@code embeddings[i, :] = table[ids[i], :] * scale}.
+   * {@code embeddings[i, :] = row of ids[i] * scale}.
    *
    * @param embeddings room for [ids.length, cols]
-   * @throws TiedException OUT_OF_RANGE for an id below 0 or at or above rows
+   * @throws TiedException OUT_OF_RANGE for an id below 0, at or above the vocabulary, or dropped by the converter
    */
   public void embed(long[] ids, FloatBuffer embeddings) {
     output(embeddings, ids.length, cols, "embeddings");
@@ -70,14 +70,14 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * {@code logits[t, r] = dot(hidden[t, :], table[r, :]) + bias[r]}.
+   * {@code logits[t, id] = dot(hidden[t, :], row of id) + its bias}; -infinity for ids that the converter dropped.
    *
    * @param hidden [tokens, cols]
-   * @param logits room for [tokens, rows]
+   * @param logits room for [tokens, vocabulary]
    */
   public void logits(FloatBuffer hidden, int tokens, FloatBuffer logits) {
     input(hidden, tokens);
-    output(logits, tokens, rows, "logits");
+    output(logits, tokens, vocabulary, "logits");
     long pointer = handle.acquire();
     try {
       nativeLogits(pointer, hidden, hidden.position(), tokens, logits, logits.position(), logits.remaining());
@@ -86,7 +86,7 @@ public final class TiedSession implements AutoCloseable {
     }
   }
 
-  /** The row with the largest logit for one hidden state; of equal ones the lowest. Never writes the logits. */
+  /** The id with the largest logit for one hidden state; of equal ones the lowest. Never writes the logits. */
   public long argmax(FloatBuffer hidden) {
     input(hidden, 1);
     long pointer = handle.acquire();
@@ -98,7 +98,7 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * The k rows with the largest logits for each token, best first; of equal logits the lower row first. Exact, through the
+   * The k ids with the largest logits for each token, best first; of equal logits the lower id first. Exact, through the
    * table's screen if it has one.
    *
    * @param hidden [tokens, cols]

@@ -9,8 +9,8 @@ public final class TopKOptions {
   double logZTolerance;
 
   /**
-   * Only rows whose bit is 1: bit {@code r % 8} of byte {@code r / 8} from the buffer's position on, which is direct. Null
-   * for all rows. Blocks that are wholly denied are not read.
+   * Only ids whose bit is 1: bit {@code id % 8} of byte {@code id / 8} from the buffer's position on, which is direct.
+   * Null for all ids. Blocks of rows that are wholly denied are not read.
    */
   public TopKOptions allowed(ByteBuffer bits) {
     if (bits != null) {
