@@ -29,6 +29,8 @@ class Checker {
       : graph_(graph), lossless_(lossless), out_(out), opened_(path) {
     tied_error error;
     Require(tied_model_get_table(opened_.model(), 0, &table_, &error), error);
+    kept_.resize(static_cast<size_t>(table_.vocabulary));
+    for (uint64_t row = 0; row < table_.rows; ++row) kept_[static_cast<size_t>(IdOf(row))] = true;
   }
 
   bool Run() {
@@ -37,10 +39,27 @@ class Checker {
     Require(tied_model_get_info(opened_.model(), &info, &error), error);
     bool passed = true;
     for (size_t i = 0; i < info.entry_point_count; ++i) passed = RunEntryPoint(i) && passed;
-    return passed;
+    return CheckDropped() && passed;
   }
 
  private:
+  int64_t IdOf(uint64_t row) const {
+    return table_.id_of_row == nullptr ? static_cast<int64_t>(row) : table_.id_of_row[row];
+  }
+
+  // That a dropped id cannot be embedded.
+  bool CheckDropped() {
+    const auto dropped = std::find(kept_.begin(), kept_.end(), false);
+    if (dropped == kept_.end()) return true;
+    const int64_t id = dropped - kept_.begin();
+    std::vector<float> embedding(static_cast<size_t>(table_.cols));
+    const tied_status status = tied_embed(opened_.session(), &id, 1, embedding.data(), embedding.size(), nullptr);
+    if (status == TIED_UNSUPPORTED) return true;
+    out_ << kept_.size() - static_cast<size_t>(table_.rows)
+         << " dropped ids, embedding: " << (status == TIED_OUT_OF_RANGE ? "refused\n" : "NOT REFUSED\n");
+    return status == TIED_OUT_OF_RANGE;
+  }
+
   bool RunEntryPoint(size_t index) {
     tied_error error;
     tied_entry_point_info entry_point;
@@ -58,18 +77,32 @@ class Checker {
       arrays[input.tensor.name] = input.array;
       tensors.push_back(input.tensor);
     }
-    const auto expected = Evaluate(graph_, arrays, Arithmetic::kValues);
+    const auto expected = Evaluate(graph_, arrays, Arithmetic::kValues, kept_);
     if (IsQuantised()) {
       for (auto& [name, array] : arrays) array = Largest(array);
     }
-    const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes);
+    const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes, kept_);
     bool passed = true;
     for (const ValueInfo& output : graph_.outputs) {
       out_ << entry_point.name << ", " << output.name << ": ";
       const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
-      passed = Compare(bytes, expected.at(output.name), magnitudes.at(output.name)) && passed;
+      const bool logits = IsLogits(index, output.name);
+      passed = Compare(bytes, expected.at(output.name), magnitudes.at(output.name), logits) && passed;
     }
     return passed;
+  }
+
+  // Whether the output has a number for each id of the vocabulary.
+  bool IsLogits(size_t entry_point, const std::string& output) const {
+    tied_error error;
+    tied_entry_point_info info;
+    Require(tied_model_get_entry_point(opened_.model(), entry_point, &info, &error), error);
+    for (size_t i = 0; i < info.op_count; ++i) {
+      tied_op_info op;
+      Require(tied_model_get_op(opened_.model(), entry_point, i, &op, &error), error);
+      if (graph_.outputs[op.output].name == output) return std::strcmp(op.result, "Logits") == 0;
+    }
+    return false;
   }
 
   bool IsQuantised() const { return table_.type == TIED_INT8 || table_.type == TIED_UINT8 || table_.type == TIED_INT4; }
@@ -120,7 +153,7 @@ class Checker {
     return input;
   }
 
-  int64_t RandomId() { return static_cast<int64_t>(random_() % table_.rows); }
+  int64_t RandomId() { return IdOf(random_() % table_.rows); }
 
   template <class T, class Make>
   static Array Fill(Input* input, const std::vector<int64_t>& dims, size_t count, const Make& make) {
@@ -151,7 +184,7 @@ class Checker {
     return bytes;
   }
 
-  bool Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes) {
+  bool Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes, bool logits) {
     if (shape_ != expected.dims) {
       out_ << "DIFFERENT SHAPE\n";
       return false;
@@ -161,6 +194,11 @@ class Checker {
     double share = 0;
     int64_t other_ids = 0;
     for (int64_t i = 0; i < expected.size(); ++i) {
+      if (logits && !kept_[static_cast<size_t>(i) % kept_.size()]) {
+        if (ValueAt(bytes, i) == -INFINITY) continue;
+        out_ << "A LOGIT FOR A DROPPED ID\n";
+        return false;
+      }
       const bool ids = expected.ranked != nullptr;
       if (ids) other_ids += ValueAt(bytes, i) != expected.Float(i);
       const Difference found = ids ? DifferenceOfIds(bytes, expected, magnitudes, i)
@@ -198,7 +236,7 @@ class Checker {
     const int64_t width = values.dims.back();
     const int64_t first = index * values.size() / width / expected.size() * width;
     const auto id = static_cast<int64_t>(ValueAt(bytes, index));
-    if (id < 0 || id >= width) return {INFINITY, 1};
+    if (id < 0 || id >= width || !kept_[static_cast<size_t>(id)]) return {INFINITY, 1};
     const int64_t found = first + id, wanted = first + expected.Int(index);
     return {std::fabs(values.Float(found) - values.Float(wanted)),
             magnitudes.ranked->Float(found) + magnitudes.ranked->Float(wanted)};
@@ -224,6 +262,7 @@ class Checker {
   std::ostream& out_;
   const OpenModel opened_;
   tied_table_info table_;
+  std::vector<bool> kept_;  // of the vocabulary
   std::mt19937_64 random_{1};
   std::vector<int64_t> shape_;
   tied_type type_ = TIED_FLOAT32;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <optional>
 #include <ostream>
 #include <random>
@@ -60,7 +59,7 @@ class RowCheck {
         head_(head),
         opened_(path),
         hidden_(kTokens * cols_),
-        logits_(kTokens * static_cast<size_t>(source_.rows())) {
+        logits_(kTokens * static_cast<size_t>(source_.vocabulary())) {
     std::mt19937_64 random(2);
     for (float& x : hidden_) x = std::normal_distribution<float>()(random);
     if (!head_) return;
@@ -72,7 +71,7 @@ class RowCheck {
   bool Run(std::ostream& out) {
     source_.ForEachBlock([&](const RowBlock& block) {
       std::vector<int64_t> ids(block.count);
-      std::iota(ids.begin(), ids.end(), static_cast<int64_t>(block.first));
+      for (size_t r = 0; r < block.count; ++r) ids[r] = static_cast<int64_t>(source_.IdOf(block.first + r));
       rows_.resize(block.count * cols_);
       tied_error error;
       Require(tied_embed(opened_.session(), ids.data(), ids.size(), rows_.data(), rows_.size(), &error), error);
@@ -128,7 +127,8 @@ class RowCheck {
       const double roundings = static_cast<double>(cols_ + 4) * 0x1p-24 * (magnitude + std::fabs(bias));
       // With integer tables hidden states are rounded to steps of 1 / 32512 of their largest element.
       const double steps = HasIntegers() ? 0.5 / 32512 * largest * weights : 0;
-      const double found = logits_[t * static_cast<size_t>(source_.rows()) + row];
+      const double found =
+          logits_[t * static_cast<size_t>(source_.vocabulary()) + static_cast<size_t>(source_.IdOf(row))];
       Raise(&worst_logit_, std::fabs(found - (sum + bias)), (roundings + steps) * kSlack + 0x1p-140);
     }
   }

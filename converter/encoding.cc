@@ -36,9 +36,7 @@ float Round(float value, float lowest, float highest) {
   return (limited + 0x1.8p23f) - 0x1.8p23f;
 }
 
-[[noreturn]] void RefuseRow(uint64_t row, const std::string& why) {
-  throw ConvertError("row " + std::to_string(row) + " of the table " + why);
-}
+[[noreturn]] void RefuseRow(uint64_t row, const std::string& why) { throw RowError(row, why); }
 
 // Quantises a row to -127 … 127 and returns its scale.
 float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* quantised) {

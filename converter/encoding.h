@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "converter/error.h"
 #include "converter/table_source.h"
 #include "tied_generated.h"
 
@@ -45,8 +46,22 @@ struct EncodedSizes {
 };
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols);
 
-// Returns what the encoded values mean, [count, cols]: the block's own, or in `decoded`. Throws ConvertError, naming
-// the row, for NaN and infinity where the format has none, and for numbers beyond its range.
+// What is wrong with a row of a block; its number is one of those that the source gives.
+class RowError : public ConvertError {
+ public:
+  RowError(uint64_t row, const std::string& why)
+      : ConvertError("row " + std::to_string(row) + " of the table " + why), row_(row), why_(why) {}
+
+  uint64_t row() const { return row_; }
+  const std::string& why() const { return why_; }
+
+ private:
+  uint64_t row_;
+  std::string why_;
+};
+
+// Returns what the encoded values mean, [count, cols]: the block's own, or in `decoded`. Throws RowError for NaN and
+// infinity where the format has none, and for numbers beyond its range.
 const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, size_t cols, EncodedRows* encoded,
                         std::vector<float>* decoded);
 

@@ -15,8 +15,8 @@ namespace {
 // Evaluates one graph, with those around it for the names that a branch captures.
 class Evaluation {
  public:
-  Evaluation(const Graph& graph, const Evaluation* outer, Arithmetic arithmetic)
-      : graph_(graph), outer_(outer), arithmetic_(arithmetic) {}
+  Evaluation(const Graph& graph, const Evaluation* outer, Arithmetic arithmetic, const std::vector<bool>& kept)
+      : graph_(graph), outer_(outer), arithmetic_(arithmetic), kept_(kept) {}
 
   void Set(const std::string& name, Array value) { values_[name] = std::move(value); }
 
@@ -75,7 +75,7 @@ class Evaluation {
   void RunIf(const Node& node) const {
     const bool then = Get(node.Input(0)).Int(0) != 0;
     const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
-    const Evaluation evaluation(branch, this, arithmetic_);
+    const Evaluation evaluation(branch, this, arithmetic_, kept_);
     for (size_t i = 0; i < node.outputs.size(); ++i) values_[node.outputs[i]] = evaluation.Get(branch.results[i]);
   }
 
@@ -94,11 +94,11 @@ class Evaluation {
     for (int64_t first = 0; first < array.size(); first += width) {
       std::iota(order.begin(), order.end(), 0);
       std::stable_sort(order.begin(), order.end(),
-                       [&](int64_t i, int64_t j) { return Number(array, first + i) > Number(array, first + j); });
+                       [&](int64_t i, int64_t j) { return Logit(array, first + i) > Logit(array, first + j); });
       for (int64_t i = 0; i < k; ++i) {
         const bool largest = arithmetic_ == Arithmetic::kMagnitudes;
         ids.push_back(order[static_cast<size_t>(i)]);
-        values.push_back(Number(array, first + order[static_cast<size_t>(largest ? 0 : i)]));
+        values.push_back(Logit(array, first + order[static_cast<size_t>(largest ? 0 : i)]));
       }
     }
     std::vector<int64_t> dims = array.dims;
@@ -129,12 +129,12 @@ class Evaluation {
     const int64_t width = array.dims.back();
     std::vector<double> values(static_cast<size_t>(array.size()));
     for (int64_t first = 0; first < array.size(); first += width) {
-      double max = Number(array, first);
-      for (int64_t i = 0; i < width; ++i) max = std::max(max, Number(array, first + i));
+      double max = Logit(array, first);
+      for (int64_t i = 0; i < width; ++i) max = std::max(max, Logit(array, first + i));
       double sum = 0;
-      for (int64_t i = 0; i < width; ++i) sum += std::exp(Number(array, first + i) - max);
+      for (int64_t i = 0; i < width; ++i) sum += std::exp(Logit(array, first + i) - max);
       for (int64_t i = 0; i < width; ++i) {
-        const double x = Number(array, first + i);
+        const double x = Logit(array, first + i);
         const bool magnitude = arithmetic_ == Arithmetic::kMagnitudes;
         values[static_cast<size_t>(first + i)] =
             magnitude ? x + max + std::log(static_cast<double>(width)) : x - max - std::log(sum);
@@ -158,6 +158,12 @@ class Evaluation {
   double Number(const Array& array, int64_t position) const {
     const double value = array.Float(position);
     return arithmetic_ == Arithmetic::kMagnitudes ? std::fabs(value) : value;
+  }
+
+  double Logit(const Array& array, int64_t position) const {
+    const auto width = static_cast<size_t>(array.dims.back());
+    if (width != kept_.size() || kept_[static_cast<size_t>(position) % width]) return Number(array, position);
+    return arithmetic_ == Arithmetic::kMagnitudes ? 0 : -INFINITY;
   }
 
   Array Constant(const Node& node) const {
@@ -438,14 +444,15 @@ class Evaluation {
   const Graph& graph_;
   const Evaluation* outer_;
   const Arithmetic arithmetic_;
+  const std::vector<bool>& kept_;
   mutable std::map<std::string, Array> values_;  // what has been computed so far
 };
 
 }  // namespace
 
 std::map<std::string, Array> Evaluate(const Graph& graph, const std::map<std::string, Array>& inputs,
-                                      Arithmetic arithmetic) {
-  Evaluation evaluation(graph, nullptr, arithmetic);
+                                      Arithmetic arithmetic, const std::vector<bool>& kept) {
+  Evaluation evaluation(graph, nullptr, arithmetic, kept);
   for (const auto& [name, value] : inputs) evaluation.Set(name, value);
   std::map<std::string, Array> outputs;
   for (size_t i = 0; i < graph.outputs.size(); ++i) outputs[graph.outputs[i].name] = evaluation.Get(graph.results[i]);

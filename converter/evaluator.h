@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "converter/array.h"
 #include "converter/graph.h"
@@ -15,10 +16,11 @@ namespace tied::converter {
 // magnitude is the largest of all.
 enum class Arithmetic { kValues, kMagnitudes };
 
-// Computes the graph's outputs, in double precision, with its Ifs and without any of the passes. Throws ConvertError
-// for an operation it does not know.
+// Computes the graph's outputs, in double precision, with its Ifs and without any of the passes. Where a dimension is
+// as long as `kept`, ArgMax, TopK and LogSoftmax along it see -infinity at the positions that are false. Throws
+// ConvertError for an operation it does not know.
 std::map<std::string, Array> Evaluate(const Graph& graph, const std::map<std::string, Array>& inputs,
-                                      Arithmetic arithmetic);
+                                      Arithmetic arithmetic, const std::vector<bool>& kept);
 
 }  // namespace tied::converter
 

@@ -16,11 +16,13 @@
 
 #include "converter/check.h"
 #include "converter/check_rows.h"
+#include "converter/count_ids_command.h"
 #include "converter/encoding.h"
 #include "converter/error.h"
 #include "converter/error_meter.h"
 #include "converter/file.h"
 #include "converter/graph.h"
+#include "converter/keep_ids.h"
 #include "converter/model_reader.h"
 #include "converter/onnx_write.h"
 #include "converter/plan.h"
@@ -49,6 +51,8 @@ struct Options {
   std::string output;
   std::string dtype = "auto";
   std::string hidden;
+  std::string keep_ids;
+  std::string drop_ids;
   bool screen = false;
   bool allow_untied = false;
   bool check = false;
@@ -110,9 +114,10 @@ TableEncoding ChooseEncoding(const Options& options, const TableSource& table, c
 }
 
 void PrintTable(const TableSource& table, const TableEncoding& encoding, const std::string& found) {
-  std::printf("  table '%s', %s [%llu, %llu]%s%s%s\n", table.tensor.name.c_str(),
+  const std::string of = table.kept == nullptr ? "" : " of " + std::to_string(table.vocabulary()) + " ids";
+  std::printf("  table '%s', %s [%llu, %llu]%s%s%s%s\n", table.tensor.name.c_str(),
               format::EnumNameDataType(encoding.type), static_cast<unsigned long long>(table.rows()),
-              static_cast<unsigned long long>(table.cols()), encoding.screen ? ", with a screen" : "",
+              static_cast<unsigned long long>(table.cols()), of.c_str(), encoding.screen ? ", with a screen" : "",
               found.empty() ? "" : "; ", found.c_str());
 }
 
@@ -138,6 +143,8 @@ int Write(const Options& options, const tied::converter::Graph& graph, const std
     return options.quiet ? [](uint64_t, uint64_t) {} : tied::converter::MakeProgressBar(step);
   };
   Plan plan = tied::converter::MakePlan(graph, source, options.allow_untied, progress("comparing"));
+  if (!options.keep_ids.empty()) tied::converter::KeepIds(&plan, options.keep_ids);
+  if (!options.drop_ids.empty()) tied::converter::DropIds(&plan, options.drop_ids);
   std::vector<std::string> found(plan.tables.size());
   for (size_t i = 0; i < plan.tables.size(); ++i) {
     plan.encodings[i] = ChooseEncoding(options, plan.tables[i], progress("reading"), &found[i]);
@@ -217,6 +224,14 @@ void AddTableOptions(CLI::App* app, Options* options) {
                   "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
                   "[tokens, cols]")
       ->check(CLI::ExistingFile);
+  CLI::Option* keep = app->add_option("--keep-ids", options->keep_ids,
+                                      "Write the rows of these token ids only: a text file of ids and ranges such as "
+                                      "256000-256205, with comments behind #. Callers keep using the same ids; the "
+                                      "logits of the others become -infinity");
+  keep->check(CLI::ExistingFile);
+  app->add_option("--drop-ids", options->drop_ids, "The opposite: write the rows of all token ids but these")
+      ->check(CLI::ExistingFile)
+      ->excludes(keep);
   app->add_flag("--allow-untied", options->allow_untied,
                 "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
   app->add_flag("--check", options->check,
@@ -237,12 +252,17 @@ int Main(int argc, char** argv) {
       ->required();
   split->add_option("-o,--output", options.output, "The folder for model.tied and the ONNX files")->required();
   AddTableOptions(split, &options);
+  const CLI::App* count_ids = tied::converter::AddCountIds(&app);
   app.set_version_flag("--version", "tied-convert " TIED_CONVERTER_VERSION);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::cerr << "tied-convert: " << error.what() << '\n';
+    return 1;
   }
+  if (count_ids->parsed()) return 0;
   if (options.exports.empty() && (options.input.empty() || options.output.empty())) {
     std::cerr << "tied-convert: " << (options.input.empty() ? "model" : "--output") << " is required\n";
     return 2;

@@ -36,15 +36,18 @@ class BlockReader {
 
   // The next block; valid until the next call.
   RowBlock Read() {
-    const auto count = static_cast<size_t>(std::min(rows_per_block_, source_.rows() - next_));
-    stored_.resize((count * row_bytes_ + sizeof(float) - 1) / sizeof(float));
+    const size_t count = CountNext();
+    first_ = source_.IdOf(next_);
+    const auto span = static_cast<size_t>(source_.IdOf(next_ + count - 1) - first_ + 1);
+    stored_.resize((span * row_bytes_ + sizeof(float) - 1) / sizeof(float));
     auto* stored = reinterpret_cast<char*>(stored_.data());
     if (source_.transposed) {
-      ReadTransposed(count, stored);
+      ReadTransposed(span, stored);
     } else {
-      ReadBytes(next_ * row_bytes_, stored, count * row_bytes_);
+      ReadBytes(first_ * row_bytes_, stored, span * row_bytes_);
     }
-    if (source_.quantised()) ReadQuantisation(count);
+    if (source_.quantised()) ReadQuantisation(span);
+    if (count < span) MoveKeptToFront(count, stored);
     RowBlock block{next_, count, Values(stored, count), stored, nullptr, nullptr};
     if (source_.quantised()) block.scales = scales_.data();
     if (source_.quantised()) block.zero_points = zero_points_.data();
@@ -53,6 +56,26 @@ class BlockReader {
   }
 
  private:
+  // How many of the next rows lie near enough to each other to be read at once.
+  size_t CountNext() const {
+    uint64_t count = std::min(rows_per_block_, source_.rows() - next_);
+    while (source_.IdOf(next_ + count - 1) - source_.IdOf(next_) >= rows_per_block_) --count;
+    return static_cast<size_t>(count);
+  }
+
+  // Of the rows that were read.
+  void MoveKeptToFront(size_t count, char* stored) {
+    const size_t per_row = source_.quantised() ? source_.scales_per_row() : 0;
+    for (size_t r = 0; r < count; ++r) {
+      const auto from = static_cast<size_t>(source_.IdOf(next_ + r) - first_);
+      std::memmove(stored + r * row_bytes_, stored + from * row_bytes_, row_bytes_);
+      for (size_t i = 0; i < per_row; ++i) {
+        scales_[r * per_row + i] = scales_[from * per_row + i];
+        zero_points_[r * per_row + i] = zero_points_[from * per_row + i];
+      }
+    }
+  }
+
   void ReadBytes(uint64_t first, char* bytes, size_t size) const {
     if (file_ == nullptr) {
       source_.tensor.ReadRange(first, bytes, size);
@@ -80,8 +103,8 @@ class BlockReader {
     for (size_t col = 0; col < cols_; col += kRuns) {
       const size_t runs = std::min(kRuns, cols_ - col);
       for (size_t i = 0; i < runs; ++i) {
-        ReadBytes(((col + i) * source_.rows() + next_) * sizeof(Element), reinterpret_cast<char*>(run + i * count),
-                  count * sizeof(Element));
+        ReadBytes(((col + i) * source_.vocabulary() + first_) * sizeof(Element),
+                  reinterpret_cast<char*>(run + i * count), count * sizeof(Element));
       }
       for (size_t r = 0; r < count; ++r) {
         for (size_t i = 0; i < runs; ++i) block[r * cols_ + col + i] = run[i * count + r];
@@ -89,11 +112,11 @@ class BlockReader {
     }
   }
 
-  // Scales and zero points of the rows next_ … next_ + count.
+  // Scales and zero points of the rows first_ … first_ + count.
   void ReadQuantisation(size_t count) {
     const size_t per_row = source_.scales_per_row();
     if (per_row == 0 && !scales_.empty()) return;
-    const size_t first = per_row == 0 ? 0 : static_cast<size_t>(next_);
+    const size_t first = per_row == 0 ? 0 : static_cast<size_t>(first_);
     const size_t rows = per_row == 0 ? 1 : count;
     const size_t scales = std::max<size_t>(per_row, 1);
     ReadScales(first * scales, rows * scales);
@@ -170,7 +193,8 @@ class BlockReader {
   const size_t row_bytes_;
   const uint64_t rows_per_block_;
   std::unique_ptr<InputFile> file_;
-  uint64_t next_ = 0;
+  uint64_t next_ = 0;          // of the rows that are kept
+  uint64_t first_ = 0;         // token id of the first of the block
   std::vector<float> stored_;  // for its alignment
   std::vector<float> values_;
   std::vector<float> scales_;
@@ -201,17 +225,17 @@ void TableSource::CheckQuantisation(const std::string& what) const {
   if (!IsFloat(quantisation.scales.type)) throw ConvertError(what + ": its scales are no floating-point numbers");
   if (quantisation.block > 0) {
     if (transposed) throw ConvertError(what + ": blocks that run along the vocabulary are not supported");
-    if (scales != rows() * scales_per_row()) {
+    if (scales != vocabulary() * scales_per_row()) {
       throw ConvertError(what + ": has " + std::to_string(scales) + " scales, blocks of " +
                          std::to_string(quantisation.block) + " columns need " +
-                         std::to_string(rows() * scales_per_row()));
+                         std::to_string(vocabulary() * scales_per_row()));
     }
-    const uint64_t bits = rows() * quantisation.zero_points_per_row * static_cast<uint64_t>(quantisation.bits);
+    const uint64_t bits = vocabulary() * quantisation.zero_points_per_row * static_cast<uint64_t>(quantisation.bits);
     if (zero_points != 0 && zero_points != (bits + 7) / 8) {
       throw ConvertError(what + ": its zero points do not fit its scales");
     }
   } else if (scales != 1) {
-    if (scales != rows() || quantisation.axis != (transposed ? 1 : 0)) {
+    if (scales != vocabulary() || quantisation.axis != (transposed ? 1 : 0)) {
       throw ConvertError(what + ": its scales do not run along the vocabulary");
     }
   }

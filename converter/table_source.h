@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "converter/tensor_ref.h"
 
@@ -16,7 +18,7 @@ using Progress = std::function<void(uint64_t done, uint64_t total)>;
 
 // Some rows of a table.
 struct RowBlock {
-  uint64_t first;
+  uint64_t first;  // of the rows that the source gives
   size_t count;
   const float* values;     // [count, cols]: what the rows mean
   const char* stored;      // [count, row bytes]: as they are in the model, row after row
@@ -27,11 +29,14 @@ struct RowBlock {
 struct TableSource {
   TensorRef tensor;  // [rows, cols], or [cols, rows] if transposed: floating-point numbers, or quantised integers
   bool transposed = false;
+  std::shared_ptr<const std::vector<uint32_t>> kept = nullptr;  // token ids, ascending; null: all
 
-  uint64_t rows() const { return static_cast<uint64_t>(tensor.dims[transposed ? 1 : 0]); }
+  uint64_t vocabulary() const { return static_cast<uint64_t>(tensor.dims[transposed ? 1 : 0]); }
+  uint64_t rows() const { return kept == nullptr ? vocabulary() : kept->size(); }
+  uint64_t IdOf(uint64_t row) const { return kept == nullptr ? row : (*kept)[static_cast<size_t>(row)]; }
   uint64_t cols() const { return static_cast<uint64_t>(tensor.dims[transposed ? 0 : 1]); }
   bool quantised() const { return tensor.quantisation != nullptr; }
-  // Of the whole table as float32, which is what Progress counts.
+  // Of the rows as float32, which is what Progress counts.
   uint64_t float_bytes() const { return rows() * cols() * sizeof(float); }
 
   // Of a quantised table. One scale for the whole table: 0.
@@ -41,8 +46,8 @@ struct TableSource {
   // Throws ConvertError if the table's scales are not laid out by rows or do not fit its shape. `what` names it.
   void CheckQuantisation(const std::string& what) const;
 
-  // Calls visit(block) with the rows in order, in blocks of the same size whatever the layout in the model, so that two
-  // sources can be compared block by block; visit returns whether to go on. Needs about 16 MB.
+  // Calls visit(block) with the rows that are kept, in order, in blocks of the same size whatever the layout in the
+  // model, so that two sources can be compared block by block; visit returns whether to go on. Needs about 16 MB.
   using Visit = std::function<bool(const RowBlock& block)>;
   void ForEachBlock(const Visit& visit) const;
 };

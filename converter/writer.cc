@@ -32,6 +32,7 @@ struct TablePlanes {
   format::Plane screen;
   format::Plane screen_scales;
   format::Plane residual_norms;
+  format::Plane ids;
 };
 
 // The planes of a file, in its order: tables, then biases.
@@ -85,7 +86,8 @@ class HeaderBuilder {
                         : flatbuffers::Offset<format::Screen>();
     const auto optional = [](const format::Plane& plane) { return plane.length() == 0 ? nullptr : &plane; };
     return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), encoding.type, table.rows(), table.cols(),
-                                         &planes.values, optional(planes.scales), optional(planes.zero_points), screen);
+                                         &planes.values, optional(planes.scales), optional(planes.zero_points), screen,
+                                         optional(planes.ids), table.vocabulary());
   }
 
   flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
@@ -141,6 +143,9 @@ class HeaderBuilder {
   flatbuffers::FlatBufferBuilder builder_;
 };
 
+// Those of the first rows need no list.
+bool ListsIds(const TableSource& table) { return table.kept != nullptr && table.kept->back() >= table.kept->size(); }
+
 Layout LayOut(const Plan& plan) {
   Layout layout;
   const auto place = [&](uint64_t length) {
@@ -157,7 +162,8 @@ Layout LayOut(const Plan& plan) {
     for (size_t i = 0; i < plan.tables.size(); ++i) {
       const EncodedSizes sizes = SizesOf(plan.encodings[i], plan.tables[i].rows(), plan.tables[i].cols());
       layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.zero_points), place(sizes.screen),
-                               place(sizes.screen_scales), place(sizes.residual_norms)});
+                               place(sizes.screen_scales), place(sizes.residual_norms),
+                               place(ListsIds(plan.tables[i]) ? plan.tables[i].rows() * sizeof(uint32_t) : 0)});
     }
     for (const TensorRef& bias : plan.biases) layout.biases.push_back(place(bias.elements() * sizeof(float)));
   }
@@ -207,7 +213,7 @@ RowBlock RowsOf(const RowBlock& block, const TableSource& table, size_t begin, s
 }
 
 void Encode(const TableSource& table, const TableEncoding& encoding, const RowBlock& rows, ErrorMeter* meter,
-            Part* part) {
+            Part* part) try {
   part->errors = {};
   if (rows.count == 0) part->encoded = {};
   if (rows.count == 0) return;
@@ -215,6 +221,8 @@ void Encode(const TableSource& table, const TableEncoding& encoding, const RowBl
       encoding.kept ? KeepRows(encoding, table, rows, &part->encoded)
                     : EncodeRows(encoding, rows, static_cast<size_t>(table.cols()), &part->encoded, &part->decoded);
   if (meter != nullptr) part->errors = meter->Measure(rows.first, rows.values, stored, rows.count);
+} catch (const RowError& error) {
+  throw RowError(table.IdOf(error.row()), error.why());
 }
 
 // The first error of any of them is thrown when all have ended.
@@ -255,7 +263,10 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
     progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
     return true;
   });
-  for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms}) plane->Finish();
+  PlaneWriter ids(&planes->ids, file);
+  if (ListsIds(table)) ids.Append(*table.kept);
+  for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms, &ids})
+    plane->Finish();
 }
 
 void AppendBytes(std::string* bytes, const void* value, size_t size) {

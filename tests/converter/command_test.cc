@@ -182,6 +182,57 @@ TEST_F(Dtypes, AutoNarrowsOnlyWhatSurvives) {
   EXPECT_EQ(Convert(std::vector<float>(table.size(), 1.5f), {"--dtype", "f32"}).type, TIED_FLOAT32);
 }
 
+TEST_F(Dtypes, AutoLooksAtTheRowsThatAreKept) {
+  std::vector<float> table(static_cast<size_t>(kRows * kCols), 1.5f);
+  table[20 * kCols] = 0x1p100f;
+  std::ofstream(Path("drop.txt")) << "20 # not in the range of float16";
+  EXPECT_EQ(Convert(table, {"--drop-ids", Path("drop.txt")}).type, TIED_FLOAT16);
+  EXPECT_NE(outcome_.out.find("Float16 [36, 12] of 37 ids"), std::string::npos) << outcome_.out;
+  EXPECT_NE(outcome_.out.find("1 dropped ids, embedding: refused"), std::string::npos) << outcome_.out;
+}
+
+TEST_F(Command, CountsIdsAndKeepsWhatItHasProposed) {
+  std::ofstream(Path("a.txt")) << "5 5 5 5 9 9 9 30\n";
+  std::ofstream(Path("b.txt")) << "9 5 6\n";
+  const Outcome printed = Run({"count-ids", Path("a.txt"), Path("b.txt"), "--coverage", "0.8", "--always", "0-2,36"});
+  EXPECT_EQ(printed.exit_code, 0) << printed.err;
+  EXPECT_EQ(printed.out,
+            "# 6 ids cover 9 of 11 tokens, 81.8182 %; 4 distinct ids occur\n"
+            "0-2\n5\n9\n36\n");
+  const Outcome counted = Run({"count-ids", Path("a.txt"), "-o", Path("keep.txt"), "--min-count", "3"});
+  EXPECT_EQ(counted.out, Path("keep.txt") + ": 2 ids cover 7 of 8 tokens, 87.5 %; 3 distinct ids occur\n");
+  const Outcome converted = Run({SaveModel(), "-o", Path("m.tied"), "--keep-ids", Path("keep.txt"), "--check"});
+  EXPECT_EQ(converted.exit_code, 0) << converted.err << converted.out;
+  EXPECT_NE(converted.out.find("[2, 12] of 37 ids"), std::string::npos) << converted.out;
+  const Outcome piped = Run({"count-ids", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
+  EXPECT_EQ(piped.out, "# 3 ids cover 3 of 3 tokens, 100 %; 3 distinct ids occur\n5-6\n9\n");
+}
+
+TEST_F(Command, IdListsAreRefusedWithAMessage) {
+  SaveModel();
+  std::ofstream(Path("ids.txt")) << "1 2\n40";
+  const std::vector<std::string> convert = {Path("model.onnx"), "-o", Path("m.tied")};
+  const struct {
+    std::vector<std::string> args;
+    int exit_code;
+    std::string word;
+  } cases[] = {{{"--keep-ids", Path("ids.txt")}, 1, "ids.txt:2: token id 40 is not in [0, 37)"},
+               {{"--drop-ids", Path("ids.txt")}, 1, "ids.txt:2: token id 40"},
+               {{"--keep-ids", Path("ids.txt"), "--drop-ids", Path("ids.txt")}, 2, "excludes"},
+               {{"--keep-ids", Path("missing.txt")}, 2, "missing.txt"}};
+  for (const auto& c : cases) {
+    std::vector<std::string> args = convert;
+    args.insert(args.end(), c.args.begin(), c.args.end());
+    const Outcome outcome = Run(args);
+    EXPECT_EQ(outcome.exit_code, c.exit_code);
+    EXPECT_NE(outcome.err.find(c.word), std::string::npos) << outcome.err;
+    EXPECT_EQ(access(Path("m.tied").c_str(), F_OK), -1);
+  }
+  const Outcome uncounted = Run({"count-ids", Path("model.onnx")});
+  EXPECT_EQ(uncounted.exit_code, 1);
+  EXPECT_NE(uncounted.err.find("model.onnx:"), std::string::npos) << uncounted.err;
+}
+
 TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
   const struct {
     std::string name;
@@ -264,14 +315,19 @@ TEST_F(Command, LeavesNothingHalfMadeWhenKilled) {
   }
 }
 
-class Streaming : public Command, public testing::WithParamInterface<bool> {};
+class Streaming : public Command, public testing::WithParamInterface<std::tuple<bool, bool>> {};
 
 TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer has memory of its own";
 #endif
-  const size_t bytes = SaveLargeModel(51200, GetParam());
-  const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet", "--dtype", "f32"});
+  const auto [external, half] = GetParam();
+  const size_t bytes = SaveLargeModel(51200, external) / (half ? 2 : 1);
+  std::ofstream list(Path("keep.txt"));
+  for (int id = 0; id < 51200; id += half ? 2 : 1) list << id << '\n';
+  list.close();
+  const Outcome outcome =
+      Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet", "--dtype", "f32", "--keep-ids", Path("keep.txt")});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_LE(outcome.peak_bytes, 64000000u);
   tied_model* model = nullptr;
@@ -283,7 +339,7 @@ TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
   tied_model_close(model);
 }
 
-INSTANTIATE_TEST_SUITE_P(InlineAndExternal, Streaming, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(InlineAndExternal, Streaming, testing::Combine(testing::Bool(), testing::Bool()));
 
 }  // namespace
 }  // namespace tied::test

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "converter/check.h"
 #include "converter/error.h"
+#include "converter/keep_ids.h"
 #include "converter/model_reader.h"
 #include "converter/plan.h"
 #include "converter/writer.h"
@@ -46,6 +48,17 @@ void ConversionTest::Convert(const onnx::ModelProto& model) {
   tied_error error = {};
   ASSERT_EQ(tied_model_open(Path("model.tied").c_str(), &options, &opened, &error), TIED_OK) << error.message;
   model_.reset(opened);
+}
+
+void ConversionTest::ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding) const {
+  std::ofstream(Path("keep.txt")) << ids;
+  const converter::Graph graph = converter::ReadModel(Path("model.onnx"));
+  converter::Plan plan = converter::MakePlan(graph, Path("model.onnx"), /*allow_untied=*/true, NoProgress);
+  converter::KeepIds(&plan, Path("keep.txt"));
+  plan.encodings.assign(plan.tables.size(), encoding);
+  converter::WriteFile(plan, Path("kept.tied"), NoProgress);
+  std::ostringstream out;
+  EXPECT_TRUE(converter::CheckConversion(graph, Path("kept.tied"), encoding.lossless, out)) << out.str();
 }
 
 std::string ConversionTest::Refusal(const std::string& path) const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "converter/encoding.h"
 #include "tests/converter/onnx_builder.h"
 
 namespace tied::test {
@@ -24,6 +25,9 @@ class ConversionTest : public testing::Test {
 
   // Saves the model as model.onnx, and converts it to model.tied, which is then open.
   void Convert(const onnx::ModelProto& model);
+
+  // Converts model.onnx to kept.tied, with the rows of these ids alone, and checks it.
+  void ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding = {}) const;
 
   // The message of a conversion that must fail; "" if it does not.
   std::string Refusal(const std::string& path) const;

@@ -1,4 +1,5 @@
 // ArgMax, TopK and LogSoftmax behind the head become part of it.
+#include "converter/error.h"
 #include "tests/converter/conversion.h"
 
 namespace tied::test {
@@ -56,6 +57,18 @@ TEST_P(Selections, AreFoldedIntoTheHead) {
   Convert(MakeSelection(GetParam().nodes, GetParam().opset, Folder()));
   EXPECT_EQ(MatMulResults(), GetParam().operations);
   EXPECT_TRUE(Check());
+  ConvertKeeping("3-9 20 22-30 36");
+}
+
+TEST_F(ConversionTest, SelectionsNeedAsManyIdsAsTheyAskFor) {
+  Save(MakeSelection({"values, ids = TopK(y, five)"}, 17, Folder()), Path("model.onnx"));
+  ConvertKeeping("1 2 3 4 36");
+  try {
+    ConvertKeeping("1 2 3 4");
+    FAIL();
+  } catch (const converter::ConvertError& error) {
+    EXPECT_STREQ(error.what(), "output 'values' is the 5 best, and only 4 token ids are left");
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Selections, testing::ValuesIn(kSelections),

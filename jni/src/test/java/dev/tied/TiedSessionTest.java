@@ -70,6 +70,36 @@ class TiedSessionTest {
   }
 
   @Test
+  void aModelWithHalfOfTheIdsSpeaksOfAllOfThem() {
+    try (TiedModel kept = SmallModel.open("kept.tied"); TiedSession half = kept.newSession(1, true)) {
+      assertEquals(10, kept.rows());
+      assertEquals(SmallModel.ROWS, kept.vocabulary());
+      assertEquals(SmallModel.ROWS, model.vocabulary());
+      FloatBuffer embeddings = SmallModel.floats(2 * SmallModel.COLS);
+      half.embed(new long[] {18, 4}, embeddings);
+      assertArrayEquals(SmallModel.embed(18, 4), SmallModel.read(embeddings));
+      assertStatus(TiedException.Status.OUT_OF_RANGE, () -> half.embed(new long[] {18, 5}, embeddings));
+
+      float[] hidden = SmallModel.hidden(TOKENS);
+      float[] expected = SmallModel.logits(hidden);
+      FloatBuffer logits = SmallModel.floats(TOKENS * SmallModel.ROWS);
+      half.logits(SmallModel.floats(hidden), TOKENS, logits);
+      long[] ids = new long[TOKENS * 10];
+      half.topK(SmallModel.floats(hidden), TOKENS, 10, ids, null);
+      for (int t = 0; t < TOKENS; ++t) {
+        long[] best = Arrays.copyOfRange(ids, t * 10, t * 10 + 10);
+        assertArrayEquals(SmallModel.best(expected, t, 10, id -> id % 2 == 0), best);
+      }
+      for (int i = 0; i < expected.length; ++i) {
+        if (i % SmallModel.ROWS % 2 != 0) {
+          expected[i] = Float.NEGATIVE_INFINITY;
+        }
+      }
+      assertArrayEquals(expected, SmallModel.read(logits));
+    }
+  }
+
+  @Test
   void logitsAndArgmax() {
     float[] hidden = SmallModel.hidden(TOKENS);
     FloatBuffer logits = SmallModel.floats(TOKENS * SmallModel.ROWS);
