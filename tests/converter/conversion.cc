@@ -50,10 +50,11 @@ void ConversionTest::Convert(const onnx::ModelProto& model) {
   model_.reset(opened);
 }
 
-void ConversionTest::ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding) const {
+void ConversionTest::ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding,
+                                    const std::string& source) const {
   std::ofstream(Path("keep.txt")) << ids;
-  const converter::Graph graph = converter::ReadModel(Path("model.onnx"));
-  converter::Plan plan = converter::MakePlan(graph, Path("model.onnx"), /*allow_untied=*/true, NoProgress);
+  const converter::Graph graph = converter::ReadModel(Path(source));
+  converter::Plan plan = converter::MakePlan(graph, Path(source), /*allow_untied=*/true, NoProgress);
   converter::KeepIds(&plan, Path("keep.txt"));
   plan.encodings.assign(plan.tables.size(), encoding);
   converter::WriteFile(plan, Path("kept.tied"), NoProgress);

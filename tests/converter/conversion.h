@@ -26,8 +26,9 @@ class ConversionTest : public testing::Test {
   // Saves the model as model.onnx, and converts it to model.tied, which is then open.
   void Convert(const onnx::ModelProto& model);
 
-  // Converts model.onnx to kept.tied, with the rows of these ids alone, and checks it.
-  void ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding = {}) const;
+  // Converts `source` to kept.tied, with the rows of these ids alone, and checks it.
+  void ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding = {},
+                      const std::string& source = "model.onnx") const;
 
   // The message of a conversion that must fail; "" if it does not.
   std::string Refusal(const std::string& path) const;

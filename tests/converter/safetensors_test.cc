@@ -141,6 +141,8 @@ TEST_P(SafetensorsModels, GiveOneTableWithItsScale) {
   const Model model = ConvertAndCheck(Path("model.safetensors"));
   EXPECT_EQ(model.Info().table_count, 1u);
   EXPECT_FLOAT_EQ(ScaleOf(model), GetParam().scale);
+  ConvertKeeping("5 30-36", {}, "model.safetensors");
+  EXPECT_FLOAT_EQ(ScaleOf(Model::Open(Path("kept.tied"))), GetParam().scale);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SafetensorsModels, testing::ValuesIn(kGood),

@@ -1,10 +1,9 @@
 // Writes the models of the Java tests (jni/src/test) into a folder.
 #include <cstdio>
 #include <fstream>
-#include <memory>
 #include <string>
-#include <vector>
 
+#include "tests/support/kept_rows.h"
 #include "tests/support/quantised_table.h"
 #include "tests/support/test_model.h"
 
@@ -40,16 +39,7 @@ int main(int argc, char** argv) {
   TestModel small(19, 6);
   tied::test::TiedFile screened = small.MakeFile();
   tied::test::AddScreen(&screened, small.rows(), small.cols(), small.values());
-  // The even ids.
-  TestModel half(10, 6);
-  for (size_t row = 0; row < half.rows(); ++row) {
-    for (size_t col = 0; col < half.cols(); ++col) half.values()[row * 6 + col] = small.Value(2 * row, col);
-    half.bias()[row] = small.Bias(2 * row);
-  }
-  tied::test::TiedFile kept = half.MakeFile();
-  kept.header.tables[0]->vocabulary = small.rows();
-  kept.header.tables[0]->ids =
-      std::make_unique<tied::format::Plane>(kept.AddPlane(std::vector<uint32_t>{0, 2, 4, 6, 8, 10, 12, 14, 16, 18}));
+  const tied::test::TiedFile kept = tied::test::KeepRows(small.MakeFile(), {0, 2, 4, 6, 8, 10, 12, 14, 16, 18});
   std::string damaged = small.File();
   damaged.back() = static_cast<char>(damaged.back() ^ 1);
   const tied::test::TiedFile loop = tied::test::WithNllbNames(TestModel(2000, 64).MakeFile());

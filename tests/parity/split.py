@@ -124,6 +124,19 @@ def check(convert, tied, make, merged, external, folder):
     return np.abs(expected_logits - actual_logits).max()
 
 
+def check_smaller_vocabulary(convert, tied, folder):
+    """Without the ids that a translation does not need, it says the same."""
+    exports = write(folder / "whole", tiny.merged_decoder(tiny.head_bias), tiny.encoder(), external=False)
+    expected, _ = translate(Whole(folder / "whole"), merged=True)
+    kept = sorted({*SOURCE[0], *expected, 0, 96})
+    (folder / "keep.txt").write_text("\n".join(map(str, kept)))
+    keep = ["--keep-ids", folder / "keep.txt"]
+    subprocess.run([convert, "split", *exports, "-o", folder / "split", "-q", "--check", *keep], check=True)
+    actual, logits = translate(Split(folder / "split", tied), merged=True)
+    assert expected == actual, (expected, actual)
+    assert np.array_equal(np.flatnonzero(np.isfinite(logits[0])), kept), logits[0]
+
+
 def two_tables():
     """Another Gather by input_ids, on another matrix."""
     model = tiny.plain_decoder(tiny.head_transpose)
@@ -178,6 +191,9 @@ def main():
                     sys.exit(f"{name}: {error.cmd}\n{error.stdout.decode()}{error.stderr.decode()}")
             where = "external" if external else "inside"
             print(f"{name:24} weights {where:9} same tokens, largest difference of logits {worst:.2e}")
+    with tempfile.TemporaryDirectory() as folder:
+        check_smaller_vocabulary(convert, tied, pathlib.Path(folder))
+    print("smaller vocabulary       same tokens")
     for name, make, make_encoder, words in REFUSED:
         with tempfile.TemporaryDirectory() as folder:
             check_refused(convert, make, make_encoder, words, pathlib.Path(folder))
