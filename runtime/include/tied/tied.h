@@ -179,7 +179,7 @@ typedef struct tied_table_info {
   tied_type type;
   uint64_t rows;
   uint64_t cols;
-  uint64_t vocabulary; /* token ids are below it: rows, or more where some were dropped (see below) */
+  uint64_t vocabulary; /* token ids are below it: rows, or more where some were dropped */
   tied_plane_info values;
   const void* data;                      /* the mapped values, row-major; read-only */
   tied_plane_info scales;                /* float32: one for 32 columns of a row; INT8, UINT8: or one a row, or one */
