@@ -9,9 +9,10 @@
 
 namespace tied::converter {
 
-// Reads all rows that are kept through the embedding: each number must be the model's, or the nearest that a lossy format has to it,
-// and logits must be those of the rows that were read. Writes a line to `out` and returns whether that is so. A model
-// without an embedding passes, and so does a head with a table of its own: nothing gives their rows.
+// Reads all rows that are kept through the embedding: each number must be the model's, or the nearest that a lossy
+// format has to it, and logits must be those of the rows that were read. Writes a line to `out` and returns whether
+// that is so. A model without an embedding passes, and so does a head with a table of its own: nothing gives their
+// rows.
 bool CheckRows(const Plan& plan, const std::string& tied_path, std::ostream& out);
 
 }  // namespace tied::converter
