@@ -249,9 +249,7 @@ const float* KeepRows(const TableEncoding& encoding, const TableSource& table, c
     const size_t in_row = block_cols == 0 ? 0 : i % scales * kBlockCols / block_cols;
     const size_t from = i / scales * table.scales_per_row() + in_row;
     encoded->scales[i] = block.scales[from];
-    if (!(encoded->scales[i] > 0) || std::isinf(encoded->scales[i])) {
-      RefuseRow(block.first + i / scales, "has a scale that is not positive and finite");
-    }
+    if (!std::isfinite(encoded->scales[i])) RefuseRow(block.first + i / scales, "has a scale that is not finite");
     if (encoding.zero_points) encoded->zero_points[i] = static_cast<char>(block.zero_points[from] + shift);
   }
   return block.values;

@@ -15,6 +15,16 @@ inline void Require(tied_status status, const tied_error& error) {
   if (status != TIED_OK) throw ConvertError(std::string("the written file does not run: ") + error.message);
 }
 
+// Throws ConvertError if the open file `descriptor` is none that the runtime takes.
+inline void RequireOpens(int descriptor) {
+  tied_model* model = nullptr;
+  tied_error error;
+  if (tied_model_open_fd(descriptor, 0, 0, nullptr, &model, &error) != TIED_OK) {
+    throw ConvertError(std::string("the file would not open: ") + error.message);
+  }
+  tied_model_close(model);
+}
+
 // A model and a session on it.
 class OpenModel {
  public:

@@ -22,7 +22,7 @@ std::string TraceNodes(const Graph& graph, const std::string& value) {
     for (const std::string& output : node->outputs) used = used || needed.count(output) > 0;
     if (!used) continue;
     needed.insert(node->inputs.begin(), node->inputs.end());
-    if (computed.count(&*node) == 0) continue;
+    if (computed.count(&*node) == 0 || node->op == "Identity") continue;
     const std::string line = node->name.empty() ? node->op : node->op + " " + node->name;
     trace = trace.empty() ? line : line + "\n" + trace;
   }

@@ -8,7 +8,7 @@
 
 #include "converter/error.h"
 #include "converter/file.h"
-#include "tied/tied.h"
+#include "converter/open_model.h"
 #include "tied_generated.h"
 
 #define XXH_INLINE_ALL
@@ -286,16 +286,6 @@ void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& fi
   file.WriteAt(kPreambleSize, header.data(), header.size());
 }
 
-// A model may be understood, and yet have more or other things than a reader takes: inputs of strings, 2000 outputs.
-void CheckOpens(const OutputFile& file) {
-  tied_model* model = nullptr;
-  tied_error error;
-  if (tied_model_open_fd(file.descriptor(), 0, 0, nullptr, &model, &error) != TIED_OK) {
-    throw ConvertError(std::string("the file would not open: ") + error.message);
-  }
-  tied_model_close(model);
-}
-
 }  // namespace
 
 void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, ErrorMeter* meter) {
@@ -309,7 +299,8 @@ void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, Err
     bias.Finish();
   }
   WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, *file);
-  CheckOpens(*file);
+  // A model may be understood, and yet have more or other things than a reader takes: inputs of strings, 2000 outputs.
+  RequireOpens(file->descriptor());
   file->Sync();
 }
 

@@ -13,8 +13,8 @@ namespace {
 
 Status VerifyScales(const float* scales, size_t count, size_t per_row) {
   for (size_t i = 0; i < count; ++i) {
-    if (scales[i] > 0 && std::isfinite(scales[i])) continue;
-    return Status::Error(TIED_CORRUPT, "row %zu has the scale %g, it must be positive and finite", i / per_row,
+    if (std::isfinite(scales[i])) continue;
+    return Status::Error(TIED_CORRUPT, "row %zu has the scale %g, it must be finite", i / per_row,
                          static_cast<double>(scales[i]));
   }
   return Status();
@@ -47,6 +47,11 @@ Status VerifyScreen(const TableView& table) {
   const std::unique_ptr<float[]> widened(new (std::nothrow) float[table.cols]);
   if (widened == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a row of %zu columns", table.cols);
   for (size_t row = 0; row < table.rows; ++row) {
+    const float scale = table.screen.scales[row];
+    if (!(scale > 0) || !std::isfinite(scale)) {
+      return Status::Error(TIED_CORRUPT, "the screen's scale of row %zu is %g, it must be positive and finite", row,
+                           static_cast<double>(scale));
+    }
     const double norm = ResidualNorm(table, row, widened.get());
     const double stored = static_cast<double>(table.screen.residual_norms[row]);
     if (norm <= stored && std::isfinite(stored)) continue;
@@ -65,9 +70,7 @@ Status VerifyTable(const TableView& table) {
   if (table.type == format::DataType::Int4 && table.zero_points != nullptr) {
     TIED_RETURN_IF_ERROR(VerifyNibbles(table.zero_points, scales, per_row));
   }
-  if (table.screen.values == nullptr) return Status();
-  TIED_RETURN_IF_ERROR(VerifyScales(table.screen.scales, table.rows, 1));
-  return VerifyScreen(table);
+  return table.screen.values == nullptr ? Status() : VerifyScreen(table);
 }
 
 }  // namespace tied::runtime

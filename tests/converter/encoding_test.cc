@@ -160,7 +160,7 @@ class KeptBlocks : public testing::TestWithParam<Blocks> {
     const size_t blocks = (kCols + form.block - 1) / form.block;
     const size_t bits = static_cast<size_t>(form.bits);
     std::vector<float> scales = MakeNumbers(Numbers::kNormal, kRows * blocks, 1);
-    for (float& scale : scales) scale = std::fabs(scale) + 0.1f;
+    for (float& scale : scales) scale += std::copysign(0.1f, scale);
     converter::Quantisation quantisation;
     quantisation.bits = form.bits;
     quantisation.block = static_cast<int64_t>(form.block);

@@ -111,7 +111,8 @@ def qdq():
 
 
 def blocks(bits, block, symmetric=True, scale_type=np.float32):
-    """MatMulNBits and GatherBlockQuantized on the same integers."""
+    """MatMulNBits and GatherBlockQuantized on the same integers. Every other scale is negative: ONNX Runtime's
+    quantiser makes such scales."""
     w = weight()
     count = -(-COLS // block)
     padded = np.zeros((ROWS, count * block), np.float32)
@@ -119,6 +120,7 @@ def blocks(bits, block, symmetric=True, scale_type=np.float32):
     padded = padded.reshape(ROWS, count, block)
     middle = 2 ** (bits - 1)
     scales = (np.abs(padded).max(axis=2) / (middle - 1)).astype(scale_type)
+    scales[1::2] *= -1
     zeros = np.full((ROWS, count), middle, np.uint8)
     if not symmetric:
         zeros += np.random.default_rng(1).integers(0, 3, zeros.shape, np.uint8)

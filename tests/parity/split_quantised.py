@@ -40,7 +40,7 @@ CASES = [
     ("static", quantised.static, ["transposed", "copy", "T5"], ["--allow-untied"], None, 8),
     ("float16", quantised.half(False), ALL, [], ["float16"], 11),
     ("float16 inside", quantised.half(True), PLAIN, [], ["float16"], 11),
-    ("blocks of four bits", quantised.blocks(4), ["copy", "bias"], ["--dtype", "f32"], ["float32"], None),
+    ("blocks of four bits", quantised.blocks(4), ["copy", "bias"], [], ["int4"], None),
     ("rows", quantised.rows, ["transposed", "merged, transposed"], [], ["int8"], None),
 ]
 REFUSED = [

@@ -129,16 +129,23 @@ class WrongTables : public testing::Test {
   RandomModel model_{19, 40};
 };
 
-TEST_F(WrongTables, ScalesThatAreNotPositiveAndFinite) {
+TEST_F(WrongTables, ScalesOfAScreenThatAreNotPositiveAndFinite) {
   for (const float bad : {0.0f, -1.0f, NAN, INFINITY}) {
     std::vector<float> scales(19, 1.0f);
+    scales[7] = bad;
+    TiedFile screen = MakeFile({format::DataType::Float32, false, false, true});
+    *screen.header.tables[0]->screen->scales = screen.AddPlane(scales);
+    ExpectVerifyNames(screen, "row 7");
+  }
+}
+
+TEST_F(WrongTables, ScalesThatAreNotFinite) {
+  for (const float bad : {-INFINITY, NAN, INFINITY}) {
+    std::vector<float> scales(19, -1.0f);
     scales[7] = bad;
     TiedFile bytes = MakeFile({format::DataType::Int8});
     *bytes.header.tables[0]->scales = bytes.AddPlane(scales);
     ExpectVerifyNames(bytes, "row 7");
-    TiedFile screen = MakeFile({format::DataType::Float32, false, false, true});
-    *screen.header.tables[0]->screen->scales = screen.AddPlane(scales);
-    ExpectVerifyNames(screen, "row 7");
     std::vector<float> block_scales(19 * 2, 1.0f);
     block_scales[15] = bad;
     TiedFile blocks = MakeFile({format::DataType::Int4});

@@ -139,8 +139,8 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 /* Closes a model; NULL is fine. Its memory is unmapped when the last session on it is closed too. */
 TIED_API void tied_model_close(tied_model* model);
 
-/* Checks the hash of every plane, that scales are positive and finite, that zero points of INT4 are at most 15, and
- * that no residual norm of a screen is smaller than the truth: reads the whole file. CORRUPT names the first plane or
+/* Checks the hash of every plane, that scales are finite, that zero points of INT4 are at most 15, that a screen's
+ * scales are positive and none of its residual norms is smaller than the truth: reads the whole file. CORRUPT names the first plane or
  * row that is wrong. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
