@@ -10,11 +10,11 @@
 #include <filesystem>
 #include <set>
 
-#include "schema/checked_math.h"
 #include "converter/error.h"
 #include "converter/file.h"
 #include "converter/graph.h"
 #include "converter/onnx_slim.h"
+#include "schema/checked_math.h"
 
 namespace tied::converter {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <climits>
 
-#include "schema/checked_math.h"
 #include "converter/error.h"
+#include "schema/checked_math.h"
 
 namespace tied::converter {
 

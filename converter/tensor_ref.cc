@@ -2,10 +2,10 @@
 
 #include <cstring>
 
-#include "schema/checked_math.h"
 #include "converter/error.h"
 #include "converter/file.h"
 #include "converter/narrow_floats.h"
+#include "schema/checked_math.h"
 
 namespace tied::converter {
 

@@ -17,7 +17,8 @@ Status IdMap::Check(const char* name) const {
 // From the last row on: ids ascend, so none is below its row, and what is overwritten has been moved.
 void IdMap::Spread(float* values) const {
   size_t end = vocabulary;
-  for (size_t row = rows; row-- > 0;) {
+  for (size_t row = rows; row > 0;) {
+    --row;
     const size_t id = IdOf(row);
     while (end > id + 1) values[--end] = -INFINITY;
     values[id] = values[row];

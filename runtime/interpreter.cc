@@ -5,8 +5,8 @@
 #include <memory>
 #include <new>
 
-#include "schema/checked_math.h"
 #include "runtime/entry_point.h"
+#include "schema/checked_math.h"
 
 namespace tied::runtime {
 

@@ -6,10 +6,10 @@
 #include <memory>
 #include <new>
 
-#include "schema/checked_math.h"
 #include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 #include "runtime/screened_log_sum.h"
+#include "schema/checked_math.h"
 
 namespace tied::runtime {
 

@@ -2,9 +2,9 @@
 
 #include <new>
 
-#include "schema/checked_math.h"
 #include "runtime/screen.h"
 #include "runtime/topk.h"
+#include "schema/checked_math.h"
 
 namespace tied::runtime {
 

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "schema/checked_math.h"
 #include "kernels/int_formats.h"
 #include "runtime/header.h"
+#include "schema/checked_math.h"
 
 namespace tied::runtime {
 

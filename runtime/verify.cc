@@ -20,6 +20,15 @@ Status VerifyScales(const float* scales, size_t count, size_t per_row) {
   return Status();
 }
 
+Status VerifyScreenScales(const float* scales, size_t rows) {
+  for (size_t row = 0; row < rows; ++row) {
+    if (scales[row] > 0 && std::isfinite(scales[row])) continue;
+    return Status::Error(TIED_CORRUPT, "the screen's scale of row %zu is %g, it must be positive and finite", row,
+                         static_cast<double>(scales[row]));
+  }
+  return Status();
+}
+
 Status VerifyNibbles(const unsigned char* zero_points, size_t count, size_t per_row) {
   for (size_t i = 0; i < count; ++i) {
     if (zero_points[i] < 16) continue;
@@ -47,11 +56,6 @@ Status VerifyScreen(const TableView& table) {
   const std::unique_ptr<float[]> widened(new (std::nothrow) float[table.cols]);
   if (widened == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a row of %zu columns", table.cols);
   for (size_t row = 0; row < table.rows; ++row) {
-    const float scale = table.screen.scales[row];
-    if (!(scale > 0) || !std::isfinite(scale)) {
-      return Status::Error(TIED_CORRUPT, "the screen's scale of row %zu is %g, it must be positive and finite", row,
-                           static_cast<double>(scale));
-    }
     const double norm = ResidualNorm(table, row, widened.get());
     const double stored = static_cast<double>(table.screen.residual_norms[row]);
     if (norm <= stored && std::isfinite(stored)) continue;
@@ -70,7 +74,9 @@ Status VerifyTable(const TableView& table) {
   if (table.type == format::DataType::Int4 && table.zero_points != nullptr) {
     TIED_RETURN_IF_ERROR(VerifyNibbles(table.zero_points, scales, per_row));
   }
-  return table.screen.values == nullptr ? Status() : VerifyScreen(table);
+  if (table.screen.values == nullptr) return Status();
+  TIED_RETURN_IF_ERROR(VerifyScreenScales(table.screen.scales, table.rows));
+  return VerifyScreen(table);
 }
 
 }  // namespace tied::runtime

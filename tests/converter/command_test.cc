@@ -318,7 +318,7 @@ TEST_F(Command, LeavesNothingHalfMadeWhenKilled) {
 class Streaming : public Command, public testing::WithParamInterface<std::tuple<bool, bool>> {};
 
 TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TIED_TEST_SANITIZED)
   GTEST_SKIP() << "a sanitizer has memory of its own";
 #endif
   const auto [external, half] = GetParam();

@@ -209,7 +209,7 @@ std::vector<Blocks> AllBlocks() {
   for (const auto& [type, bits] :
        {std::pair{ElementType::kUint8, 8}, std::pair{ElementType::kInt8, 8}, std::pair{ElementType::kUint8, 4},
         std::pair{ElementType::kUint4, 4}, std::pair{ElementType::kInt4, 4}}) {
-    for (const size_t block : {32, 64}) {
+    for (const size_t block : {32u, 64u}) {
       for (const bool zero_points : {false, true}) all.push_back({type, bits, block, zero_points});
     }
   }

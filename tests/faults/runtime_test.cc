@@ -150,7 +150,7 @@ tied_status Everything(const std::string& path, bool copy, const float* hidden, 
 }
 
 TEST_F(Faults, WithoutAddressSpaceEveryCallFailsOrSucceeds) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TIED_TEST_SANITIZED)
   GTEST_SKIP() << "a sanitizer needs address space of its own";
 #endif
   constexpr size_t kTokens = 200;
@@ -159,7 +159,7 @@ TEST_F(Faults, WithoutAddressSpaceEveryCallFailsOrSucceeds) {
   const ChildOutcome outcome = RunInChild([&] {
     std::vector<int64_t> ids(kTokens * 200);
     int failed = 0, worked = 0;
-    for (const size_t more : {0, 80, 200, 300, 400, 600, 1000, 9000, 12000, 24000}) {
+    for (const size_t more : {0u, 80u, 200u, 300u, 400u, 600u, 1000u, 9000u, 12000u, 24000u}) {
       if (!LimitAddressSpace(more * kKiB)) return 2;
       const tied_status status = Everything(path_, more % 400 == 0, hidden.data(), kTokens, ids.data());
       if (status != TIED_OK && status != TIED_OUT_OF_MEMORY) return 3;

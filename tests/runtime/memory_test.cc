@@ -124,7 +124,7 @@ size_t Growth(size_t before, size_t now) { return now > before ? now - before : 
 class Memory : public testing::Test {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TIED_TEST_SANITIZED)
     GTEST_SKIP() << "a sanitizer has memory of its own";
 #endif
     if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";

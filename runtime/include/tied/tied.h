@@ -140,8 +140,8 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 TIED_API void tied_model_close(tied_model* model);
 
 /* Checks the hash of every plane, that scales are finite, that zero points of INT4 are at most 15, that a screen's
- * scales are positive and none of its residual norms is smaller than the truth: reads the whole file. CORRUPT names the first plane or
- * row that is wrong. */
+ * scales are positive and none of its residual norms is smaller than the truth: reads the whole file. CORRUPT names the
+ * first plane or row that is wrong. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. They are read again from
