@@ -37,9 +37,9 @@ size_t AllowedProcessors() {
 }  // namespace
 
 bool PrepareCpuinfo() {
-  constexpr size_t kEnough = 256 * 1024;  // for some thousand processors
-  void* volatile memory = std::malloc(kEnough);
-  std::free(memory);
+  constexpr size_t kEnough = 256 * 1024;         // for some thousand processors
+  void* volatile memory = std::malloc(kEnough);  // NOLINT(cppcoreguidelines-no-malloc): it is what cpuinfo calls
+  std::free(memory);                             // NOLINT(cppcoreguidelines-no-malloc)
   if (memory != nullptr) (void)cpuinfo_initialize();
   return memory != nullptr;
 }
