@@ -54,7 +54,11 @@ class Forms : public ConversionTest {
  protected:
   // Converts, and holds both entry points against the table in double precision.
   void ExpectRight(const ModelForm& form, float scale, bool biased) {
-    Convert(MakeModel(form, Folder()));
+    ExpectRight(MakeModel(form, Folder()), scale, biased);
+  }
+
+  void ExpectRight(const onnx::ModelProto& model, float scale, bool biased) {
+    Convert(model);
     const std::vector<int64_t> ids = {0, 36, 7, 7, 1, 2};
     const std::vector<float> table = Table();
     const std::vector<float> embeddings = RunEmbedding(ids, {2, 3});
@@ -122,6 +126,34 @@ TEST_F(Forms, NodesMayStandInAnyOrder) {
   ModelForm form;
   form.head = {"L = Identity(product)", "product = MatMul(pre_logits, wt)", "wt = Transpose(W)"};
   ExpectRight(form, 1.0f, false);
+}
+
+TEST_F(Forms, ConstantsMayBeListsAndNumbers) {
+  for (const bool list : {false, true}) {
+    ModelForm form;
+    form.embed = {"axes = Constant()",    "factor = Constant()", "i = Unsqueeze(input_ids, axes)",
+                  "j = Squeeze(i, axes)", "g = Gather(W, j)",    "E = Mul(g, factor)"};
+    onnx::ModelProto model = MakeModel(form, Folder());
+    for (onnx::NodeProto& node :
+         *model.mutable_graph()->mutable_node(0)->mutable_attribute(1)->mutable_g()->mutable_node()) {
+      if (node.output(0) != "axes" && node.output(0) != "factor") continue;
+      onnx::AttributeProto* value = node.add_attribute();
+      if (node.output(0) == "axes") {
+        value->set_name("value_ints");
+        value->set_type(onnx::AttributeProto::INTS);
+        value->add_ints(0);
+      } else if (list) {
+        value->set_name("value_floats");
+        value->set_type(onnx::AttributeProto::FLOATS);
+        value->add_floats(kScale);
+      } else {
+        value->set_name("value_float");
+        value->set_type(onnx::AttributeProto::FLOAT);
+        value->set_f(kScale);
+      }
+    }
+    ExpectRight(model, kScale, false);
+  }
 }
 
 TEST_F(Forms, NamesDoNotMatter) {

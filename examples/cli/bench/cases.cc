@@ -167,8 +167,8 @@ void Bench::AddMemcpy() {
   copy.name = "memcpy";
   copy.tokens = kEmbedIds;
   copy.threads = 1;
-  const uint64_t row_bytes = table_.values.length / table_.rows;
-  copy.bytes = static_cast<double>(kEmbedIds * row_bytes);
+  const uint64_t copied = kEmbedIds * (table_.values.length / table_.rows);
+  copy.bytes = static_cast<double>(copied);
   copy.run = [this] {
     const tied_table_info table = model_.EmbeddingTable();
     const size_t row_bytes = static_cast<size_t>(table.values.length / table.rows);
