@@ -9,6 +9,7 @@
 #include "converter/error.h"
 #include "converter/evaluator.h"
 #include "converter/open_model.h"
+#include "converter/printable.h"
 
 namespace tied::converter {
 
@@ -84,7 +85,7 @@ class Checker {
     const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes, kept_);
     bool passed = true;
     for (const ValueInfo& output : graph_.outputs) {
-      out_ << entry_point.name << ", " << output.name << ": ";
+      out_ << Printable(entry_point.name) << ", " << Printable(output.name) << ": ";
       const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
       const bool logits = IsLogits(index, output.name);
       passed = Compare(bytes, expected.at(output.name), magnitudes.at(output.name), logits) && passed;

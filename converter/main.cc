@@ -26,6 +26,7 @@
 #include "converter/model_reader.h"
 #include "converter/onnx_write.h"
 #include "converter/plan.h"
+#include "converter/printable.h"
 #include "converter/progress_bar.h"
 #include "converter/split.h"
 #include "converter/writer.h"
@@ -39,6 +40,7 @@ using tied::converter::ConvertError;
 using tied::converter::ElementType;
 using tied::converter::FindSurvival;
 using tied::converter::Plan;
+using tied::converter::Printable;
 using tied::converter::Progress;
 using tied::converter::SameValues;
 using tied::converter::Survival;
@@ -115,7 +117,7 @@ TableEncoding ChooseEncoding(const Options& options, const TableSource& table, c
 
 void PrintTable(const TableSource& table, const TableEncoding& encoding, const std::string& found) {
   const std::string of = table.kept == nullptr ? "" : " of " + std::to_string(table.vocabulary()) + " ids";
-  std::printf("  table '%s', %s [%llu, %llu]%s%s%s%s\n", table.tensor.name.c_str(),
+  std::printf("  table '%s', %s [%llu, %llu]%s%s%s%s\n", Printable(table.tensor.name).c_str(),
               format::EnumNameDataType(encoding.type), static_cast<unsigned long long>(table.rows()),
               static_cast<unsigned long long>(table.cols()), of.c_str(), encoding.screen ? ", with a screen" : "",
               found.empty() ? "" : "; ", found.c_str());
@@ -125,9 +127,9 @@ void PrintSummary(const Options& options, const Plan& plan, const std::vector<st
   std::printf("%s:\n", options.output.c_str());
   for (size_t i = 0; i < plan.tables.size(); ++i) PrintTable(plan.tables[i], plan.encodings[i], found[i]);
   for (const tied::converter::PlannedEntryPoint& entry_point : plan.entry_points) {
-    std::printf("  entry point '%s'", entry_point.name.c_str());
+    std::printf("  entry point '%s'", Printable(entry_point.name).c_str());
     for (const tied::converter::Choice& choice : entry_point.choices) {
-      std::printf(", %s = %s", choice.input.c_str(), choice.value ? "true" : "false");
+      std::printf(", %s = %s", Printable(choice.input).c_str(), choice.value ? "true" : "false");
     }
     std::printf("\n");
   }
@@ -258,9 +260,6 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
-  } catch (const std::exception& error) {
-    std::cerr << "tied-convert: " << error.what() << '\n';
-    return 1;
   }
   if (count_ids->parsed()) return 0;
   if (options.exports.empty() && (options.input.empty() || options.output.empty())) {
@@ -299,7 +298,7 @@ int main(int argc, char** argv) {
     std::cerr << "tied-convert: not enough memory\n";
     return 1;
   } catch (const std::exception& error) {
-    std::cerr << "tied-convert: " << error.what() << '\n';
+    std::cerr << "tied-convert: " << Printable(error.what()) << '\n';
     return 1;
   }
 }

@@ -122,6 +122,25 @@ TEST_F(Command, ConvertsAndChecks) {
   EXPECT_EQ(Files(), (std::vector<std::string>{"m.tied", "model.onnx"}));
 }
 
+TEST_F(Command, NamesDoNotReachTheTerminalAsCommands) {
+  onnx::ModelProto model = MakeModel({}, Folder());
+  const auto rename = [](std::string* name) { *name += "\x1b[2J"; };
+  for (onnx::AttributeProto& branch : *model.mutable_graph()->mutable_node(0)->mutable_attribute()) {
+    rename(branch.mutable_g()->mutable_name());
+  }
+  for (const char* op : {"Gather", "Unknown"}) {
+    onnx::NodeProto* gather =
+        model.mutable_graph()->mutable_node(0)->mutable_attribute(1)->mutable_g()->mutable_node(1);
+    gather->set_op_type(op);
+    rename(gather->mutable_name());
+    Save(model, Path("model.onnx"));
+    const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--check"});
+    EXPECT_EQ(outcome.exit_code == 0, op == std::string("Gather")) << outcome.err;
+    EXPECT_NE((outcome.out + outcome.err).find("?[2J"), std::string::npos) << outcome.out << outcome.err;
+    EXPECT_EQ((outcome.out + outcome.err).find('\x1b'), std::string::npos);
+  }
+}
+
 TEST_F(Command, ReplacesAnOlderFile) {
   std::ofstream(Path("m.tied")) << "older";
   EXPECT_EQ(Run({SaveModel(), "-o", Path("m.tied")}).exit_code, 0);
