@@ -7,7 +7,7 @@
 #include "examples/cli/bench/timing.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define TIED_CLI_X86 1
+#define TIED_CLI_X86
 #endif
 
 namespace tied::cli {
@@ -41,7 +41,7 @@ __attribute__((always_inline)) inline uint64_t XorAll(const unsigned char* data,
 
 uint64_t Read128(const unsigned char* data, size_t bytes) { return XorAll<2, 8>(data, bytes); }
 
-#if TIED_CLI_X86
+#if defined(TIED_CLI_X86)
 __attribute__((target("avx2"))) uint64_t ReadAvx2(const unsigned char* data, size_t bytes) {
   return XorAll<4, 8>(data, bytes);
 }
@@ -52,7 +52,7 @@ __attribute__((target("avx512f"))) uint64_t ReadAvx512(const unsigned char* data
 
 std::vector<ReadLoop> Loops() {
   std::vector<ReadLoop> loops = {{"128-bit", Read128}};
-#if TIED_CLI_X86
+#if defined(TIED_CLI_X86)
   if (__builtin_cpu_supports("avx2")) loops.push_back({"256-bit", ReadAvx2});
   if (__builtin_cpu_supports("avx512f")) loops.push_back({"512-bit", ReadAvx512});
 #endif
