@@ -11,10 +11,10 @@ TiedFile KeepRows(TiedFile full, const std::vector<uint32_t>& ids) {
   TiedFile kept;
   kept.header = std::move(full.header);
   format::TiedTableT& table = *kept.header.tables[0];
-  const uint64_t rows = table.rows;
+  const auto rows = static_cast<size_t>(table.rows);
   const auto restrict = [&](std::unique_ptr<format::Plane>& plane) {
     if (plane == nullptr) return;
-    const std::string all = bytes.substr(plane->offset(), plane->length());
+    const std::string all = bytes.substr(static_cast<size_t>(plane->offset()), static_cast<size_t>(plane->length()));
     std::string some;
     for (const uint32_t id : ids) some += all.substr(id * (all.size() / rows), all.size() / rows);
     const std::string& content = all.size() % rows == 0 ? some : all;
