@@ -52,7 +52,10 @@ if(TIED_XNNPACK)
   # Since 2023 XNNPACK has reshape and setup as two calls, and a weights cache in create.
   if(NOT TIED_FETCH_DEPENDENCIES)
     include(CheckSymbolExists)
-    set(CMAKE_REQUIRED_LIBRARIES tied_deps::XNNPACK tied_deps::pthreadpool)
+    set(CMAKE_REQUIRED_LIBRARIES tied_deps::XNNPACK)
+    if(NOT TARGET tied_tsan_pool) # which a test build does not have; a shared XNNPACK brings pthreadpool
+      list(APPEND CMAKE_REQUIRED_LIBRARIES tied_deps::pthreadpool)
+    endif()
     check_symbol_exists(xnn_reshape_fully_connected_nc_f32 xnnpack.h TIED_XNNPACK_HAS_RESHAPE)
     unset(CMAKE_REQUIRED_LIBRARIES)
   endif()
