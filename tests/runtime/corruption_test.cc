@@ -72,6 +72,11 @@ std::string Meaning(const std::string& flatbuffer) {
   if (!fb::VerifyHeaderBuffer(verifier)) return "";
   fb::HeaderT header;
   fb::GetHeader(bytes)->UnPackTo(&header);
+  for (const auto& entry_point : header.entry_points) {
+    for (const auto& op : entry_point->ops) {
+      if (op->operation.value == nullptr) return "";  // of a type that the schema does not have: cannot be packed
+    }
+  }
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishHeaderBuffer(builder, fb::CreateHeader(builder, &header));
   return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
