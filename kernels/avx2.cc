@@ -34,6 +34,7 @@ const Kernels kAvx2 = {"avx2",
                        DotBlocksOf<Blocks, NibblePair>,
                        DotBlocksOf<Blocks, int8_t>,
                        DotBlocksOf<Blocks, uint8_t>,
-                       kNeverXnnpack};
+                       /*xnnpack_min_tokens=*/kNeverXnnpack,
+                       /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
 
 }  // namespace tied::kernels

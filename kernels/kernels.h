@@ -71,8 +71,10 @@ struct Kernels {
   DotBlocks* dot_i8_blocks;
   DotBlocks* dot_u8_blocks;
 
-  // From this many tokens on, XNNPACK's order of summation is faster than dot_f32 (docs/performance.md).
+  // From this many tokens on, XNNPACK's order of summation is faster (docs/performance.md): than dot_f32, and than the
+  // others, whose rows are widened for it.
   size_t xnnpack_min_tokens;
+  size_t xnnpack_min_tokens_widened;
 };
 
 // For sets that XNNPACK does not beat at any number of tokens.

@@ -58,6 +58,7 @@ const Kernels kNeon = {"neon",
                        DotBlocksOf<NeonBlocks, NibblePair>,
                        DotBlocksOf<NeonBlocks, int8_t>,
                        DotBlocksOf<NeonBlocks, uint8_t>,
-                       /*xnnpack_min_tokens=*/16};
+                       /*xnnpack_min_tokens=*/16,
+                       /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -121,6 +121,7 @@ const Kernels kNeonDot = {"neondot",
                           DotBlocksOf<DotprodBlocks, NibblePair>,
                           DotBlocksOf<DotprodBlocks, int8_t>,
                           DotBlocksOf<DotprodBlocks, uint8_t>,
-                          /*xnnpack_min_tokens=*/16};
+                          /*xnnpack_min_tokens=*/16,
+                          /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -137,6 +137,7 @@ const Kernels kScalar = {"scalar",
                          DotRowsOfBlocks<NibblePair>,
                          DotRowsOfBlocks<int8_t>,
                          DotRowsOfBlocks<uint8_t>,
-                         /*xnnpack_min_tokens=*/4};
+                         /*xnnpack_min_tokens=*/4,
+                         /*xnnpack_min_tokens_widened=*/4};
 
 }  // namespace tied::kernels

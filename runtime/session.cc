@@ -29,7 +29,6 @@ Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, 
     return Status::Error(TIED_UNSUPPORTED, "TIED_ISA=%s: this CPU or this build has no such kernels",
                          std::getenv("TIED_ISA"));
   }
-  if (xnnpack_min_tokens == 0) xnnpack_min_tokens = kernels->xnnpack_min_tokens;
   std::unique_ptr<Session> created(new (std::nothrow) Session(model, kernels, xnnpack_min_tokens));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
   if (threads == 0) threads = kernels::PerformanceCoreCount();
@@ -97,14 +96,23 @@ Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, 
   return Status();
 }
 
+bool Session::MayUseXnnpack(const HeadBatch& batch) const {
+  if (batch.filter.bits != nullptr) return false;
+  size_t least = xnnpack_min_tokens_;
+  if (least == 0) {
+    const bool widened = batch.table.type != format::DataType::Float32;
+    least = widened ? kernels_->xnnpack_min_tokens_widened : kernels_->xnnpack_min_tokens;
+  }
+  return batch.tokens >= least;
+}
+
 Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                        bool log_softmax, float* logits) {
   model_->PrepareForHead();
   const TableView table = model_->Table(matmul.table());
   TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
     float* out = logits + first * table.ids.vocabulary;
-    const bool may_use_xnnpack = filter.bits == nullptr && batch.tokens >= xnnpack_min_tokens_;
-    if (!may_use_xnnpack || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
+    if (!MayUseXnnpack(batch) || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
   }));
   FinishLogits(table, tokens, log_softmax, logits);

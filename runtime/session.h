@@ -16,6 +16,8 @@
 
 namespace tied::runtime {
 
+struct HeadBatch;
+
 // Token ids as a caller has them.
 struct Ids {
   const void* data;
@@ -39,7 +41,7 @@ struct TopkRequest {
 class Session {
  public:
   // threads: 0 for one a performance core. The session becomes one of the model's owners.
-  // xnnpack_min_tokens: kernels::kNeverXnnpack for a deterministic session, 0 for the kernels' own.
+  // xnnpack_min_tokens: kernels::kNeverXnnpack for a deterministic session, 0 for what the kernels know to be fastest.
   static Status Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session);
   ~Session();
   Session(const Session&) = delete;
@@ -85,6 +87,8 @@ class Session {
   template <class Run>
   Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                       const Run& run);
+
+  bool MayUseXnnpack(const HeadBatch& batch) const;
 
   // logits: [tokens, vocabulary], of which the first [rows] are filled.
   void FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;

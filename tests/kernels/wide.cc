@@ -33,6 +33,7 @@ const kernels::Kernels kWide = {"wide",
                                 kernels::DotBlocksOf<kernels::VnniBlocks, kernels::NibblePair>,
                                 kernels::DotBlocksOf<kernels::VnniBlocks, int8_t>,
                                 kernels::DotBlocksOf<kernels::VnniBlocks, uint8_t>,
+                                kernels::kNeverXnnpack,
                                 kernels::kNeverXnnpack};
 
 }  // namespace tied::test

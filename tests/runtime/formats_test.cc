@@ -32,22 +32,16 @@ class Formats : public testing::TestWithParam<std::tuple<TableForm, size_t>> {
     return logits;
   }
 
-  // Float64, and how far float32 logits may be off: roundings, and half a step of hidden for integer tables.
+  // Float64, and how far float32 logits may be off: roundings, and those of hidden to steps.
   void ExpectNearExact(const std::vector<float>& logits) {
-    const bool integers = form_.type == format::DataType::Int8 || form_.type == format::DataType::Uint8 ||
-                          form_.type == format::DataType::Int4;
     for (size_t t = 0; t < kTokens; ++t) {
       const float* x = &hidden_[t * cols_];
-      float largest = 0;
-      for (size_t k = 0; k < cols_; ++k) largest = std::max(largest, std::fabs(x[k]));
       for (size_t r = 0; r < kRows; ++r) {
         const float* row = &model_.values()[r * cols_];
         const DoubleDot exact = ExactDot(row, x, cols_);
-        double weights = 0;
-        for (size_t k = 0; k < cols_; ++k) weights += std::fabs(static_cast<double>(row[k]));
         const double bias = static_cast<double>(model_.Bias(r));
-        const double half_step = integers ? static_cast<double>(largest) / 32512 / 2 : 0;
-        const double bound = Gamma(2 * cols_ + 4) * (exact.magnitude + std::fabs(bias)) + weights * half_step * 1.0001;
+        const double bound =
+            Gamma(2 * cols_ + 4) * (exact.magnitude + std::fabs(bias)) + StepError(form_, row, x, cols_);
         ASSERT_LE(std::fabs(static_cast<double>(logits[t * kRows + r]) - (exact.value + bias)), bound)
             << "token " << t << " row " << r;
       }

@@ -143,6 +143,15 @@ void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols,
   if (form.screen) AddScreen(file, rows, cols, *values);
 }
 
+double StepError(const TableForm& form, const float* row, const float* hidden, size_t cols) {
+  using format::DataType;
+  if (form.type != DataType::Int8 && form.type != DataType::Uint8 && form.type != DataType::Int4) return 0;
+  constexpr double kSteps = 32512;
+  double weights = 0;
+  for (size_t k = 0; k < cols; ++k) weights += std::fabs(static_cast<double>(row[k]));
+  return weights * static_cast<double>(MaxMagnitude(hidden, cols)) / kSteps / 2 * 1.0001;
+}
+
 void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values) {
   std::vector<int8_t> screen;
   std::vector<float> scales, norms;
