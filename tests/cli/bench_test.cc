@@ -38,7 +38,7 @@ TEST_F(Bench, JsonHasEveryCaseWithTheSameKeys) {
 }
 
 TEST_F(Bench, TablesForPeople) {
-  const Outcome outcome = Tied({"bench", "model.tied", "--quick", "--threads", "1"});
+  const ChildOutcome outcome = Tied({"bench", "model.tied", "--quick", "--threads", "1"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* text : {"shared.weight", "of read", "private dirty", "after ten heads", "memcpy", "peak"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;

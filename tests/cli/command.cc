@@ -1,7 +1,6 @@
 #include "tests/cli/command.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,8 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-
-#include "tests/support/launcher.h"
 
 namespace tied::test {
 
@@ -28,13 +25,6 @@ void WriteFile(const std::string& path, const std::string& content) {
   ASSERT_TRUE(file.flush()) << path;
 }
 
-// Runs in the child: only calls that are safe after fork().
-[[noreturn]] void Exec(const char* folder, const std::vector<char*>& argv, const int (&streams)[3]) {
-  for (int i = 0; i < 3; ++i) dup2(streams[i], i);
-  if (chdir(folder) == 0) execvp(argv[0], argv.data());
-  _exit(126);
-}
-
 }  // namespace
 
 void CliTest::SetUp() {
@@ -46,42 +36,33 @@ void CliTest::SetUp() {
 
 void CliTest::TearDown() { std::filesystem::remove_all(folder_); }
 
-Outcome CliTest::Tied(const std::vector<std::string>& args, const std::string& input) const {
-  return Run(TIED_CLI, args, input);
-}
-
-Outcome CliTest::Run(const std::string& program, const std::vector<std::string>& args, const std::string& input) const {
-  std::vector<std::string> words = Launcher();
-  words.push_back(program);
+ChildOutcome CliTest::Tied(const std::vector<std::string>& args, const std::string& input) const {
+  std::vector<std::string> words = {TIED_CLI};
   words.insert(words.end(), args.begin(), args.end());
-  return Execute(words, input);
+  return Run(words, input);
 }
 
-Outcome CliTest::Execute(std::vector<std::string> words, const std::string& input) const {
+ChildOutcome CliTest::Run(const std::vector<std::string>& words, const std::string& input) const {
   WriteFile(folder_ + "/in", input);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
+  return RunProgram(words, [this] { Enter(); });
+}
 
-  const int streams[3] = {open((folder_ + "/in").c_str(), O_RDONLY | O_CLOEXEC),
-                          open((folder_ + "/out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
-                          open((folder_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-  const std::string work = folder_ + "/work";
-  const pid_t child = fork();
-  if (child == 0) Exec(work.c_str(), argv, streams);
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  for (const int stream : streams) close(stream);
+ChildOutcome CliTest::Shell(const std::string& line) const {
+  WriteFile(folder_ + "/in", "");
+  return RunInChild([&] {
+    Enter();
+    execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
+    return 127;
+  });
+}
 
-  Outcome outcome;
-  if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
-  outcome.out = ReadFile(folder_ + "/out");
-  outcome.err = ReadFile(folder_ + "/err");
-  return outcome;
+void CliTest::Enter() const {
+  dup2(open((folder_ + "/in").c_str(), O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+  if (chdir((folder_ + "/work").c_str()) != 0) _exit(126);
 }
 
 nlohmann::json CliTest::TiedJson(const std::vector<std::string>& args, const std::string& input) const {
-  const Outcome outcome = Tied(args, input);
+  const ChildOutcome outcome = Tied(args, input);
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.err, "");
   return nlohmann::json::parse(outcome.out, nullptr, /*allow_exceptions=*/false);
@@ -91,7 +72,7 @@ void CliTest::ExpectFailure(const std::vector<std::string>& args, int exit_code,
                             const std::string& input) const {
   SCOPED_TRACE(testing::PrintToString(args));
   const std::vector<std::string> files = Files();
-  const Outcome outcome = Tied(args, input);
+  const ChildOutcome outcome = Tied(args, input);
   EXPECT_EQ(outcome.exit_code, exit_code) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   for (const std::string& word : words) EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;

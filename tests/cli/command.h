@@ -8,15 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/child_process.h"
 #include "tests/support/test_model.h"
 
 namespace tied::test {
-
-struct Outcome {
-  int exit_code = -1;  // -1: ended by a signal
-  std::string out;
-  std::string err;
-};
 
 // Fixture: a temporary folder with the test model as model.tied, in which every command runs.
 class CliTest : public testing::Test {
@@ -25,13 +20,12 @@ class CliTest : public testing::Test {
   void TearDown() override;
 
   // `tied args…` with `input` on standard input.
-  Outcome Tied(const std::vector<std::string>& args, const std::string& input = "") const;
+  ChildOutcome Tied(const std::vector<std::string>& args, const std::string& input = "") const;
 
-  // Another program of ours, in the same way.
-  Outcome Run(const std::string& program, const std::vector<std::string>& args, const std::string& input = "") const;
+  // Any other program, in the same way.
+  ChildOutcome Run(const std::vector<std::string>& words, const std::string& input = "") const;
 
-  // Any program of this machine.
-  Outcome Execute(std::vector<std::string> words, const std::string& input = "") const;
+  ChildOutcome Shell(const std::string& line) const;
 
   // `tied`, expected to succeed; parses what it prints.
   nlohmann::json TiedJson(const std::vector<std::string>& args, const std::string& input = "") const;
@@ -47,6 +41,9 @@ class CliTest : public testing::Test {
   TestModel model_{19, 6};
 
  private:
+  // In the child: into the folder, with the input.
+  void Enter() const;
+
   std::string folder_;
 };
 

@@ -19,16 +19,16 @@ TEST_F(Examples, Greedy) {
       const std::vector<float> logits = model_.Logits(hidden);
       id = std::max_element(logits.begin(), logits.end()) - logits.begin();
     }
-    EXPECT_EQ(Run(TIED_EXAMPLE_C, {"model.tied", std::to_string(first)}).out, expected);
-    EXPECT_EQ(Run(TIED_EXAMPLE_CPP, {"model.tied", std::to_string(first)}).out, expected);
+    EXPECT_EQ(Run({TIED_EXAMPLE_C, "model.tied", std::to_string(first)}).out, expected);
+    EXPECT_EQ(Run({TIED_EXAMPLE_CPP, "model.tied", std::to_string(first)}).out, expected);
   }
 }
 
 TEST_F(Examples, Failures) {
   for (const char* program : {TIED_EXAMPLE_C, TIED_EXAMPLE_CPP}) {
-    EXPECT_EQ(Run(program, {"model.tied", "19"}).exit_code, 1);
-    EXPECT_EQ(Run(program, {"missing.tied"}).exit_code, 1);
-    EXPECT_EQ(Run(program, {}).exit_code, 2);
+    EXPECT_EQ(Run({program, "model.tied", "19"}).exit_code, 1);
+    EXPECT_EQ(Run({program, "missing.tied"}).exit_code, 1);
+    EXPECT_EQ(Run({program}).exit_code, 2);
   }
 }
 

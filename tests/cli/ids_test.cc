@@ -42,7 +42,7 @@ TEST_F(Ids, LogitsAreOfTheWholeVocabulary) {
   EXPECT_EQ(Tied({"logits", "kept.tied", "--hidden", "h.npy", "-o", "l.npy"}).exit_code, 0);
   EXPECT_EQ(Read("l.npy"), NpyFloats("(19,)", expected));
   Write("batch.npy", NpyFloats("(1, 1, 6)", hidden_));
-  const Outcome run =
+  const ChildOutcome run =
       Tied({"run", "kept.tied", "--entry", "head", "--input", "pre_logits=batch.npy", "--output", "logits=r.npy"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(Read("r.npy"), NpyFloats("(1, 1, 19)", expected));

@@ -34,7 +34,7 @@ TEST_F(Inspect, JsonHoldsEverythingInTheFile) {
 }
 
 TEST_F(Inspect, TablesNameEverything) {
-  const Outcome outcome = Tied({"inspect", "model.tied"});
+  const ChildOutcome outcome = Tied({"inspect", "model.tied"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* text :
        {"format version", "cli_test", "test.onnx", "[batch, sequence, 6]", "shared.weight", "[19, 6]", "65536",
@@ -45,8 +45,8 @@ TEST_F(Inspect, TablesNameEverything) {
 }
 
 TEST_F(Inspect, GraphsShowTableEntryPointsAndOrigins) {
-  const Outcome text = Tied({"inspect", "model.tied", "--graph", "text"});
-  const Outcome dot = Tied({"inspect", "model.tied", "--graph", "dot"});
+  const ChildOutcome text = Tied({"inspect", "model.tied", "--graph", "text"});
+  const ChildOutcome dot = Tied({"inspect", "model.tied", "--graph", "dot"});
   for (const char* line : {"shared.weight  float32 [19, 6]", "head  if use_embedding = false",
                            "pre_logits ─▶ MatMul + bias ─▶ logits", "was MatMul lm_head"}) {
     EXPECT_NE(text.out.find(line), std::string::npos) << line << "\n" << text.out;
@@ -65,7 +65,7 @@ TEST_F(Inspect, NamesDoNotReachTheTerminalAsCommands) {
   Write("model.tied", file.Bytes());
   for (const auto& args :
        {std::vector<std::string>{"inspect", "model.tied"}, {"inspect", "model.tied", "--graph", "text"}}) {
-    const Outcome outcome = Tied(args);
+    const ChildOutcome outcome = Tied(args);
     EXPECT_NE(outcome.out.find("a?[2Jb"), std::string::npos) << outcome.out;
     EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);
   }
@@ -126,7 +126,7 @@ TEST_F(Usage, BadFlagsExitWithTwo) {
 TEST_F(Usage, HelpAndVersion) {
   const std::vector<std::vector<std::string>> commands = {{"--help"}, {"--version"}, {"embed", "--help"}};
   for (const auto& args : commands) {
-    const Outcome outcome = Tied(args);
+    const ChildOutcome outcome = Tied(args);
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.out.find("tied"), std::string::npos);
     EXPECT_EQ(outcome.err, "");

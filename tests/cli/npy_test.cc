@@ -69,7 +69,7 @@ struct GoodNpy {
 class UnusualNpy : public CliTest, public testing::WithParamInterface<GoodNpy> {};
 
 TEST_P(UnusualNpy, IsRead) {
-  const Outcome outcome = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, GetParam().file);
+  const ChildOutcome outcome = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, GetParam().file);
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(SplitNpy(outcome.out).Values<float>(), model_.Embed({1, 2}));
 }

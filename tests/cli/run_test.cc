@@ -17,8 +17,8 @@ class Run : public CliTest {
 };
 
 TEST_F(Run, ByName) {
-  const Outcome outcome = Tied({"run", "model.tied", "--entry", "embed", "--input", "input_ids=ids.npy", "--output",
-                                "embeddings=e.npy", "--output", "logits=y.npy"});
+  const ChildOutcome outcome = Tied({"run", "model.tied", "--entry", "embed", "--input", "input_ids=ids.npy",
+                                     "--output", "embeddings=e.npy", "--output", "logits=y.npy"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   EXPECT_NE(SplitNpy(Read("e.npy")).header.find("(1, 2, 6)"), std::string::npos);
@@ -41,7 +41,7 @@ TEST_F(Run, BySelectorFromTheCommandLineOrAFile) {
 }
 
 TEST_F(Run, ThroughPipes) {
-  const Outcome outcome =
+  const ChildOutcome outcome =
       Tied({"run", "model.tied", "--entry", "head", "--input", "pre_logits=-", "--output", "logits=-"},
            NpyFloats("(2, 1, 6)", hidden_));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;

@@ -19,7 +19,7 @@ class LogitsWithFlags : public CliTest, public testing::WithParamInterface<std::
 bool HasShape(const Npy& npy, const std::string& shape) { return npy.header.find(shape) != std::string::npos; }
 
 TEST_F(Embed, IdsFromTheCommandLine) {
-  const Outcome outcome = Tied({"embed", "model.tied", "--ids", "2,18,0", "-o", "e.npy"});
+  const ChildOutcome outcome = Tied({"embed", "model.tied", "--ids", "2,18,0", "-o", "e.npy"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   const Npy npy = SplitNpy(Read("e.npy"));
@@ -44,10 +44,10 @@ TEST_F(Embed, IdsFromFilesKeepTheirShape) {
 }
 
 TEST_F(Embed, ScalarAndEmptyShapes) {
-  const Outcome scalar = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, NpyIds("()", {5}));
+  const ChildOutcome scalar = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, NpyIds("()", {5}));
   EXPECT_TRUE(HasShape(SplitNpy(scalar.out), "(6,)")) << scalar.err;
   EXPECT_EQ(SplitNpy(scalar.out).Values<float>(), model_.Embed({5}));
-  const Outcome empty = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, NpyIds("(4, 0)", {}));
+  const ChildOutcome empty = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, NpyIds("(4, 0)", {}));
   EXPECT_EQ(empty.exit_code, 0) << empty.err;
   EXPECT_TRUE(HasShape(SplitNpy(empty.out), "(4, 0, 6)")) << empty.out;
   EXPECT_EQ(SplitNpy(empty.out).data, "");
@@ -60,7 +60,7 @@ TEST_F(Embed, SummaryInsteadOfNumbersWithoutAFile) {
   EXPECT_EQ(json["min"], *std::min_element(row.begin(), row.end()));
   EXPECT_EQ(json["max"], *std::max_element(row.begin(), row.end()));
   EXPECT_EQ(json["first"], nlohmann::json(row));
-  const Outcome outcome = Tied({"embed", "model.tied", "--ids", "3"});
+  const ChildOutcome outcome = Tied({"embed", "model.tied", "--ids", "3"});
   EXPECT_NE(outcome.out.find("[1, 6]"), std::string::npos) << outcome.out;
 }
 
@@ -80,7 +80,7 @@ TEST_P(LogitsWithFlags, EqualTheDefinition) {
   Write("h.npy", NpyFloats("(4, 5, 6)", hidden));
   std::vector<std::string> args = {"logits", "model.tied", "--hidden", "h.npy", "-o", "y.npy"};
   args.insert(args.end(), GetParam().begin(), GetParam().end());
-  const Outcome outcome = Tied(args);
+  const ChildOutcome outcome = Tied(args);
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   const Npy npy = SplitNpy(Read("y.npy"));
   EXPECT_TRUE(HasShape(npy, "(4, 5, 19)")) << npy.header;
@@ -94,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(Flags, LogitsWithFlags,
 
 TEST_F(Logits, ThroughPipes) {
   const std::vector<float> hidden = ExactHidden(2 * 6);
-  const Outcome outcome = Tied({"logits", "model.tied", "--hidden", "-", "-o", "-"}, NpyFloats("(2, 6)", hidden));
+  const ChildOutcome outcome = Tied({"logits", "model.tied", "--hidden", "-", "-o", "-"}, NpyFloats("(2, 6)", hidden));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(SplitNpy(outcome.out).Values<float>(), model_.Logits(hidden));
 }
@@ -148,8 +148,8 @@ TEST_F(Output, FullStandardOutputIsAFailure) {
   std::string command;
   for (const std::string& word : Launcher()) command += word + " ";
   command += TIED_CLI " embed model.tied --ids 1";
-  EXPECT_EQ(Execute({"/bin/sh", "-c", command + " --json > /dev/full"}).exit_code, 1);
-  EXPECT_EQ(Execute({"/bin/sh", "-c", command + " -o - > /dev/full"}).exit_code, 1);
+  EXPECT_EQ(Shell(command + " --json > /dev/full").exit_code, 1);
+  EXPECT_EQ(Shell(command + " -o - > /dev/full").exit_code, 1);
 }
 
 TEST_F(Output, ReplacesWhatWasThere) {

@@ -50,7 +50,7 @@ TEST_F(Topk, AmongSomeRows) {
   const std::vector<float> hidden = ExactHidden(6);
   Write("h.npy", NpyFloats("(6,)", hidden));
   Write("rows.npy", NpyIds("(4,)", {18, 2, 7, 3}));
-  const Outcome outcome = Tied({"topk", "model.tied", "--hidden", "h.npy", "-k", "3", "--rows", "rows.npy"});
+  const ChildOutcome outcome = Tied({"topk", "model.tied", "--hidden", "h.npy", "-k", "3", "--rows", "rows.npy"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const int64_t id : Best(model_.Logits(hidden), {2, 3, 7, 18})) {
     EXPECT_NE(outcome.out.find(" " + std::to_string(id) + " "), std::string::npos) << outcome.out;

@@ -1,65 +1,25 @@
 // The tied-convert program: what it prints, leaves behind and uses.
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmath>
-#include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
-#include <thread>
 
 #include "tests/converter/conversion.h"
+#include "tests/support/child_process.h"
 #include "tests/support/launcher.h"
 
 namespace tied::test {
 namespace {
 
-struct Outcome {
-  int exit_code = -1;  // -1: ended by a signal
-  std::string out;
-  std::string err;
-  size_t peak_bytes = 0;
-};
-
 class Command : public ConversionTest {
  protected:
-  ~Command() override { std::filesystem::remove_all(folder_log_); }
-
-  // Runs tied-convert; `before` in the child, `meanwhile` in this process.
-  Outcome Run(
-      const std::vector<std::string>& args, const std::function<void()>& before = [] {},
-      const std::function<void(pid_t)>& meanwhile = [](pid_t) {}) const {
-    std::vector<std::string> words = Launcher();
-    words.push_back(TIED_CONVERT);
-    words.insert(words.end(), args.begin(), args.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const std::string log = folder_log_ + "/err";
-    const pid_t child = fork();
-    if (child == 0) {
-      const int out = open(log.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-      dup2(out, 2);
-      dup2(open((folder_log_ + "/out").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), 1);
-      before();
-      execvp(argv[0], argv.data());
-      _exit(127);
-    }
-    meanwhile(child);
-    int status = 0;
-    rusage usage = {};
-    wait4(child, &status, 0, &usage);
-    std::ifstream file(log), out(folder_log_ + "/out");
-    Outcome outcome;
-    outcome.out.assign(std::istreambuf_iterator<char>(out), {});
-    outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    outcome.err.assign(std::istreambuf_iterator<char>(file), {});
-    outcome.peak_bytes = static_cast<size_t>(usage.ru_maxrss) * 1024;
-    return outcome;
+  // Runs tied-convert; `before` in the child.
+  static ChildOutcome Run(
+      std::vector<std::string> args, const std::function<void()>& before = [] {}) {
+    args.insert(args.begin(), TIED_CONVERT);
+    return RunProgram(std::move(args), before);
   }
 
   std::string SaveModel(const ModelForm& form = {}) const {
@@ -70,12 +30,6 @@ class Command : public ConversionTest {
   // A model of rows x 1024 zeros, streamed to disk: the table is a hole in the file. Its bytes, or those of its
   // external data.
   size_t SaveLargeModel(int64_t rows, bool external) const;
-
- private:
-  const std::string folder_log_ = [] {
-    std::string path = testing::TempDir() + "tied_log_XXXXXX";
-    return std::string(mkdtemp(path.data()));
-  }();
 };
 
 size_t Command::SaveLargeModel(int64_t rows, bool external) const {
@@ -117,7 +71,7 @@ size_t Command::SaveLargeModel(int64_t rows, bool external) const {
 }
 
 TEST_F(Command, ConvertsAndChecks) {
-  const Outcome outcome = Run({SaveModel(), "-o", Path("m.tied"), "--check"});
+  const ChildOutcome outcome = Run({SaveModel(), "-o", Path("m.tied"), "--check"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(Files(), (std::vector<std::string>{"m.tied", "model.onnx"}));
 }
@@ -134,7 +88,7 @@ TEST_F(Command, NamesDoNotReachTheTerminalAsCommands) {
     gather->set_op_type(op);
     rename(gather->mutable_name());
     Save(model, Path("model.onnx"));
-    const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--check"});
+    const ChildOutcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--check"});
     EXPECT_EQ(outcome.exit_code == 0, op == std::string("Gather")) << outcome.err;
     EXPECT_NE((outcome.out + outcome.err).find("?[2J"), std::string::npos) << outcome.out << outcome.err;
     EXPECT_EQ((outcome.out + outcome.err).find('\x1b'), std::string::npos);
@@ -158,7 +112,7 @@ TEST_F(Command, FailsWithAMessageOnStandardError) {
                {{SaveModel()}, 2, "--output"},
                {{SaveModel(), "-o", Path("m.tied"), "--fast"}, 2, "--fast"}};
   for (const auto& c : cases) {
-    const Outcome outcome = Run(c.args);
+    const ChildOutcome outcome = Run(c.args);
     EXPECT_EQ(outcome.exit_code, c.exit_code);
     EXPECT_NE(outcome.err.find(c.word), std::string::npos) << outcome.err;
     EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"});
@@ -186,7 +140,7 @@ class Dtypes : public Command {
     return info;
   }
 
-  Outcome outcome_;
+  ChildOutcome outcome_;
 };
 
 TEST_F(Dtypes, AutoNarrowsOnlyWhatSurvives) {
@@ -213,17 +167,18 @@ TEST_F(Dtypes, AutoLooksAtTheRowsThatAreKept) {
 TEST_F(Command, CountsIdsAndKeepsWhatItHasProposed) {
   std::ofstream(Path("a.txt")) << "5 5 5 5 9 9 9 30\n";
   std::ofstream(Path("b.txt")) << "9 5 6\n";
-  const Outcome printed = Run({"count-ids", Path("a.txt"), Path("b.txt"), "--coverage", "0.8", "--always", "0-2,36"});
+  const ChildOutcome printed =
+      Run({"count-ids", Path("a.txt"), Path("b.txt"), "--coverage", "0.8", "--always", "0-2,36"});
   EXPECT_EQ(printed.exit_code, 0) << printed.err;
   EXPECT_EQ(printed.out,
             "# 6 ids cover 9 of 11 tokens, 81.8182 %; 4 distinct ids occur\n"
             "0-2\n5\n9\n36\n");
-  const Outcome counted = Run({"count-ids", Path("a.txt"), "-o", Path("keep.txt"), "--min-count", "3"});
+  const ChildOutcome counted = Run({"count-ids", Path("a.txt"), "-o", Path("keep.txt"), "--min-count", "3"});
   EXPECT_EQ(counted.out, Path("keep.txt") + ": 2 ids cover 7 of 8 tokens, 87.5 %; 3 distinct ids occur\n");
-  const Outcome converted = Run({SaveModel(), "-o", Path("m.tied"), "--keep-ids", Path("keep.txt"), "--check"});
+  const ChildOutcome converted = Run({SaveModel(), "-o", Path("m.tied"), "--keep-ids", Path("keep.txt"), "--check"});
   EXPECT_EQ(converted.exit_code, 0) << converted.err << converted.out;
   EXPECT_NE(converted.out.find("[2, 12] of 37 ids"), std::string::npos) << converted.out;
-  const Outcome piped = Run({"count-ids", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
+  const ChildOutcome piped = Run({"count-ids", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
   EXPECT_EQ(piped.out, "# 3 ids cover 3 of 3 tokens, 100 %; 3 distinct ids occur\n5-6\n9\n");
 }
 
@@ -242,12 +197,12 @@ TEST_F(Command, IdListsAreRefusedWithAMessage) {
   for (const auto& c : cases) {
     std::vector<std::string> args = convert;
     args.insert(args.end(), c.args.begin(), c.args.end());
-    const Outcome outcome = Run(args);
+    const ChildOutcome outcome = Run(args);
     EXPECT_EQ(outcome.exit_code, c.exit_code);
     EXPECT_NE(outcome.err.find(c.word), std::string::npos) << outcome.err;
     EXPECT_EQ(access(Path("m.tied").c_str(), F_OK), -1);
   }
-  const Outcome uncounted = Run({"count-ids", Path("model.onnx")});
+  const ChildOutcome uncounted = Run({"count-ids", Path("model.onnx")});
   EXPECT_EQ(uncounted.exit_code, 1);
   EXPECT_NE(uncounted.err.find("model.onnx:"), std::string::npos) << uncounted.err;
 }
@@ -269,7 +224,7 @@ TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
     }
   }
   std::ofstream(Path("hidden.raw"), std::ios::binary) << "12345";
-  const Outcome refused =
+  const ChildOutcome refused =
       Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--hidden", Path("hidden.raw")});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.err.find("hidden.raw"), std::string::npos) << refused.err;
@@ -279,7 +234,7 @@ TEST_F(Command, ArgumentsThatAreMissingAreNamed) {
   const std::pair<std::vector<std::string>, const char*> kCalls[] = {
       {{}, "model"}, {{"m.onnx"}, "--output"}, {{"split"}, "exports"}, {{"split", "m.onnx"}, "--output"}};
   for (const auto& [args, missing] : kCalls) {
-    const Outcome outcome = Run(args);
+    const ChildOutcome outcome = Run(args);
     EXPECT_EQ(outcome.exit_code, 2);
     EXPECT_NE(outcome.err.find(missing), std::string::npos) << outcome.err;
   }
@@ -291,47 +246,6 @@ TEST_F(Dtypes, AScreenIsForFloatTables) {
     EXPECT_EQ(Convert(table, {"--dtype", dtype, "--screen"}).screen.length, table.size());
   }
   EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--screen"}).exit_code, 2);
-}
-
-TEST_F(Command, LeavesNothingOnAFullDisk) {
-  SaveModel();
-  const Outcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied")}, [] {
-    const rlimit limit = {65536 + 100, 65536 + 100};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  });
-  EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_NE(outcome.err.find("m.tied"), std::string::npos) << outcome.err;
-  EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"});
-}
-
-// Whenever the signal comes: the file is whole, or there is none.
-TEST_F(Command, LeavesNothingHalfMadeWhenKilled) {
-  SaveLargeModel(4096, false);
-  for (const int signal : {SIGTERM, SIGINT, SIGKILL}) {
-    for (int delay = 0; delay < 12; delay += 3) {
-      const Outcome outcome = Run(
-          {Path("model.onnx"), "-o", Path("m.tied")}, [] {},
-          [&](pid_t child) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(delay));
-            kill(child, signal);
-          });
-      if (access(Path("m.tied").c_str(), F_OK) == 0) {
-        tied_open_options options = TIED_OPEN_OPTIONS_INIT;
-        options.verify_planes = 1;
-        tied_model* model = nullptr;
-        EXPECT_EQ(tied_model_open(Path("m.tied").c_str(), &options, &model, nullptr), TIED_OK);
-        tied_model_close(model);
-        unlink(Path("m.tied").c_str());
-      } else {
-        EXPECT_NE(outcome.exit_code, 0);
-      }
-      // Nothing can be cleaned up after SIGKILL; the leftover does not have the file's name.
-      if (signal != SIGKILL) {
-        EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"})
-            << "signal " << signal << " after " << delay << " ms";
-      }
-    }
-  }
 }
 
 class Streaming : public Command, public testing::WithParamInterface<std::tuple<bool, bool>> {};
@@ -346,7 +260,7 @@ TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
   std::ofstream list(Path("keep.txt"));
   for (int id = 0; id < 51200; id += half ? 2 : 1) list << id << '\n';
   list.close();
-  const Outcome outcome =
+  const ChildOutcome outcome =
       Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet", "--dtype", "f32", "--keep-ids", Path("keep.txt")});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_LE(outcome.peak_bytes, 64000000u);

@@ -1,14 +1,15 @@
 // What a model costs, as the kernel counts it, at a fifth of NLLB-200's size.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <limits>
 #include <sstream>
 
 #include "tests/runtime/model_fixture.h"
+#include "tests/support/child_process.h"
 
 namespace tied::test {
 namespace {
@@ -93,23 +94,12 @@ std::string WriteScreenedModel(const TemporaryFolder& folder) {
 
 // Runs `body` in a process of its own, so that nothing else counts; it returns what is wrong, or "".
 void ExpectInChild(const std::function<std::string()>& body) {
-  int pipes[2];
-  ASSERT_EQ(pipe(pipes), 0);
-  const pid_t child = fork();
-  if (child == 0) {
+  const ChildOutcome outcome = RunInChild([&] {
     const std::string wrong = body();
-    const ssize_t written = write(pipes[1], wrong.data(), wrong.size());
-    _exit(written == static_cast<ssize_t>(wrong.size()) ? 0 : 1);
-  }
-  close(pipes[1]);
-  std::string wrong;
-  char buffer[256];
-  for (ssize_t got; (got = read(pipes[0], buffer, sizeof buffer)) > 0;) wrong.append(buffer, static_cast<size_t>(got));
-  close(pipes[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
-  EXPECT_EQ(wrong, "");
+    std::cerr << wrong << std::flush;
+    return wrong.empty() ? 0 : 1;
+  });
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
 std::string Exceeds(const char* what, size_t bytes, size_t limit) {
