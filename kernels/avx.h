@@ -18,7 +18,12 @@ namespace {
 // GCC would read memory again for each use of a vector; the load ports are what limits a tile.
 template <class Vec>
 inline __attribute__((always_inline)) Vec Held(Vec v) {
-  __asm__("" : "+v"(v));
+#if defined(__AVX512F__)
+  constexpr size_t kRegisterBytes = 64;
+#else
+  constexpr size_t kRegisterBytes = 32;
+#endif
+  if constexpr (sizeof(Vec) <= kRegisterBytes) __asm__("" : "+v"(v));
   return v;
 }
 
@@ -53,8 +58,9 @@ struct AvxFloat {
   static Vec Load(const BFloat16* p) {
     return Held(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16Bytes(p)), 16)));
   }
+  static Vec LoadHidden(const float* p) { return Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-  static float Sum(const Vec (&lanes)[1]) { return SumLanes(lanes[0]); }
+  static float Sum(const Vec (&lanes)[1], size_t) { return SumLanes(lanes[0]); }
 };
 
 // Rows of bytes: widened to words, whose products two by two are 32-bit lanes.

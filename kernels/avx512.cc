@@ -1,7 +1,7 @@
-// x86-64 with AVX-512 VL: the vectors of AVX2, with twice as many registers to hold them.
+// x86-64 with AVX-512 VL: for rows of integers the vectors of AVX2, with twice as many registers to hold them.
 #include <cpuinfo.h>
 
-#include "kernels/avx.h"
+#include "kernels/avx512.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/sets.h"
@@ -10,8 +10,7 @@ namespace tied::kernels {
 
 namespace {
 
-// 4 x 6 sums, four rows and one hidden vector: 29 of 32 registers.
-using Float = AvxFloat<4, 6>;
+using Float = Avx512Float;
 using Int = AvxInt<4, 4>;
 using Blocks = AvxBlocks<2, 4>;
 

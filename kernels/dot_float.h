@@ -16,24 +16,37 @@ namespace tied::kernels {
 namespace {
 
 // Isa: Vec, kWidth (floats in a Vec), kRows and kTokens (the largest tile whose sums fit in the registers), Zero(),
-// Load(pointer) for each element type, widened, MulAdd(a, b, c) = a * b + c fused, Sum(parts) = the reduction tree over
-// the kLanes lanes.
+// LoadHidden(pointer), MulAdd(a, b, c) = a * b + c fused. A Vec holds a part of the lanes of one sum, or those of
+// several tokens, which are next to each other in the packed layout: Load(pointer) for each element type, widened, then
+// repeats the kLanes elements of the row for each. Sum(parts, i) = the reduction tree over the kLanes lanes of the
+// token at i.
 //
 // Packed layout of hidden: tokens in groups of at most kTokens, as equal as can be, as 3 + 3 is faster than 4 + 2;
 // group after group; in a group, block after block of kLanes columns; in a block, token after token: a tile reads one
 // stream.
 
-// Size of the group that starts at token `first`, at most `largest`.
-inline size_t GroupSize(size_t first, size_t tokens, size_t largest) {
+// Size of the group that starts at token `first`, at most `largest`; a multiple of `multiple` if it is not the last.
+inline size_t GroupSize(size_t first, size_t tokens, size_t largest, size_t multiple = 1) {
   const size_t left = tokens - first;
   const size_t groups = (left + largest - 1) / largest;
-  return (left + groups - 1) / groups;
+  const size_t size = (left + groups - 1) / groups;
+  return groups == 1 ? left : (size + multiple - 1) / multiple * multiple;
+}
+
+// Tokens whose lanes a vector holds.
+template <class Isa>
+inline constexpr size_t kTogether = Isa::kWidth > kLanes ? Isa::kWidth / kLanes : 1;
+
+template <class Isa>
+inline size_t FloatGroupSize(size_t first, size_t tokens) {
+  static_assert(Isa::kTokens % kTogether<Isa> == 0);
+  return GroupSize(first, tokens, Isa::kTokens, kTogether<Isa>);
 }
 
 template <class Isa>
 void PackGroups(const float* hidden, size_t tokens, size_t cols, float* packed) {
   for (size_t first = 0, group = 0; first < tokens; first += group) {
-    group = GroupSize(first, tokens, Isa::kTokens);
+    group = FloatGroupSize<Isa>(first, tokens);
     for (size_t col = 0; col < cols; col += kLanes) {
       const size_t width = cols - col < kLanes ? cols - col : kLanes;
       for (size_t t = first; t < first + group; ++t, packed += kLanes) {
@@ -42,17 +55,19 @@ void PackGroups(const float* hidden, size_t tokens, size_t cols, float* packed) 
       }
     }
   }
+  std::memset(packed, 0, kLanes * sizeof(float));
 }
 
 template <class Isa, class Element>
 struct DotFloat {
   using Vec = typename Isa::Vec;
-  static constexpr size_t kParts = kLanes / Isa::kWidth;
+  static constexpr size_t kPerVec = kTogether<Isa>;
+  static constexpr size_t kParts = kLanes * kPerVec / Isa::kWidth;
   static constexpr size_t kBlockBytes = kLanes * sizeof(Element);
 
   template <size_t R, size_t T>
   struct Sums {
-    Vec lanes[R][T][kParts];
+    Vec lanes[R][(T + kPerVec - 1) / kPerVec][kParts];
   };
 
   // Adds one block of kLanes columns of R rows times T tokens.
@@ -62,10 +77,11 @@ struct DotFloat {
     TIED_UNROLL for (size_t p = 0; p < kParts; ++p) {
       Vec row[R];
       TIED_UNROLL for (size_t r = 0; r < R; ++r) row[r] = Isa::Load(rows + r * row_stride + p * Isa::kWidth);
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        const Vec x = Isa::Load(packed + t * kLanes + p * Isa::kWidth);
+      TIED_UNROLL for (size_t t = 0; t < T; t += kPerVec) {
+        const Vec x = Isa::LoadHidden(packed + t * kLanes + p * Isa::kWidth);
         TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-          sums.lanes[r][t][p] = Isa::MulAdd(row[r], x, sums.lanes[r][t][p]);
+          Vec& sum = sums.lanes[r][t / kPerVec][p];
+          sum = Isa::MulAdd(row[r], x, sum);
         }
       }
     }
@@ -77,8 +93,8 @@ struct DotFloat {
                    size_t logits_stride) {
     Sums<R, T> sums;
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        TIED_UNROLL for (size_t p = 0; p < kParts; ++p) sums.lanes[r][t][p] = Isa::Zero();
+      TIED_UNROLL for (size_t t = 0; t < T; t += kPerVec) {
+        TIED_UNROLL for (size_t p = 0; p < kParts; ++p) sums.lanes[r][t / kPerVec][p] = Isa::Zero();
       }
     }
     size_t col = 0;
@@ -94,7 +110,9 @@ struct DotFloat {
       AddBlock(tail, kLanes, packed + col * T, sums);
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) logits[t * logits_stride + r] = Isa::Sum(sums.lanes[r][t]);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+        logits[t * logits_stride + r] = Isa::Sum(sums.lanes[r][t / kPerVec], t % kPerVec);
+      }
     }
   }
 
@@ -109,9 +127,9 @@ struct DotFloat {
   template <size_t R>
   static void RowTile(const Element* rows, size_t cols, const float* packed, size_t tokens, float* logits,
                       size_t logits_stride) {
-    const size_t packed_cols = PackedHiddenSize(1, cols);
+    const size_t packed_cols = PackedTokenSize(cols);
     for (size_t first = 0, size = 0, group = 0; first < tokens; first += size, ++group) {
-      size = GroupSize(first, tokens, Isa::kTokens);
+      size = FloatGroupSize<Isa>(first, tokens);
       const FetchAhead ahead(rows, R, cols * sizeof(Element), kBlockBytes, group, size == tokens);
       TileOf<R, Isa::kTokens>(size, rows, cols, packed + first * packed_cols, ahead, logits + first * logits_stride,
                               logits_stride);

@@ -40,7 +40,9 @@ const Kernels* ChooseKernels(const char* forced) {
   return choice;
 }
 
-size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * ((cols + kLanes - 1) / kLanes * kLanes); }
+size_t PackedTokenSize(size_t cols) { return (cols + kLanes - 1) / kLanes * kLanes; }
+
+size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols) + kLanes; }
 
 // The largest layout is that of DotprodBlocks: 96 bytes for 32 columns, which are padded to 64.
 size_t PackedStepsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }

@@ -16,7 +16,10 @@ namespace tied::kernels {
 // AVX register: a tile of many sums then needs the fewest loads, which is what limits many tokens at once.
 inline constexpr size_t kLanes = 8;
 
-// Number of floats that `tokens` hidden states of `cols` elements take when packed.
+// Number of floats that one hidden state of `cols` elements takes when packed: whole lanes.
+size_t PackedTokenSize(size_t cols);
+
+// Number of floats that `tokens` of them take, with the lanes behind them that are read with an odd one.
 size_t PackedHiddenSize(size_t tokens, size_t cols);
 
 // Lays hidden [tokens, cols] out as the dot products of the same set read it, padded with zeros to whole lanes.

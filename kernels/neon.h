@@ -64,8 +64,9 @@ struct NeonFloat {
   static Vec Load(const BFloat16* p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p)), 16));
   }
+  static Vec LoadHidden(const float* p) { return Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
-  static float Sum(const Vec (&lanes)[2]) { return SumLanes(lanes[0], lanes[1]); }
+  static float Sum(const Vec (&lanes)[2], size_t) { return SumLanes(lanes[0], lanes[1]); }
 };
 
 // Rows of bytes: widened to words, whose products are 32-bit lanes.

@@ -27,7 +27,7 @@ namespace tied::kernels {
 namespace {
 
 void Pack(const float* hidden, size_t tokens, size_t cols, float* packed) {
-  const size_t padded = PackedHiddenSize(1, cols);
+  const size_t padded = PackedTokenSize(cols);
   std::memset(packed, 0, tokens * padded * sizeof(float));
   for (size_t t = 0; t < tokens; ++t) std::memcpy(packed + t * padded, hidden + t * cols, cols * sizeof(float));
 }
@@ -42,7 +42,7 @@ float SumLanes(float (&sum)[kLanes]) {
 template <class Element>
 float DotRow(const Element* row, const float* hidden, size_t cols) {
   float sum[kLanes] = {};
-  const size_t padded = PackedHiddenSize(1, cols);
+  const size_t padded = PackedTokenSize(cols);
   for (size_t k = 0; k < padded; ++k) {
     const float weight = k < cols ? Widen(row[k]) : 0.0f;
     sum[k % kLanes] = std::fma(weight, hidden[k], sum[k % kLanes]);
@@ -53,7 +53,7 @@ float DotRow(const Element* row, const float* hidden, size_t cols) {
 template <class Element>
 void Dot(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
          size_t logits_stride) {
-  const size_t padded = PackedHiddenSize(1, cols);
+  const size_t padded = PackedTokenSize(cols);
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
       const Element* row = static_cast<const Element*>(rows) + r * cols;

@@ -49,7 +49,7 @@ void PackedHidden::PackFloats(const kernels::Kernels& kernels, const float* hidd
 }
 
 void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
-  const size_t padded = kernels::PackedHiddenSize(1, cols);
+  const size_t padded = kernels::PackedTokenSize(cols);
   for (size_t t = 0; t < tokens; ++t) kernels.pack_hidden(hidden + t * cols, 1, cols, floats_.get() + t * padded);
 }
 

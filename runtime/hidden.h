@@ -30,7 +30,7 @@ class PackedHidden {
 
   const float* floats() const { return floats_.get(); }
   const float* floats_of(size_t token, size_t cols) const {
-    return floats_.get() + token * kernels::PackedHiddenSize(1, cols);
+    return floats_.get() + token * kernels::PackedTokenSize(cols);
   }
   const int16_t* quantised(size_t token, size_t cols) const { return quantised_.get() + token * cols; }
   kernels::StepsView steps() const { return {steps_.get(), totals_, step_tokens_}; }

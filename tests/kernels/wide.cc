@@ -4,6 +4,7 @@
 // The next includes must find SIMDe's names, and not the compiler's.
 #include <cpuinfo.h>
 
+#include "kernels/avx512.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/vnni.h"
@@ -13,7 +14,7 @@ namespace tied::test {
 
 namespace {
 
-using Float = kernels::AvxFloat<4, 6>;
+using Float = kernels::Avx512Float;
 
 bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c(); }
 
