@@ -72,6 +72,13 @@ void MoveValues(fb::HeaderT& header, uint64_t offset, uint64_t length) {
   header.tables[0]->values = std::make_unique<fb::Plane>(offset, length, 0);
 }
 
+void AddOperations(fb::HeaderT& header, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    header.entry_points[0]->ops.push_back(std::make_unique<fb::OpT>());
+    header.entry_points[0]->ops.back()->operation.Set(fb::ConstantT());
+  }
+}
+
 const Lie kLies[] = {
     {"NoRows", [](auto& h) { h.tables[0]->rows = 0; }, TIED_CORRUPT, "shape"},
     {"NoCols", [](auto& h) { h.tables[0]->cols = 0; }, TIED_CORRUPT, "shape"},
@@ -142,6 +149,8 @@ const Lie kLies[] = {
     {"SameInputNames", [](auto& h) { h.inputs[1]->name = "input_ids"; }, TIED_CORRUPT, "input_ids"},
     {"SameEntryPointNames", [](auto& h) { h.entry_points[1]->name = "embed"; }, TIED_CORRUPT, "embed"},
     {"EmptyOutputName", [](auto& h) { h.outputs[0]->name = ""; }, TIED_CORRUPT, "name"},
+    {"MoreOperationsThanOutputs", [](auto& h) { AddOperations(h, 1); }, TIED_CORRUPT, "more operations"},
+    {"TooManyOperations", [](auto& h) { AddOperations(h, 1021); }, TIED_CORRUPT, "1025 operations"},
     {"TooManyInputs",
      [](auto& h) {
        while (h.inputs.size() < 1025) {

@@ -58,6 +58,8 @@ TEST(Open, ByDescriptorUpToTheEndWithLengthZero) {
 TEST(Open, FromMemory) {
   const std::string file = kModel.File();
   ExpectRuns(OpenMemory(file).get());
+  tied_model* model = nullptr;
+  EXPECT_EQ(tied_model_open_memory(file.data() + 1, file.size() - 1, nullptr, &model, nullptr), TIED_INVALID_ARGUMENT);
 }
 
 TEST(Open, ASessionOutlivesTheHandleOfItsModel) {

@@ -225,6 +225,10 @@ TEST_F(Run, NamesThatAreNotInTheGraphAreNotFound) {
   stranger.name = "ids";
   ExpectRefused(TIED_NOT_FOUND, "ids", "embed", {stranger});
   ExpectRefused(TIED_NOT_FOUND, "nowhere", "nowhere", {Ids()});
+  const tied_tensor ids = Ids();
+  tied_tensor output = Output("states", embeddings_);
+  EXPECT_EQ(tied_run(session_.get(), "embed", &ids, 1, &output, 1, &error_), TIED_NOT_FOUND);
+  EXPECT_NE(std::string(error_.message).find("'states'"), std::string::npos) << error_.message;
 }
 
 TEST_F(Run, SelectorsMustBeThereAndAgree) {
@@ -233,6 +237,14 @@ TEST_F(Run, SelectorsMustBeThereAndAgree) {
   tied_tensor wrong = Selector(true);
   wrong.type = TIED_INT64;
   ExpectRefused(TIED_INVALID_ARGUMENT, "use_embedding", nullptr, {Ids(), wrong});
+  TiedFile file = model_.MakeFile();
+  file.header.entry_points.pop_back();
+  const std::string bytes = file.Bytes();
+  const ModelPtr open = OpenMemory(bytes);
+  const tied_tensor selector = Selector(false);
+  EXPECT_EQ(tied_run(MakeSession(open.get(), 1).get(), nullptr, &selector, 1, nullptr, 0, &error_),
+            TIED_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(error_.message).find("fit no entry point"), std::string::npos) << error_.message;
 }
 
 TEST_F(Run, InputsMustFitTheGraph) {
@@ -259,6 +271,31 @@ TEST_F(Run, InputsMustFitTheGraph) {
   tied_tensor hidden = Hidden();
   hidden.dims[2] = 5;
   ExpectRefused(TIED_INVALID_ARGUMENT, "pre_logits", "head", {hidden});
+}
+
+// Nothing of such inputs is read.
+TEST_F(Run, SizesThatWrapAreRefused) {
+  const struct {
+    size_t cols;
+    const char* entry_point;
+    size_t count;
+    const char* words;
+  } cases[] = {{6, "embed", SIZE_MAX / 8, "'embeddings' would not fit in memory"},
+               {16, "embed", SIZE_MAX / 8, "'input_ids' has too many elements"},
+               {1, "head", SIZE_MAX / 4, "'pre_logits' has too many elements"}};
+  for (const auto& c : cases) {
+    const std::string file = TestModel(19, c.cols).File();
+    const ModelPtr open = OpenMemory(file);
+    const bool embed = c.entry_point == std::string("embed");
+    tied_tensor input = embed ? Ids() : Hidden();
+    input.dims[0] = static_cast<int64_t>(c.count);
+    input.dims[1] = input.dims[2] = 1;
+    input.bytes = c.count * (embed ? sizeof(int64_t) : sizeof(float));
+    tied_tensor output = Output(embed ? "embeddings" : "logits", logits_);
+    EXPECT_EQ(tied_run(MakeSession(open.get(), 1).get(), c.entry_point, &input, 1, &output, 1, &error_),
+              TIED_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(error_.message).find(c.words), std::string::npos) << error_.message;
+  }
 }
 
 TEST_F(Run, AFailingIdLeavesEveryOutputAsItWas) {

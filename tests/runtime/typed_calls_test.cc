@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tied/tied.hpp>
 #include <tuple>
 
 #include "tests/runtime/model_fixture.h"
@@ -216,6 +217,28 @@ TEST_F(TypedCalls, ModelsWithoutAHeadOrAnEmbeddingSaySo) {
   EXPECT_EQ(tied_argmax(MakeSession(open.get(), 1).get(), hidden.data(), 1, &id, nullptr, &error_), TIED_UNSUPPORTED);
 }
 
+TEST_F(TypedCalls, OfCppThrowTheStatus) {
+  Model model = Model::OpenMemory(file_.data(), file_.size());
+  Session session(model);
+  model.Trim();
+  const std::vector<float> hidden = ExactHidden(2 * model_.cols());
+  EXPECT_EQ(session.Logits(hidden), model_.Logits(hidden));
+  const auto status_of = [](const auto& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.status();
+    }
+    return tied_status{TIED_OK};
+  };
+  std::vector<int64_t> ids(2);
+  std::vector<float> logits(2);
+  EXPECT_EQ(status_of([&] { session.Argmax(hidden, ids, logits); }), TIED_OK);
+  EXPECT_EQ(status_of([&] { session.Argmax(hidden, Span<int64_t>(ids.data(), 1)); }), TIED_BUFFER_TOO_SMALL);
+  EXPECT_EQ(status_of([&] { session.Argmax(hidden, ids, Span<float>(logits.data(), 1)); }), TIED_BUFFER_TOO_SMALL);
+  EXPECT_EQ(status_of([&] { session.Logits(Span<const float>(hidden.data(), 7)); }), TIED_INVALID_ARGUMENT);
+}
+
 TEST(SessionOptions, AreChecked) {
   const TestModel model(3, 2);
   const std::string file = model.File();
@@ -226,6 +249,9 @@ TEST(SessionOptions, AreChecked) {
     options.threads = threads;
     EXPECT_EQ(tied_session_create(open.get(), &options, &session, nullptr), TIED_INVALID_ARGUMENT) << threads;
   }
+  options = TIED_SESSION_OPTIONS_INIT;
+  options.xnnpack_min_tokens = -1;
+  EXPECT_EQ(tied_session_create(open.get(), &options, &session, nullptr), TIED_INVALID_ARGUMENT);
   options = {};
   EXPECT_EQ(tied_session_create(open.get(), &options, &session, nullptr), TIED_INVALID_ARGUMENT);
   EXPECT_EQ(session, nullptr);
