@@ -91,20 +91,10 @@ void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
 }
 
 std::vector<int64_t> TensorRef::ReadInts() const {
-  const auto widened = [](const auto& narrow) { return std::vector<int64_t>(narrow.begin(), narrow.end()); };
-  switch (type) {
-    case ElementType::kInt64:
-      return Values<int64_t>(*this);
-    case ElementType::kInt32:
-      return widened(Values<int32_t>(*this));
-    case ElementType::kUint8:
-    case ElementType::kBool:
-      return widened(Values<uint8_t>(*this));
-    case ElementType::kInt8:
-      return widened(Values<int8_t>(*this));
-    default:
-      throw ConvertError(name + ": holds no integers");
-  }
+  if (type == ElementType::kInt64) return Values<int64_t>(*this);
+  if (type != ElementType::kInt32) throw ConvertError(name + ": holds no int32 or int64");
+  const std::vector<int32_t> narrow = Values<int32_t>(*this);
+  return {narrow.begin(), narrow.end()};
 }
 
 std::vector<float> TensorRef::ReadFloats() const {

@@ -58,7 +58,7 @@ struct TensorRef {
   // `size` bytes, from `first` on.
   void ReadRange(uint64_t first, void* data, size_t size) const;
 
-  // The values of a small tensor of integers or of floating-point numbers.
+  // The values of a small tensor of int32 or int64, or of floating-point numbers.
   std::vector<int64_t> ReadInts() const;
   std::vector<float> ReadFloats() const;
 };
