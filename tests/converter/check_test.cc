@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "converter/check_rows.h"
+#include "converter/error.h"
 #include "converter/model_reader.h"
 #include "converter/writer.h"
 #include "tests/converter/conversion.h"
@@ -86,6 +87,46 @@ TEST_F(Damage, ANaNFailsTheCheck) {
   file.write("\0\0\xc0\x7f", 4);
   file.close();
   EXPECT_FALSE(Check());
+}
+
+TEST_F(Damage, AnotherShapeFailsTheCheck) {
+  converter::Plan plan = ConvertTo(DataType::Float32);
+  plan.entry_points[0].ops[1].output_dims.erase(plan.entry_points[0].ops[1].output_dims.begin() + 1);
+  converter::WriteFile(plan, Path("model.tied"), NoProgress);
+  EXPECT_FALSE(Check());
+}
+
+// A file does not need the shapes in between; the model does.
+TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
+  const std::pair<Lines, const char*> kShapes[] = {
+      {{"t = Identity(negative)"}, "a shape that is not possible"},
+      {{"t = Concat(m1, m1)"}, "i_node' (Reshape): does not fit its input"},
+      {{"t = Add(negative, s)"}, "reaches outside a tensor"},
+      {{"t = Cast(double) {to=7}"}, "does not know ONNX type 11"},
+      {{"u = Unsqueeze(s, axis0)", "t = Gather(u, axis0) {axis=1}"},
+       "t_node' (Gather): the reference evaluation knows axis 0"},
+      {{"u = Unsqueeze(s, axis0)", "t = ArgMax(u)"}, "t_node' (ArgMax): the reference evaluation knows the last axis"},
+  };
+  for (const auto& [lines, words] : kShapes) {
+    ModelForm form;
+    form.embed = {"s = Shape(input_ids)"};
+    form.embed.insert(form.embed.end(), lines.begin(), lines.end());
+    form.embed.insert(form.embed.end(),
+                      {"i = Reshape(input_ids, t)", "g = Gather(W, i)", "d = Concat(s, width)", "E = Reshape(g, d)"});
+    onnx::ModelProto model = MakeModel(form, Folder());
+    onnx::GraphProto* graph = model.mutable_graph();
+    *graph->add_initializer() = IntTensor("negative", {-3, -2, -1});
+    *graph->add_initializer() = IntTensor("double", {0});
+    graph->mutable_initializer(graph->initializer_size() - 1)->set_data_type(onnx::TensorProto::DOUBLE);
+    Convert(model);
+    std::ostringstream out;
+    try {
+      converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, out);
+      ADD_FAILURE() << words;
+    } catch (const converter::ConvertError& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST_F(Damage, AnotherBiasFailsTheCheck) {

@@ -19,6 +19,9 @@ const NamedLines kHeads[] = {
     {"TransposeWithoutPerm", {"wt = Transpose(W)", "L = MatMul(pre_logits, wt)"}},
     {"Swapped",
      {"xt = Transpose(pre_logits) {perm=[0,2,1]}", "yt = MatMul(W, xt)", "L = Transpose(yt) {perm=[0,2,1]}"}},
+    {"SwappedAndReshaped",
+     {"xt = Transpose(pre_logits) {perm=[0,2,1]}", "yt = MatMul(W, xt)", "y = Transpose(yt) {perm=[0,2,1]}",
+      "L = Reshape(y, unflat)"}},
     {"Gemm", {"x = Reshape(pre_logits, flat)", "y = Gemm(x, W) {transB=1}", "L = Reshape(y, unflat)"}},
     {"GemmOfTranspose",
      {"x = Reshape(pre_logits, flat)", "wt = Transpose(W)", "y = Gemm(x, wt)", "L = Reshape(y, unflat)"}},
@@ -40,6 +43,12 @@ const NamedLines kEmbeds[] = {
     {"GatherAxis0", {"E = Gather(W, input_ids) {axis=0}"}},
     {"FlatIds",
      {"i = Reshape(input_ids, m1)", "g = Gather(W, i)", "s = Shape(input_ids)", "t = Concat(s, width) {axis=0}",
+      "E = Reshape(g, t)"}},
+    {"SlicedShape",
+     {"i = Reshape(input_ids, m1)", "g = Gather(W, i)", "s = Shape(input_ids)", "first = Slice(s, axis0, axis1)",
+      "last = Slice(s, m1, width)", "t = Concat(first, last, width) {axis=0}", "E = Reshape(g, t)"}},
+    {"IdsInPairs",
+     {"i = Reshape(input_ids, pairs)", "g = Gather(W, i)", "s = Shape(input_ids)", "t = Concat(s, width) {axis=0}",
       "E = Reshape(g, t)"}},
     {"UnsqueezedIds", {"i = Unsqueeze(input_ids, axis0)", "j = Squeeze(i, axis0)", "E = Gather(W, j)"}},
     {"FlattenedIds", {"i = Flatten(input_ids) {axis=1}", "E = Gather(W, i)"}},
@@ -193,6 +202,32 @@ TEST_F(Forms, AModelWithoutIfHasOneEntryPoint) {
   EXPECT_TRUE(Check());
 }
 
+TEST_F(Forms, IdsMayBeInt32) {
+  onnx::ModelProto model = MakeModel({}, Folder());
+  model.mutable_graph()->mutable_input(1)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT32);
+  Convert(model);
+  EXPECT_TRUE(Check());
+}
+
+TEST_F(Forms, OutputsMayBeConstantsOfAnyTypeOfTensors) {
+  onnx::ModelProto model = MakeModel({}, Folder());
+  for (const auto& [type, bytes] : {std::pair(onnx::TensorProto::FLOAT, "\0\0\x20\xc1"),
+                                    {onnx::TensorProto::FLOAT16, "\0\xc5"},
+                                    {onnx::TensorProto::BFLOAT16, "\x20\xc1"},
+                                    {onnx::TensorProto::INT32, "\xfb\xff\xff\xff"},
+                                    {onnx::TensorProto::INT64, "\xfb\xff\xff\xff\xff\xff\xff\xff"},
+                                    {onnx::TensorProto::BOOL, "\1"}}) {
+    onnx::TensorProto tensor = RawTensor("constant_" + std::to_string(type), {1}, {});
+    tensor.set_data_type(type);
+    tensor.set_raw_data(bytes, converter::ElementSize(static_cast<converter::ElementType>(type)));
+    AddConstant(model.mutable_graph(), tensor);
+    AddValue(model.mutable_graph()->mutable_output(), tensor.name(), type, {1});
+  }
+  Convert(model);
+  EXPECT_TRUE(Check());
+}
+
 TEST_F(Forms, NestedIfsHaveOneEntryPointForEachPath) {
   onnx::ModelProto model = MakeModel({}, Folder());
   onnx::GraphProto* graph = model.mutable_graph();
@@ -216,6 +251,7 @@ TEST_F(Forms, NestedIfsHaveOneEntryPointForEachPath) {
     inner->add_output(output);
     AddValue(outer.mutable_output(), output, onnx::TensorProto::FLOAT, {-1, -1, -1});
   }
+  *outer.add_initializer() = graph->initializer(0);  // inside and outside, a table of the same name
   *otherwise = outer;
   Convert(model);
   EXPECT_EQ(EntryPointNames(), (std::vector<std::string>{"head_branch", "inner_then_branch", "inner_else_branch"}));

@@ -114,7 +114,7 @@ void AddSmallConstants(onnx::GraphProto* graph, const std::set<std::string>& use
   for (const onnx::TensorProto& tensor :
        {RawTensor("bias", {kRows}, Bias()), RawTensor("scale", {}, {kScale}), IntTensor("m1", {-1}),
         IntTensor("flat", {-1, kCols}), IntTensor("unflat", {-1, 1, kRows}), IntTensor("width", {kCols}),
-        IntTensor("axis0", {0}), IntTensor("axis1", {1})}) {
+        IntTensor("axis0", {0}), IntTensor("axis1", {1}), IntTensor("pairs", {-1, 2})}) {
     if (used.count(tensor.name()) > 0) *graph->add_initializer() = tensor;
   }
 }

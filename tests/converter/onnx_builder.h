@@ -45,7 +45,7 @@ inline constexpr float kScale = 3.5f;
 
 // An If on use_lm_head: the head, or the embedding; each branch gives an empty constant for the output that it does not
 // make. Constants that the lines may use: W, Wt (its transposed copy), bias, scale, and integers m1 = [-1],
-// flat = [-1, kCols], unflat = [-1, 1, kRows], width = [kCols], axis0 = [0], axis1 = [1].
+// flat = [-1, kCols], unflat = [-1, 1, kRows], width = [kCols], axis0 = [0], axis1 = [1], pairs = [-1, 2].
 // External data goes to `folder`/table.bin.
 onnx::ModelProto MakeModel(const ModelForm& form, const std::string& folder);
 
