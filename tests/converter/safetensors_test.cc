@@ -25,13 +25,8 @@ struct Tensor {
   std::string bytes;
 };
 
-std::string Bytes(const std::vector<float>& values, bool bfloat16 = false) {
-  std::string bytes;
-  for (const float value : values) {
-    const auto* data = reinterpret_cast<const char*>(&value);
-    bytes.append(bfloat16 ? data + 2 : data, bfloat16 ? 2 : 4);
-  }
-  return bytes;
+std::string Bytes(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
 Tensor TableTensor(const std::string& name) { return {name, "F32", {kRows, kCols}, Bytes(Table())}; }
@@ -149,10 +144,16 @@ INSTANTIATE_TEST_SUITE_P(All, SafetensorsModels, testing::ValuesIn(kGood),
                          [](const auto& good) { return std::string(good.param.name); });
 
 TEST_F(SafetensorsTest, GemmaRoundsItsScaleToTheTypeOfTheTable) {
-  SaveModel({{"model_type", "gemma"}},
-            {{"model.embed_tokens.weight", "BF16", {kRows, kCols}, Bytes(std::vector<float>(kRows * kCols, 1), true)}});
-  Session session(ConvertAndCheck(Path("model.safetensors")));
-  EXPECT_EQ(session.Embed(std::vector<int64_t>{5})[1], 3.46875f);  // sqrt(12) = 3.4641 with eight bits
+  const std::tuple<const char*, const char*, float> kTypes[] = {// with 1 in it; sqrt(12) = 3.4641 in it
+                                                                {"BF16", "\x80\x3f", 3.46875f},
+                                                                {"F16", "\x00\x3c", 3.46484375f}};
+  for (const auto& [dtype, one, root] : kTypes) {
+    std::string table;
+    for (int i = 0; i < kRows * kCols; ++i) table.append(one, 2);
+    SaveModel({{"model_type", "gemma"}}, {{"model.embed_tokens.weight", dtype, {kRows, kCols}, table}});
+    Session session(ConvertAndCheck(Path("model.safetensors")));
+    EXPECT_EQ(session.Embed(std::vector<int64_t>{5})[1], root);
+  }
 }
 
 TEST_F(SafetensorsTest, ShardsAreFoundThroughTheirIndexOrTheirFolder) {
@@ -198,6 +199,10 @@ const Bad kBad[] = {
      {{"model_type", "gemma"}},
      {{"model.embed_tokens.weight", "F32", {kRows, kCols + 1}, Bytes(Table())}},
      "its shape needs"},
+    {"NegativeDimension",
+     {{"model_type", "gemma"}},
+     {{"model.embed_tokens.weight", "F32", {-kRows, kCols}, Bytes(Table())}},
+     "a shape or data_offsets that are no sizes"},
     {"ShortBias",
      {{"model_type", "mbart"}},
      {TableTensor("model.shared.weight"), {"final_logits_bias", "F32", {1, 2}, std::string(8, '\1')}},
@@ -223,6 +228,10 @@ TEST_F(SafetensorsTest, DamagedFilesAreRefused) {
   SaveModel({{"model_type", "gemma"}}, {kPlain});
   std::ifstream file(Path("model.safetensors"), std::ios::binary);
   const std::string good(std::istreambuf_iterator<char>(file), {});
+  const std::string without_shape = R"({"a": {"data_offsets": [0, 0]}})";
+  EXPECT_NE(refusal(std::string({static_cast<char>(without_shape.size()), 0, 0, 0, 0, 0, 0, 0}) + without_shape)
+                .find("'a': has no dtype, shape"),
+            std::string::npos);
   EXPECT_NE(refusal("abc").find("too short"), std::string::npos);
   EXPECT_NE(refusal(std::string(8, '\xff') + "{}").find("header would have"), std::string::npos);
   EXPECT_NE(refusal(good.substr(0, 40)).find("header would have"), std::string::npos);

@@ -4,8 +4,11 @@
 #include <sstream>
 
 #include "converter/check.h"
+#include "converter/onnx_import.h"
+#include "converter/onnx_write.h"
 #include "converter/writer.h"
 #include "tests/converter/conversion.h"
+#include "tests/support/oracle.h"
 
 namespace tied::test {
 namespace {
@@ -31,7 +34,14 @@ const Export kExports[] = {
     {"DynamicallyQuantised",
      {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
      {"q, s, z = DynamicQuantizeLinear(h)", "i = MatMulInteger(q, Qt, z, zero)", "c = Cast(i) {to=1}",
-      "m = Mul(s, scale)", "logits = Mul(c, m)"}},
+      "m = Mul(scale, s)", "logits = Mul(c, m)"}},
+    {"DynamicQuantizeMatMul",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"logits = com.microsoft.DynamicQuantizeMatMul(h, Qt, scale, zero, bias)"}},
+    {"MatMulIntegerToFloat",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"q, s, z = DynamicQuantizeLinear(h)",
+      "logits = com.microsoft.MatMulIntegerToFloat(q, Qt, s, scale, z, zero, bias)"}},
     {"DequantisedOnceForBoth",
      {"table = DequantizeLinear(Q, scale, zero)", "E = Gather(table, input_ids)"},
      {"t = Transpose(table)", "logits = MatMul(h, t)"}},
@@ -125,10 +135,66 @@ TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {
   }
 }
 
+TEST_F(WholeExports, KeepTheirOtherWeightsOutside) {
+  onnx::ModelProto model =
+      MakeExport({"g = Gather(W, input_ids)", "E = Add(g, large)"}, {"logits = MatMul(h, Wt)"}, Folder());
+  const std::vector<float> large = MakeNumbers(Numbers::kNormal, 200 * size_t{kCols}, 3);
+  AddConstant(model.mutable_graph(), RawTensor("large", {200, kCols}, large));
+  Save(model, Path("model.onnx"));
+  converter::OnnxWriter writer(converter::SplitOnnx(Path("model.onnx")).model, Path("model.onnx"), Path("rest.onnx"));
+  writer.Write();
+  writer.Commit();
+  EXPECT_EQ(Files(), (std::vector<std::string>{"model.onnx", "rest.onnx", "rest.onnx.data"}));
+  EXPECT_EQ(converter::ReadGraph(Path("rest.onnx")).constants.at("large").ReadFloats(), large);
+}
+
+// Branches with a head each, of which the second reads `other`.
+onnx::ModelProto MakeBranches(const std::string& other, const std::string& folder) {
+  onnx::ModelProto model = MakeExport({"E = Gather(W, input_ids)"}, {}, folder);
+  onnx::GraphProto* graph = model.mutable_graph();
+  AddValue(graph->mutable_input(), "cached", onnx::TensorProto::BOOL, {1});
+  onnx::NodeProto* node = graph->add_node();
+  node->set_op_type("If");
+  node->add_input("cached");
+  node->add_output("logits");
+  for (const auto& [name, table] : {std::pair<const char*, std::string>{"then_branch", "Wt"}, {"else_branch", other}}) {
+    onnx::AttributeProto* branch = node->add_attribute();
+    branch->set_name(name);
+    branch->set_type(onnx::AttributeProto::GRAPH);
+    const std::string logits = std::string(name) + "_logits";
+    AddNodes(branch->mutable_g(), {logits + " = MatMul(h, " + table + ")"});
+    AddValue(branch->mutable_g()->mutable_output(), logits, onnx::TensorProto::FLOAT, {-1, 1, kRows});
+  }
+  *graph->add_initializer() = RawTensor("different", {kCols, kRows}, Table());
+  return model;
+}
+
+TEST_F(WholeExports, BranchesMustHaveTheSameHead) {
+  Save(MakeBranches("Wt", Folder()), Path("model.onnx"));
+  EXPECT_EQ(converter::SplitOnnx(Path("model.onnx")).head->inputs[0].name, "hidden");
+  Save(MakeBranches("different", Folder()), Path("model.onnx"));
+  try {
+    converter::SplitOnnx(Path("model.onnx"));
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("another branch"), std::string::npos) << error.what();
+  }
+}
+
 const Export kRefusedExports[] = {
     {"no Gather on a constant matrix", {"E = Cast(input_ids) {to=1}"}, {"logits = MatMul(h, Wt)"}},
     {"makes the logits", kGather, {"y = MatMul(h, Wt)", "logits = Relu(y)"}},
     {"depends on 'input_ids', too", kGather, {"y = MatMul(h, Wt)", "s = Shape(input_ids)", "logits = Reshape(y, s)"}},
+    {"a value called 'hidden' already",
+     {"hidden = Gather(W, input_ids)", "E = Identity(hidden)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"E_node' (Gather): is not understood", {"E = Gather(W, input_ids) {axis=1}"}, {"logits = MatMul(h, Wt)"}},
+    {"scaled in another way",
+     {"a = Gather(W, input_ids)", "b = Mul(a, scale)", "c = Gather(W, input_ids)", "E = Add(b, c)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"blocks along the first dimension",
+     kGather,
+     {"w = DequantizeLinear(Qt, scale) {axis=0, block_size=16}", "logits = MatMul(h, w)"}},
     {"still uses 'W'", {"E = Gather(W, input_ids)", "logits_too = Neg(W)"}, {"logits = MatMul(h, Wt)"}},
 };
 
