@@ -109,6 +109,7 @@ TEST_F(Command, FailsWithAMessageOnStandardError) {
   } cases[] = {{{Path("missing.onnx"), "-o", Path("m.tied")}, 1, "missing.onnx"},
                {{SaveModel(), "-o", Path("no/such/folder.tied")}, 1, "no/such"},
                {{SaveModel(), "-o", SaveModel()}, 1, "input itself"},
+               {{"split", SaveModel(), "-o", Folder()}, 1, "is the folder of"},
                {{SaveModel()}, 2, "--output"},
                {{SaveModel(), "-o", Path("m.tied"), "--fast"}, 2, "--fast"}};
   for (const auto& c : cases) {
@@ -246,6 +247,17 @@ TEST_F(Dtypes, AScreenIsForFloatTables) {
     EXPECT_EQ(Convert(table, {"--dtype", dtype, "--screen"}).screen.length, table.size());
   }
   EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--screen"}).exit_code, 2);
+  ModelForm form;
+  form.head = {"w = DequantizeLinear(W, scale)", "wt = Transpose(w)", "L = MatMul(pre_logits, wt)"};
+  form.embed = {"w = DequantizeLinear(W, scale)", "E = Gather(w, input_ids)"};
+  onnx::ModelProto model = MakeModel(form, Folder());
+  onnx::TensorProto* integers = model.mutable_graph()->mutable_initializer(1);
+  integers->set_data_type(onnx::TensorProto::INT8);
+  integers->mutable_raw_data()->resize(table.size());
+  Save(model, Path("model.onnx"));
+  const Outcome refused = Run({Path("model.onnx"), "-o", Path("n.tied"), "--screen"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("'W' is quantised"), std::string::npos) << refused.err;
 }
 
 class Streaming : public Command, public testing::WithParamInterface<std::tuple<bool, bool>> {};

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "converter/error.h"
 #include "converter/graph.h"
 #include "converter/shapes.h"
 #include "tests/converter/onnx_builder.h"
@@ -181,6 +182,34 @@ TEST_P(Passes, Rewrite) {
 
 INSTANTIATE_TEST_SUITE_P(All, Passes, testing::ValuesIn(kRewrites),
                          [](const auto& rewrite) { return std::string(rewrite.param.name); });
+
+struct Refused {
+  const char* reason;
+  Lines lines;
+};
+
+const Refused kRefusedQuantisations[] = {
+    {"y_node' (DequantizeLinear): it has more than one scale",
+     {"rows = Gather(Q, ids)", "y = DequantizeLinear(rows, scales)"}},
+    {"i_node' (MatMulInteger): its product is not scaled",
+     {"q, step, q0 = DynamicQuantizeLinear(x)", "i = MatMulInteger(q, Qt, q0, zero)", "f = Cast(i) {to=1}",
+      "y = Mul(f, scale)"}},
+    {"it does not gather rows",
+     {"y = com.microsoft.GatherBlockQuantized(Q, ids, scales) {bits=8, block_size=16, gather_axis=1}"}},
+    {"blocks of 15 are", {"y = com.microsoft.MatMulNBits(x, Blocks, scales) {N=37, K=12, bits=8, block_size=15}"}},
+    {"a table of [0, 12]", {"y = com.microsoft.MatMulNBits(x, Blocks, scales) {N=0, K=12, bits=8, block_size=16}"}},
+};
+
+TEST(Quantisations, AreRefusedWithTheReason) {
+  for (const auto& [reason, lines] : kRefusedQuantisations) {
+    try {
+      converter::Dequantise(ParseGraph(lines));
+      ADD_FAILURE() << reason;
+    } catch (const converter::ConvertError& error) {
+      EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
+    }
+  }
+}
 
 }  // namespace
 }  // namespace tied::test

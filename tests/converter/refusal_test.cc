@@ -53,6 +53,9 @@ void SetExternal(onnx::ModelProto& model, const std::string& key, const std::str
     if (entry.key() == key) entry.set_value(value);
   }
 }
+void SetType(onnx::ValueInfoProto* value, int type) {
+  value->mutable_type()->mutable_tensor_type()->set_elem_type(type);
+}
 void Nothing(onnx::ModelProto&) {}
 
 const Lines kHead = {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)"};
@@ -79,6 +82,52 @@ const Fault kFaults[] = {
        alpha->set_f(0.5f);
      },
      {"y_node", "Gemm"}},
+    {"GemmWithANumberAsBias",
+     Head({"x = Reshape(pre_logits, flat)", "y = Gemm(x, W, scale) {transB=1}", "L = Reshape(y, unflat)"}),
+     Nothing,
+     {"y_node", "bias 'scale'"}},
+    {"NumberAddedToLogits", Head(With(kHead, "L = Add(y, scale)")), Nothing, {"L_node", "Add"}},
+    {"PermOfAnotherRank",
+     Head({"wt = Transpose(W) {perm=[0,2,1]}", "L = MatMul(pre_logits, wt)"}),
+     Nothing,
+     {"wt_node", "rank"}},
+    {"PermBehindTheRank",
+     Head({"wt = Transpose(W) {perm=[0,2]}", "L = MatMul(pre_logits, wt)"}),
+     Nothing,
+     {"wt_node", "does not exist"}},
+    {"ConstantIds", Embed({"E = Gather(W, axis0)"}), Nothing, {"E_node", "'axis0' is not an input"}},
+    {"FloatIds",
+     {},
+     [](onnx::ModelProto& model) { SetType(model.mutable_graph()->mutable_input(1), onnx::TensorProto::FLOAT); },
+     {"E_node", "input_ids", "element type"}},
+    {"EmbeddingsDeclaredAsIntegers",
+     {},
+     [](onnx::ModelProto& model) { SetType(model.mutable_graph()->mutable_output(0), onnx::TensorProto::INT64); },
+     {"embed_matrix", "float32", "declared"}},
+    {"ShapeOfAnotherInput",
+     Embed({"g = Gather(W, input_ids)", "s = Shape(pre_logits)", "b = Slice(s, axis0, axis1)",
+            "t = Concat(b, m1, width) {axis=0}", "E = Reshape(g, t)"}),
+     Nothing,
+     {"embed_matrix", "more than one dimension"}},
+    {"LargeConstantOutput",
+     {},
+     [](onnx::ModelProto& model) {
+       *Branch(model, 0)->mutable_node(0)->mutable_attribute(0)->mutable_t() =
+           RawTensor("", {20000}, std::vector<float>(20000));
+     },
+     {"'nothing'", "80000 bytes"}},
+    {"ConstantOfAnotherKind",
+     {},
+     [](onnx::ModelProto& model) { Branch(model, 0)->mutable_node(0)->mutable_attribute(0)->set_name("sparse_value"); },
+     {"nothing_node", "kind of constant"}},
+    {"BranchWithTooFewOutputs",
+     {},
+     [](onnx::ModelProto& model) { Branch(model, 0)->mutable_output()->RemoveLast(); },
+     {"if_node", "head_branch", "number of outputs"}},
+    {"IfWithoutElse",
+     {},
+     [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node(0)->mutable_attribute()->RemoveLast(); },
+     {"if_node", "no else_branch"}},
     {"Cycle", Head({"a = Identity(b)", "b = Identity(a)", "L = MatMul(b, Wt)"}), Nothing, {"_node", "before"}},
     {"ValueMadeTwice",
      Head({"wt = Transpose(W)", "wt = Transpose(W)", "L = MatMul(pre_logits, wt)"}),
@@ -278,12 +327,19 @@ class UnsoundFiles : public ConversionTest {};
 TEST_F(UnsoundFiles, AreRefusedByName) {
   std::ofstream(Path("empty")).flush();
   std::ofstream(Path("text")) << std::string(1000, 'a');
+  std::ofstream(Path("groups")) << "\x0b\x0c";  // a kind of field that protobuf has given up
+  std::ofstream(Path("large")).flush();
+  std::filesystem::resize_file(Path("large"), uint64_t{1} << 31);
   std::filesystem::create_directory(Path("folder"));
-  for (const char* name : {"empty", "text", "folder", "missing"}) {
+  const std::pair<const char*, const char*> refusals[] = {{"empty", "is empty"},   {"text", "not an ONNX model"},
+                                                          {"groups", "wire type"}, {"large", "2 GB"},
+                                                          {"folder", ""},          {"missing", ""}};
+  for (const auto& [name, reason] : refusals) {
     const std::string message = Refusal(Path(name));
     EXPECT_NE(message.find(name), std::string::npos) << message;
+    EXPECT_NE(message.find(reason), std::string::npos) << message;
   }
-  EXPECT_EQ(Files(), (std::vector<std::string>{"empty", "folder", "text"}));
+  EXPECT_EQ(Files(), (std::vector<std::string>{"empty", "folder", "groups", "large", "text"}));
 }
 
 // Links may lead anywhere in the folder, and nowhere else.
