@@ -109,6 +109,15 @@ const Fault kFaults[] = {
             "t = Concat(b, m1, width) {axis=0}", "E = Reshape(g, t)"}),
      Nothing,
      {"embed_matrix", "more than one dimension"}},
+    {"DimensionsWhoseProductWraps",
+     Embed({"i = Flatten(input_ids) {axis=2}", "E = Gather(W, i)"}),
+     [](onnx::ModelProto& model) {
+       auto* inputs = model.mutable_graph()->mutable_input();
+       AddValue(inputs, "input_ids", onnx::TensorProto::INT64, std::vector<int64_t>(4, int64_t{1} << 40));
+       inputs->SwapElements(1, 3);
+       inputs->RemoveLast();
+     },
+     {"embed_matrix", "more than one dimension"}},
     {"LargeConstantOutput",
      {},
      [](onnx::ModelProto& model) {
