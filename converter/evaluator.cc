@@ -232,7 +232,11 @@ class Evaluation {
     const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
     std::vector<int64_t> values;
     const std::vector<int64_t> starts = Ints(node, 1, "starts"), ends = Ints(node, 2, "ends");
-    if (starts.size() != 1 || ends.size() != 1) throw ConvertError(node.Describe() + ": slices more than one axis");
+    if (array.dims.size() != 1 || starts.size() != 1 || ends.size() != 1) {
+      throw ConvertError(node.Describe() + ": slices more than a vector");
+    }
+    const std::vector<int64_t> steps = Ints(node, 4, "steps");
+    if (!steps.empty() && steps[0] != 1) throw ConvertError(node.Describe() + ": has steps");
     for (int64_t i = clamp(starts[0]); i < clamp(ends[0]); ++i) values.push_back(array.Int(i));
     const auto count = static_cast<int64_t>(values.size());
     return Array::OfInts({count}, values);

@@ -122,7 +122,7 @@ class Inference {
     Set(out, std::move(dims));
     const Ints* contents = Contents(node, 0);
     const Ints* picks = Contents(node, 1);
-    if (contents == nullptr || picks == nullptr) return;
+    if (contents == nullptr || picks == nullptr || data->size() != 1) return;
     Ints picked;
     for (const SymbolicInt& pick : *picks) {
       const auto size = static_cast<int64_t>(contents->size());
@@ -145,6 +145,8 @@ class Inference {
   }
 
   void Slice(const Node& node, const std::string& out) {
+    const Ints* dims = Dims(node, 0);
+    if (dims == nullptr || dims->size() != 1) return;
     const Ints* contents = Contents(node, 0);
     const auto starts = IntsArgument(node, 1, "starts", shapes_);
     const auto ends = IntsArgument(node, 2, "ends", shapes_);
