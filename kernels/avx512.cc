@@ -1,7 +1,8 @@
 // x86-64 with AVX-512 VL: for rows of integers the vectors of AVX2, with twice as many registers to hold them.
+#include "kernels/avx512.h"
+
 #include <cpuinfo.h>
 
-#include "kernels/avx512.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/sets.h"

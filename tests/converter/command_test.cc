@@ -255,7 +255,7 @@ TEST_F(Dtypes, AScreenIsForFloatTables) {
   integers->set_data_type(onnx::TensorProto::INT8);
   integers->mutable_raw_data()->resize(table.size());
   Save(model, Path("model.onnx"));
-  const Outcome refused = Run({Path("model.onnx"), "-o", Path("n.tied"), "--screen"});
+  const ChildOutcome refused = Run({Path("model.onnx"), "-o", Path("n.tied"), "--screen"});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.err.find("'W' is quantised"), std::string::npos) << refused.err;
 }
