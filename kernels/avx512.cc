@@ -51,7 +51,7 @@ const Kernels kAvx512 = {"avx512",
                          DotBlocksOf<Blocks, NibblePair>,
                          DotBlocksOf<Blocks, int8_t>,
                          DotBlocksOf<Blocks, uint8_t>,
-                         /*xnnpack_min_tokens=*/16,
+                         /*xnnpack_min_tokens=*/kNeverXnnpack,
                          /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -26,7 +26,7 @@ const Kernels kAvx512Vnni = {"avx512vnni",
                              DotBlocksOf<VnniBlocks, NibblePair>,
                              DotBlocksOf<VnniBlocks, int8_t>,
                              DotBlocksOf<VnniBlocks, uint8_t>,
-                             /*xnnpack_min_tokens=*/16,
+                             /*xnnpack_min_tokens=*/kNeverXnnpack,
                              /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
 
 }  // namespace tied::kernels

@@ -64,7 +64,47 @@ Lines With(Lines lines, const std::string& line) {
   return lines;
 }
 
+void AddBytes(onnx::ModelProto& model, const char* name, onnx::TensorProto::DataType type, size_t count) {
+  onnx::TensorProto* tensor = model.mutable_graph()->add_initializer();
+  tensor->set_name(name);
+  tensor->set_data_type(type);
+  if (count > 1) tensor->add_dims(static_cast<int64_t>(count));
+  tensor->set_raw_data(std::string(count, '\1'));
+}
+
+// W of integers with one scale, and these zero points.
+Fault ZeroPoints(const char* name, onnx::TensorProto::DataType type, size_t count, const char* words) {
+  ModelForm form;
+  form.head = {"w = DequantizeLinear(W, scale, zero)", "wt = Transpose(w)", "L = MatMul(pre_logits, wt)"};
+  form.embed = {"w = DequantizeLinear(W, scale, zero)", "E = Gather(w, input_ids)"};
+  const auto damage = [type, count](onnx::ModelProto& model) {
+    Table(model)->set_data_type(onnx::TensorProto::INT8);
+    Table(model)->mutable_raw_data()->resize(size_t{kRows * kCols});
+    AddBytes(model, "zero", type, count);
+  };
+  return {name, form, damage, {"'W'", words}};
+}
+
+ModelForm BlocksOfBytes() {
+  ModelForm form;
+  form.head = {"L = com.microsoft.MatMulNBits(pre_logits, W, scales, zero) {N=37, K=48, bits=8, block_size=16}"};
+  form.embed = {"E = com.microsoft.GatherBlockQuantized(W, input_ids, scales, zero) {bits=8, block_size=16}"};
+  return form;
+}
+
 const Fault kFaults[] = {
+    ZeroPoints("ZeroPointsOfAnotherType", onnx::TensorProto::UINT8, 1, "another type"),
+    ZeroPoints("ZeroPointsForOneScale", onnx::TensorProto::INT8, 37, "37 zero points for 1 scales"),
+    {"ZeroPointsForOtherBlocks",
+     BlocksOfBytes(),
+     [](onnx::ModelProto& model) {
+       Table(model)->set_data_type(onnx::TensorProto::UINT8);
+       Table(model)->set_dims(1, int64_t{4 * kCols});
+       *model.mutable_graph()->add_initializer() =
+           RawTensor("scales", {kRows, 3}, std::vector<float>(size_t{3 * kRows}, 1.0f));
+       AddBytes(model, "zero", onnx::TensorProto::UINT8, size_t{3 * kRows - 1});
+     },
+     {"'W'", "zero points do not fit"}},
     {"OpOnLogits", Head(With(kHead, "L = Relu(y)")), Nothing, {"L_node", "Relu"}},
     {"OpOnHidden",
      Head({"x = Tanh(pre_logits)", "wt = Transpose(W)", "L = MatMul(x, wt)"}),

@@ -170,6 +170,19 @@ TEST(Screen, LeavesFewRowsAndReadsLittle) {
   EXPECT_EQ(result.bytes_read, kManyRows * (kWide + 8) + result.survivors[0] * kWide * 4);
 }
 
+TEST(Screen, LeavesRowsThatItCannotTellApartToTheFullPass) {
+  constexpr size_t kManyRows = 20000;
+  const Screened model(kManyRows, kCols, std::vector<float>(kManyRows * kCols, 0.25f), false);
+  const std::vector<float> hidden = MakeHidden(0);
+  const Result full = model.Topk(hidden, 10, Options(false));
+  const Result screened = model.Topk(hidden, 10, Options(true));
+  ASSERT_EQ(screened.status, TIED_OK) << screened.error.message;
+  EXPECT_EQ(screened.ids, full.ids);
+  EXPECT_EQ(FirstDifference(screened.logits, full.logits), -1);
+  EXPECT_EQ(screened.survivors, std::vector<uint64_t>(kTokens, kManyRows));
+  EXPECT_EQ(screened.bytes_read, kManyRows * (kCols + 8 + kCols * 4));
+}
+
 class Restricted : public testing::Test {
  protected:
   static constexpr size_t kRows = 999;
@@ -289,6 +302,21 @@ TEST_P(LogZ, IsWithinItsBoundAndTheBoundWithinTheTolerance) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tolerances, LogZ, testing::Combine(testing::Values(0, 1e-6, 1e-2, 0.1, 1), testing::Bool()));
+
+TEST(LogZ, IsInfiniteWhereALogitIs) {
+  std::vector<float> values = MakeNumbers(Numbers::kNormal, kRows * kCols, 1);
+  std::fill_n(&values[7 * kCols], kCols, 0x1p126f);
+  const Screened model(kRows, kCols, values, false);
+  for (const bool screen : {false, true}) {
+    tied_topk_options options = Options(screen);
+    options.log_z_tolerance = 0.01;
+    const Result result = model.Topk(std::vector<float>(kCols, 1.0f), 1, options, /*with_log_z=*/true);
+    ASSERT_EQ(result.status, TIED_OK) << result.error.message;
+    EXPECT_EQ(result.ids[0], 7);
+    EXPECT_EQ(result.log_z[0], INFINITY);
+    EXPECT_EQ(result.bound[0], 0);
+  }
+}
 
 TEST(LogZ, ToleranceMustBeANumber) {
   const Screened model(100, 8, MakeNumbers(Numbers::kNormal, 800, 1), false);
