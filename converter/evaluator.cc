@@ -220,6 +220,7 @@ class Evaluation {
     std::vector<int64_t> values;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const Array& array = Input(node, i);
+      if (array.dims.size() != 1) throw ConvertError(node.Describe() + ": joins more than vectors");
       for (int64_t j = 0; j < array.size(); ++j) values.push_back(array.Int(j));
     }
     const auto size = static_cast<int64_t>(values.size());

@@ -137,7 +137,8 @@ class Inference {
     Ints joined;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const Ints* contents = Contents(node, i);
-      if (contents == nullptr) return;
+      const Ints* dims = Dims(node, i);
+      if (contents == nullptr || dims == nullptr || dims->size() != 1) return;
       joined.insert(joined.end(), contents->begin(), contents->end());
     }
     Set(out, {SymbolicInt::Constant(static_cast<int64_t>(joined.size()))});

@@ -44,7 +44,7 @@ class FetchAhead {
 
  private:
   static constexpr size_t kPage = 4096;
-  // What was fastest on Sapphire Rapids, into the second-level cache, and on Zen 3, into the first.
+  // What was fastest on an Intel Xeon with AVX-512, into the second-level cache, and on Zen 3, into the first.
 #if defined(__AVX512F__)
   static constexpr size_t kAhead = kPage / 2 - 1;
   static constexpr int kLocality = 2;
