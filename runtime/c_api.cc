@@ -322,9 +322,10 @@ tied_status tied_topk(tied_session* session, const float* hidden, size_t tokens,
 
 tied_status tied_topk_with(tied_session* session, const float* hidden, size_t tokens, size_t k,
                            const tied_topk_options* options, const tied_topk_result* result, tied_error* error) {
-  if (result == nullptr) return Report(NullArgument("result"), error);
+  if (result == nullptr && tokens > 0) return Report(NullArgument("result"), error);
+  const tied_topk_result nothing = {};
   return WithSession(session, error, [&](Session& running) {
-    return tied::runtime::Topk(running, hidden, tokens, k, options, *result);
+    return tied::runtime::Topk(running, hidden, tokens, k, options, result == nullptr ? nothing : *result);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 
+#include "kernels/float_environment.h"
 #include "runtime/entry_point.h"
 #include "schema/checked_math.h"
 
@@ -229,10 +230,9 @@ Status Call::Prepare(const BoundOp& bound) const {
 Status Call::Execute(const BoundOp& bound) const {
   switch (bound.op->operation_type()) {
     case format::Operation::Gather:
-      session_.Gather(*bound.op->operation_as_Gather(),
-                      {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count},
-                      static_cast<float*>(bound.result.data));
-      return Status();
+      return session_.Gather(*bound.op->operation_as_Gather(),
+                             {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count},
+                             static_cast<float*>(bound.result.data));
     case format::Operation::MatMul: {
       const format::MatMul& matmul = *bound.op->operation_as_MatMul();
       return session_.MatMul(matmul, static_cast<const float*>(bound.input->data), bound.count, RowFilter(),
@@ -277,6 +277,7 @@ Status Call::ExecuteTopk(BoundOp* bound, BoundOp* end) const {
   const TopkRequest request = {matmul.k(), RowFilter(), /*use_screen=*/true, /*log_z_tolerance=*/0};
   TIED_RETURN_IF_ERROR(
       session_.Topk(matmul, static_cast<const float*>(bound->input->data), bound->count, request, result));
+  const kernels::ScopedFloatEnvironment environment;
   for (size_t i = 0; log_z != nullptr && i < bound->count * matmul.k(); ++i) {
     result.logits[i] = static_cast<float>(static_cast<double>(result.logits[i]) - log_z[i / matmul.k()]);
   }

@@ -41,7 +41,7 @@ struct TokenBounds {
 constexpr double kRounding = 0x1p-21;
 constexpr double kRoundUp = 1 + 2 * kRounding;
 
-constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-149 each, of fewer than 2^19 of them
+constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7
 
 // All inexact steps here round by 2^-53 at most, n of them in a row: a factor of 1 + n * 2^-50 covers them.
 TokenBounds BoundsOf(const HeadBatch& batch, size_t token) {

@@ -18,6 +18,9 @@
 
 namespace tied::runtime {
 
+// The bounds cover the roundings of so many columns; a wider table is not screened.
+inline constexpr size_t kMaxScreenedCols = size_t{1} << 18;
+
 enum class ScreenOutcome {
   kDone,
   kTooMany,  // more rows survive than a screen is good for: the full pass has to do it

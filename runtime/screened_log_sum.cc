@@ -62,8 +62,10 @@ void SumPart(void* context, size_t part) {
       const double upper = Upper(job.logits, r);
       if (std::isinf(upper)) continue;
       const double below_max = job.max - upper;
+      const double width = 2 * static_cast<double>(job.logits.deviations[r]);
       const double high = ExpOfNegative(-below_max);
-      const double low = high * ExpOfNegative(-2 * static_cast<double>(job.logits.deviations[r]));
+      // ExpOfNegative() is never less than exp(-707).
+      const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
       job.levels[part][LevelOf(below_max)].Add({low, high, 1});
     }
   });
@@ -76,7 +78,7 @@ size_t ChooseLevels(const Level (&levels)[kLevels], double tolerance) {
   // log(upper / lower) / 2 <= (upper - lower) / lower / 2. Half of the tolerance is left for roundings.
   double gap = total.upper - total.lower;
   size_t computed = 0;
-  while (computed < kLevels && gap > tolerance * total.lower) {
+  while (computed < kLevels && !(gap <= tolerance * total.lower)) {
     gap -= levels[computed].upper - levels[computed].lower;
     ++computed;
   }
@@ -124,7 +126,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
   Level rest;
   for (size_t i = cut; i < kLevels; ++i) rest.Add(levels[i]);
   LogSum sums[2] = {LogSum::Of(exact.get(), count), {job->max, rest.lower}};
-  const LogZ low = LogOfSum(sums, rest.rows > 0 ? 2 : 1, 1, rows);
+  const LogZ low = LogOfSum(sums, rest.lower > 0 ? 2 : 1, 1, rows);
   sums[1].sum = rest.upper;
   const LogZ high = LogOfSum(sums, rest.rows > 0 ? 2 : 1, 1, rows);
   if (std::isinf(high.value)) {
@@ -134,7 +136,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
   log_z->value = low.value / 2 + high.value / 2;
   log_z->bound = (high.value - low.value) / 2 + high.bound + low.bound;
   // Within rounding of the tolerance, or asked for more than float64 can give.
-  return log_z->bound <= tolerance ? ScreenOutcome::kDone : ScreenOutcome::kTooMany;
+  return std::isfinite(log_z->bound) && log_z->bound <= tolerance ? ScreenOutcome::kDone : ScreenOutcome::kTooMany;
 }
 
 }  // namespace tied::runtime

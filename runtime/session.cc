@@ -9,8 +9,10 @@
 
 #include "kernels/cpu.h"
 #include "kernels/float_environment.h"
+#include "kernels/parallel.h"
 #include "runtime/head.h"
 #include "runtime/log_sum.h"
+#include "runtime/screen.h"
 #include "runtime/topk_run.h"
 
 namespace tied::runtime {
@@ -31,7 +33,7 @@ Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, 
   }
   std::unique_ptr<Session> created(new (std::nothrow) Session(model, kernels, xnnpack_min_tokens));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
-  if (threads == 0) threads = kernels::PerformanceCoreCount();
+  if (threads == 0) threads = std::min(kernels::PerformanceCoreCount(), kernels::kMaxThreads);
   if (threads > 1) {
     created->pool_ = CreateThreadPool(threads);
     if (created->pool_ == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "cannot start %zu threads", threads);
@@ -62,14 +64,21 @@ Status Session::CheckIds(const format::Gather& gather, const Ids& ids) const {
   return Status();
 }
 
-void Session::Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const {
+Status Session::CancelledOrOk() const {
+  return cancelled_.load(std::memory_order_relaxed) ? Status::Error(TIED_CANCELLED, "the call was cancelled")
+                                                    : Status();
+}
+
+Status Session::Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const {
   const kernels::ScopedFloatEnvironment environment;
   const TableView table = model_->Table(gather.table());
   for (size_t i = 0; i < ids.count; ++i) {
+    if (i % 256 == 0) TIED_RETURN_IF_ERROR(CancelledOrOk());
     const size_t row = table.ids.RowOf(static_cast<size_t>(ids[i]));
     GatherRow(table, row, gather.scale(), embeddings + i * table.cols);
   }
   model_->CountScatteredRows(ids.count);
+  return Status();
 }
 
 Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
@@ -91,7 +100,7 @@ Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, 
     batch.tokens = std::min(tokens - first, kMaxBatch);
     batch.hidden = hidden + first * batch.table.cols;
     TIED_RETURN_IF_ERROR(run(batch, first));
-    if (batch.is_cancelled()) return Status::Error(TIED_CANCELLED, "the call was cancelled");
+    TIED_RETURN_IF_ERROR(CancelledOrOk());
   }
   return Status();
 }
@@ -115,26 +124,28 @@ Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t
     if (!MayUseXnnpack(batch) || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
   }));
-  FinishLogits(table, tokens, log_softmax, logits);
-  return Status();
+  return FinishLogits(table, tokens, log_softmax, logits);
 }
 
-void Session::FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const {
-  if (!log_softmax && table.ids.is_identity()) return;
+Status Session::FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const {
+  if (!log_softmax && table.ids.is_identity()) return Status();
   struct Job {
     const TableView& table;
     bool log_softmax;
     float* logits;
+    const std::atomic<bool>& cancelled;
   };
-  Job job{table, log_softmax, logits};
+  Job job{table, log_softmax, logits, cancelled_};
   const auto one_token = [](void* context, size_t token) {
     const kernels::ScopedFloatEnvironment environment;
     const Job& all = *static_cast<const Job*>(context);
+    if (all.cancelled.load(std::memory_order_relaxed)) return;
     float* of_token = all.logits + token * all.table.ids.vocabulary;
     if (all.log_softmax) LogSoftmax(of_token, all.table.rows, TileRows(all.table.row_bytes));
     if (!all.table.ids.is_identity()) all.table.ids.Spread(of_token);
   };
   pthreadpool_parallelize_1d(pool_.get(), one_token, &job, tokens, /*flags=*/0);
+  return CancelledOrOk();
 }
 
 Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids,
@@ -165,12 +176,13 @@ Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t t
   const TableView table = model_->Table(matmul.table());
   const size_t allowed = request.filter.Count(table.rows);
   TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request, allowed));
+  const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
   // With few rows for each result most of them survive.
-  const bool screen = request.use_screen && table.screen.values != nullptr && request.k <= allowed / 8 &&
-                      (result.log_z == nullptr || request.log_z_tolerance > 0);
+  const bool screen = request.use_screen && table.screen.values != nullptr && table.cols <= kMaxScreenedCols &&
+                      request.k <= allowed / 8 && (!with_log_z || request.log_z_tolerance > 0);
   TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
   TopkRun run;
-  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, allowed, result.log_z != nullptr));
+  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, allowed, with_log_z));
   const auto run_batch = [&](const HeadBatch& batch, size_t first) {
     if (screen) {
       model_->PrepareForScreen();

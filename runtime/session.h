@@ -61,7 +61,7 @@ class Session {
   Status CheckIds(const format::Gather& gather, const Ids& ids) const;
 
   // embeddings: [ids.count, cols]; the ids have been checked.
-  void Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const;
+  Status Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const;
 
   // Gets the memory that MatMul() needs for that many tokens.
   Status Reserve(const format::MatMul& matmul, size_t tokens);
@@ -88,10 +88,11 @@ class Session {
   Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                       const Run& run);
 
+  Status CancelledOrOk() const;
   bool MayUseXnnpack(const HeadBatch& batch) const;
 
   // logits: [tokens, vocabulary], of which the first [rows] are filled.
-  void FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;
+  Status FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;
 
   Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
                    size_t allowed) const;

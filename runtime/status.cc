@@ -6,6 +6,18 @@
 
 namespace tied::runtime {
 
+namespace {
+
+// Of UTF-8 that was cut off, which may have left a part of it.
+void DropLastCharacter(char* text) {
+  size_t end = std::strlen(text);
+  const auto continues = [&](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };
+  while (end > 0 && continues(end - 1)) --end;
+  if (end > 0) text[end - 1] = '\0';
+}
+
+}  // namespace
+
 Status& Status::operator=(const Status& other) {
   error_.status = other.error_.status;
   if (!other.ok()) std::memcpy(error_.message, other.error_.message, sizeof error_.message);
@@ -17,8 +29,9 @@ Status Status::Error(tied_status code, const char* format, ...) {
   status.error_.status = code;
   std::va_list values;
   va_start(values, format);
-  std::vsnprintf(status.error_.message, sizeof status.error_.message, format, values);
+  const int length = std::vsnprintf(status.error_.message, sizeof status.error_.message, format, values);
   va_end(values);
+  if (length >= static_cast<int>(sizeof status.error_.message)) DropLastCharacter(status.error_.message);
   return status;
 }
 

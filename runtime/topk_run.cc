@@ -75,7 +75,7 @@ void TopkRun::Write(const IdMap& ids, size_t tokens, const tied_topk_result& res
   }
   for (size_t t = 0; t < tokens; ++t) {
     if (result.log_z != nullptr) result.log_z[t] = log_z_[t].value;
-    if (result.log_z_bound != nullptr && log_z_ != nullptr) result.log_z_bound[t] = log_z_[t].bound;
+    if (result.log_z_bound != nullptr) result.log_z_bound[t] = log_z_[t].bound;
     if (result.survivors != nullptr) result.survivors[t] = survivors_[t];
   }
   if (result.bytes_read != nullptr) *result.bytes_read = bytes_read_;

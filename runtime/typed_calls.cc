@@ -122,8 +122,7 @@ Status Embed(Session& session, const int64_t* ids, size_t count, float* embeddin
   TIED_RETURN_IF_ERROR(CheckCapacity("embeddings", count, session.model().Table(gather->table()).cols, capacity));
   const Ids view{ids, format::DataType::Int64, count};
   TIED_RETURN_IF_ERROR(session.CheckIds(*gather, view));
-  session.Gather(*gather, view, embeddings);
-  return Status();
+  return session.Gather(*gather, view, embeddings);
 }
 
 Status Logits(Session& session, const float* hidden, size_t tokens, const RowFilter& filter, float* logits,

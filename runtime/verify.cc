@@ -52,7 +52,6 @@ double ResidualNorm(const TableView& table, size_t row, float* widened) {
 }
 
 Status VerifyScreen(const TableView& table) {
-  const kernels::ScopedFloatEnvironment environment;
   const std::unique_ptr<float[]> widened(new (std::nothrow) float[table.cols]);
   if (widened == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a row of %zu columns", table.cols);
   for (size_t row = 0; row < table.rows; ++row) {
@@ -68,6 +67,7 @@ Status VerifyScreen(const TableView& table) {
 }  // namespace
 
 Status VerifyTable(const TableView& table) {
+  const kernels::ScopedFloatEnvironment environment;
   const size_t scales = table.scales_per_row == 0 ? 1 : table.rows * table.scales_per_row;
   const size_t per_row = std::max<size_t>(table.scales_per_row, 1);
   if (!table.is_float()) TIED_RETURN_IF_ERROR(VerifyScales(table.scales, scales, per_row));

@@ -33,10 +33,9 @@ std::string Quoted(const std::string& text) {
     if (c == '"' || c == '\\') quoted += '\\';
     quoted += c == '\n' ? std::string("\\n") : std::string(1, c);
   }
-  return quoted + '"';
+  return Printable(quoted) + '"';
 }
 
-// For a terminal: a stranger's names must not move its cursor.
 std::string Name(const Json& name) { return Printable(name.get<std::string>()); }
 
 std::string Lines(const Json& origin) {

@@ -13,6 +13,17 @@ size_t Width(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
 }
 
+// Of the character at the start of `text`; 0 if it is none.
+size_t Utf8Bytes(const char* text, size_t size) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+  if (bytes > size) return 0;
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0u) != 0x80u) return 0;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 void Table::AddRow(std::vector<std::string> cells) {
@@ -50,9 +61,13 @@ void Table::PrintRow(std::ostream& out, const std::vector<size_t>& widths,
 }
 
 std::string Printable(std::string text) {
-  for (char& c : text) {
-    const unsigned char byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) c = '?';
+  size_t next = 0;
+  for (size_t i = 0; i < text.size(); i = next) {
+    const size_t bytes = Utf8Bytes(&text[i], text.size() - i);
+    next = i + std::max<size_t>(bytes, 1);
+    const auto first = static_cast<unsigned char>(text[i]);
+    const bool c1 = bytes == 2 && first == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (bytes == 0 || first < 0x20 || first == 0x7F || c1) std::fill(&text[i], &text[i] + (next - i), '?');
   }
   return text;
 }

@@ -1,6 +1,7 @@
 #include <map>
 
 #include "tests/cli/command.h"
+#include "tests/support/quantised_table.h"
 
 namespace tied::test {
 namespace {
@@ -43,6 +44,15 @@ TEST_F(Bench, TablesForPeople) {
   for (const char* text : {"shared.weight", "of read", "private dirty", "after ten heads", "memcpy", "peak"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
   }
+}
+
+TEST_F(Bench, RowsOfMoreBytesThanTheirEmbeddings) {
+  TiedFile file = TestModel(5, 1).MakeFile();
+  std::vector<float> values(5, 1.0f);
+  StoreTable(&file, {format::DataType::Int4}, 5, 1, &values);
+  Write("narrow.tied", file.Bytes());
+  const ChildOutcome outcome = Tied({"bench", "narrow.tied", "--quick", "--threads", "1"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
 TEST_F(Bench, TheEnvironmentNamesTheKernels) {

@@ -63,8 +63,9 @@ TEST_F(Inspect, NamesDoNotReachTheTerminalAsCommands) {
   file.header.tables[0]->name = file.header.outputs[0]->name = file.header.entry_points[0]->name = "a\x1b[2Jb";
   file.header.entry_points[0]->ops[0]->origin = "Gather \x1b[2J";
   Write("model.tied", file.Bytes());
-  for (const auto& args :
-       {std::vector<std::string>{"inspect", "model.tied"}, {"inspect", "model.tied", "--graph", "text"}}) {
+  for (const auto& args : {std::vector<std::string>{"inspect", "model.tied"},
+                           {"inspect", "model.tied", "--graph", "text"},
+                           {"inspect", "model.tied", "--graph", "dot"}}) {
     const ChildOutcome outcome = Tied(args);
     EXPECT_NE(outcome.out.find("a?[2Jb"), std::string::npos) << outcome.out;
     EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);
@@ -72,6 +73,23 @@ TEST_F(Inspect, NamesDoNotReachTheTerminalAsCommands) {
   file.header.outputs[1]->name = file.header.outputs[0]->name;
   Write("model.tied", file.Bytes());
   EXPECT_NE(Tied({"inspect", "model.tied"}).err.find("'a?[2Jb'"), std::string::npos);
+}
+
+TEST_F(Inspect, NamesAreShownAsFarAsTheyAreText) {
+  const std::pair<const char*, const char*> kNames[] = {{"gewÄhlt 語 😀", "gewÄhlt 語 😀"},
+                                                        {"a\xc2\x9b"
+                                                         "2J",
+                                                         "a??2J"},
+                                                        {"a\x9b"
+                                                         "2J",
+                                                         "a?2J"},
+                                                        {"a\xe8\xaa", "a??"}};
+  for (const auto& [name, shown] : kNames) {
+    TiedFile file = model_.MakeFile();
+    file.header.tables[0]->name = name;
+    Write("model.tied", file.Bytes());
+    EXPECT_NE(Tied({"inspect", "model.tied"}).out.find(shown), std::string::npos) << shown;
+  }
 }
 
 TEST_F(Verify, GoodFile) {

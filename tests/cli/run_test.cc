@@ -58,6 +58,23 @@ TEST_F(Run, Summary) {
   EXPECT_TRUE(json["outputs"][1]["min"].is_null());
 }
 
+TEST_F(Run, BytesThatAreNoBoolAreTrue) {
+  TiedFile file = model_.MakeFile();
+  auto flag = std::make_unique<format::ValueInfoT>(*file.header.outputs[0]);
+  flag->name = "flag";
+  flag->type = format::DataType::Bool;
+  flag->dims.resize(1);
+  file.header.outputs.push_back(std::move(flag));
+  auto op = std::make_unique<format::OpT>(*file.header.entry_points[0]->ops[1]);
+  op->operation.AsConstant()->data = {2, 0, 200};
+  op->output = 2;
+  op->output_dims = {format::OutputDim(format::DimRule::Constant, 3)};
+  file.header.entry_points[0]->ops.push_back(std::move(op));
+  Write("flag.tied", file.Bytes());
+  const nlohmann::json json = TiedJson({"run", "flag.tied", "--entry", "embed", "--output", "flag", "--json"});
+  EXPECT_EQ(json["outputs"][0]["first"], nlohmann::json({true, false, true})) << json;
+}
+
 TEST_F(Run, FailuresNameTheirCauseAndWriteNothing) {
   const std::vector<std::string> start = {"run", "model.tied", "--output", "embeddings=e.npy"};
   const auto expect = [&](std::vector<std::string> args, const std::vector<std::string>& words) {

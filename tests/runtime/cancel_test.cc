@@ -72,6 +72,26 @@ TEST_P(RunningSession, CanBeCancelledAndUsedAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Deterministic, RunningSession, testing::Bool());
 
+TEST(Cancel, EndsAnEmbedding) {
+  const RandomModel model(1009, 64);
+  const std::string file = model.File();
+  const ModelPtr open = OpenMemory(file);
+  const SessionPtr session = MakeSession(open.get(), 1);
+  const std::vector<int64_t> ids(20000, 7);
+  std::vector<float> embeddings(ids.size() * 64);
+  std::atomic<bool> cancelled{false};
+  std::thread canceller([&] {
+    while (!cancelled) tied_session_cancel(session.get());
+  });
+  tied_status status = TIED_OK;
+  while (status == TIED_OK) {
+    status = tied_embed(session.get(), ids.data(), ids.size(), embeddings.data(), embeddings.size(), nullptr);
+  }
+  cancelled = true;
+  canceller.join();
+  EXPECT_EQ(status, TIED_CANCELLED);
+}
+
 TEST(Cancel, BeforeACallHasNoEffectOnIt) {
   const TestModel model(19, 6);
   const std::string file = model.File();

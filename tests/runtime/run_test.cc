@@ -298,6 +298,16 @@ TEST_F(Run, SizesThatWrapAreRefused) {
   }
 }
 
+TEST_F(Run, MessagesAreCutOffBetweenCharacters) {
+  for (const std::string shift : {"", "a"}) {
+    std::string name = shift;
+    for (int i = 0; i < 600; ++i) name += "é";
+    ASSERT_EQ(tied_run(session_.get(), name.c_str(), nullptr, 0, nullptr, 0, &error_), TIED_NOT_FOUND);
+    const std::string message = error_.message;
+    EXPECT_EQ(message.substr(message.size() - 2), "é");
+  }
+}
+
 TEST_F(Run, AFailingIdLeavesEveryOutputAsItWas) {
   ids_[3] = 19;
   ExpectRefused(TIED_OUT_OF_RANGE, "19", "embed", {Ids()});

@@ -1,5 +1,6 @@
 // Top-k through a screen, over some of the rows, and with log_z: against the pass over the whole table.
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <functional>
 #include <random>
@@ -183,6 +184,26 @@ TEST(Screen, LeavesRowsThatItCannotTellApartToTheFullPass) {
   EXPECT_EQ(screened.bytes_read, kManyRows * (kCols + 8 + kCols * 4));
 }
 
+TEST(Screen, LeavesTablesThatAreTooWideToTheFullPass) {
+  constexpr size_t kFew = 8, kWide = (size_t{1} << 18) + 8;
+  const Screened model(kFew, kWide, std::vector<float>(kFew * kWide, 0x1p-140f), false);
+  const Result result = model.Topk(std::vector<float>(kWide, 0.5f), 1, Options(true));
+  ASSERT_EQ(result.status, TIED_OK) << result.error.message;
+  EXPECT_EQ(result.bytes_read, kFew * kWide * 4);
+}
+
+TEST(Topk, DoesNotDependOnTheCallersFloatingPointMode) {
+  constexpr size_t kManyRows = 5000;
+  const Screened model(kManyRows, kCols, MakeNumbers(Numbers::kNormal, kManyRows * kCols, 1), false);
+  const std::vector<float> hidden = MakeHidden(0);
+  const Result nearest = model.Topk(hidden, 10, Options(false), /*with_log_z=*/true);
+  std::fesetround(FE_UPWARD);
+  const Result upward = model.Topk(hidden, 10, Options(false), /*with_log_z=*/true);
+  std::fesetround(FE_TONEAREST);
+  EXPECT_EQ(upward.ids, nearest.ids);
+  EXPECT_EQ(upward.log_z, nearest.log_z);
+}
+
 class Restricted : public testing::Test {
  protected:
   static constexpr size_t kRows = 999;
@@ -302,6 +323,35 @@ TEST_P(LogZ, IsWithinItsBoundAndTheBoundWithinTheTolerance) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tolerances, LogZ, testing::Combine(testing::Values(0, 1e-6, 1e-2, 0.1, 1), testing::Bool()));
+
+TEST(LogZ, HoldsItsBoundWhereScreenedLogitsAreOffByMuch) {
+  constexpr size_t kManyRows = 5000;
+  std::vector<float> values = MakeNumbers(Numbers::kNormal, kManyRows * kCols, 1);
+  std::vector<float> hidden = MakeNumbers(Numbers::kNormal, kCols, 2);
+  for (float& value : hidden) value *= 1e5f;
+  const Screened model(kManyRows, kCols, values, false);
+  const double truth = model.Topk(hidden, 1, Options(false), /*with_log_z=*/true).log_z[0];
+  for (const double tolerance : {1.0, 1e4, 1e308, static_cast<double>(INFINITY)}) {
+    tied_topk_options options = Options(true);
+    options.log_z_tolerance = tolerance;
+    const Result result = model.Topk(hidden, 1, options, /*with_log_z=*/true);
+    ASSERT_EQ(result.status, TIED_OK) << result.error.message;
+    EXPECT_LE(std::fabs(result.log_z[0] - truth), result.bound[0] + 1e-6) << tolerance;
+  }
+}
+
+TEST(LogZ, ABoundMayBeAskedForAlone) {
+  const RandomModel model(100, 8);
+  const std::string file = model.File();
+  const ModelPtr open = OpenMemory(file);
+  int64_t id = -1;
+  double bound = -1;
+  const tied_topk_result result = {&id, nullptr, nullptr, &bound, nullptr, nullptr};
+  const SessionPtr session = MakeSession(open.get(), 1);
+  ASSERT_EQ(tied_topk_with(session.get(), ExactHidden(8).data(), 1, 1, nullptr, &result, nullptr), TIED_OK);
+  EXPECT_GT(bound, 0);
+  EXPECT_EQ(tied_topk_with(session.get(), nullptr, 0, 1, nullptr, nullptr, nullptr), TIED_OK);
+}
 
 TEST(LogZ, IsInfiniteWhereALogitIs) {
   std::vector<float> values = MakeNumbers(Numbers::kNormal, kRows * kCols, 1);

@@ -234,6 +234,7 @@ TEST_F(TypedCalls, OfCppThrowTheStatus) {
   std::vector<int64_t> ids(2);
   std::vector<float> logits(2);
   EXPECT_EQ(status_of([&] { session.Argmax(hidden, ids, logits); }), TIED_OK);
+  EXPECT_EQ(status_of([&] { session.Argmax(hidden, ids, Span<float>(logits.data(), 0)); }), TIED_OK);
   EXPECT_EQ(status_of([&] { session.Argmax(hidden, Span<int64_t>(ids.data(), 1)); }), TIED_BUFFER_TOO_SMALL);
   EXPECT_EQ(status_of([&] { session.Argmax(hidden, ids, Span<float>(logits.data(), 1)); }), TIED_BUFFER_TOO_SMALL);
   EXPECT_EQ(status_of([&] { session.Logits(Span<const float>(hidden.data(), 7)); }), TIED_INVALID_ARGUMENT);

@@ -54,7 +54,10 @@ Bench::Bench(const BenchOptions& options)
   const size_t most = *std::max_element(options_.tokens.begin(), options_.tokens.end());
   hidden_ = RandomHidden(random_, most * static_cast<size_t>(table_.cols));
   logits_.resize(most * static_cast<size_t>(table_.vocabulary));
-  embeddings_.resize(kEmbedIds * static_cast<size_t>(model_.EmbeddingTable().cols));
+  // A row of few columns may have more bytes than its embedding.
+  const tied_table_info embedded = model_.EmbeddingTable();
+  const uint64_t floats = std::max(embedded.cols, embedded.values.length / embedded.rows / sizeof(float) + 1);
+  embeddings_.resize(kEmbedIds * static_cast<size_t>(floats));
 
   std::vector<size_t> thread_counts = {1};
   if (threads_ != 1) thread_counts.push_back(threads_);
@@ -167,7 +170,8 @@ void Bench::AddMemcpy() {
   copy.name = "memcpy";
   copy.tokens = kEmbedIds;
   copy.threads = 1;
-  const uint64_t copied = kEmbedIds * (table_.values.length / table_.rows);
+  const tied_table_info embedded = model_.EmbeddingTable();
+  const uint64_t copied = kEmbedIds * (embedded.values.length / embedded.rows);
   copy.bytes = static_cast<double>(copied);
   copy.run = [this] {
     const tied_table_info table = model_.EmbeddingTable();

@@ -67,7 +67,7 @@ enum {
 
 typedef struct tied_error {
   tied_status status;
-  char message[508]; /* UTF-8, always terminated, cut off where it does not fit */
+  char message[508]; /* UTF-8 if the names in the file are, always terminated, cut off where it does not fit */
 } tied_error;
 
 /* The constant's name, "TIED_CORRUPT"; "unknown status" for other numbers. Never NULL. */
@@ -245,7 +245,7 @@ typedef struct tied_session tied_session;
 
 typedef struct tied_session_options {
   size_t struct_size;
-  int32_t threads;       /* 1 to 256; 0: one for each performance core that the process may run on */
+  int32_t threads;       /* 1 to 256; 0: one for each performance core that the process may run on, at most 256 */
   int32_t deterministic; /* not 0: the same bits on every CPU, for every thread count, token count and order of calls.
                           * 0: many tokens at once go through XNNPACK, which sums in an order of its own */
   int32_t xnnpack_min_tokens; /* where deterministic is 0: from so many tokens on; 0: from where XNNPACK is known to be
@@ -286,7 +286,8 @@ TIED_API tied_status tied_embed(tied_session* session, const int64_t* ids, size_
 
 /* logits[t, id] = dot(hidden[t, :], the row of id) + its bias; -infinity for ids that were dropped.
  * hidden: [tokens, cols]; logits: [tokens, vocabulary], `capacity` floats at least tokens * vocabulary.
- * NaN and infinities follow IEEE 754. The order of summation is that of kernels/scalar.cc. */
+ * NaN and infinities follow IEEE 754 where the table is of floats; of a quantised one a hidden state that holds any
+ * gives NaN. The order of summation is that of kernels/scalar.cc. */
 TIED_API tied_status tied_logits(tied_session* session, const float* hidden, size_t tokens, float* logits,
                                  size_t capacity, tied_error* error);
 

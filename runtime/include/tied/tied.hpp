@@ -292,12 +292,13 @@ class Session {
   // BUFFER_TOO_SMALL, INVALID_ARGUMENT if hidden is not whole tokens, UNSUPPORTED, BUSY.
   void Argmax(Span<const float> hidden, Span<int64_t> ids, Span<float> best_logits = {}) {
     const size_t tokens = Tokens(hidden);
-    if (ids.size() < tokens || (best_logits.data() != nullptr && best_logits.size() < tokens)) {
+    if (ids.size() < tokens || (best_logits.size() != 0 && best_logits.size() < tokens)) {
       throw Error(TIED_BUFFER_TOO_SMALL,
                   "argmax of " + std::to_string(tokens) + " tokens needs as many ids and logits");
     }
     tied_error error;
-    internal::Check(tied_argmax(get(), hidden.data(), tokens, ids.data(), best_logits.data(), &error), error);
+    float* logits = best_logits.size() == 0 ? nullptr : best_logits.data();
+    internal::Check(tied_argmax(get(), hidden.data(), tokens, ids.data(), logits, &error), error);
   }
 
   // The same into a new vector, [tokens].
