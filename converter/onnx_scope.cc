@@ -6,8 +6,6 @@ namespace tied::converter {
 
 namespace {
 
-constexpr int kMaxConstantDepth = 16;
-
 bool HasGraph(const onnx::NodeProto& node) {
   return std::any_of(node.attribute().begin(), node.attribute().end(),
                      [](const onnx::AttributeProto& attribute) { return attribute.has_g(); });
@@ -97,15 +95,18 @@ void RemoveUnused(onnx::GraphProto* graph) {
     }
   }
   std::set<std::string> uses;
-  for (int before = -1; before != graph->node_size();) {
-    before = graph->node_size();
-    uses.clear();
-    CollectUses(*graph, &uses);
-    RemoveIf(graph->mutable_node(), [&](const onnx::NodeProto& node) {
-      return std::none_of(node.output().begin(), node.output().end(),
-                          [&](const std::string& output) { return uses.count(output) > 0; });
-    });
+  for (const onnx::ValueInfoProto& output : graph->output()) uses.insert(output.name());
+  std::set<const onnx::NodeProto*> unused_nodes;
+  for (int i = graph->node_size(); i-- > 0;) {
+    const onnx::NodeProto& node = graph->node(i);
+    if (std::any_of(node.output().begin(), node.output().end(),
+                    [&](const std::string& output) { return uses.count(output) > 0; })) {
+      uses.merge(UsesOf(node));
+    } else {
+      unused_nodes.insert(&node);
+    }
   }
+  RemoveIf(graph->mutable_node(), [&](const onnx::NodeProto& node) { return unused_nodes.count(&node) > 0; });
   const auto unused = [&](const auto& named) { return uses.count(named.name()) == 0; };
   RemoveIf(graph->mutable_initializer(), unused);
   RemoveIf(graph->mutable_value_info(), unused);
@@ -116,6 +117,14 @@ Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : graph_(graph),
   for (const onnx::ValueInfoProto& input : graph.input()) inputs_.insert(input.name());
   for (const onnx::NodeProto& node : graph.node()) {
     for (const std::string& output : node.output()) producers_[output] = &node;
+  }
+  // Once for each node, in their order: what is constant may be used many times.
+  for (const onnx::NodeProto& node : graph.node()) {
+    const bool constant = node.input_size() == 0
+                              ? node.op_type() == "Constant"
+                              : std::all_of(node.input().begin(), node.input().end(),
+                                            [&](const std::string& input) { return IsConstant(input); });
+    if (constant && !HasGraph(node)) constants_.insert(node.output().begin(), node.output().end());
   }
 }
 
@@ -143,13 +152,10 @@ bool Scope::IsInput(const std::string& name) const {
   return inputs_.count(name) > 0 || (outer_ != nullptr && outer_->IsInput(name));
 }
 
-bool Scope::IsConstant(const std::string& name, int depth) const {
-  if (name.empty() || Initializer(name) != nullptr) return true;
-  const onnx::NodeProto* node = Producer(name);
-  if (node == nullptr || HasGraph(*node) || depth == kMaxConstantDepth) return false;
-  if (node->input_size() == 0) return node->op_type() == "Constant";
-  return std::all_of(node->input().begin(), node->input().end(),
-                     [&](const std::string& input) { return IsConstant(input, depth + 1); });
+bool Scope::IsConstant(const std::string& name) const {
+  if (name.empty() || initializers_.count(name) > 0 || constants_.count(name) > 0) return true;
+  const bool own = producers_.count(name) > 0 || inputs_.count(name) > 0;
+  return !own && outer_ != nullptr && outer_->IsConstant(name);
 }
 
 std::vector<const onnx::NodeProto*> Scope::InOrder(const std::set<const onnx::NodeProto*>& nodes) const {

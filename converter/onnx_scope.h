@@ -23,18 +23,17 @@ class Scope {
   const onnx::NodeProto* Producer(const std::string& name) const;
   bool IsInput(const std::string& name) const;
   // True for what is computed from constants alone.
-  bool IsConstant(const std::string& name) const { return IsConstant(name, 0); }
+  bool IsConstant(const std::string& name) const;
   // Those of the graphs around first.
   std::vector<const onnx::NodeProto*> InOrder(const std::set<const onnx::NodeProto*>& nodes) const;
 
  private:
-  bool IsConstant(const std::string& name, int depth) const;
-
   const onnx::GraphProto& graph_;
   const Scope* outer_;
   std::map<std::string, const onnx::TensorProto*> initializers_;
   std::set<std::string> inputs_;
   std::map<std::string, const onnx::NodeProto*> producers_;
+  std::set<std::string> constants_;  // that nodes make
 };
 
 // The names that a graph's nodes and outputs use, those in its subgraphs included.
@@ -49,7 +48,7 @@ void RemoveIf(google::protobuf::RepeatedPtrField<Element>* elements, const Unuse
   elements->erase(std::remove_if(elements->begin(), elements->end(), unused), elements->end());
 }
 
-// Removes nodes and initializers that nothing uses, in subgraphs too.
+// Removes nodes and initializers that nothing uses, in subgraphs too. The nodes are in order.
 void RemoveUnused(onnx::GraphProto* graph);
 
 // A value and what it is made from.

@@ -181,7 +181,22 @@ TEST_F(WholeExports, BranchesMustHaveTheSameHead) {
   }
 }
 
+// Constants of many constants: as many ways back to W as a search must not go.
+Lines Thicket() {
+  Lines lines;
+  std::string last = "W";
+  for (int i = 0; i < 14; ++i) {
+    std::string inputs = last;
+    for (int j = 1; j < 40; ++j) inputs += ", " + last;
+    last = "m" + std::to_string(i);
+    lines.push_back(last + " = Max(" + inputs + ")");
+  }
+  lines.push_back("E = Gather(" + last + ", input_ids)");
+  return lines;
+}
+
 const Export kRefusedExports[] = {
+    {"m0_node' (Max): is not understood", Thicket(), {"logits = MatMul(h, Wt)"}},
     {"no Gather on a constant matrix", {"E = Cast(input_ids) {to=1}"}, {"logits = MatMul(h, Wt)"}},
     {"makes the logits", kGather, {"y = MatMul(h, Wt)", "logits = Relu(y)"}},
     {"depends on 'input_ids', too", kGather, {"y = MatMul(h, Wt)", "s = Shape(input_ids)", "logits = Reshape(y, s)"}},
