@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr uint64_t kMaxHeaderBytes = 16u << 20;
+constexpr int kMaxDepth = 16;
 constexpr char kIndexEnd[] = ".safetensors.index.json";
 
 bool EndsWith(const std::string& text, const std::string& end) {
@@ -26,8 +27,12 @@ bool EndsWith(const std::string& text, const std::string& end) {
 }
 
 Json Parse(const std::string& text, const std::string& path) {
+  const auto check_depth = [&](int depth, Json::parse_event_t, const Json&) {
+    if (depth > kMaxDepth) throw ConvertError(path + ": is nested too deeply");
+    return true;
+  };
   try {
-    Json json = Json::parse(text);
+    Json json = Json::parse(text, check_depth);
     if (json.is_object()) return json;
   } catch (const Json::exception&) {
   }

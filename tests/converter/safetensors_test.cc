@@ -232,6 +232,9 @@ TEST_F(SafetensorsTest, DamagedFilesAreRefused) {
   EXPECT_NE(refusal(std::string({static_cast<char>(without_shape.size()), 0, 0, 0, 0, 0, 0, 0}) + without_shape)
                 .find("'a': has no dtype, shape"),
             std::string::npos);
+  EXPECT_NE(
+      refusal(std::string("\x7f\0\0\0\0\0\0\0", 8) + R"({"a": )" + std::string(121, '[')).find("nested too deeply"),
+      std::string::npos);
   EXPECT_NE(refusal("abc").find("too short"), std::string::npos);
   EXPECT_NE(refusal(std::string(8, '\xff') + "{}").find("header would have"), std::string::npos);
   EXPECT_NE(refusal(good.substr(0, 40)).find("header would have"), std::string::npos);
