@@ -21,6 +21,7 @@ namespace tied::converter {
 namespace {
 
 constexpr int64_t kMinOpset = 11;
+constexpr int kMaxNodes = 20000;  // those of pairs are tens
 
 ElementType TypeOf(int onnx_type) {
   const auto type = static_cast<ElementType>(onnx_type);
@@ -50,11 +51,13 @@ class Importer {
     graph.name = proto.name();
     if (proto.sparse_initializer_size() > 0) throw ConvertError(path_ + ": sparse initializers are not supported");
     for (const onnx::TensorProto& tensor : proto.initializer()) {
+      if (tensor.name().empty()) throw ConvertError(path_ + ": an initializer has no name");
       if (!graph.constants.emplace(tensor.name(), ImportTensor(tensor, tensor.name())).second) {
         throw ConvertError(path_ + ": two initializers are called '" + tensor.name() + "'");
       }
     }
     for (const onnx::ValueInfoProto& value : proto.input()) {
+      if (value.name().empty()) throw ConvertError(path_ + ": an input has no name");
       // Until IR version 3 every initializer was listed as an input too.
       if (graph.constants.count(value.name()) == 0) graph.inputs.push_back(ImportValue(value));
     }
@@ -69,6 +72,10 @@ class Importer {
       graph.nodes.push_back(ImportNode(node, made, depth));
       CheckOrder(graph.nodes.back(), made);
       made.insert(node.output().begin(), node.output().end());
+    }
+    for (const std::string& result : graph.results) {
+      if (depth == 0 || made.count(result) > 0) continue;
+      throw ConvertError(path_ + ": graph '" + graph.name + "': its output '" + result + "' is made by nothing");
     }
     return graph;
   }
@@ -255,6 +262,32 @@ int64_t OpsetOf(const onnx::ModelProto& model) {
   return 1;
 }
 
+int CountNodes(const onnx::GraphProto& graph) {
+  int count = graph.node_size();
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) count += CountNodes(attribute.g());
+    }
+  }
+  return count;
+}
+
+// The time that the passes take grows with the square of the nodes, and a rank that is not known is none at all.
+void CheckPair(const onnx::ModelProto& model, const std::string& onnx_path) {
+  const int nodes = CountNodes(model.graph());
+  if (nodes > kMaxNodes) {
+    throw ConvertError(onnx_path + ": has " + std::to_string(nodes) + " nodes, more than " + std::to_string(kMaxNodes) +
+                       "; 'tied-convert split' takes whole decoders apart");
+  }
+  std::set<std::string> initializers;
+  for (const onnx::TensorProto& tensor : model.graph().initializer()) initializers.insert(tensor.name());
+  for (const onnx::ValueInfoProto& input : model.graph().input()) {
+    const bool shaped = !input.type().has_tensor_type() || input.type().tensor_type().has_shape();
+    if (shaped || initializers.count(input.name()) > 0) continue;
+    throw ConvertError(onnx_path + ": input '" + input.name() + "' has no shape; its rank must be known");
+  }
+}
+
 }  // namespace
 
 TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_path) {
@@ -270,6 +303,10 @@ Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path) {
   return Importer(onnx_path, opset).Import(model.graph(), {}, 0);
 }
 
-Graph ReadGraph(const std::string& onnx_path) { return ImportModel(ReadSlimModel(onnx_path), onnx_path); }
+Graph ReadGraph(const std::string& onnx_path) {
+  const onnx::ModelProto model = ReadSlimModel(onnx_path);
+  CheckPair(model, onnx_path);
+  return ImportModel(model, onnx_path);
+}
 
 }  // namespace tied::converter

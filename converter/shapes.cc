@@ -12,7 +12,9 @@ namespace {
 
 using Ints = SymbolicShape;
 
+// Nodes that double what they are given must not get further.
 constexpr uint64_t kMaxContents = 64;
+constexpr size_t kMaxRank = 64;
 
 // Numbers of an integer argument that is an attribute in older opsets and an input in newer ones.
 std::optional<std::vector<int64_t>> IntsArgument(const Node& node, size_t input, const char* attribute,
@@ -56,12 +58,14 @@ class Inference {
 
  private:
   void AddConstant(const std::string& name, const TensorRef& tensor) {
-    Ints& dims = shapes_.dims[name];
+    Ints dims;
     for (const int64_t dim : tensor.dims) dims.push_back(SymbolicInt::Constant(dim));
+    Set(name, std::move(dims));
     const bool integers = tensor.type == ElementType::kInt64 || tensor.type == ElementType::kInt32;
     if (!integers || tensor.elements() > kMaxContents) return;
-    Ints& contents = shapes_.contents[name];
+    Ints contents;
     for (const int64_t value : tensor.ReadInts()) contents.push_back(SymbolicInt::Constant(value));
+    SetContents(name, std::move(contents));
   }
 
   const Ints* Dims(const Node& node, size_t input) const { return shapes_.Find(node.Input(input)); }
@@ -94,11 +98,29 @@ class Inference {
     if (node.op == "TopK") return TopK(node);
   }
 
-  void Set(const std::string& out, Ints dims) { shapes_.dims[out] = std::move(dims); }
+  void Set(const std::string& out, Ints dims) {
+    if (!out.empty() && dims.size() <= kMaxRank) shapes_.dims[out] = std::move(dims);
+  }
+
+  void SetContents(const std::string& out, Ints contents) {
+    if (!out.empty() && contents.size() <= kMaxContents) shapes_.contents[out] = std::move(contents);
+  }
 
   void Copy(const Node& node, const std::string& out) {
     if (const Ints* dims = Dims(node, 0)) Set(out, Ints(*dims));
-    if (const Ints* contents = Contents(node, 0)) shapes_.contents[out] = Ints(*contents);
+    const Ints* contents = Contents(node, 0);
+    if (contents == nullptr || (node.op == "Cast" && !KeepsNumbers(*contents, node.Int("to", 0)))) return;
+    SetContents(out, Ints(*contents));
+  }
+
+  // Dimensions of inputs are taken to fit into int32.
+  static bool KeepsNumbers(const Ints& contents, int64_t to) {
+    if (to == static_cast<int64_t>(ElementType::kInt64)) return true;
+    return to == static_cast<int64_t>(ElementType::kInt32) &&
+           std::all_of(contents.begin(), contents.end(), [](const SymbolicInt& number) {
+             return number.kind != SymbolicInt::Kind::kConstant ||
+                    (number.value >= INT32_MIN && number.value <= INT32_MAX);
+           });
   }
 
   void Shape(const Node& node, const std::string& out) {
@@ -110,7 +132,7 @@ class Inference {
     const int64_t end = std::max(start, clamp(node.Int("end", rank)));
     Ints contents(dims->begin() + start, dims->begin() + end);
     Set(out, {SymbolicInt::Constant(end - start)});
-    shapes_.contents[out] = std::move(contents);
+    SetContents(out, std::move(contents));
   }
 
   void Gather(const Node& node, const std::string& out) {
@@ -130,7 +152,7 @@ class Inference {
       if (pick.kind != SymbolicInt::Kind::kConstant || i < 0 || i >= size) return;
       picked.push_back((*contents)[static_cast<size_t>(i)]);
     }
-    shapes_.contents[out] = std::move(picked);
+    SetContents(out, std::move(picked));
   }
 
   void Concat(const Node& node, const std::string& out) {
@@ -140,9 +162,10 @@ class Inference {
       const Ints* dims = Dims(node, i);
       if (contents == nullptr || dims == nullptr || dims->size() != 1) return;
       joined.insert(joined.end(), contents->begin(), contents->end());
+      if (joined.size() > kMaxContents) return;
     }
     Set(out, {SymbolicInt::Constant(static_cast<int64_t>(joined.size()))});
-    shapes_.contents[out] = std::move(joined);
+    SetContents(out, std::move(joined));
   }
 
   void Slice(const Node& node, const std::string& out) {
@@ -160,15 +183,20 @@ class Inference {
     const int64_t end = std::max(start, clamp((*ends)[0]));
     Ints sliced(contents->begin() + start, contents->begin() + end);
     Set(out, {SymbolicInt::Constant(end - start)});
-    shapes_.contents[out] = std::move(sliced);
+    SetContents(out, std::move(sliced));
   }
 
   void Squeeze(const Node& node, const std::string& out) {
-    if (const Ints* contents = Contents(node, 0)) shapes_.contents[out] = Ints(*contents);
+    if (const Ints* contents = Contents(node, 0)) SetContents(out, Ints(*contents));
     const Ints* dims = Dims(node, 0);
     if (dims == nullptr) return;
     const auto axes = IntsArgument(node, 1, "axes", shapes_);
     if (!axes && !node.Input(1).empty()) return;
+    // Without axes those go that turn out to be 1.
+    if (!axes && std::any_of(dims->begin(), dims->end(),
+                             [](const SymbolicInt& dim) { return dim.kind != SymbolicInt::Kind::kConstant; })) {
+      return;
+    }
     Ints kept;
     for (size_t i = 0; i < dims->size(); ++i) {
       const auto index = static_cast<int64_t>(i);
@@ -181,10 +209,10 @@ class Inference {
   }
 
   void Unsqueeze(const Node& node, const std::string& out) {
-    if (const Ints* contents = Contents(node, 0)) shapes_.contents[out] = Ints(*contents);
+    if (const Ints* contents = Contents(node, 0)) SetContents(out, Ints(*contents));
     const Ints* dims = Dims(node, 0);
     const auto axes = IntsArgument(node, 1, "axes", shapes_);
-    if (dims == nullptr || !axes) return;
+    if (dims == nullptr || !axes || axes->size() > kMaxRank) return;
     const auto rank = static_cast<int64_t>(dims->size() + axes->size());
     Ints widened;
     size_t next = 0;
@@ -297,15 +325,19 @@ class Inference {
     Set(out, {(*a)[node.Int("transA", 0) != 0 ? 1 : 0], (*b)[node.Int("transB", 0) != 0 ? 0 : 1]});
   }
 
-  // For a constant of ones, or a vector along the last dimension, beside a larger value.
+  // Where neither enlarges the other, as a bias or a number does not.
   void Broadcast(const Node& node, const std::string& out) {
     const Ints* a = Dims(node, 0);
     const Ints* b = Dims(node, 1);
     if (a == nullptr || b == nullptr) return;
-    const bool constant_first = graph_.FindConstant(node.Input(0)) != nullptr;
-    const Ints& value = constant_first ? *b : *a;
-    const Ints& constant = constant_first ? *a : *b;
-    if (constant.size() <= value.size()) Set(out, Ints(value));
+    if (Fits(*b, *a)) return Set(out, Ints(*a));
+    if (Fits(*a, *b)) return Set(out, Ints(*b));
+  }
+
+  static bool Fits(const Ints& part, const Ints& whole) {
+    return part.size() <= whole.size() &&
+           std::equal(part.rbegin(), part.rend(), whole.rbegin(),
+                      [](const SymbolicInt& x, const SymbolicInt& y) { return x.IsConstant(1) || x == y; });
   }
 
   void ArgMax(const Node& node, const std::string& out) {

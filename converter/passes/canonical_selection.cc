@@ -8,7 +8,7 @@ namespace {
 
 // The size of a node's input along its last dimension, if that is known and the node works along it.
 std::optional<int64_t> LastDimension(const Node& node, int64_t default_axis, const Shapes& shapes) {
-  const SymbolicShape* dims = shapes.Find(node.Input(0));
+  const SymbolicShape* dims = node.inputs.empty() ? nullptr : shapes.Find(node.inputs[0]);
   if (dims == nullptr || dims->empty() || dims->back().kind != SymbolicInt::Kind::kConstant) return std::nullopt;
   const auto last = static_cast<int64_t>(dims->size()) - 1;
   const int64_t axis = node.Int("axis", default_axis);
@@ -39,7 +39,8 @@ std::optional<Selection> MatchSelection(const Node& node, const Shapes& shapes) 
   if (node.op != "TopK" || node.outputs.size() != 2 || node.Int("largest", 1) != 1) return std::nullopt;
   const auto width = LastDimension(node, -1, shapes);
   const SymbolicShape* dims = shapes.Find(node.outputs[0].empty() ? node.outputs[1] : node.outputs[0]);
-  if (!width || dims == nullptr || dims->back().kind != SymbolicInt::Kind::kConstant) return std::nullopt;
+  if (!width || dims == nullptr || dims->empty() || dims->back().kind != SymbolicInt::Kind::kConstant)
+    return std::nullopt;
   return Selection{node.outputs[0], node.outputs[1], dims->back().value, *width};
 }
 

@@ -64,6 +64,16 @@ Lines With(Lines lines, const std::string& line) {
   return lines;
 }
 
+// Each line makes a value twice as large as the one before.
+Lines Doubled(const std::string& first, const std::string& operation, const std::string& attributes) {
+  Lines lines = {"g = Gather(W, input_ids)", first};
+  for (int i = 0; i < 40; ++i) {
+    const std::string last = "d" + std::to_string(i);
+    lines.push_back("d" + std::to_string(i + 1) + " = " + operation + "(" + last + ", " + last + ")" + attributes);
+  }
+  return With(lines, "E = Reshape(g, d40)");
+}
+
 void AddBytes(onnx::ModelProto& model, const char* name, onnx::TensorProto::DataType type, size_t count) {
   onnx::TensorProto* tensor = model.mutable_graph()->add_initializer();
   tensor->set_name(name);
@@ -149,6 +159,24 @@ const Fault kFaults[] = {
             "t = Concat(b, m1, width) {axis=0}", "E = Reshape(g, t)"}),
      Nothing,
      {"embed_matrix", "more than one dimension"}},
+    {"SqueezeOfFreeDimensions", Head(With(kHead, "L = Squeeze(y)")), Nothing, {"logits", "does not follow"}},
+    {"ShapeOfASum",
+     Embed({"g = Gather(W, input_ids)", "i = Unsqueeze(input_ids, axis1)", "sum = Add(i, input_ids)", "s = Shape(sum)",
+            "t = Concat(s, width) {axis=0}", "E = Reshape(g, t)"}),
+     Nothing,
+     {"embed_matrix", "does not follow"}},
+    {"ShapeThatWasBoolean",
+     Embed({"g = Gather(W, input_ids)", "b = Cast(width) {to=9}", "i = Cast(b) {to=7}",
+            "t = Concat(m1, i, width) {axis=0}", "E = Reshape(g, t)"}),
+     Nothing,
+     {"embed_matrix", "does not follow"}},
+    {"ShapeThatInt32DoesNotHold",
+     Embed({"g = Gather(W, input_ids)", "i = Cast(huge) {to=6}", "j = Cast(i) {to=7}",
+            "t = Concat(m1, j, width) {axis=0}", "E = Reshape(g, t)"}),
+     [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = IntTensor("huge", {(1LL << 32) + 1}); },
+     {"embed_matrix", "does not follow"}},
+    {"ContentsThatDouble", Embed(Doubled("d0 = Identity(pairs)", "Concat", " {axis=0}")), Nothing, {"does not follow"}},
+    {"RankThatDoubles", Embed(Doubled("d0 = Unsqueeze(axis0, axis0)", "Gather", "")), Nothing, {"does not follow"}},
     {"RowOfShapes",
      Embed({"i = Reshape(input_ids, m1)", "g = Gather(W, i)", "s = Shape(input_ids)", "u = Unsqueeze(s, axis0)",
             "r = Gather(u, axis0)", "v = Squeeze(r, axis0)", "t = Concat(v, width) {axis=0}", "E = Reshape(g, t)"}),
@@ -189,6 +217,10 @@ const Fault kFaults[] = {
      {},
      [](onnx::ModelProto& model) { Branch(model, 0)->mutable_output()->RemoveLast(); },
      {"if_node", "head_branch", "number of outputs"}},
+    {"BranchWithAnOutputFromNowhere",
+     {},
+     [](onnx::ModelProto& model) { Branch(model, 0)->mutable_output(1)->set_name("logits"); },
+     {"head_branch", "'logits' is made by nothing"}},
     {"IfWithoutElse",
      {},
      [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node(0)->mutable_attribute()->RemoveLast(); },
@@ -323,6 +355,28 @@ const Fault kFaults[] = {
      {},
      [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = *Table(model); },
      {"two initializers", "'W'"}},
+    {"InitializerWithoutName",
+     {},
+     [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = IntTensor("", {1}); },
+     {"an initializer has no name"}},
+    {"InputWithoutName",
+     {},
+     [](onnx::ModelProto& model) {
+       AddValue(model.mutable_graph()->mutable_input(), "", onnx::TensorProto::INT64, {1});
+     },
+     {"an input has no name"}},
+    {"InputWithoutShape",
+     {},
+     [](onnx::ModelProto& model) {
+       model.mutable_graph()->mutable_input(1)->mutable_type()->mutable_tensor_type()->clear_shape();
+     },
+     {"'input_ids'", "no shape"}},
+    {"TooManyNodes",
+     {},
+     [](onnx::ModelProto& model) {
+       for (int i = 0; i < 20000; ++i) *Branch(model, 1)->add_node() = Branch(model, 1)->node(1);
+     },
+     {"200", "nodes", "20000"}},
     {"NodeWithoutOutput",
      {},
      [](onnx::ModelProto& model) { Branch(model, 0)->mutable_node(1)->clear_output(); },
@@ -344,6 +398,7 @@ const Fault kFaults[] = {
          onnx::NodeProto node = model.graph().node(0);
          node.set_output(0, "e" + std::to_string(i));
          node.set_output(1, "l" + std::to_string(i));
+         AddValue(model.mutable_graph()->mutable_output(), node.output(1), onnx::TensorProto::FLOAT, {-1, 1, kRows});
          *model.mutable_graph()->add_node() = node;
        }
      },
