@@ -16,7 +16,11 @@ namespace {
 class Evaluation {
  public:
   Evaluation(const Graph& graph, const Evaluation* outer, Arithmetic arithmetic, const std::vector<bool>& kept)
-      : graph_(graph), outer_(outer), arithmetic_(arithmetic), kept_(kept) {}
+      : graph_(graph), outer_(outer), arithmetic_(arithmetic), kept_(kept) {
+    for (const Node& node : graph.nodes) {
+      for (const std::string& output : node.outputs) producers_[output] = &node;
+    }
+  }
 
   void Set(const std::string& name, Array value) { values_[name] = std::move(value); }
 
@@ -24,8 +28,10 @@ class Evaluation {
     const auto found = values_.find(name);
     if (found != values_.end()) return found->second;
     if (const TensorRef* constant = graph_.FindConstant(name)) return values_[name] = Array::Load(*constant);
-    if (const Node* node = graph_.FindProducer(name)) {
-      Run(*node);
+    const auto producer = producers_.find(name);
+    if (producer != producers_.end()) {
+      Make(producer->second);
+      if (values_.count(name) == 0) RefuseOutput(*producer->second, name);
       return values_.at(name);
     }
     if (outer_ == nullptr) throw ConvertError("value '" + name + "' is made by nothing");
@@ -34,6 +40,30 @@ class Evaluation {
 
  private:
   using Operation = Array (Evaluation::*)(const Node&) const;
+
+  [[noreturn]] static void RefuseOutput(const Node& node, const std::string& output) {
+    throw ConvertError(node.Describe() + ": the reference evaluation does not make its output '" + output + "'");
+  }
+
+  // Runs a node after those that it needs. Not by recursion, which long chains of nodes would take too deep.
+  void Make(const Node* last) const {
+    std::vector<const Node*> path = {last};
+    const Node* ran = nullptr;
+    while (!path.empty()) {
+      const Node& node = *path.back();
+      const auto missing = std::find_if(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
+        return !input.empty() && values_.count(input) == 0 && producers_.count(input) > 0;
+      });
+      if (missing == node.inputs.end()) {
+        Run(node);
+        ran = &node;
+        path.pop_back();
+        continue;
+      }
+      path.push_back(producers_.at(*missing));
+      if (path.back() == ran) RefuseOutput(*ran, *missing);
+    }
+  }
 
   void Run(const Node& node) const {
     if (node.op == "If") return RunIf(node);
@@ -447,6 +477,7 @@ class Evaluation {
   }
 
   const Graph& graph_;
+  std::map<std::string, const Node*> producers_;
   const Evaluation* outer_;
   const Arithmetic arithmetic_;
   const std::vector<bool>& kept_;

@@ -1,8 +1,8 @@
 #include "converter/flatten.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "converter/error.h"
@@ -35,71 +35,123 @@ Choice FindCondition(const Graph& graph, const Node& node) {
   return {condition, value};
 }
 
-bool Has(const Graph& graph, const std::string& value) {
-  return graph.FindConstant(value) != nullptr || graph.FindInput(value) != nullptr ||
-         graph.FindProducer(value) != nullptr;
+using Names = std::set<std::string>;
+
+// The values that a graph has itself; with `inside`, those of the graphs in it too.
+void CollectValues(const Graph& graph, bool inside, Names* values) {
+  for (const auto& [name, tensor] : graph.constants) values->insert(name);
+  for (const ValueInfo& input : graph.inputs) values->insert(input.name);
+  for (const Node& node : graph.nodes) {
+    values->insert(node.outputs.begin(), node.outputs.end());
+    for (const auto& [name, attribute] : node.attributes) {
+      if (inside && attribute.graph != nullptr) CollectValues(*attribute.graph, inside, values);
+    }
+  }
 }
 
-// In the graphs inside, too.
-void ReplaceAllUses(Graph* graph, const std::string& value, const std::string& by) {
-  graph->ReplaceUses(value, by);
+// In the graphs inside, too, but for the names that stand for values of their own there.
+void RenameUses(Graph* graph, const std::map<std::string, std::string>& names) {
+  const auto rename = [&](std::string* name) {
+    const auto found = names.find(*name);
+    if (found != names.end()) *name = found->second;
+  };
+  for (std::string& result : graph->results) rename(&result);
   for (Node& node : graph->nodes) {
+    for (std::string& input : node.inputs) rename(&input);
     for (auto& [name, attribute] : node.attributes) {
       if (attribute.graph == nullptr) continue;
+      Names own;
+      CollectValues(*attribute.graph, /*inside=*/false, &own);
+      std::map<std::string, std::string> captured = names;
+      for (const std::string& value : own) captured.erase(value);
       Graph inner = *attribute.graph;
-      ReplaceAllUses(&inner, value, by);
+      RenameUses(&inner, captured);
       attribute.graph = std::make_shared<const Graph>(std::move(inner));
     }
   }
 }
 
 // The branch of a node of `graph`, where values that are called as values of the graph are have another name: branches
-// of two Ifs may each have a constant "W". The node's own outputs may be made in the branch.
+// of two Ifs may each have a constant "W". What the branch makes as an output of the node may have that output's name.
 Graph WithOwnNames(Graph branch, const Graph& graph, const Node& node) {
-  const auto rename = [&](const std::string& name) -> std::optional<std::string> {
-    const bool own = std::count(node.outputs.begin(), node.outputs.end(), name) > 0;
-    if (name.empty() || own || !Has(graph, name)) return std::nullopt;
-    std::string other = node.outputs[0] + "/" + name;
-    while (Has(graph, other) || Has(branch, other)) other += "_";
-    return other;
-  };
-  const std::map<std::string, TensorRef> constants = branch.constants;
-  for (const auto& [name, tensor] : constants) {
-    const auto other = rename(name);
-    if (!other) continue;
-    branch.constants.erase(name);
-    branch.constants[*other] = tensor;
-    ReplaceAllUses(&branch, name, *other);
+  Names around;
+  CollectValues(graph, /*inside=*/false, &around);
+  Names taken = around;
+  CollectValues(branch, /*inside=*/true, &taken);
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == branch.results[i]) around.erase(node.outputs[i]);
   }
-  for (size_t i = 0; i < branch.nodes.size(); ++i) {
-    for (size_t j = 0; j < branch.nodes[i].outputs.size(); ++j) {
-      const std::string name = branch.nodes[i].outputs[j];
-      const auto other = rename(name);
-      if (!other) continue;
-      branch.nodes[i].outputs[j] = *other;
-      ReplaceAllUses(&branch, name, *other);
+  Names values;
+  CollectValues(branch, /*inside=*/false, &values);
+  std::map<std::string, std::string> names;
+  for (const std::string& name : values) {
+    if (name.empty() || around.count(name) == 0) continue;
+    std::string other = node.outputs[0] + "/" + name;
+    while (!taken.insert(other).second) other += "_";
+    names[name] = other;
+  }
+  for (const auto& [name, other] : names) {
+    const auto constant = branch.constants.find(name);
+    if (constant == branch.constants.end()) continue;
+    branch.constants[other] = std::move(constant->second);
+    branch.constants.erase(constant);
+  }
+  for (Node& made : branch.nodes) {
+    for (std::string& output : made.outputs) {
+      if (const auto found = names.find(output); found != names.end()) output = found->second;
     }
   }
+  RenameUses(&branch, names);
   return branch;
 }
 
 // Replaces node `index` of the graph by the nodes of one of its branches.
-Graph Inline(const Graph& graph, size_t index, const Graph& branch) {
-  const Node& node = graph.nodes[index];
+Graph Inline(Graph graph, size_t index, const Graph& branch) {
+  const Node node = graph.nodes[index];
   if (branch.outputs.size() != node.outputs.size()) {
     throw ConvertError(node.Describe() + ": branch '" + branch.name + "' has another number of outputs");
   }
-  Graph flat = graph;
-  flat.nodes.assign(graph.nodes.begin(), graph.nodes.begin() + static_cast<std::ptrdiff_t>(index));
-  const Graph own = WithOwnNames(branch, graph, node);
-  for (const auto& [name, tensor] : own.constants) flat.constants[name] = tensor;
-  flat.nodes.insert(flat.nodes.end(), own.nodes.begin(), own.nodes.end());
+  Graph own = WithOwnNames(branch, graph, node);
+  graph.constants.merge(own.constants);
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i] == own.results[i]) continue;
-    flat.nodes.push_back({"Identity", node.name, {own.results[i]}, {node.outputs[i]}, {}});
+    own.nodes.push_back({"Identity", node.name, {own.results[i]}, {node.outputs[i]}, {}});
   }
-  flat.nodes.insert(flat.nodes.end(), graph.nodes.begin() + static_cast<std::ptrdiff_t>(index) + 1, graph.nodes.end());
-  return flat;
+  const auto at = graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(index));
+  graph.nodes.insert(at, std::make_move_iterator(own.nodes.begin()), std::make_move_iterator(own.nodes.end()));
+  return graph;
+}
+
+void CollectUses(const Graph& graph, Names* uses) {
+  uses->insert(graph.results.begin(), graph.results.end());
+  for (const Node& node : graph.nodes) {
+    uses->insert(node.inputs.begin(), node.inputs.end());
+    for (const auto& [name, attribute] : node.attributes) {
+      if (attribute.graph != nullptr) CollectUses(*attribute.graph, uses);
+    }
+  }
+}
+
+// Each path has a copy of what is left.
+Graph WithoutUnused(const Graph& graph) {
+  Graph used = graph;
+  used.nodes.clear();
+  Names uses(graph.results.begin(), graph.results.end());
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (std::none_of(node->outputs.begin(), node->outputs.end(),
+                     [&](const std::string& output) { return uses.count(output) > 0; })) {
+      continue;
+    }
+    Graph alone;
+    alone.nodes.push_back(*node);
+    CollectUses(alone, &uses);
+    used.nodes.push_back(*node);
+  }
+  std::reverse(used.nodes.begin(), used.nodes.end());
+  for (const auto& [name, tensor] : graph.constants) {
+    if (uses.count(name) == 0) used.constants.erase(name);
+  }
+  return used;
 }
 
 void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
@@ -110,32 +162,39 @@ void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
     paths->push_back(std::move(path));
     return;
   }
-  if (path.branch_names.size() == kMaxIfs) throw ConvertError(found->Describe() + ": there are too many Ifs before it");
-  const Choice condition = FindCondition(path.graph, *found);
-  for (const bool then : {true, false}) {
-    const char* attribute = then ? "then_branch" : "else_branch";
-    const auto branch = found->attributes.find(attribute);
-    if (branch == found->attributes.end() || branch->second.graph == nullptr) {
-      throw ConvertError(found->Describe() + ": has no " + attribute);
-    }
-    const Choice choice{condition.input, condition.value == then};
-    const auto known = std::find_if(path.choices.begin(), path.choices.end(),
-                                    [&](const Choice& earlier) { return earlier.input == choice.input; });
-    // An If below another on the same input has only one way left.
-    if (known != path.choices.end() && known->value != choice.value) continue;
-    FlatGraph next = path;
-    if (known == path.choices.end()) next.choices.push_back(choice);
-    next.branch_names.push_back(branch->second.graph->name);
-    next.graph = Inline(path.graph, static_cast<size_t>(found - nodes.begin()), *branch->second.graph);
+  const Node node = *found;
+  const auto index = static_cast<size_t>(found - nodes.begin());
+  if (path.branch_names.size() == kMaxIfs) throw ConvertError(node.Describe() + ": there are too many Ifs before it");
+  const Choice condition = FindCondition(path.graph, node);
+  const auto known = std::find_if(path.choices.begin(), path.choices.end(),
+                                  [&](const Choice& earlier) { return earlier.input == condition.input; });
+  const auto take = [&](FlatGraph next, bool then) {
+    const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
+    next.branch_names.push_back(branch.name);
+    next.graph = Inline(std::move(next.graph), index, branch);
     Flatten(std::move(next), paths);
+  };
+  for (const char* attribute : {"then_branch", "else_branch"}) {
+    const auto branch = node.attributes.find(attribute);
+    if (branch != node.attributes.end() && branch->second.graph != nullptr) continue;
+    throw ConvertError(node.Describe() + ": has no " + attribute);
   }
+  // An If below another on the same input has only one way left.
+  if (known != path.choices.end()) {
+    const bool then = known->value == condition.value;
+    return take(std::move(path), then);
+  }
+  path.choices.push_back(condition);
+  take(path, /*then=*/true);
+  path.choices.back().value = !condition.value;
+  take(std::move(path), /*then=*/false);
 }
 
 }  // namespace
 
 std::vector<FlatGraph> FlattenIfs(const Graph& graph) {
   std::vector<FlatGraph> paths;
-  Flatten({{}, {}, graph}, &paths);
+  Flatten({{}, {}, WithoutUnused(graph)}, &paths);
   return paths;
 }
 

@@ -7,6 +7,7 @@
 #include "converter/error.h"
 #include "converter/passes/passes.h"
 #include "converter/trace.h"
+#include "schema/checked_math.h"
 
 namespace tied::converter {
 
@@ -37,9 +38,11 @@ class Planner {
       PlannedOp& op = entry_point.ops.back();
       op.output = i;
       op.origin = TraceNodes(path.graph, path.graph.results[i]);
+      const std::string& output = graph.outputs[i].name;
       const bool constant = std::holds_alternative<ConstantOp>(op.operation);
       if (!constant) CheckOutputType(graph.outputs[i], op);
-      if (!constant) op.output_dims = OutputDims(shapes.Find(graph.outputs[i].name), op, graph.outputs[i].name);
+      op.output_dims = OutputDims(shapes.Find(output), op, output);
+      if (constant) CheckElements(*graph.FindConstant(graph.results[i]), op.output_dims, output);
     }
     full_names_.push_back(FullName(path, entry_point.name));
     plan_.entry_points.push_back(std::move(entry_point));
@@ -87,12 +90,17 @@ class Planner {
   }
 
   // Names the first node that no pass has understood: the one nearest to the inputs.
-  [[noreturn]] static void Refuse(const Graph& graph, const Node& node) {
-    for (const std::string& input : node.inputs) {
-      const Node* producer = graph.FindProducer(input);
-      if (producer != nullptr && producer->op.rfind("tied.", 0) != 0) Refuse(graph, *producer);
+  [[noreturn]] static void Refuse(const Graph& graph, const Node& last) {
+    const Node* first = nullptr;
+    for (const Node* node = &last; node != nullptr;) {
+      first = node;
+      node = nullptr;
+      for (size_t i = 0; i < first->inputs.size() && node == nullptr; ++i) {
+        const Node* producer = graph.FindProducer(first->inputs[i]);
+        if (producer != nullptr && producer->op.rfind("tied.", 0) != 0) node = producer;
+      }
     }
-    throw ConvertError(node.Describe() +
+    throw ConvertError(first->Describe() +
                        ": is not understood where it stands; an output must come from a Gather on the "
                        "table, or from a product of a hidden state with the table's transpose, or from ArgMax, TopK or "
                        "LogSoftmax of that along the vocabulary");
@@ -108,9 +116,7 @@ class Planner {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
     }
-    PlannedOp op{ConstantOp{IsFloat(constant.type) ? AsFloat32(constant) : constant.Read()}, 0, 0, {}, {}};
-    for (const int64_t dim : constant.dims) op.output_dims.push_back(SymbolicInt::Constant(dim));
-    return op;
+    return {ConstantOp{IsFloat(constant.type) ? AsFloat32(constant) : constant.Read()}, 0, 0, {}, {}};
   }
 
   size_t DataInput(const Graph& graph, const Node& node, const std::string& value,
@@ -190,6 +196,16 @@ class Planner {
     }
     if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is not known");
     return result;
+  }
+
+  static void CheckElements(const TensorRef& constant, const SymbolicShape& dims, const std::string& output) {
+    int64_t elements = 1;
+    bool fits = true;
+    for (const SymbolicInt& dim : dims) {
+      fits = fits && dim.kind == SymbolicInt::Kind::kConstant && CheckedMultiply(elements, dim.value, &elements);
+    }
+    if (fits && elements == static_cast<int64_t>(constant.elements())) return;
+    throw ConvertError("output '" + output + "' is a constant, and its shape is not that of its elements");
   }
 
   void CheckUse() const {

@@ -6,6 +6,7 @@
 
 #include "converter/check_rows.h"
 #include "converter/error.h"
+#include "converter/evaluator.h"
 #include "converter/model_reader.h"
 #include "converter/writer.h"
 #include "tests/converter/conversion.h"
@@ -159,6 +160,18 @@ TEST_P(LossyDamage, FailsTheCheckOfRows) {
 INSTANTIATE_TEST_SUITE_P(Types, LossyDamage,
                          testing::Values(DataType::Float16, DataType::BFloat16, DataType::Int8, DataType::Int4),
                          [](const auto& type) { return std::string(format::EnumNameDataType(type.param)); });
+
+TEST(Evaluation, FollowsLongChains) {
+  converter::Graph graph;
+  for (int i = 0; i < 50000; ++i) {
+    graph.nodes.push_back({"Identity", "", {"v" + std::to_string(i)}, {"v" + std::to_string(i + 1)}, {}});
+  }
+  graph.results = {graph.nodes.back().outputs[0]};
+  graph.outputs = {{graph.results[0], converter::ElementType::kInt64, {}}};
+  const auto outputs =
+      converter::Evaluate(graph, {{"v0", converter::Array::OfInts({1}, {7})}}, converter::Arithmetic::kValues, {});
+  EXPECT_EQ(outputs.at(graph.results[0]).Int(0), 7);
+}
 
 }  // namespace
 }  // namespace tied::test

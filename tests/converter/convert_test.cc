@@ -36,6 +36,10 @@ const NamedLines kHeads[] = {
 const NamedLines kBiasedHeads[] = {
     {"Add", {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "L = Add(y, bias)"}},
     {"AddFlipped", {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "L = Add(bias, y)"}},
+    {"NamedAsTheOutput", {"wt = Transpose(W)", "logits = MatMul(pre_logits, wt)", "L = Add(logits, bias)"}},
+    {"NamedAsTheOtherOutput",
+     {"wt = Transpose(W)", "embed_matrix = MatMul(pre_logits, wt)", "L = Add(embed_matrix, bias)"}},
+    {"CastBias", {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "b = Cast(bias) {to=1}", "L = Add(y, b)"}},
     {"GemmC", {"x = Reshape(pre_logits, flat)", "y = Gemm(x, W, bias) {transB=1}", "L = Reshape(y, unflat)"}},
 };
 const NamedLines kEmbeds[] = {
@@ -228,11 +232,20 @@ TEST_F(Forms, OutputsMayBeConstantsOfAnyTypeOfTensors) {
   EXPECT_TRUE(Check());
 }
 
-TEST_F(Forms, NestedIfsHaveOneEntryPointForEachPath) {
+TEST_F(Forms, AConstantOutputHasTheShapeThatAViewGivesIt) {
   onnx::ModelProto model = MakeModel({}, Folder());
   onnx::GraphProto* graph = model.mutable_graph();
+  AddConstant(graph, RawTensor("six", {2, 3}, {1, 2, 3, 4, 5, 6}));
+  AddConstant(graph, IntTensor("shape", {3, 1, 2}));
+  AddNodes(graph, {"viewed = Reshape(six, shape)"});
+  AddValue(graph->mutable_output(), "viewed", onnx::TensorProto::FLOAT, {3, 1, 2});
+  Convert(model);
+  EXPECT_TRUE(Check());
+}
+
+// The else-branch becomes an If of its own, whose branches are both the embedding. It has this table, called "W".
+void NestIfs(onnx::GraphProto* graph, const onnx::TensorProto& table) {
   AddValue(graph->mutable_input(), "deeper", onnx::TensorProto::BOOL, {1});
-  // The else-branch becomes an If of its own, whose branches are both the embedding.
   onnx::GraphProto* otherwise = graph->mutable_node(0)->mutable_attribute(1)->mutable_g();
   onnx::GraphProto outer;
   outer.set_name("outer");
@@ -251,10 +264,27 @@ TEST_F(Forms, NestedIfsHaveOneEntryPointForEachPath) {
     inner->add_output(output);
     AddValue(outer.mutable_output(), output, onnx::TensorProto::FLOAT, {-1, -1, -1});
   }
-  *outer.add_initializer() = graph->initializer(0);  // inside and outside, a table of the same name
+  *outer.add_initializer() = table;
   *otherwise = outer;
+}
+
+TEST_F(Forms, NestedIfsHaveOneEntryPointForEachPath) {
+  onnx::ModelProto model = MakeModel({}, Folder());
+  NestIfs(model.mutable_graph(), model.graph().initializer(0));  // inside and outside, a table of the same name
   Convert(model);
   EXPECT_EQ(EntryPointNames(), (std::vector<std::string>{"head_branch", "inner_then_branch", "inner_else_branch"}));
+  EXPECT_TRUE(Check());
+}
+
+TEST_F(Forms, ATableInsideHidesThoseOutside) {
+  ModelForm form;
+  form.storage = Storage::kRepeated;
+  onnx::ModelProto model = MakeModel(form, Folder());
+  const onnx::TensorProto other = RawTensor("W", {kRows, kCols}, std::vector<float>(Table().size()));
+  NestIfs(model.mutable_graph(), other);
+  *model.mutable_graph()->add_initializer() = other;
+  Convert(model);
+  EXPECT_EQ(TableCount(), 1u);
   EXPECT_TRUE(Check());
 }
 
