@@ -68,6 +68,7 @@ class Slimmer {
       total_ += slim.size() - before;
       if (total_ > kMaxSlimBytes) Fail("holds too much besides large tensors");
     }
+    if (message == Message::kTensor) CheckOnePlace(slim, skipped_length > 0);
     if (skipped_length > 0) slim += InlineReference(skipped_offset, skipped_length);
     return slim;
   }
@@ -75,6 +76,15 @@ class Slimmer {
  private:
   [[noreturn]] void Fail(const std::string& reason) const {
     throw ConvertError(path_ + ": " + reason + " (near byte " + std::to_string(in_.CurrentPosition()) + ")");
+  }
+
+  // Readers differ in which of two sets of values they take.
+  void CheckOnePlace(const std::string& slim, bool skipped) const {
+    onnx::TensorProto tensor;
+    if (!tensor.ParseFromString(slim) || tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
+    if (skipped || !tensor.raw_data().empty() || tensor.float_data_size() > 0) {
+      Fail("tensor '" + tensor.name() + "' has its values both in the model and in external data");
+    }
   }
 
   void CopyField(Message message, uint32_t tag, int depth, std::string* out, uint64_t* skipped_offset,
