@@ -65,8 +65,11 @@ bool TensorRef::SamePlace(const TensorRef& other) const {
     return false;
   }
   if (quantisation == nullptr || other.quantisation == nullptr) return quantisation == other.quantisation;
-  return quantisation->scales.SamePlace(other.quantisation->scales) &&
-         quantisation->zero_points.SamePlace(other.quantisation->zero_points);
+  const Quantisation &a = *quantisation, &b = *other.quantisation;
+  return a.bits == b.bits && a.block == b.block && a.row_bytes == b.row_bytes &&
+         a.zero_points_per_row == b.zero_points_per_row && a.scales.SamePlace(b.scales) &&
+         a.zero_points.SamePlace(b.zero_points) && (a.axis == b.axis || a.scales.elements() == 1) &&
+         (a.default_zero_point == b.default_zero_point || a.zero_points.length > 0);
 }
 
 std::string TensorRef::Read() const {

@@ -43,10 +43,7 @@ class Dequantisation {
       } else if (node.op == "com.microsoft.DynamicQuantizeMatMul") {
         FoldProduct(node, i, node.Input(0), {node.Input(1), node.Input(2), node.Input(3)}, node.Input(4));
       } else if (node.op == "com.microsoft.MatMulIntegerToFloat") {
-        const std::string hidden = Unrounded(node.Input(0));
-        if (!hidden.empty()) {
-          FoldProduct(node, i, hidden, {node.Input(1), node.Input(3), node.Input(5)}, node.Input(6));
-        }
+        FoldMatMulIntegerToFloat(node, i);
       }
     }
     return std::move(graph_);
@@ -55,6 +52,11 @@ class Dequantisation {
  private:
   struct Integers {
     std::string values, scales, zero_points;  // "" for no zero points
+  };
+
+  // What hidden states are rounded with.
+  struct Rounding {
+    std::string hidden, scale, zero_point;
   };
 
   struct Blocks {
@@ -76,10 +78,25 @@ class Dequantisation {
     return *constant;
   }
 
+  std::string FreshName(std::string name) const {
+    while (graph_.FindConstant(name) != nullptr || graph_.FindInput(name) != nullptr ||
+           graph_.FindProducer(name) != nullptr) {
+      name += '_';
+    }
+    return name;
+  }
+
+  // By name, or two constants that hold the same.
+  bool Same(const std::string& a, const std::string& b) const {
+    const TensorRef *first = graph_.FindConstant(a), *second = graph_.FindConstant(b);
+    if (a == b || first == nullptr || second == nullptr) return a == b;
+    return first->type == second->type && first->elements() == second->elements() && first->Read() == second->Read();
+  }
+
   // Adds the matrix as a constant of the graph, and returns its name.
   std::string AddMatrix(TensorRef tensor, Quantisation quantisation, const std::string& user) {
     tensor.quantisation = std::make_shared<const Quantisation>(std::move(quantisation));
-    std::string name = user + "/dequantised";
+    std::string name = FreshName(user + "/dequantised");
     graph_.constants[name] = std::move(tensor);
     return name;
   }
@@ -110,11 +127,18 @@ class Dequantisation {
     }
     const Node* producer = graph_.FindProducer(integers.values);
     if (producer == nullptr) return;
-    if (producer->op == "QuantizeLinear") return graph_.ReplaceUses(node.outputs[0], producer->Input(0));
+    if (producer->op == "QuantizeLinear") {
+      const bool same = Same(node.Input(1), producer->Input(1)) && Same(node.Input(2), producer->Input(2)) &&
+                        node.Int("axis", 1) == producer->Int("axis", 1) &&
+                        node.Int("block_size", 0) == producer->Int("block_size", 0);
+      if (same) graph_.ReplaceUses(node.outputs[0], producer->Input(0));
+      return;
+    }
     const bool transposed = producer->op == "Transpose";
-    const TensorRef* tensor =
-        producer->op == "Gather" || transposed ? graph_.FindConstant(producer->Input(0)) : nullptr;
+    if ((!transposed && producer->op != "Gather") || producer->inputs.empty()) return;
+    const TensorRef* tensor = graph_.FindConstant(producer->inputs[0]);
     if (tensor == nullptr || tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
+    if (node.Int("block_size", 0) != 0) Refuse(node, "blocks are supported on the table itself alone");
     if (!transposed && Constant(node, integers.scales, "scales").elements() != 1) {
       Refuse(node, "it has more than one scale");
     }
@@ -136,11 +160,24 @@ class Dequantisation {
     }
   }
 
-  // What DynamicQuantizeLinear or QuantizeLinear has rounded; "" if it was neither.
-  std::string Unrounded(const std::string& value) const {
+  // By DynamicQuantizeLinear, or by QuantizeLinear with one scale.
+  std::optional<Rounding> RoundingOf(const std::string& value) const {
     const Node* producer = graph_.FindProducer(value);
-    if (producer == nullptr) return "";
-    return producer->op == "DynamicQuantizeLinear" || producer->op == "QuantizeLinear" ? producer->Input(0) : "";
+    if (producer == nullptr || producer->outputs[0] != value || producer->Input(0).empty()) return std::nullopt;
+    const std::vector<std::string>& outputs = producer->outputs;
+    if (producer->op == "DynamicQuantizeLinear" && outputs.size() == 3) {
+      return Rounding{producer->Input(0), outputs[1], outputs[2]};
+    }
+    const TensorRef* scale = producer->op == "QuantizeLinear" ? graph_.FindConstant(producer->Input(1)) : nullptr;
+    if (scale == nullptr || scale->elements() != 1) return std::nullopt;
+    return Rounding{producer->Input(0), producer->Input(1), producer->Input(2)};
+  }
+
+  // The product takes away the zero point that `rounding` has added.
+  void CheckZeroPoint(const Node& product, const Rounding& rounding, const std::string& zero_point) const {
+    if (!Same(zero_point, rounding.zero_point)) {
+      Refuse(product, "its zero point is not the one that its hidden states are rounded with");
+    }
   }
 
   // Mul(Cast(MatMulInteger(rounded x, W)), Mul(scale of x, scales of W)).
@@ -149,25 +186,33 @@ class Dequantisation {
       const Node* cast = graph_.FindProducer(node.Input(i));
       const Node* product = cast != nullptr && cast->op == "Cast" ? graph_.FindProducer(cast->Input(0)) : nullptr;
       if (product == nullptr || product->op != "MatMulInteger") continue;
-      const std::string hidden = Unrounded(product->Input(0));
-      const std::string scales = ScalesBeside(graph_.FindProducer(product->Input(0)), node.Input(1 - i));
-      if (hidden.empty() || scales.empty()) {
+      const std::optional<Rounding> rounding = RoundingOf(product->Input(0));
+      const std::string scales = rounding ? ScalesBeside(*rounding, node.Input(1 - i)) : "";
+      if (scales.empty()) {
         Refuse(*product, "its product is not scaled as DynamicQuantizeLinear and a constant scale ask for");
       }
-      FoldProduct(node, index, hidden, {product->Input(1), scales, product->Input(3)}, "");
+      CheckZeroPoint(*product, *rounding, product->Input(2));
+      FoldProduct(node, index, rounding->hidden, {product->Input(1), scales, product->Input(3)}, "");
       return;
     }
   }
 
-  // The other factor beside the scale that `rounding` gives.
-  std::string ScalesBeside(const Node* rounding, const std::string& value) const {
+  // The other factor beside the scale of `rounding`.
+  std::string ScalesBeside(const Rounding& rounding, const std::string& value) const {
     const Node* scales = graph_.FindProducer(value);
-    if (rounding == nullptr || scales == nullptr || scales->op != "Mul" || scales->inputs.size() != 2) return "";
-    const bool dynamic = rounding->op == "DynamicQuantizeLinear";
-    if (dynamic && rounding->outputs.size() < 2) return "";
-    const std::string& step = dynamic ? rounding->outputs[1] : rounding->Input(1);
-    if (scales->inputs[0] == step) return scales->inputs[1];
-    return scales->inputs[1] == step ? scales->inputs[0] : "";
+    if (scales == nullptr || scales->op != "Mul" || scales->inputs.size() != 2) return "";
+    if (Same(scales->inputs[0], rounding.scale)) return scales->inputs[1];
+    return Same(scales->inputs[1], rounding.scale) ? scales->inputs[0] : "";
+  }
+
+  void FoldMatMulIntegerToFloat(const Node& node, size_t index) {
+    const std::optional<Rounding> rounding = RoundingOf(node.Input(0));
+    if (!rounding) return;
+    if (!Same(node.Input(2), rounding->scale)) {
+      Refuse(node, "its scale is not the one that its hidden states are rounded with");
+    }
+    CheckZeroPoint(node, *rounding, node.Input(4));
+    FoldProduct(node, index, rounding->hidden, {node.Input(1), node.Input(3), node.Input(5)}, node.Input(6));
   }
 
   // Node `index` becomes hidden times a matrix of integers [cols, rows], plus a bias.
@@ -176,13 +221,21 @@ class Dequantisation {
     const TensorRef* tensor = graph_.FindConstant(integers.values);
     if (tensor == nullptr || tensor->dims.size() != 2 || !IsInteger(tensor->type)) return;
     const TensorRef matrix = *tensor;
+    for (const std::string& value : {integers.scales, integers.zero_points}) {
+      const TensorRef* numbers = FindReshaped(value);
+      if (numbers == nullptr || numbers->elements() == 1) continue;
+      const bool along = graph_.FindConstant(value) != nullptr && numbers->dims.back() == matrix.dims[1];
+      if (!along || numbers->elements() != static_cast<uint64_t>(matrix.dims[1])) {
+        Refuse(node, "'" + value + "' has not one number for each column of '" + integers.values + "'");
+      }
+    }
     SetProduct(index, {"MatMul", node.name, {hidden, AddMatrix(node, matrix, integers, 1)}, node.outputs, {}}, bias);
   }
 
   void SetProduct(size_t index, Node product, const std::string& bias) {
     const std::string sum = product.outputs[0];
     if (!bias.empty()) {
-      product.outputs = {sum + "/without_bias"};
+      product.outputs = {FreshName(sum + "/without_bias")};
       const Node add{"Add", product.name, {product.outputs[0], bias}, {sum}, {}};
       graph_.nodes.insert(graph_.nodes.begin() + static_cast<std::ptrdiff_t>(index) + 1, add);
     }
@@ -214,6 +267,7 @@ class Dequantisation {
     TensorRef matrix = *tensor;
     const TensorRef& scales = Constant(node, node.Input(2), "scales");
     if (matrix.dims.empty() || matrix.dims[0] < 1 || scales.elements() == 0) Refuse(node, "its table is empty");
+    if (!IsReshapedToRows(node.Input(0), matrix)) Refuse(node, "its table is not of rows and columns");
     const auto rows = static_cast<uint64_t>(matrix.dims[0]);
     const uint64_t integers =
         BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / static_cast<uint64_t>(bits);
@@ -221,6 +275,17 @@ class Dequantisation {
     const Blocks blocks{bits, node.Int("block_size", 128), /*whole=*/false, /*from_middle=*/true};
     const std::string table = AddBlocks(node, matrix, blocks, {node.Input(0), node.Input(2), node.Input(3)});
     graph_.nodes[index] = {"Gather", node.name, {table, node.Input(1)}, node.outputs, {}};
+  }
+
+  // A matrix, or what a Reshape makes one of without a change of its rows.
+  bool IsReshapedToRows(const std::string& value, const TensorRef& tensor) const {
+    const Node* reshape = graph_.FindProducer(value);
+    if (reshape == nullptr) return tensor.dims.size() == 2;
+    const TensorRef* shape = graph_.FindConstant(reshape->Input(1));
+    if (shape == nullptr || shape->elements() != 2) return false;
+    const std::vector<int64_t> dims = shape->ReadInts();
+    const auto cols = static_cast<int64_t>(tensor.elements()) / tensor.dims[0];
+    return dims[0] == tensor.dims[0] && (dims[1] == -1 || dims[1] == cols);
   }
 
   static void CheckBits(const Node& node, int64_t bits) {

@@ -61,6 +61,16 @@ const Rewrite kRewrites[] = {
      {"q, step, q0 = DynamicQuantizeLinear(x)", "factor = Mul(step, scale)", "i = MatMulInteger(q, Qt, q0, zero)",
       "f = Cast(i) {to=1}", "y = Mul(f, factor)"},
      "y = MatMul(x, y/dequantised)\n"},
+    {"HiddenStatesRoundedInTwoWaysStay",
+     Dequantised,
+     {"q = QuantizeLinear(x, scale, zero)", "d = DequantizeLinear(q, half, zero)", "y = MatMul(d, Wt)"},
+     "q = QuantizeLinear(x, scale, zero)\nd = DequantizeLinear(q, half, zero)\ny = MatMul(d, Wt)\n"},
+    {"NamesThatAreThereStay",
+     Dequantised,
+     {"y/dequantised = Relu(x)", "y/without_bias = Relu(y/dequantised)",
+      "y = com.microsoft.DynamicQuantizeMatMul(y/without_bias, Qt, scale, zero, bias)"},
+     "y/dequantised = Relu(x)\ny/without_bias = Relu(y/dequantised)\n"
+     "y/without_bias_ = MatMul(y/without_bias, y/dequantised_)\ny = Add(y/without_bias_, bias)\n"},
     {"MatMulNBits",
      Dequantised,
      {"y = com.microsoft.MatMulNBits(x, Blocks, scales) {N=37, K=12, bits=8, block_size=16}"},
@@ -72,6 +82,11 @@ const Rewrite kRewrites[] = {
     {"GatherBlockQuantized",
      Dequantised,
      {"y = com.microsoft.GatherBlockQuantized(Q, ids, scales) {bits=8, block_size=16}"},
+     "y = Gather(y/dequantised, ids)\n"},
+    {"GatherBlockQuantizedOfAReshape",
+     Dequantised,
+     {"rows = Reshape(Blocks, rest)",
+      "y = com.microsoft.GatherBlockQuantized(rows, ids, scales) {bits=8, block_size=16}"},
      "y = Gather(y/dequantised, ids)\n"},
     {"ViewsAreDropped",
      converter::DropViews,
@@ -136,17 +151,24 @@ Graph ParseGraph(const Lines& lines) {
     graph.constants[name] = tensor;
   };
   const std::vector<float> table = Table(), bias = Bias();
-  const int64_t flat[] = {-1, kCols}, zero = 0;
+  const int64_t flat[] = {-1, kCols}, rest[] = {kRows, -1}, zero = 0;
+  const float half = kScale / 2;
   const std::string integers(kRows * 16, '\1');
   constant("W", converter::ElementType::kFloat32, {kRows, kCols}, table.data(), table.size() * sizeof(float));
   constant("Wt", converter::ElementType::kFloat32, {kCols, kRows}, table.data(), table.size() * sizeof(float));
   constant("bias", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
   constant("scale", converter::ElementType::kFloat32, {}, &kScale, sizeof kScale);
+  constant("half", converter::ElementType::kFloat32, {}, &half, sizeof half);
+  constant("no", converter::ElementType::kBool, {}, "\0", 1);
+  constant("yes", converter::ElementType::kBool, {}, "\1", 1);
+  constant("column", converter::ElementType::kFloat32, {kRows, 1}, bias.data(), bias.size() * sizeof(float));
   constant("scales", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
   constant("Q", converter::ElementType::kUint8, {kRows, kCols}, integers.data(), kRows * kCols);
   constant("Qt", converter::ElementType::kUint8, {kCols, kRows}, integers.data(), kRows * kCols);
   constant("Blocks", converter::ElementType::kUint8, {kRows, 1, 16}, integers.data(), kRows * 16);
   constant("zero", converter::ElementType::kUint8, {}, integers.data(), 1);
+  constant("other_zero", converter::ElementType::kUint8, {}, "\7", 1);
+  constant("rest", converter::ElementType::kInt64, {2}, rest, sizeof rest);
   constant("flat", converter::ElementType::kInt64, {2}, flat, sizeof flat);
   constant("axis0", converter::ElementType::kInt64, {1}, &zero, sizeof zero);
   for (const onnx::NodeProto& node : nodes.node()) {
@@ -194,6 +216,27 @@ const Refused kRefusedQuantisations[] = {
     {"i_node' (MatMulInteger): its product is not scaled",
      {"q, step, q0 = DynamicQuantizeLinear(x)", "i = MatMulInteger(q, Qt, q0, zero)", "f = Cast(i) {to=1}",
       "y = Mul(f, scale)"}},
+    {"i_node' (MatMulInteger): its zero point is not",
+     {"q, step, q0 = DynamicQuantizeLinear(x)", "factor = Mul(step, scale)", "i = MatMulInteger(q, Qt)",
+      "f = Cast(i) {to=1}", "y = Mul(f, factor)"}},
+    {"i_node' (MatMulInteger): its zero point is not",
+     {"q = QuantizeLinear(x, half, zero)", "factor = Mul(half, scale)", "i = MatMulInteger(q, Qt, other_zero, zero)",
+      "f = Cast(i) {to=1}", "y = Mul(f, factor)"}},
+    {"y_node' (Mul): 'column' has not one number for each column",
+     {"q, step, q0 = DynamicQuantizeLinear(x)", "factor = Mul(step, column)", "i = MatMulInteger(q, Qt, q0, zero)",
+      "f = Cast(i) {to=1}", "y = Mul(f, factor)"}},
+    {"y_node' (com.microsoft.MatMulIntegerToFloat): its zero point is not",
+     {"q, step, q0 = DynamicQuantizeLinear(x)",
+      "y = com.microsoft.MatMulIntegerToFloat(q, Qt, step, scale, zero, zero)"}},
+    {"y_node' (com.microsoft.MatMulIntegerToFloat): its scale is not",
+     {"q, step, q0 = DynamicQuantizeLinear(x)",
+      "y = com.microsoft.MatMulIntegerToFloat(q, Qt, half, scale, q0, zero)"}},
+    {"y_node' (DequantizeLinear): blocks are supported on the table itself alone",
+     {"t = Transpose(Q)", "y = DequantizeLinear(t, scales) {axis=1, block_size=12}"}},
+    {"its table is not of rows and columns",
+     {"y = com.microsoft.GatherBlockQuantized(Blocks, ids, scales) {bits=8, block_size=16}"}},
+    {"its table is not of rows and columns",
+     {"rows = Reshape(Qt, rest)", "y = com.microsoft.GatherBlockQuantized(rows, ids, scales) {bits=8, block_size=16}"}},
     {"it does not gather rows",
      {"y = com.microsoft.GatherBlockQuantized(Q, ids, scales) {bits=8, block_size=16, gather_axis=1}"}},
     {"blocks of 15 are", {"y = com.microsoft.MatMulNBits(x, Blocks, scales) {N=37, K=12, bits=8, block_size=15}"}},
@@ -208,6 +251,35 @@ TEST(Quantisations, AreRefusedWithTheReason) {
     } catch (const converter::ConvertError& error) {
       EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
     }
+  }
+}
+
+TEST(Quantisations, OfAGatherWithoutInputsStay) {
+  Graph graph = ParseGraph({"rows = Gather()", "y = DequantizeLinear(rows, scale)"});
+  graph.constants[""] = graph.constants["Q"];
+  EXPECT_EQ(NodesOf(converter::Dequantise(graph)), "rows = Gather()\ny = DequantizeLinear(rows, scale)\n");
+}
+
+TEST(Quantisations, LieInOnePlaceIfTheyMeanTheSame) {
+  const Graph graph = ParseGraph({});
+  converter::Quantisation quantisation;
+  quantisation.scales = graph.constants.at("scales");
+  quantisation.block = 16;
+  const auto table = [&](const converter::Quantisation& of) {
+    converter::TensorRef tensor = graph.constants.at("Q");
+    tensor.quantisation = std::make_shared<const converter::Quantisation>(of);
+    return tensor;
+  };
+  EXPECT_TRUE(table(quantisation).SamePlace(table(quantisation)));
+  const std::function<void(converter::Quantisation&)> changes[] = {
+      [](converter::Quantisation& other) { other.bits = 4; }, [](converter::Quantisation& other) { other.axis = 1; },
+      [](converter::Quantisation& other) { other.block = 32; },
+      [](converter::Quantisation& other) { other.row_bytes = 16; },
+      [](converter::Quantisation& other) { other.default_zero_point = 128; }};
+  for (const auto& change : changes) {
+    converter::Quantisation other = quantisation;
+    change(other);
+    EXPECT_FALSE(table(quantisation).SamePlace(table(other))) << &change - changes;
   }
 }
 
