@@ -37,12 +37,7 @@ TensorRef ConstantValue(const Node& node) {
 }
 
 // kOther where it cannot be told.
-ElementType TypeOf(const Graph& graph, const std::string& value) {
-  if (const ValueInfo* input = graph.FindInput(value)) return input->type;
-  if (const TensorRef* constant = graph.FindConstant(value)) {
-    return constant->quantisation != nullptr ? ElementType::kFloat32 : constant->type;
-  }
-  const Node* node = graph.FindProducer(value);
+ElementType TypeOf(const Graph& graph, std::string value) {
   static const std::set<std::string> kKeepType = {"Identity",
                                                   "Reshape",
                                                   "Squeeze",
@@ -56,14 +51,30 @@ ElementType TypeOf(const Graph& graph, const std::string& value) {
                                                   "MatMul",
                                                   "Gemm",
                                                   "com.microsoft.FusedMatMul"};
-  if (node == nullptr) return ElementType::kOther;
-  if (node->op == "Shape" || node->op == "ArgMax") return ElementType::kInt64;
-  if (node->op == "Cast") return static_cast<ElementType>(node->Int("to", 0));
-  return kKeepType.count(node->op) > 0 ? TypeOf(graph, node->Input(0)) : ElementType::kOther;
+  for (size_t steps = 0; steps <= graph.nodes.size(); ++steps) {
+    if (const ValueInfo* input = graph.FindInput(value)) return input->type;
+    if (const TensorRef* constant = graph.FindConstant(value)) {
+      return constant->quantisation != nullptr ? ElementType::kFloat32 : constant->type;
+    }
+    const Node* node = graph.FindProducer(value);
+    if (node == nullptr) return ElementType::kOther;
+    if (node->op == "Shape" || node->op == "ArgMax") return ElementType::kInt64;
+    if (node->op == "Cast") return static_cast<ElementType>(node->Int("to", 0));
+    if (kKeepType.count(node->op) == 0) return ElementType::kOther;
+    value = node->Input(0);
+  }
+  return ElementType::kOther;
+}
+
+// A Dropout that is not for training.
+bool IsInferenceDropout(const Graph& graph, const Node& node) {
+  const TensorRef* training = graph.FindConstant(node.Input(2));
+  return node.Input(2).empty() || (training != nullptr && training->Read() == std::string(1, '\0'));
 }
 
 bool IsNoOp(const Graph& graph, const Node& node) {
-  if (node.op == "Identity" || node.op == "Dropout") return true;
+  if (node.op == "Identity") return true;
+  if (node.op == "Dropout") return IsInferenceDropout(graph, node);
   if (node.op != "Cast") return false;
   const auto to = static_cast<ElementType>(node.Int("to", 0));
   const ElementType from = TypeOf(graph, node.Input(0));
