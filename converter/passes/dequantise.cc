@@ -128,9 +128,11 @@ class Dequantisation {
     const Node* producer = graph_.FindProducer(integers.values);
     if (producer == nullptr) return;
     if (producer->op == "QuantizeLinear") {
+      const TensorRef* scale = graph_.FindConstant(node.Input(1));
+      const bool same_axis =
+          (scale != nullptr && scale->elements() == 1) || node.Int("axis", 1) == producer->Int("axis", 1);
       const bool same = Same(node.Input(1), producer->Input(1)) && Same(node.Input(2), producer->Input(2)) &&
-                        node.Int("axis", 1) == producer->Int("axis", 1) &&
-                        node.Int("block_size", 0) == producer->Int("block_size", 0);
+                        same_axis && node.Int("block_size", 0) == producer->Int("block_size", 0);
       if (same) graph_.ReplaceUses(node.outputs[0], producer->Input(0));
       return;
     }
