@@ -9,6 +9,7 @@
 #include "converter/onnx_scope.h"
 #include "converter/onnx_slim.h"
 #include "converter/passes/passes.h"
+#include "converter/shapes.h"
 
 namespace tied::converter {
 
@@ -19,7 +20,8 @@ constexpr char kDecoderEmbeddings[] = "decoder_inputs_embeds";
 constexpr char kHidden[] = "hidden";
 constexpr char kPrefix[] = "tied_";  // dimensions of an export may have any other name
 constexpr int kMaxDepth = 16;
-constexpr int kMaxSteps = 12;  // from logits back to hidden: eight in quantised forms with a bias
+constexpr int kMaxLayers = 10000;  // nodes from the head back to the embedding
+constexpr int kMaxSteps = 12;      // from logits back to hidden: eight in quantised forms with a bias
 
 constexpr char kIds[] = "input_ids";
 constexpr char kDecoderIds[] = "decoder_input_ids";
@@ -66,6 +68,7 @@ bool IsView(const std::string& op) {
 struct Product {
   std::string hidden;     // "" if the passes see no head
   bool reshaped = false;  // logits have another shape than the product
+  bool viewed = false;    // what it multiplies has another shape than hidden
 };
 
 Product FindProduct(const Graph& graph) {
@@ -167,10 +170,18 @@ class Splitter {
     for (int i = 0; i < original.node_size(); ++i) {
       const onnx::NodeProto& node = original.node(i);
       for (onnx::AttributeProto& attribute : *graph->mutable_node(i)->mutable_attribute()) {
-        if (attribute.has_g()) ReplaceEmbeddings(attribute.mutable_g(), &scope, depth + 1);
+        if (attribute.has_g() && !DeclaresTokenIds(attribute.g())) {
+          ReplaceEmbeddings(attribute.mutable_g(), &scope, depth + 1);
+        }
       }
       if (IsEmbedding(node, scope)) ReplaceEmbedding(original, node, scope, graph);
     }
+  }
+
+  // The body of a Loop may have ids of its own.
+  static bool DeclaresTokenIds(const onnx::GraphProto& graph) {
+    return std::any_of(graph.input().begin(), graph.input().end(),
+                       [](const onnx::ValueInfoProto& input) { return IsTokenIds(input.name()); });
   }
 
   static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope) {
@@ -194,12 +205,31 @@ class Splitter {
   static std::string TokenIdsOf(std::string name, const Scope& scope) {
     static const std::set<std::string> kPassing = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"};
     for (int steps = 0; steps < 64; ++steps) {
+      if (scope.Initializer(name) != nullptr) return "";
       if (scope.IsInput(name)) return IsTokenIds(name) ? name : "";
       const onnx::NodeProto* producer = scope.Producer(name);
       if (producer == nullptr || producer->input_size() == 0 || kPassing.count(producer->op_type()) == 0) return "";
       name = producer->input(0);
     }
     return "";
+  }
+
+  // The input of embeddings is [batch, sequence, cols]: so the ids must be [batch, sequence] where they are looked up.
+  void CheckShapeOfIds(const onnx::NodeProto& gather, const Scope& scope) const {
+    const std::string ids = TokenIdsOf(gather.input(1), scope);
+    onnx::ValueInfoProto declared = Declare(ids, onnx::TensorProto::INT64, 0);
+    for (const onnx::ValueInfoProto& input : split_.model.graph().input()) {
+      if (input.name() == ids && input.type().tensor_type().has_shape()) declared = input;
+    }
+    bool same = declared.type().tensor_type().shape().dim_size() == 2;
+    if (same && gather.input(1) != ids) {
+      const Graph view = FoldConstants(
+          Import(scope, {gather.input(1), ids, kMaxSteps}, declared, Declare("tied_ids", onnx::TensorProto::INT64, 0)));
+      const Shapes shapes = InferShapes(view);
+      const SymbolicShape* shape = shapes.Find("tied_ids");
+      same = view.inputs.size() == 1 && shape != nullptr && *shape == *shapes.Find(ids);
+    }
+    if (!same) Refuse(gather, "looks up '" + ids + "' in another shape than [batch, sequence]");
   }
 
   void ReplaceEmbedding(const onnx::GraphProto& original, const onnx::NodeProto& gather, const Scope& scope,
@@ -225,6 +255,7 @@ class Splitter {
       ++steps;
     }
     const std::string rows = last->output(0);
+    CheckShapeOfIds(gather, scope);
     SetEmbedding(gather,
                  Import(scope, {rows, gather.input(1), steps}, Declare("input_ids", onnx::TensorProto::INT64, 0),
                         Declare("embeddings", onnx::TensorProto::FLOAT, 0)));
@@ -282,10 +313,10 @@ class Splitter {
       node = scope.Producer(logits);
     }
     if (node == nullptr) throw ConvertError(split_.path + ": output '" + output.name() + "' is made by nothing");
-    const int rank = output.type().tensor_type().has_shape() ? output.type().tensor_type().shape().dim_size() : 3;
+    const int rank = RankOf(output).value_or(3);
     const bool branches = node->op_type() == "If";
-    const std::string hidden = branches ? ReplaceInBranches(graph, *node, logits, scope, depth)
-                                        : RecordHead(*node, output.name(), scope, rank);
+    const std::string hidden =
+        branches ? ReplaceInBranches(graph, *node, logits, scope, depth) : RecordHead(*node, original, output, scope);
     *graph->add_node() = Identity("tied_hidden", hidden, name);
     *graph->mutable_output(index) =
         Declare(name, hidden_type_, static_cast<int64_t>(split_.table.cols()), rank, kPrefix);
@@ -312,8 +343,17 @@ class Splitter {
   }
 
   // Takes the head that makes `logits` out; returns what it multiplies.
-  std::string RecordHead(const onnx::NodeProto& node, const std::string& logits, const Scope& scope, int rank) {
-    const std::string hidden = FindHidden(node, logits, scope);
+  std::string RecordHead(const onnx::NodeProto& node, const onnx::GraphProto& graph, const onnx::ValueInfoProto& output,
+                         const Scope& scope) {
+    const std::string& logits = output.name();
+    const Product product = FindHidden(node, logits, scope);
+    const std::string& hidden = product.hidden;
+    const int rank = RankOf(output).value_or(3);
+    // A product keeps the rank, and so do views on both sides of it; one side alone does not.
+    const int likely = product.reshaped == product.viewed ? rank : 0;
+    if ((!RankOf(output) || product.reshaped) && RankOf(hidden, graph, scope).value_or(likely) != rank) {
+      Refuse(node, "its hidden states may have another rank than its logits");
+    }
     const auto cols = static_cast<int64_t>(split_.table.cols());
     Graph head = Import(scope, {logits, hidden, kMaxSteps}, Declare(kHidden, onnx::TensorProto::FLOAT, cols, rank),
                         Declare("logits", onnx::TensorProto::FLOAT, 0, rank));
@@ -333,7 +373,7 @@ class Splitter {
   }
 
   // Slices grow until the passes see a head in one.
-  std::string FindHidden(const onnx::NodeProto& node, const std::string& logits, const Scope& scope) const {
+  Product FindHidden(const onnx::NodeProto& node, const std::string& logits, const Scope& scope) const {
     std::string reason =
         split_.path + ": " + Describe(node) +
         ": makes the logits; a product with the table, and a sum with a bias behind it, are understood";
@@ -350,16 +390,76 @@ class Splitter {
   }
 
   // Before it was rounded by QuantizeLinear, or reshaped for a Gemm.
-  static std::string BeforeProduct(const Product& product, const Scope& scope) {
-    const auto before = [&](const std::string& value, const auto& passes) {
+  Product BeforeProduct(Product product, const Scope& scope) const {
+    product.hidden = BeforeRounding(product.hidden, scope);
+    const onnx::NodeProto* view = product.reshaped ? scope.Producer(product.hidden) : nullptr;
+    if (view == nullptr || view->input_size() == 0 || !IsView(view->op_type())) return product;
+    product.viewed = true;
+    product.hidden = BeforeRounding(view->input(0), scope);
+    return product;
+  }
+
+  std::string BeforeRounding(const std::string& value, const Scope& scope) const {
+    const onnx::NodeProto* back = scope.Producer(value);
+    if (back == nullptr || back->op_type() != "DequantizeLinear" || back->input_size() < 2) return value;
+    const onnx::NodeProto* rounding = scope.Producer(back->input(0));
+    if (rounding == nullptr || rounding->op_type() != "QuantizeLinear") return value;
+    const onnx::TensorProto* scale = scope.Constant(back->input(1));
+    const bool one = scale != nullptr && ImportTensor(*scale, split_.path).elements() == 1;
+    if (!one || rounding->input_size() != back->input_size()) return value;
+    for (int i = 1; i < back->input_size(); ++i) {
+      if (!SameNumbers(back->input(i), rounding->input(i), scope)) return value;
+    }
+    return rounding->input(0);
+  }
+
+  bool SameNumbers(const std::string& a, const std::string& b, const Scope& scope) const {
+    const onnx::TensorProto *first = scope.Constant(a), *second = scope.Constant(b);
+    if (a == b || first == nullptr || second == nullptr) return a == b;
+    return ImportTensor(*first, split_.path).SamePlace(ImportTensor(*second, split_.path));
+  }
+
+  static std::optional<int> RankOf(const onnx::ValueInfoProto& value) {
+    const onnx::TypeProto::Tensor& tensor = value.type().tensor_type();
+    return tensor.has_shape() ? std::optional<int>(tensor.shape().dim_size()) : std::nullopt;
+  }
+
+  // Of what the layers before the head make; nothing where it cannot be told.
+  std::optional<int> RankOf(std::string value, const onnx::GraphProto& graph, const Scope& scope) const {
+    static const std::set<std::string> kKeepRank = {"Add",
+                                                    "Cast",
+                                                    "DequantizeLinear",
+                                                    "Div",
+                                                    "Identity",
+                                                    "LayerNormalization",
+                                                    "MatMul",
+                                                    "Mul",
+                                                    "QuantizeLinear",
+                                                    "Relu",
+                                                    "SkipLayerNormalization",
+                                                    "Sub",
+                                                    "Tanh"};
+    for (int steps = 0; steps < kMaxLayers; ++steps) {
+      if (value == kEmbeddings || value == kDecoderEmbeddings) return 3;
+      for (const auto* values :
+           {&graph.value_info(), &split_.model.graph().value_info(), &split_.model.graph().input()}) {
+        for (const onnx::ValueInfoProto& known : *values) {
+          if (known.name() == value && RankOf(known)) return RankOf(known);
+        }
+      }
       const onnx::NodeProto* node = scope.Producer(value);
-      return node != nullptr && node->input_size() > 0 && passes(node->op_type()) ? node->input(0) : "";
-    };
-    const std::string view = product.reshaped ? before(product.hidden, IsView) : "";
-    const std::string& hidden = view.empty() ? product.hidden : view;
-    const std::string integers = before(hidden, [](const std::string& op) { return op == "DequantizeLinear"; });
-    const std::string rounded = before(integers, [](const std::string& op) { return op == "QuantizeLinear"; });
-    return rounded.empty() ? hidden : rounded;
+      if (node == nullptr || node->input_size() == 0) return std::nullopt;
+      if (node->op_type() == "Gemm" || node->op_type() == "Flatten") return 2;
+      if (node->op_type() == "Reshape" && node->input_size() > 1) {
+        const onnx::TensorProto* shape = scope.Constant(node->input(1));
+        if (shape == nullptr || shape->dims_size() != 1) return std::nullopt;
+        return static_cast<int>(shape->dims(0));
+      }
+      if (kKeepRank.count(node->op_type()) == 0) return std::nullopt;
+      const bool second = node->input_size() > 1 && scope.IsConstant(node->input(0));  // a bias before its product
+      value = node->input(second ? 1 : 0);
+    }
+    return std::nullopt;
   }
 
   static bool SameBias(const Plan& a, const Plan& b) {

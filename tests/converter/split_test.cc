@@ -48,6 +48,14 @@ const Export kExports[] = {
     {"DequantisedBehindTheTranspose",
      {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
      {"t = Transpose(Q)", "w = DequantizeLinear(t, scale, zero)", "logits = MatMul(h, w)"}},
+    {"IdsInTheShapeThatTheyHave",
+     {"s = Shape(input_ids)", "last = Slice(s, axis1, two)", "to = Concat(m1, last) {axis=0}",
+      "ids = Reshape(input_ids, to)", "E = Gather(W, ids)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"RoundedBeforeAView",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"f = Reshape(h, flat)", "q = QuantizeLinear(f, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
+      "w = DequantizeLinear(Qt, scale, zero)", "y = Gemm(d, w)", "logits = Reshape(y, unflat)"}},
     {"RoundedHiddenStates",
      {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
      {"q = QuantizeLinear(h, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
@@ -66,7 +74,7 @@ onnx::TensorProto Bytes(const std::string& name, const std::vector<int64_t>& dim
 // input_ids to logits, with a Tanh for a decoder.
 onnx::ModelProto MakeExport(const Lines& embedding, const Lines& head, const std::string& folder) {
   ModelForm form;
-  form.head = {"L = Uses(Wt, bias, scale, flat, unflat)"};
+  form.head = {"L = Uses(Wt, bias, scale, flat, unflat, m1, axis1)"};
   onnx::ModelProto model = MakeModel(form, folder);
   onnx::GraphProto* graph = model.mutable_graph();
   graph->clear_node();
@@ -82,6 +90,8 @@ onnx::ModelProto MakeExport(const Lines& embedding, const Lines& head, const std
   *graph->add_initializer() = Bytes("Q", {kRows, kCols}, rows);
   *graph->add_initializer() = Bytes("Qt", {kCols, kRows}, cols);
   *graph->add_initializer() = Bytes("zero", {}, "\x70");
+  *graph->add_initializer() = IntTensor("two", {2});
+  *graph->add_initializer() = RawTensor("half", {}, {kScale / 2});
   AddNodes(graph, head);
   AddNodes(graph, {"h = Tanh(E)"});
   AddNodes(graph, embedding);  // in no order
@@ -169,6 +179,48 @@ onnx::ModelProto MakeBranches(const std::string& other, const std::string& folde
   return model;
 }
 
+// Rounded with one number and back with another: not the hidden states that came.
+TEST_F(WholeExports, KeepARoundingThatChangesHiddenStates) {
+  Save(MakeExport(
+           kGather,
+           {"q = QuantizeLinear(h, scale, zero)", "d = DequantizeLinear(q, half, zero)", "logits = MatMul(d, Wt)"},
+           Folder()),
+       Path("model.onnx"));
+  const onnx::ModelProto rest = converter::SplitOnnx(Path("model.onnx")).model;
+  EXPECT_EQ(rest.graph().node(rest.graph().node_size() - 1).input(0), "d");
+}
+
+TEST_F(WholeExports, IdsOfALoopAreItsOwn) {
+  onnx::ModelProto model = MakeExport({"E = Loop(two, , e)"}, {"logits = MatMul(h, Wt)"}, Folder());
+  onnx::AttributeProto* attribute = nullptr;
+  for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "Loop") continue;
+    node.clear_input();
+    for (const char* input : {"two", "", "input_ids_at_first"}) node.add_input(input);
+    node.clear_output();
+    for (const char* output : {"last_ids", "E"}) node.add_output(output);
+    attribute = node.add_attribute();
+  }
+  attribute->set_name("body");
+  attribute->set_type(onnx::AttributeProto::GRAPH);
+  onnx::GraphProto* body = attribute->mutable_g();
+  AddNodes(body, {"still = Identity(going)", "next = Add(input_ids, axis1)", "e = Gather(W, input_ids)"});
+  AddValue(body->mutable_input(), "i", onnx::TensorProto::INT64, {});
+  AddValue(body->mutable_input(), "going", onnx::TensorProto::BOOL, {});
+  AddValue(body->mutable_input(), "input_ids", onnx::TensorProto::INT64, {-1, -1});
+  AddValue(body->mutable_output(), "still", onnx::TensorProto::BOOL, {});
+  AddValue(body->mutable_output(), "next", onnx::TensorProto::INT64, {-1, -1});
+  AddValue(body->mutable_output(), "e", onnx::TensorProto::FLOAT, {-1, -1, kCols});
+  model.mutable_graph()->mutable_input(0)->set_name("input_ids_at_first");
+  Save(model, Path("model.onnx"));
+  try {
+    converter::SplitOnnx(Path("model.onnx"));
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("no Gather on a constant matrix"), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(WholeExports, BranchesMustHaveTheSameHead) {
   Save(MakeBranches("Wt", Folder()), Path("model.onnx"));
   EXPECT_EQ(converter::SplitOnnx(Path("model.onnx")).head->inputs[0].name, "hidden");
@@ -204,6 +256,15 @@ const Export kRefusedExports[] = {
      {"hidden = Gather(W, input_ids)", "E = Identity(hidden)"},
      {"logits = MatMul(h, Wt)"}},
     {"E_node' (Gather): is not understood", {"E = Gather(W, input_ids) {axis=1}"}, {"logits = MatMul(h, Wt)"}},
+    {"looks up 'input_ids' in another shape",
+     {"i = Reshape(input_ids, m1)", "E = Gather(W, i)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"looks up 'input_ids' in another shape",
+     {"i = Unsqueeze(input_ids, axis1)", "g = Gather(W, i)", "E = ReduceMax(g, axis1)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"may have another rank than its logits",
+     kGather,
+     {"f = Reshape(h, flat)", "r = Relu(f)", "y = MatMul(r, Wt)", "logits = Reshape(y, unflat)"}},
     {"scaled in another way",
      {"a = Gather(W, input_ids)", "b = Mul(a, scale)", "c = Gather(W, input_ids)", "E = Add(b, c)"},
      {"logits = MatMul(h, Wt)"}},
