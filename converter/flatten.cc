@@ -155,7 +155,7 @@ Graph WithoutUnused(const Graph& graph) {
 }
 
 void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
-  const auto& nodes = path.graph.nodes;
+  std::vector<Node>& nodes = path.graph.nodes;
   const auto found = std::find_if(nodes.begin(), nodes.end(), [](const Node& node) { return node.op == "If"; });
   if (found == nodes.end()) {
     if (paths->size() == kMaxPaths) throw ConvertError("there are too many ways through the Ifs");

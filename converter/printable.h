@@ -2,15 +2,20 @@
 #ifndef TIED_CONVERTER_PRINTABLE_H_
 #define TIED_CONVERTER_PRINTABLE_H_
 
-#include <algorithm>
+#include <cstddef>
 #include <string>
 
 namespace tied::converter {
 
-// `text` with '?' in the place of control characters, which would command the terminal.
+// `text` with '?' in the place of control characters, which would command the terminal: C1 too, in UTF-8 and alone.
 inline std::string Printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool c1 = byte(i) == 0xC2 && i + 1 < text.size() && byte(i + 1) < 0xA0;
+    if (c1) text[i++] = '?';
+    const bool alone = byte(i) >= 0x80 && byte(i) < 0xA0 && (i == 0 || byte(i - 1) < 0x80);
+    if (c1 || alone || byte(i) < 0x20 || byte(i) == 0x7F) text[i] = '?';
+  }
   return text;
 }
 
