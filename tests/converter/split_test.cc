@@ -240,7 +240,7 @@ Lines Thicket() {
   for (int i = 0; i < 14; ++i) {
     std::string inputs = last;
     for (int j = 1; j < 40; ++j) inputs += ", " + last;
-    last = "m" + std::to_string(i);
+    last = "max" + std::to_string(i);
     lines.push_back(last + " = Max(" + inputs + ")");
   }
   lines.push_back("E = Gather(" + last + ", input_ids)");
@@ -248,7 +248,7 @@ Lines Thicket() {
 }
 
 const Export kRefusedExports[] = {
-    {"m0_node' (Max): is not understood", Thicket(), {"logits = MatMul(h, Wt)"}},
+    {"max0_node' (Max): is not understood", Thicket(), {"logits = MatMul(h, Wt)"}},
     {"no Gather on a constant matrix", {"E = Cast(input_ids) {to=1}"}, {"logits = MatMul(h, Wt)"}},
     {"makes the logits", kGather, {"y = MatMul(h, Wt)", "logits = Relu(y)"}},
     {"depends on 'input_ids', too", kGather, {"y = MatMul(h, Wt)", "s = Shape(input_ids)", "logits = Reshape(y, s)"}},
