@@ -2,6 +2,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/float_environment.h"
 #include "kernels/kernels.h"
 #include "runtime/interpreter.h"
 #include "runtime/model.h"
@@ -98,7 +99,11 @@ template <class Body>
 tied_status WithSession(tied_session* session, tied_error* error, const Body& body) {
   if (session == nullptr) return Report(NullArgument("session"), error);
   if (!Unwrap(session)->Enter()) return Report(Status::Error(TIED_BUSY, "the session is running another call"), error);
-  const tied_status status = Report(body(*Unwrap(session)), error);
+  const auto computed = [&] {
+    const tied::kernels::ScopedFloatEnvironment environment;
+    return body(*Unwrap(session));
+  };
+  const tied_status status = Report(computed(), error);
   Unwrap(session)->Leave();
   return status;
 }

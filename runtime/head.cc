@@ -80,6 +80,7 @@ struct LogitsJob {
 };
 
 void LogitsTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
   const LogitsJob& job = *static_cast<const LogitsJob*>(context);
   const HeadBatch& batch = job.batch;
   if (batch.is_cancelled()) return;
@@ -99,6 +100,7 @@ struct LogitsOfJob {
 };
 
 void LogitsOfTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
   const LogitsOfJob& job = *static_cast<const LogitsOfJob*>(context);
   if (job.batch.is_cancelled()) return;
   for (size_t i = first; i < first + count; ++i) {
@@ -143,7 +145,6 @@ void PackForTable(const HeadBatch& batch) {
 }
 
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
-  const kernels::ScopedFloatEnvironment environment;
   const TableView& table = batch.table;
   if (table.is_float()) {
     FloatKernel(*batch.kernels, table.type)(table.Row(first), count, table.cols, batch.packed->floats(), batch.tokens,

@@ -37,7 +37,8 @@ size_t TileRows(size_t row_bytes);
 // Packs batch.hidden for its table.
 void PackForTable(const HeadBatch& batch);
 
-// logits[t * stride + r - first] for the rows [first, first + count), for at most kMaxTileRows.
+// logits[t * stride + r - first] for the rows [first, first + count), for at most kMaxTileRows. Within a
+// ScopedFloatEnvironment, as all that follows a call or runs as a tile is.
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
 
 // logits[i] = the logit of one token and the row ids[i] of a float table, i < count, from PackFloatsApart().

@@ -5,7 +5,6 @@
 #include <memory>
 #include <new>
 
-#include "kernels/float_environment.h"
 #include "runtime/entry_point.h"
 #include "schema/checked_math.h"
 
@@ -277,7 +276,6 @@ Status Call::ExecuteTopk(BoundOp* bound, BoundOp* end) const {
   const TopkRequest request = {matmul.k(), RowFilter(), /*use_screen=*/true, /*log_z_tolerance=*/0};
   TIED_RETURN_IF_ERROR(
       session_.Topk(matmul, static_cast<const float*>(bound->input->data), bound->count, request, result));
-  const kernels::ScopedFloatEnvironment environment;
   for (size_t i = 0; log_z != nullptr && i < bound->count * matmul.k(); ++i) {
     result.logits[i] = static_cast<float>(static_cast<double>(result.logits[i]) - log_z[i / matmul.k()]);
   }

@@ -70,7 +70,6 @@ Status Session::CancelledOrOk() const {
 }
 
 Status Session::Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const {
-  const kernels::ScopedFloatEnvironment environment;
   const TableView table = model_->Table(gather.table());
   for (size_t i = 0; i < ids.count; ++i) {
     if (i % 256 == 0) TIED_RETURN_IF_ERROR(CancelledOrOk());
@@ -88,7 +87,6 @@ Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
 template <class Run>
 Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
                              const Run& run) {
-  const kernels::ScopedFloatEnvironment environment;
   HeadBatch batch;
   batch.kernels = kernels_;
   batch.table = model_->Table(matmul.table());

@@ -55,9 +55,9 @@ void OfferTile(const TileLogits& tile, size_t token, BestK* best, size_t* nan_ro
 }
 
 void TopkTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
   TopkJob& job = *static_cast<TopkJob*>(context);
   if (job.batch.is_cancelled()) return;
-  const kernels::ScopedFloatEnvironment environment;
   TileLogits tile;
   tile.Compute(job.batch, first, count);
   for (size_t t = 0; job.log_sums != nullptr && t < job.batch.tokens; ++t) {
