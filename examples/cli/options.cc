@@ -16,7 +16,7 @@ void AddThreads(CLI::App* command, CommonOptions* options) {
   command
       ->add_option("--threads", options->session.threads,
                    "Threads to compute with; 0: one for each performance core (default)")
-      ->check(CLI::Range(0, 256));
+      ->check(CLI::Range(0, kMostThreads));
 }
 
 void AddDeterministic(CLI::App* command, CommonOptions* options) {

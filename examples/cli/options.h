@@ -21,6 +21,8 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+constexpr int kMostThreads = 256;  // of a session
+
 struct CommonOptions {
   std::string model;
   bool json = false;

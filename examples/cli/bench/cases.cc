@@ -12,6 +12,8 @@ namespace {
 // Calls of a few microseconds are timed in groups.
 constexpr int kSmallCalls = 32;
 
+size_t RowBytes(const tied_table_info& table) { return static_cast<size_t>(table.values.length / table.rows); }
+
 std::vector<int64_t> RandomRows(Random& random, size_t count, uint64_t rows) {
   std::uniform_int_distribution<int64_t> any(0, static_cast<int64_t>(rows) - 1);
   std::vector<int64_t> chosen(count);
@@ -56,8 +58,8 @@ Bench::Bench(const BenchOptions& options)
   logits_.resize(most * static_cast<size_t>(table_.vocabulary));
   // A row of few columns may have more bytes than its embedding.
   const tied_table_info embedded = model_.EmbeddingTable();
-  const uint64_t floats = std::max(embedded.cols, embedded.values.length / embedded.rows / sizeof(float) + 1);
-  embeddings_.resize(kEmbedIds * static_cast<size_t>(floats));
+  const size_t floats = std::max(static_cast<size_t>(embedded.cols), RowBytes(embedded) / sizeof(float) + 1);
+  embeddings_.resize(kEmbedIds * floats);
 
   std::vector<size_t> thread_counts = {1};
   if (threads_ != 1) thread_counts.push_back(threads_);
@@ -170,12 +172,10 @@ void Bench::AddMemcpy() {
   copy.name = "memcpy";
   copy.tokens = kEmbedIds;
   copy.threads = 1;
-  const tied_table_info embedded = model_.EmbeddingTable();
-  const uint64_t copied = kEmbedIds * (embedded.values.length / embedded.rows);
-  copy.bytes = static_cast<double>(copied);
-  copy.run = [this] {
-    const tied_table_info table = model_.EmbeddingTable();
-    const size_t row_bytes = static_cast<size_t>(table.values.length / table.rows);
+  const tied_table_info table = model_.EmbeddingTable();
+  const size_t row_bytes = RowBytes(table);
+  copy.bytes = static_cast<double>(kEmbedIds * row_bytes);
+  copy.run = [this, table, row_bytes] {
     const auto* rows = static_cast<const char*>(table.data);
     auto* to = reinterpret_cast<char*>(embeddings_.data());
     return TimeOnFreshIds([&] { return RandomRows(random_, kEmbedIds, table.rows); },

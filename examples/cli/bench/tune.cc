@@ -11,7 +11,6 @@ namespace tied::cli {
 
 namespace {
 
-constexpr unsigned kMostThreads = 256;  // of a session
 constexpr size_t kTokens[] = {2, 4, 8, 16, 32, 64};
 
 // A session, and how long its heads take.
@@ -43,7 +42,7 @@ void Measure(std::vector<Candidate>& candidates, Span<const float> hidden, Span<
 }
 
 size_t TuneThreads(const Model& model, Span<const float> hidden, Span<float> logits, int repeat, Json* measured) {
-  const size_t most = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  const size_t most = std::clamp(std::thread::hardware_concurrency(), 1u, unsigned{kMostThreads});
   std::vector<Candidate> candidates;
   for (size_t threads = 1; threads <= most; ++threads) candidates.push_back(MakeCandidate(model, threads, 0));
   Measure(candidates, hidden, logits, repeat);
