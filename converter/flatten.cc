@@ -122,13 +122,13 @@ Graph Inline(Graph graph, size_t index, const Graph& branch) {
   return graph;
 }
 
-void CollectUses(const Graph& graph, Names* uses) {
-  uses->insert(graph.results.begin(), graph.results.end());
-  for (const Node& node : graph.nodes) {
-    uses->insert(node.inputs.begin(), node.inputs.end());
-    for (const auto& [name, attribute] : node.attributes) {
-      if (attribute.graph != nullptr) CollectUses(*attribute.graph, uses);
-    }
+// Those of the graphs inside, too.
+void CollectUses(const Node& node, Names* uses) {
+  uses->insert(node.inputs.begin(), node.inputs.end());
+  for (const auto& [name, attribute] : node.attributes) {
+    if (attribute.graph == nullptr) continue;
+    uses->insert(attribute.graph->results.begin(), attribute.graph->results.end());
+    for (const Node& inner : attribute.graph->nodes) CollectUses(inner, uses);
   }
 }
 
@@ -142,9 +142,7 @@ Graph WithoutUnused(const Graph& graph) {
                      [&](const std::string& output) { return uses.count(output) > 0; })) {
       continue;
     }
-    Graph alone;
-    alone.nodes.push_back(*node);
-    CollectUses(alone, &uses);
+    CollectUses(*node, &uses);
     used.nodes.push_back(*node);
   }
   std::reverse(used.nodes.begin(), used.nodes.end());

@@ -348,10 +348,11 @@ class Splitter {
     const std::string& logits = output.name();
     const Product product = FindHidden(node, logits, scope);
     const std::string& hidden = product.hidden;
-    const int rank = RankOf(output).value_or(3);
+    const std::optional<int> declared = RankOf(output);
+    const int rank = declared.value_or(3);
     // A product keeps the rank, and so do views on both sides of it; one side alone does not.
     const int likely = product.reshaped == product.viewed ? rank : 0;
-    if ((!RankOf(output) || product.reshaped) && RankOf(hidden, graph, scope).value_or(likely) != rank) {
+    if ((!declared || product.reshaped) && RankOf(hidden, graph, scope).value_or(likely) != rank) {
       Refuse(node, "its hidden states may have another rank than its logits");
     }
     const auto cols = static_cast<int64_t>(split_.table.cols());
