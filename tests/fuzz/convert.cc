@@ -6,6 +6,8 @@
 #include "converter/check.h"
 #include "converter/error.h"
 #include "converter/model_reader.h"
+#include "converter/onnx_import.h"
+#include "converter/onnx_slim.h"
 #include "converter/onnx_write.h"
 #include "converter/plan.h"
 #include "converter/split.h"
@@ -85,7 +87,7 @@ void SplitSafely(const Folder& folder, const std::string& name) {
     writer.Commit();
   });
   if (!written) return;
-  (void)converter::ReadGraph(path);
+  (void)converter::ImportModel(converter::ReadSlimModel(path), path);
   std::filesystem::remove(path);
   std::filesystem::remove(path + ".data");
 }
