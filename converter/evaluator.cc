@@ -103,7 +103,7 @@ class Evaluation {
   }
 
   void RunIf(const Node& node) const {
-    const bool then = Get(node.Input(0)).Int(0) != 0;
+    const bool then = Input(node, 0).Int(0) != 0;
     const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
     const Evaluation evaluation(branch, this, arithmetic_, kept_);
     for (size_t i = 0; i < node.outputs.size(); ++i) values_[node.outputs[i]] = evaluation.Get(branch.results[i]);
@@ -173,7 +173,10 @@ class Evaluation {
     return Array::OfDoubles(array.dims, std::move(values));
   }
 
-  const Array& Input(const Node& node, size_t i) const { return Get(node.Input(i)); }
+  const Array& Input(const Node& node, size_t i) const {
+    if (node.Input(i).empty()) throw ConvertError(node.Describe() + ": lacks its input " + std::to_string(i));
+    return Get(node.Input(i));
+  }
 
   std::vector<int64_t> Ints(const Node& node, size_t input, const char* attribute) const {
     const auto found = node.attributes.find(attribute);

@@ -75,6 +75,7 @@ const Node* Graph::FindProducer(const std::string& value) const {
 }
 
 void Graph::ReplaceUses(const std::string& value, const std::string& by) {
+  if (value.empty()) return;
   for (Node& node : nodes) std::replace(node.inputs.begin(), node.inputs.end(), value, by);
   std::replace(results.begin(), results.end(), value, by);
 }

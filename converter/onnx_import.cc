@@ -72,6 +72,7 @@ class Importer {
       graph.nodes.push_back(ImportNode(node, made, depth));
       CheckOrder(graph.nodes.back(), made);
       made.insert(node.output().begin(), node.output().end());
+      made.erase("");
     }
     for (const std::string& result : graph.results) {
       if (depth == 0 || made.count(result) > 0) continue;

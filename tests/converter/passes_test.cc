@@ -39,6 +39,13 @@ const Rewrite kRewrites[] = {
      {"a = Identity(x)", "b = Cast(a) {to=1}", "y = Relu(b)"},
      "y = Relu(x)\n"},
     {"CastsBetweenFloatsAreDropped", converter::DropNoOps, {"a = Cast(x) {to=10}", "y = Relu(a)"}, "y = Relu(x)\n"},
+    {"OutputsWithoutNamesAreNotUsed",
+     [](Graph graph) {
+       graph.nodes[0].outputs = graph.nodes[1].inputs = {""};
+       return converter::DropNoOps(std::move(graph));
+     },
+     {"a = Identity(x)", "y = Relu(a)"},
+     "y = Relu()\n"},
     {"DropoutIsDropped", converter::DropNoOps, {"a = Dropout(x, scale, no)", "y = Relu(a)"}, "y = Relu(x)\n"},
     {"DropoutOfTrainingStays", converter::DropNoOps, {"y = Dropout(x, scale, yes)"}, "y = Dropout(x, scale, yes)\n"},
     {"CastsToIntegersStay", converter::DropNoOps, {"y = Cast(x) {to=7}"}, "y = Cast(x) {to=7}\n"},
