@@ -147,6 +147,9 @@ class Importer {
   Attribute ImportAttribute(const onnx::AttributeProto& proto, const Node& node, const std::set<std::string>& made,
                             int depth) {
     Attribute attribute;
+    if (proto.has_g() && proto.type() != onnx::AttributeProto::GRAPH) {
+      throw ConvertError(path_ + ": " + node.Describe() + ": attribute '" + proto.name() + "' has a graph, not by type");
+    }
     switch (proto.type()) {
       case onnx::AttributeProto::INT:
         attribute.i = proto.i();

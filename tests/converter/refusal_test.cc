@@ -225,6 +225,19 @@ const Fault kFaults[] = {
      {},
      [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node(0)->mutable_attribute()->RemoveLast(); },
      {"if_node", "no else_branch"}},
+    {"BranchOfAnotherType",
+     {},
+     [](onnx::ModelProto& model) {
+       model.mutable_graph()->mutable_node(0)->mutable_attribute(0)->set_type(onnx::AttributeProto::INT);
+     },
+     {"if_node", "then_branch", "not by type"}},
+    {"BranchWithAnOutputWithoutName",
+     {},
+     [](onnx::ModelProto& model) {
+       Branch(model, 0)->mutable_output(1)->set_name("");
+       Branch(model, 0)->mutable_node(0)->add_output("");
+     },
+     {"head_branch", "'' is made by nothing"}},
     {"Cycle", Head({"a = Identity(b)", "b = Identity(a)", "L = MatMul(b, Wt)"}), Nothing, {"_node", "before"}},
     {"ValueMadeTwice",
      Head({"wt = Transpose(W)", "wt = Transpose(W)", "L = MatMul(pre_logits, wt)"}),
