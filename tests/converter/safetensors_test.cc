@@ -1,4 +1,5 @@
 // Models in the safetensors format: which table, which scale, which bias; and what is refused.
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -241,6 +242,19 @@ TEST_F(SafetensorsTest, DamagedFilesAreRefused) {
   EXPECT_NE(refusal(good.substr(0, good.size() - 1)).find("behind the end"), std::string::npos);
   EXPECT_NE(refusal(good.substr(0, 8) + std::string(good.size() - 8, 'x')).find("is no JSON object"),
             std::string::npos);
+}
+
+// With the square of the members, these would take a minute.
+TEST_F(SafetensorsTest, HeadersTakeTimeInProportionToTheirLength) {
+  std::string header = R"({"a": {)";
+  for (int i = 0; i < 100'000; ++i) header += '"' + std::to_string(i) + R"(":{},)";
+  header += R"("deep \" [[[[[[[[[[[[[[[[[[[[[": 0}})";
+  const auto length = static_cast<uint64_t>(header.size());
+  std::ofstream(Path("model.safetensors"), std::ios::binary)
+      << std::string(reinterpret_cast<const char*>(&length), sizeof length) << header;
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_NE(Refusal(Path("model.safetensors")).find("'a': has no dtype, shape"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
 }
 
 TEST_F(SafetensorsTest, AnIndexMustNotLeaveItsFolder) {
