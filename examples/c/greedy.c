@@ -32,6 +32,7 @@ static int Greedy(tied_session* session, int64_t id, float* hidden, size_t cols)
 int main(int argc, char** argv) {
   tied_model* model = NULL;
   tied_session* session = NULL;
+  tied_model_info info;
   tied_table_info table;
   tied_error error;
   float* hidden = NULL;
@@ -41,8 +42,11 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (tied_model_open(argv[1], NULL, &model, &error) != TIED_OK) return Fail("open", &error);
-  if (tied_model_get_table(model, 0, &table, &error) != TIED_OK) {
+  if (tied_model_get_info(model, &info, &error) != TIED_OK ||
+      tied_model_get_table(model, 0, &table, &error) != TIED_OK) {
     Fail("table", &error);
+  } else if (info.table_count != 1) {
+    fprintf(stderr, "%s: has %lu tables, this program is for one\n", argv[1], (unsigned long)info.table_count);
   } else if (tied_session_create(model, NULL, &session, &error) != TIED_OK) {
     Fail("session", &error);
   } else if ((hidden = malloc((size_t)table.cols * sizeof(float))) != NULL) {

@@ -1,7 +1,9 @@
 // Writes the models of the Java tests (jni/src/test) into a folder.
 #include <cstdio>
 #include <fstream>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/support/kept_rows.h"
 #include "tests/support/quantised_table.h"
@@ -26,6 +28,22 @@ TiedFile WithNllbNames(TiedFile file) {
   return file;
 }
 
+// Embeds with a table of its own, [4, 1], in front of the head's; names that only UTF-8 of four bytes can spell.
+TiedFile Untied(TiedFile file) {
+  auto embedding = std::make_unique<format::TiedTableT>();
+  embedding->name = "embedding";
+  embedding->type = format::DataType::Float32;
+  embedding->rows = 4;
+  embedding->cols = 1;
+  embedding->values = std::make_unique<format::Plane>(file.AddPlane(std::vector<float>{1, 2, 3, 4}));
+  file.header.tables.insert(file.header.tables.begin(), std::move(embedding));
+  format::EntryPointT& head = *file.header.entry_points[1];
+  head.ops[0]->operation.AsMatMul()->table = 1;
+  head.name = "head\U0001F600";
+  file.header.outputs[1]->name = "logits\U0001F600";
+  return file;
+}
+
 }  // namespace
 }  // namespace tied::test
 
@@ -47,6 +65,7 @@ int main(int argc, char** argv) {
                        tied::test::Write(folder + "/screened.tied", screened.Bytes()) &&
                        tied::test::Write(folder + "/kept.tied", kept.Bytes()) &&
                        tied::test::Write(folder + "/damaged.tied", damaged) &&
+                       tied::test::Write(folder + "/untied.tied", tied::test::Untied(small.MakeFile()).Bytes()) &&
                        tied::test::Write(folder + "/loop.tied", loop.Bytes()) &&
                        tied::test::Write(folder + "/large.tied", TestModel(40000, 512).File());
   return written ? 0 : 1;

@@ -56,16 +56,32 @@ jint Descriptor(JNIEnv* env, jclass, jobject descriptor) {
 
 void Close(JNIEnv*, jclass, jlong model) { tied_model_close(Model(model)); }
 
-tied_table_info Table(JNIEnv* env, jlong model) {
-  tied_table_info info = {};
-  tied_error error;
-  Succeeds(env, tied_model_get_table(Model(model), 0, &info, &error), error);
-  return info;
+// The table of the first operation of a kind, which is what calls without names compute with. Zeros if there is none.
+tied_table_info TableOf(tied_model* model, const char* kind) {
+  tied_model_info info = {};
+  tied_entry_point_info entry_point = {};
+  tied_op_info op = {};
+  tied_table_info table = {};
+  tied_model_get_info(model, &info, nullptr);
+  for (size_t e = 0; e < info.entry_point_count; ++e) {
+    tied_model_get_entry_point(model, e, &entry_point, nullptr);
+    for (size_t i = 0; i < entry_point.op_count; ++i) {
+      tied_model_get_op(model, e, i, &op, nullptr);
+      if (std::strcmp(op.kind, kind) != 0) continue;
+      tied_model_get_table(model, op.table, &table, nullptr);
+      return table;
+    }
+  }
+  return table;
 }
 
-jlong Rows(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).rows); }
-jlong Cols(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).cols); }
-jlong Vocabulary(JNIEnv* env, jclass, jlong model) { return static_cast<jlong>(Table(env, model).vocabulary); }
+// Fills shape [3] with the rows, columns and vocabulary of the head's table, or of the embedding's.
+void TableShape(JNIEnv* env, jclass, jlong model, jboolean head, jintArray shape) {
+  const tied_table_info table = TableOf(Model(model), head ? "MatMul" : "Gather");
+  const jint sides[] = {static_cast<jint>(table.rows), static_cast<jint>(table.cols),
+                        static_cast<jint>(table.vocabulary)};
+  env->SetIntArrayRegion(shape, 0, 3, sides);
+}
 
 jlong NewSession(JNIEnv* env, jclass, jlong model, jint threads, jboolean deterministic) {
   tied_session_options options = TIED_SESSION_OPTIONS_INIT;
@@ -119,9 +135,7 @@ bool RegisterModel(JNIEnv* env) {
       {const_cast<char*>("nativeDescriptor"), const_cast<char*>("(Ljava/io/FileDescriptor;)I"),
        reinterpret_cast<void*>(Descriptor)},
       {const_cast<char*>("nativeClose"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Close)},
-      {const_cast<char*>("nativeRows"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Rows)},
-      {const_cast<char*>("nativeCols"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Cols)},
-      {const_cast<char*>("nativeVocabulary"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(Vocabulary)},
+      {const_cast<char*>("nativeTableShape"), const_cast<char*>("(JZ[I)V"), reinterpret_cast<void*>(TableShape)},
       {const_cast<char*>("nativeNewSession"), const_cast<char*>("(JIZ)J"), reinterpret_cast<void*>(NewSession)},
       {const_cast<char*>("nativeVerify"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Verify)},
       {const_cast<char*>("nativeResidentBytes"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(ResidentBytes)},

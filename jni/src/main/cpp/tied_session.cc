@@ -1,4 +1,6 @@
 // dev.tied.TiedSession. Java has checked that buffers are direct, of native byte order and large enough.
+#include <cstring>
+
 #include "jni_util.h"
 
 namespace tied::jni {
@@ -72,6 +74,23 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jin
   if (log_z != nullptr) env->SetDoubleArrayRegion(log_z, 0, tokens, found_log_z.data());
 }
 
+// The text of a name as Java gives it: UTF-8, ending in 0. Null, with an exception pending, if it cannot be had.
+const char* TextOf(JNIEnv* env, jbyteArray name) {
+  jbyte* text = env->GetByteArrayElements(name, nullptr);
+  if (text == nullptr) return nullptr;
+  if (std::strlen(reinterpret_cast<char*>(text)) + 1 == Size(env->GetArrayLength(name))) {
+    return reinterpret_cast<char*>(text);
+  }
+  env->ReleaseByteArrayElements(name, text, JNI_ABORT);
+  Throw(env, TIED_INVALID_ARGUMENT, "a name has a zero character in it");
+  return nullptr;
+}
+
+void ReleaseText(JNIEnv* env, jbyteArray name, const char* text) {
+  if (text == nullptr) return;
+  env->ReleaseByteArrayElements(name, reinterpret_cast<jbyte*>(const_cast<char*>(text)), JNI_ABORT);
+}
+
 // Java's arrays that describe some tensors, and the tensors; names are released at the end.
 class Tensors {
  public:
@@ -82,9 +101,9 @@ class Tensors {
         types_(types),
         shapes_(shapes),
         count_(env->GetArrayLength(names)),
-        strings_(env, Size(count_)),
+        texts_(env, Size(count_)),
         tensors_(env, Size(count_)) {
-    for (; made_ < count_ && data() != nullptr && strings_.data() != nullptr; ++made_) {
+    for (; made_ < count_ && data() != nullptr && texts_.data() != nullptr; ++made_) {
       if (!Fill(made_, buffers, At(positions, made_), At(remaining, made_))) return;
     }
   }
@@ -93,8 +112,8 @@ class Tensors {
   ~Tensors() {
     // Both calls are allowed while an exception is pending.
     for (jsize i = 0; i < made_; ++i) {
-      env_->ReleaseStringUTFChars(strings_.data()[i], data()[i].name);
-      env_->DeleteLocalRef(strings_.data()[i]);
+      ReleaseText(env_, texts_.data()[i], data()[i].name);
+      env_->DeleteLocalRef(texts_.data()[i]);
     }
   }
 
@@ -129,7 +148,7 @@ class Tensors {
   bool Fill(jsize i, jobjectArray buffers, jint position, jint remaining) {
     tied_tensor& tensor = data()[i];
     tensor = {};
-    auto name = static_cast<jstring>(env_->GetObjectArrayElement(names_, i));
+    auto name = static_cast<jbyteArray>(env_->GetObjectArrayElement(names_, i));
     if (name == nullptr) {
       Throw(env_, TIED_INVALID_ARGUMENT, "a tensor has no name");
       return false;
@@ -143,8 +162,8 @@ class Tensors {
       tensor.bytes = Size(remaining) * size;
       env_->DeleteLocalRef(buffer);
     }
-    tensor.name = env_->GetStringUTFChars(name, nullptr);
-    strings_.data()[i] = name;
+    tensor.name = TextOf(env_, name);
+    texts_.data()[i] = name;
     return tensor.name != nullptr;
   }
 
@@ -167,12 +186,12 @@ class Tensors {
   const jintArray types_;
   const jobjectArray shapes_;
   const jsize count_;
-  Scratch<jstring> strings_;
+  Scratch<jbyteArray> texts_;
   Scratch<tied_tensor> tensors_;
   jsize made_ = 0;
 };
 
-void Run(JNIEnv* env, jclass, jlong session, jstring entry_point, jobjectArray input_names, jobjectArray inputs,
+void Run(JNIEnv* env, jclass, jlong session, jbyteArray entry_point, jobjectArray input_names, jobjectArray inputs,
          jintArray input_positions, jintArray input_remaining, jintArray input_types, jobjectArray input_shapes,
          jobjectArray output_names, jobjectArray outputs, jintArray output_positions, jintArray output_remaining,
          jintArray output_types, jobjectArray output_shapes) {
@@ -180,11 +199,11 @@ void Run(JNIEnv* env, jclass, jlong session, jstring entry_point, jobjectArray i
   if (!in.ok()) return;
   Tensors out(env, output_names, outputs, output_positions, output_remaining, output_types, output_shapes);
   if (!out.ok()) return;
-  const char* name = entry_point == nullptr ? nullptr : env->GetStringUTFChars(entry_point, nullptr);
+  const char* name = entry_point == nullptr ? nullptr : TextOf(env, entry_point);
   if (entry_point != nullptr && name == nullptr) return;
   tied_error error;
   const tied_status status = tied_run(Session(session), name, in.data(), in.size(), out.data(), out.size(), &error);
-  if (name != nullptr) env->ReleaseStringUTFChars(entry_point, name);
+  ReleaseText(env, entry_point, name);
   if (Succeeds(env, status, error)) out.Describe();
 }
 
@@ -192,7 +211,7 @@ void Run(JNIEnv* env, jclass, jlong session, jstring entry_point, jobjectArray i
 
 bool RegisterSession(JNIEnv* env) {
 #define FLOATS "Ljava/nio/FloatBuffer;"
-#define TENSORS "[Ljava/lang/String;[Ljava/nio/Buffer;[I[I[I[[J"
+#define TENSORS "[[B[Ljava/nio/Buffer;[I[I[I[[J"
   static const JNINativeMethod kMethods[] = {
       {const_cast<char*>("nativeClose"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Close)},
       {const_cast<char*>("nativeThreads"), const_cast<char*>("(J)I"), reinterpret_cast<void*>(Threads)},
@@ -206,8 +225,7 @@ bool RegisterSession(JNIEnv* env) {
       {const_cast<char*>("nativeArgmax"), const_cast<char*>("(J" FLOATS "I)J"), reinterpret_cast<void*>(Argmax)},
       {const_cast<char*>("nativeTopK"), const_cast<char*>("(J" FLOATS "IIILjava/nio/ByteBuffer;IIZD[J[F[D)V"),
        reinterpret_cast<void*>(TopK)},
-      {const_cast<char*>("nativeRun"), const_cast<char*>("(JLjava/lang/String;" TENSORS TENSORS ")V"),
-       reinterpret_cast<void*>(Run)},
+      {const_cast<char*>("nativeRun"), const_cast<char*>("(J[B" TENSORS TENSORS ")V"), reinterpret_cast<void*>(Run)},
   };
 #undef FLOATS
 #undef TENSORS

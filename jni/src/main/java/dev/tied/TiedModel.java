@@ -29,12 +29,17 @@ public final class TiedModel implements AutoCloseable {
   private final int rows;
   private final int cols;
   private final int vocabulary;
+  private final int embeddingCols;
 
   private TiedModel(long pointer) {
     handle = new ModelHandle(this, pointer);
-    rows = (int) nativeRows(pointer);
-    cols = (int) nativeCols(pointer);
-    vocabulary = (int) nativeVocabulary(pointer);
+    int[] shape = new int[3];
+    nativeTableShape(pointer, false, shape);
+    embeddingCols = shape[1];
+    nativeTableShape(pointer, true, shape);
+    rows = shape[0];
+    cols = shape[1];
+    vocabulary = shape[2];
   }
 
   /**
@@ -68,7 +73,7 @@ public final class TiedModel implements AutoCloseable {
     return new TiedModel(nativeOpenFd(fd, offset, length, mask(options)));
   }
 
-  /** Rows of the table: as many as the vocabulary has ids, or fewer where some were dropped by the converter. */
+  /** Rows of the table that logits come from: as many as the vocabulary has ids, or fewer where some were dropped by the converter. */
   public int rows() {
     return rows;
   }
@@ -78,9 +83,14 @@ public final class TiedModel implements AutoCloseable {
     return vocabulary;
   }
 
-  /** Columns of the table: the size of a hidden state. */
+  /** Columns of the table that logits come from: the size of a hidden state. */
   public int cols() {
     return cols;
+  }
+
+  /** The size of an embedding: {@link #cols}, unless the model has a table of its own for embeddings. */
+  public int embeddingCols() {
+    return embeddingCols;
   }
 
   /** A session with one thread for each performance core, whose results are the same bits on every CPU. */
@@ -98,7 +108,7 @@ public final class TiedModel implements AutoCloseable {
   public TiedSession newSession(int threads, boolean deterministic) {
     long pointer = handle.acquire();
     try {
-      return new TiedSession(nativeNewSession(pointer, threads, deterministic), vocabulary, cols);
+      return new TiedSession(nativeNewSession(pointer, threads, deterministic), this);
     } finally {
       handle.release();
     }
@@ -210,11 +220,8 @@ public final class TiedModel implements AutoCloseable {
 
   private static native void nativeClose(long model);
 
-  private static native long nativeRows(long model);
-
-  private static native long nativeCols(long model);
-
-  private static native long nativeVocabulary(long model);
+  /** shape: room for the rows, columns and vocabulary of the first table with that use; zeros if there is none. */
+  private static native void nativeTableShape(long model, boolean head, int[] shape);
 
   private static native long nativeNewSession(long model, int threads, boolean deterministic);
 

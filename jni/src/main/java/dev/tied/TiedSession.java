@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
 /**
@@ -23,11 +24,13 @@ public final class TiedSession implements AutoCloseable {
   private final Handle handle;
   private final int vocabulary;
   private final int cols;
+  private final int embeddingCols;
 
-  TiedSession(long pointer, int vocabulary, int cols) {
+  TiedSession(long pointer, TiedModel model) {
     this.handle = new SessionHandle(this, pointer);
-    this.vocabulary = vocabulary;
-    this.cols = cols;
+    this.vocabulary = model.vocabulary();
+    this.cols = model.cols();
+    this.embeddingCols = model.embeddingCols();
   }
 
   /** Threads that the session computes with, the calling one included. */
@@ -43,11 +46,11 @@ public final class TiedSession implements AutoCloseable {
   /**
    * {@code embeddings[i, :] = row of ids[i] * scale}.
    *
-   * @param embeddings room for [ids.length, cols]
+   * @param embeddings room for [ids.length, embeddingCols]
    * @throws TiedException OUT_OF_RANGE for an id below 0, at or above the vocabulary, or dropped by the converter
    */
   public void embed(long[] ids, FloatBuffer embeddings) {
-    output(embeddings, ids.length, cols, "embeddings");
+    output(embeddings, ids.length, embeddingCols, "embeddings");
     long pointer = handle.acquire();
     try {
       nativeEmbedArray(pointer, ids, embeddings, embeddings.position(), embeddings.remaining());
@@ -59,7 +62,7 @@ public final class TiedSession implements AutoCloseable {
   /** The same for the ids from the buffer's position to its limit. */
   public void embed(LongBuffer ids, FloatBuffer embeddings) {
     Buffers.direct(ids, ids.order(), "ids");
-    output(embeddings, ids.remaining(), cols, "embeddings");
+    output(embeddings, ids.remaining(), embeddingCols, "embeddings");
     long pointer = handle.acquire();
     try {
       nativeEmbed(
@@ -206,9 +209,15 @@ public final class TiedSession implements AutoCloseable {
     Buffers.checkRoom(buffer.remaining(), count, width, what);
   }
 
+  /** As the native code reads it: UTF-8, ending in 0. */
+  private static byte[] nativeName(String name) {
+    return name == null ? null : (name + "\0").getBytes(StandardCharsets.UTF_8);
+  }
+
   /** A map of tensors as the arrays that the native code reads. */
   private static final class Tensors {
-    final String[] names;
+    final String[] keys;
+    final byte[][] names;
     final TiedTensor[] tensors;
     final Buffer[] buffers;
     final int[] positions;
@@ -218,7 +227,8 @@ public final class TiedSession implements AutoCloseable {
 
     Tensors(Map<String, TiedTensor> map, boolean outputs) {
       int count = map.size();
-      names = new String[count];
+      keys = new String[count];
+      names = new byte[count][];
       tensors = new TiedTensor[count];
       buffers = new Buffer[count];
       positions = new int[count];
@@ -227,7 +237,8 @@ public final class TiedSession implements AutoCloseable {
       shapes = new long[count][];
       int i = 0;
       for (Map.Entry<String, TiedTensor> entry : map.entrySet()) {
-        names[i] = entry.getKey();
+        keys[i] = entry.getKey();
+        names[i] = nativeName(keys[i]);
         if (entry.getValue() != null) {
           set(i, entry.getValue());
           if (outputs) {
@@ -256,7 +267,7 @@ public final class TiedSession implements AutoCloseable {
       for (int i = 0; i < types.length; ++i) {
         if (tensors[i] != null && types[i] != given[i]) {
           throw new IllegalArgumentException(
-              names[i] + " has element type " + types[i] + ", its tensor " + given[i] + " (numbers as in ONNX)");
+              keys[i] + " has element type " + types[i] + ", its tensor " + given[i] + " (numbers as in ONNX)");
         }
       }
     }
@@ -265,7 +276,7 @@ public final class TiedSession implements AutoCloseable {
     void call(long pointer, String entryPoint, Tensors in, Buffer[] into) {
       nativeRun(
           pointer,
-          entryPoint,
+          nativeName(entryPoint),
           in.names,
           in.buffers,
           in.positions,
@@ -291,7 +302,7 @@ public final class TiedSession implements AutoCloseable {
     void store(Map<String, TiedTensor> map) {
       for (int i = 0; i < names.length; ++i) {
         tensors[i].shape = shapes[i];
-        map.put(names[i], tensors[i]);
+        map.put(keys[i], tensors[i]);
       }
     }
   }
@@ -347,14 +358,14 @@ public final class TiedSession implements AutoCloseable {
 
   private static native void nativeRun(
       long session,
-      String entryPoint,
-      String[] inputNames,
+      byte[] entryPoint,
+      byte[][] inputNames,
       Buffer[] inputs,
       int[] inputPositions,
       int[] inputRemaining,
       int[] inputTypes,
       long[][] inputShapes,
-      String[] outputNames,
+      byte[][] outputNames,
       Buffer[] outputs,
       int[] outputPositions,
       int[] outputRemaining,

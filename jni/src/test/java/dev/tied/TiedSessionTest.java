@@ -178,6 +178,35 @@ class TiedSessionTest {
   }
 
   @Test
+  void theEmbeddingAndTheHeadMayHaveTablesOfTheirOwn() {
+    try (TiedModel untied = SmallModel.open("untied.tied"); TiedSession own = untied.newSession(1, true)) {
+      assertEquals(1, untied.embeddingCols());
+      assertEquals(SmallModel.COLS, untied.cols());
+      assertEquals(SmallModel.ROWS, untied.vocabulary());
+      FloatBuffer embeddings = SmallModel.floats(2);
+      own.embed(new long[] {3, 0}, embeddings);
+      assertArrayEquals(new float[] {2, 0.5f}, SmallModel.read(embeddings));
+      assertThrows(IllegalArgumentException.class, () -> own.argmax(embeddings));
+      FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+      own.logits(SmallModel.floats(SmallModel.hidden(1)), 1, logits);
+      assertArrayEquals(SmallModel.logits(SmallModel.hidden(1)), SmallModel.read(logits));
+    }
+  }
+
+  @Test
+  void runsWithNamesOfAnyCharacters() {
+    try (TiedModel untied = SmallModel.open("untied.tied"); TiedSession own = untied.newSession(1, true)) {
+      Map<String, TiedTensor> inputs = new HashMap<>();
+      inputs.put("pre_logits", TiedTensor.of(SmallModel.floats(SmallModel.hidden(1)), 1, 1, SmallModel.COLS));
+      Map<String, TiedTensor> outputs = new HashMap<>(Collections.singletonMap("logits\uD83D\uDE00", null));
+      own.run(untied.entryPoints().get(1), inputs, outputs);
+      FloatBuffer logits = outputs.get("logits\uD83D\uDE00").floats();
+      assertArrayEquals(SmallModel.logits(SmallModel.hidden(1)), SmallModel.read(logits));
+      assertStatus(TiedException.Status.INVALID_ARGUMENT, () -> own.run("head\0", inputs, outputs));
+    }
+  }
+
+  @Test
   void runRefusesWhatDoesNotFit() {
     Map<String, TiedTensor> inputs = new HashMap<>();
     inputs.put("use_embedding", TiedTensor.of(true));
