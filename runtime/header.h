@@ -44,7 +44,7 @@ Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_
 
 // Calls visit(plane, name) for every plane of a file, until one returns an error.
 template <class Visit>
-Status ForEachPlane(const format::Header& header, const Visit& visit) {
+Status ForEachTablePlane(const format::Header& header, const Visit& visit) {
   for (const format::TiedTable* table : *header.tables()) {
     TIED_RETURN_IF_ERROR(visit(*table->values(), table->name()->c_str()));
     if (table->scales() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->scales(), "scales"));
@@ -55,6 +55,13 @@ Status ForEachPlane(const format::Header& header, const Visit& visit) {
     TIED_RETURN_IF_ERROR(visit(*table->screen()->scales(), "screen scales"));
     TIED_RETURN_IF_ERROR(visit(*table->screen()->residual_norms(), "residual norms"));
   }
+  return Status();
+}
+
+// The same, and then for the biases: entry points may share one.
+template <class Visit>
+Status ForEachPlane(const format::Header& header, const Visit& visit) {
+  TIED_RETURN_IF_ERROR(ForEachTablePlane(header, visit));
   for (const format::EntryPoint* entry_point : *header.entry_points()) {
     for (const format::Op* op : *entry_point->ops()) {
       const format::MatMul* matmul = op->operation_as_MatMul();

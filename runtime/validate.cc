@@ -11,9 +11,13 @@ namespace tied::runtime {
 
 namespace {
 
-// Far more than any model has, and few enough that comparing each with each is nothing.
-constexpr size_t kMaxCount = 1024;
+// Far more than any model has, and few enough that comparing each with each takes little time.
+constexpr size_t kMaxCount = 256;
+constexpr size_t kMaxOps = 1024;
 constexpr uint64_t kMaxTableSide = INT32_MAX;
+
+// Sums of so many products of 8 and 16 bits are exact in float64.
+constexpr uint64_t kMaxCols = uint64_t{1} << 30;
 
 // Collects what all checks need; each check names the first thing that is wrong.
 class Validator {
@@ -26,7 +30,7 @@ class Validator {
  private:
   Status CheckCounts() const;
   Status CheckPlane(const format::Plane& plane, const char* what) const;
-  Status CheckNoOverlap(const format::Plane& plane, const char* what) const;
+  Status CheckOverlaps() const;
   Status CheckTable(const format::TiedTable& table) const;
   Status CheckScales(const format::TiedTable& table) const;
   Status CheckScreen(const format::TiedTable& table) const;
@@ -60,8 +64,7 @@ Status Validator::CheckCounts() const {
                 {header_.entry_points()->size(), "entry points"}};
   size_t ops = 0;
   for (const format::EntryPoint* entry_point : *header_.entry_points()) ops += entry_point->ops()->size();
-  if (ops > kMaxCount)
-    return Status::Error(TIED_CORRUPT, "%s: %zu operations are more than %zu", name_, ops, kMaxCount);
+  if (ops > kMaxOps) return Status::Error(TIED_CORRUPT, "%s: %zu operations are more than %zu", name_, ops, kMaxOps);
   for (const auto& item : counts) {
     if (item.count > kMaxCount) {
       return Status::Error(TIED_CORRUPT, "%s: %zu %s are more than %zu", name_, item.count, item.what, kMaxCount);
@@ -85,7 +88,7 @@ Status Validator::CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& 
 }
 
 bool Overlap(const format::Plane& a, const format::Plane& b) {
-  return &a != &b && a.length() != 0 && b.length() != 0 && a.offset() < b.offset() + b.length() &&
+  return a.length() != 0 && b.length() != 0 && a.offset() < b.offset() + b.length() &&
          b.offset() < a.offset() + a.length();
 }
 
@@ -99,14 +102,24 @@ Status Validator::CheckPlane(const format::Plane& plane, const char* what) const
   return Status();
 }
 
-Status Validator::CheckNoOverlap(const format::Plane& plane, const char* what) const {
-  return ForEachPlane(header_, [&](const format::Plane& other, const char* other_what) {
-    // Entry points may share one bias: the same plane twice is not an overlap.
-    const bool same = plane.offset() == other.offset() && plane.length() == other.length();
-    if (!same && Overlap(plane, other)) {
-      return Status::Error(TIED_CORRUPT, "%s: planes '%s' and '%s' overlap", name_, what, other_what);
-    }
+// Each plane against those before it, which may be the same object of the flatbuffer.
+Status Validator::CheckOverlaps() const {
+  size_t table_planes = 0;
+  TIED_RETURN_IF_ERROR(ForEachTablePlane(header_, [&](const format::Plane&, const char*) {
+    ++table_planes;
     return Status();
+  }));
+  size_t i = 0;
+  return ForEachPlane(header_, [&](const format::Plane& plane, const char* what) {
+    size_t j = 0;
+    const Status status = ForEachPlane(header_, [&](const format::Plane& other, const char* other_what) {
+      if (j++ >= i || !Overlap(plane, other)) return Status();
+      const bool shared_bias = j > table_planes && plane.offset() == other.offset() && plane.length() == other.length();
+      if (shared_bias) return Status();
+      return Status::Error(TIED_CORRUPT, "%s: planes '%s' and '%s' overlap", name_, other_what, what);
+    });
+    ++i;
+    return status;
   });
 }
 
@@ -163,7 +176,7 @@ Status Validator::CheckTable(const format::TiedTable& table) const {
     return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has the element type %d, which this library does not read",
                          name_, what, static_cast<int>(table.type()));
   }
-  if (table.rows() == 0 || table.cols() == 0 || table.rows() > kMaxTableSide || table.cols() > kMaxTableSide) {
+  if (table.rows() == 0 || table.cols() == 0 || table.rows() > kMaxTableSide || table.cols() > kMaxCols) {
     return Status::Error(TIED_CORRUPT, "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]", name_, what,
                          table.rows(), table.cols());
   }
@@ -188,8 +201,9 @@ Status Validator::CheckValue(const format::ValueInfo& value, const char* what) c
 
 Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
   size_t inferred = 0;
-  // The flatbuffer verifier aligns everything but the structs in a vector.
-  const bool aligned = reinterpret_cast<uintptr_t>(op.output_dims()->Data()) % alignof(format::OutputDim) == 0;
+  // The flatbuffer verifier aligns everything but the structs in a vector; an empty one need not be.
+  const bool aligned = op.output_dims()->size() == 0 ||
+                       reinterpret_cast<uintptr_t>(op.output_dims()->Data()) % alignof(format::OutputDim) == 0;
   if (!aligned) return Status::Error(TIED_CORRUPT, "%s: entry point '%s': a shape is not aligned", name_, entry_point);
   bool valid = op.output_dims()->size() <= TIED_MAX_RANK;
   for (const format::OutputDim* dim : *op.output_dims()) {
@@ -253,8 +267,12 @@ Status Validator::CheckConstant(const format::Op& op, const char* entry_point) c
     valid = valid && dim->rule() == format::DimRule::Constant && CheckedMultiply(bytes, dim->value(), &bytes);
   }
   const auto* data = op.operation_as_Constant()->data();
+  if (header_.outputs()->Get(op.output())->type() == format::DataType::Bool && data != nullptr) {
+    valid = valid && std::all_of(data->begin(), data->end(), [](uint8_t byte) { return byte <= 1; });
+  }
   if (valid && bytes == (data == nullptr ? 0 : data->size())) return Status();
-  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the constant for output %u does not match its shape", name_,
+  return Status::Error(TIED_CORRUPT,
+                       "%s: entry point '%s': the constant for output %u does not match its shape or type", name_,
                        entry_point, op.output());
 }
 
@@ -318,8 +336,7 @@ Status Validator::Run() {
   for (const format::ValueInfo* output : *header_.outputs()) TIED_RETURN_IF_ERROR(CheckValue(*output, "output"));
   TIED_RETURN_IF_ERROR(
       ForEachPlane(header_, [this](const format::Plane& plane, const char* what) { return CheckPlane(plane, what); }));
-  TIED_RETURN_IF_ERROR(ForEachPlane(
-      header_, [this](const format::Plane& plane, const char* what) { return CheckNoOverlap(plane, what); }));
+  TIED_RETURN_IF_ERROR(CheckOverlaps());
   for (const format::TiedTable* table : *header_.tables()) TIED_RETURN_IF_ERROR(CheckTable(*table));
   for (const format::EntryPoint* entry_point : *header_.entry_points()) {
     TIED_RETURN_IF_ERROR(CheckEntryPoint(*entry_point));

@@ -83,7 +83,12 @@ const Lie kLies[] = {
     {"NoRows", [](auto& h) { h.tables[0]->rows = 0; }, TIED_CORRUPT, "shape"},
     {"NoCols", [](auto& h) { h.tables[0]->cols = 0; }, TIED_CORRUPT, "shape"},
     {"HugeRows", [](auto& h) { h.tables[0]->rows = uint64_t{1} << 62; }, TIED_CORRUPT, "shape"},
-    {"ProductThatWraps", [](auto& h) { h.tables[0]->rows = h.tables[0]->cols = INT32_MAX; }, TIED_CORRUPT, "match"},
+    {"LargestProduct",
+     [](auto& h) {
+       h.tables[0]->rows = INT32_MAX;
+       h.tables[0]->cols = 1 << 30;
+     },
+     TIED_CORRUPT, "match"},
     {"MoreRowsThanBytes", [](auto& h) { h.tables[0]->rows += 1; }, TIED_CORRUPT, "match"},
     {"UnknownTableType", [](auto& h) { h.tables[0]->type = static_cast<fb::DataType>(77); }, TIED_UNSUPPORTED, "77"},
     {"IntegerTable", [](auto& h) { h.tables[0]->type = fb::DataType::Int32; }, TIED_UNSUPPORTED, "type"},
@@ -94,6 +99,17 @@ const Lie kLies[] = {
     {"PlaneAt2To63", [](auto& h) { MoveValues(h, uint64_t{1} << 63, uint64_t{1} << 63); }, TIED_CORRUPT, "fit"},
     {"PlanesOverlap", [](auto& h) { MatMul(h).bias = std::make_unique<fb::Plane>(65536, 76, 0); }, TIED_CORRUPT,
      "overlap"},
+    {"TableTwice",
+     [](auto& h) {
+       h.tables.push_back(std::make_unique<fb::TiedTableT>());
+       h.tables[1]->name = "again";
+       h.tables[1]->type = h.tables[0]->type;
+       h.tables[1]->rows = h.tables[0]->rows;
+       h.tables[1]->cols = h.tables[0]->cols;
+       h.tables[1]->values = std::make_unique<fb::Plane>(*h.tables[0]->values);
+     },
+     TIED_CORRUPT, "'again' overlap"},
+    {"HugeCols", [](auto& h) { h.tables[0]->cols = (1 << 30) + 1; }, TIED_CORRUPT, "shape"},
     {"ShortBias", [](auto& h) { MatMul(h).bias = std::make_unique<fb::Plane>(131072, 72, 0); }, TIED_CORRUPT, "bias"},
     {"GatherOfMissingTable", [](auto& h) { Gather(h).table = 1; }, TIED_CORRUPT, "table"},
     {"MatMulOfMissingTable", [](auto& h) { MatMul(h).table = UINT32_MAX; }, TIED_CORRUPT, "table"},
@@ -144,6 +160,14 @@ const Lie kLies[] = {
        h.entry_points[0]->ops[1]->output_dims.assign(2, fb::OutputDim(fb::DimRule::Constant, int64_t{1} << 62));
      },
      TIED_CORRUPT, "constant"},
+    {"ConstantBooleanOfTwo",
+     [](auto& h) {
+       h.outputs[1]->type = fb::DataType::Bool;
+       h.entry_points[1]->ops.erase(h.entry_points[1]->ops.begin());
+       h.entry_points[0]->ops[1]->output_dims.assign(1, fb::OutputDim(fb::DimRule::Constant, 1));
+       h.entry_points[0]->ops[1]->operation.AsConstant()->data = {2};
+     },
+     TIED_CORRUPT, "constant"},
     {"SelectorNotBoolean", [](auto& h) { h.entry_points[0]->selectors[0]->input = 0; }, TIED_CORRUPT, "Boolean"},
     {"SelectorMissing", [](auto& h) { h.entry_points[0]->selectors[0]->input = 9; }, TIED_CORRUPT, "Boolean"},
     {"SameInputNames", [](auto& h) { h.inputs[1]->name = "input_ids"; }, TIED_CORRUPT, "input_ids"},
@@ -153,7 +177,7 @@ const Lie kLies[] = {
     {"TooManyOperations", [](auto& h) { AddOperations(h, 1021); }, TIED_CORRUPT, "1025 operations"},
     {"TooManyInputs",
      [](auto& h) {
-       while (h.inputs.size() < 1025) {
+       while (h.inputs.size() < 257) {
          h.inputs.push_back(std::make_unique<fb::ValueInfoT>());
          h.inputs.back()->name = std::to_string(h.inputs.size());
          h.inputs.back()->type = fb::DataType::Bool;
