@@ -8,6 +8,7 @@
 #include <new>
 #include <type_traits>
 
+#include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 
 namespace tied::kernels {
@@ -75,6 +76,7 @@ void Transpose(const float* output, size_t row_count, size_t tokens, float* logi
 void RunTile(void* context, size_t first, size_t count) {
   Job& job = *static_cast<Job*>(context);
   if (job.cancelled.load(std::memory_order_relaxed)) return;
+  const ScopedFloatEnvironment environment;
   const size_t place = job.places.Take();
   Worker& worker = job.workers[place];
   const float* rows = job.rows.values + first * job.cols;

@@ -123,6 +123,7 @@ struct ScatteredJob {
 void ScatteredTile(void* context, size_t first, size_t count) {
   const kernels::ScopedFloatEnvironment environment;
   const ScatteredJob& job = *static_cast<const ScatteredJob*>(context);
+  if (job.batch.is_cancelled()) return;
   const TableView& table = job.batch.table;
   kernels::DotFloats* const dot = FloatKernel(*job.batch.kernels, table.type);
   for (size_t i = first; i < first + count; ++i) {
@@ -180,6 +181,15 @@ void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids,
 
 #if defined(TIED_XNNPACK)
 
+// XNNPACK's limits on its results make infinities of NaN; and what is infinite may be NaN where rows are quantised.
+static bool HasInfinity(const float* logits, size_t count, size_t tokens, size_t stride) {
+  bool infinity = false;
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) infinity |= std::isinf(logits[t * stride + r]);
+  }
+  return infinity;
+}
+
 bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
   const TableView& table = batch.table;
   // XNNPACK may read 16 bytes behind its input, and behind the last row there may be no page: it gets all rows but
@@ -197,8 +207,15 @@ bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits)
                             *batch.cancelled)) {
     return false;
   }
-  AddBias(batch, 0, last, logits, stride);
   PackForTable(batch);
+  for (size_t r = 0; r < last && !batch.is_cancelled(); r += kSumRows) {
+    const size_t count = std::min(kSumRows, last - r);
+    if (HasInfinity(logits + r, count, batch.tokens, stride)) {
+      RunRows(batch, r, count, logits + r, stride);
+    } else {
+      AddBias(batch, r, count, logits + r, stride);
+    }
+  }
   RunRows(batch, last, 1, logits + last, stride);
   return true;
 }

@@ -61,7 +61,12 @@ double LogOfPositive(double x) {
 
 LogSum LogSum::Of(const float* x, size_t count) {
   float max = -INFINITY;
-  for (size_t i = 0; i < count; ++i) max = std::max(max, x[i]);
+  bool nan = false;
+  for (size_t i = 0; i < count; ++i) {
+    max = std::max(max, x[i]);
+    nan = nan || std::isnan(x[i]);
+  }
+  if (nan) return {static_cast<double>(max), NAN};
   if (std::isinf(max)) return {static_cast<double>(max), max > 0 ? 1.0 : 0.0};
   constexpr size_t kSums = 4;
   double sums[kSums] = {};
@@ -70,6 +75,10 @@ LogSum LogSum::Of(const float* x, size_t count) {
 }
 
 void LogSum::Add(const LogSum& other) {
+  if (std::isnan(sum) || std::isnan(other.sum)) {
+    sum = NAN;
+    return;
+  }
   if (other.max == -INFINITY) return;
   if (std::isinf(max)) {
     if (max < 0) *this = other;
@@ -85,14 +94,17 @@ void LogSum::Add(const LogSum& other) {
   }
 }
 
-double LogSum::Log() const { return std::isinf(max) ? max : max + LogOfPositive(sum); }
+double LogSum::Log() const {
+  if (std::isnan(sum)) return sum;
+  return std::isinf(max) ? max : max + LogOfPositive(sum);
+}
 
 // Each exponential is off by 2^-50, and each of at most logit_count + 2 * term_count roundings by 2^-53.
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count) {
   LogSum total{-INFINITY, 0};
   for (size_t i = 0; i < term_count; ++i) total.Add(terms[i * stride]);
   const double value = total.Log();
-  if (std::isinf(total.max)) return {value, 0};
+  if (std::isnan(value) || std::isinf(total.max)) return {value, 0};
   const double roundings = static_cast<double>(logit_count + 2 * term_count + 32);
   return {value, roundings * 0x1p-52 + std::fabs(value) * 0x1p-50};
 }

@@ -12,7 +12,7 @@ double ExpOfNegative(double x);
 // log(x) for normal x > 0, with a relative error of at most 2^-50.
 double LogOfPositive(double x);
 
-// exp(max) * sum, the exponentials of some logits. Nothing yet: max = -infinity.
+// exp(max) * sum, the exponentials of some logits. Nothing yet: max = -infinity. A logit that is NaN makes the sum NaN.
 struct LogSum {
   double max;
   double sum;

@@ -274,6 +274,25 @@ TEST(IdsRun, LogitsAndLogSoftmaxHaveTheDeclaredShape) {
   }
 }
 
+// One logit that is infinite and one that is NaN, in one tile and in two.
+TEST(LogSoftmax, OfNanIsNan) {
+  for (const size_t nan_row : {size_t{1}, size_t{5000}}) {
+    TestModel model(6000, 8);
+    std::fill_n(&model.values()[0], 8, INFINITY);
+    model.values()[nan_row * 8] = NAN;
+    TiedFile file = model.MakeFile();
+    file.header.entry_points[1]->ops[0]->operation.AsMatMul()->log_softmax = true;
+    StoreTable(&file, {fb::DataType::Float32}, 6000, 8, &model.values());
+    const std::string bytes = file.Bytes();
+    const ModelPtr open = OpenMemory(bytes);
+    std::vector<float> hidden(8, 1.0f), logits(6000);
+    const tied_tensor input = {"pre_logits", TIED_FLOAT32, 3, {1, 1, 8}, hidden.data(), 32};
+    tied_tensor output = {"logits", TIED_FLOAT32, 0, {}, logits.data(), logits.size() * sizeof(float)};
+    ASSERT_EQ(tied_run(MakeSession(open.get(), 2).get(), "head", &input, 1, &output, 1, nullptr), TIED_OK);
+    for (const float logit : logits) ASSERT_TRUE(std::isnan(logit));
+  }
+}
+
 TEST(IdsRun, NanIsNamedByItsId) {
   RandomModel model(kRows, kCols);
   model.values()[100 * kCols] = NAN;
