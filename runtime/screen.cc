@@ -292,6 +292,7 @@ size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
     size_t used = 0;
     for (; used < chunk && !is_out(all_[done + used]); ++used) ids_[used] = static_cast<int64_t>(all_[done + used].row);
     RunScattered(pool_, batch_, token, ids_.get(), used, exact_.get());
+    if (batch_.is_cancelled()) return kNoRow;
     for (size_t i = 0; i < used; ++i) {
       const bool nan = std::isnan(exact_[i]);
       if (nan) nan_row = std::min(nan_row, static_cast<size_t>(ids_[i]));
@@ -317,8 +318,9 @@ ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t 
   screening->Run();
   if (screening->too_many()) result.outcome = ScreenOutcome::kTooMany;
   for (size_t t = 0; t < batch.tokens && result.outcome == ScreenOutcome::kDone; ++t) {
+    if (batch.is_cancelled()) return result;
     result.nan_row = std::min(result.nan_row, screening->Finish(t, best + t * k, &survivors[t]));
-    if (log_z != nullptr) {
+    if (log_z != nullptr && !batch.is_cancelled()) {
       const ScreenedLogits logits = {screening->middles(t), screening->deviations(t)};
       uint64_t computed = 0;
       result.outcome = ScreenedLogSum(pool, batch, t, logits, log_z_tolerance, &log_z[t], &computed);

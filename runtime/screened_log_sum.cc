@@ -121,6 +121,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
   });
   if (!fits) return ScreenOutcome::kTooMany;
   RunScattered(pool, batch, token, ids.get(), count, exact.get());
+  if (batch.is_cancelled()) return ScreenOutcome::kDone;
   *computed = count;
 
   Level rest;

@@ -1,9 +1,11 @@
 // Two threads on one session: busy, and cancel.
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "tests/runtime/model_fixture.h"
 #include "tests/support/oracle.h"
+#include "tests/support/quantised_table.h"
 
 namespace tied::test {
 namespace {
@@ -90,6 +92,41 @@ TEST(Cancel, EndsAnEmbedding) {
   cancelled = true;
   canceller.join();
   EXPECT_EQ(status, TIED_CANCELLED);
+}
+
+// With far more rows to compute behind the screen than there are in it.
+TEST(Cancel, EndsAScreenedTopkSoon) {
+  using Clock = std::chrono::steady_clock;
+  constexpr size_t kTokens = 16, kBest = 1024;
+  const RandomModel model(20000, 256);
+  TiedFile screened = model.MakeFile();
+  AddScreen(&screened, 20000, 256, RandomModel(model).values());
+  const std::string file = screened.Bytes();
+  const ModelPtr open = OpenMemory(file);
+  const SessionPtr session = MakeSession(open.get(), 2);
+  const std::vector<float> hidden = MakeNumbers(Numbers::kNormal, kTokens * 256, 2);
+  std::vector<int64_t> ids(kTokens * kBest);
+  Clock::time_point ended;
+  const auto call = [&] {
+    const tied_status status = tied_topk(session.get(), hidden.data(), kTokens, kBest, ids.data(), nullptr, nullptr);
+    ended = Clock::now();
+    return status;
+  };
+  const Clock::time_point start = Clock::now();
+  ASSERT_EQ(call(), TIED_OK);
+  const Clock::duration whole = ended - start;
+  // The quickest of some: a busy machine may keep any of them waiting.
+  Clock::duration quickest = whole;
+  for (int part = 1; part <= 8; ++part) {
+    tied_status status = TIED_OK;
+    std::thread caller([&] { status = call(); });
+    std::this_thread::sleep_for(whole * part / 10);
+    const Clock::time_point cancelled = Clock::now();
+    tied_session_cancel(session.get());
+    caller.join();
+    if (status == TIED_CANCELLED) quickest = std::min(quickest, ended - cancelled);
+  }
+  EXPECT_LT(quickest, whole / 10);
 }
 
 TEST(Cancel, BeforeACallHasNoEffectOnIt) {

@@ -158,7 +158,7 @@ void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float
   for (size_t r = 0; r < rows; ++r) {
     const float* row = &values[r * cols];
     const float largest = MaxMagnitude(row, cols);
-    const float scale = largest < 0x1p-120f ? 0x1p-120f : largest / 127;
+    const float scale = std::max(largest / 127, 0x1p-149f);
     double norm2 = 0;
     for (size_t k = 0; k < cols; ++k) {
       const auto quantised = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f));
@@ -167,7 +167,7 @@ void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float
       norm2 += residual * residual;
     }
     scales.push_back(scale);
-    norms.push_back(std::nextafter(static_cast<float>(std::sqrt(norm2)), INFINITY));
+    norms.push_back(norm2 == 0 ? 0 : std::nextafter(static_cast<float>(std::sqrt(norm2)), INFINITY));
   }
   auto stored = std::make_unique<format::ScreenT>();
   stored->values = Add(file, screen);
