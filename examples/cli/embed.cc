@@ -1,3 +1,4 @@
+#include <charconv>
 #include <memory>
 
 #include "examples/cli/commands.h"
@@ -8,6 +9,15 @@
 namespace tied::cli {
 
 namespace {
+
+// For CLI11, which would take 010 for 8 and nothing for 0.
+std::string CheckId(const std::string& text) {
+  int64_t id = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, id);
+  const bool octal = text.size() > 1 && text[0] == '0';
+  return error == std::errc() && stop == end && !octal ? "" : "'" + text + "' is no token id";
+}
 
 struct Options : CommonOptions {
   std::vector<int64_t> ids;
@@ -53,7 +63,10 @@ void AddEmbed(CLI::App& program) {
   CLI::App* command = program.add_subcommand("embed", "Embed token ids: float32 [ids, cols]");
   AddModel(command, options.get());
   CLI::Option_group* source = command->add_option_group("token ids");
-  source->add_option("--ids", options->ids, "Token ids: 2,256047,17")->delimiter(',')->allow_extra_args(false);
+  source->add_option("--ids", options->ids, "Token ids: 2,256047,17")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Validator(CheckId, ""));
   source->add_option("--ids-file", options->ids_file, "int64 or int32 ids of any shape (.npy; - for standard input)");
   source->require_option(1);
   command->add_option("-o,--output", options->output, "Write the embeddings (.npy; - for standard output)");

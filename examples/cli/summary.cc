@@ -50,12 +50,8 @@ Json SummaryJson(const std::string& name, const Array& array) {
     case TIED_INT64:
       Describe<int64_t>(array, &json);
       break;
-    default: {
-      // Other bytes than 0 and 1, which a file may hold, are no bool.
-      Array truth = array;
-      for (unsigned char& byte : truth.bytes) byte = byte != 0;
-      Describe<bool>(truth, &json);
-    }
+    default:
+      Describe<bool>(array, &json);
   }
   return json;
 }

@@ -18,6 +18,12 @@ size_t Utf8Bytes(const char* text, size_t size) {
   const auto first = static_cast<unsigned char>(text[0]);
   const size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
   if (bytes > size) return 0;
+  // Longer than need be, half of a UTF-16 pair, or behind the last character: the second byte tells.
+  const auto second = static_cast<unsigned char>(bytes > 1 ? text[1] : '\0');
+  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
+      (first == 0xF4 && second > 0x8F)) {
+    return 0;
+  }
   for (size_t i = 1; i < bytes; ++i) {
     if ((static_cast<unsigned char>(text[i]) & 0xC0u) != 0x80u) return 0;
   }

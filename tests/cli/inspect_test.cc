@@ -83,6 +83,10 @@ TEST_F(Inspect, NamesAreShownAsFarAsTheyAreText) {
                                                         {"a\x9b"
                                                          "2J",
                                                          "a?2J"},
+                                                        {"a\xe0\x82\x9b"
+                                                         "2J",
+                                                         "a???2J"},
+                                                        {"a\xed\xa0\x80", "a???"},
                                                         {"a\xe8\xaa", "a??"}};
   for (const auto& [name, shown] : kNames) {
     TiedFile file = model_.MakeFile();

@@ -58,7 +58,7 @@ TEST_F(Run, Summary) {
   EXPECT_TRUE(json["outputs"][1]["min"].is_null());
 }
 
-TEST_F(Run, BytesThatAreNoBoolAreTrue) {
+TEST_F(Run, ShowsBooleans) {
   TiedFile file = model_.MakeFile();
   auto flag = std::make_unique<format::ValueInfoT>(*file.header.outputs[0]);
   flag->name = "flag";
@@ -66,7 +66,7 @@ TEST_F(Run, BytesThatAreNoBoolAreTrue) {
   flag->dims.resize(1);
   file.header.outputs.push_back(std::move(flag));
   auto op = std::make_unique<format::OpT>(*file.header.entry_points[0]->ops[1]);
-  op->operation.AsConstant()->data = {2, 0, 200};
+  op->operation.AsConstant()->data = {1, 0, 1};
   op->output = 2;
   op->output_dims = {format::OutputDim(format::DimRule::Constant, 3)};
   file.header.entry_points[0]->ops.push_back(std::move(op));
