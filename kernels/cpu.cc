@@ -29,9 +29,9 @@ bool IsSmall(cpuinfo_uarch uarch) {
 }
 
 size_t AllowedProcessors() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
-  return static_cast<size_t>(std::max(1, CPU_COUNT(&allowed)));
+  cpu_set_t allowed[16] = {};  // the kernel refuses less than its own, which may have room for 8192 processors
+  if (sched_getaffinity(0, sizeof allowed, allowed) != 0) return 1;
+  return static_cast<size_t>(std::max(1, CPU_COUNT_S(sizeof allowed, allowed)));
 }
 
 }  // namespace

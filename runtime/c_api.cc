@@ -2,6 +2,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/cpu.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
 #include "runtime/interpreter.h"
@@ -89,7 +90,7 @@ void FillOpInfo(const format::Op& op, tied_op_info* info) {
     info->table = matmul->table();
     info->has_bias = matmul->bias() != nullptr;
     info->result = format::EnumNameMatMulResult(matmul->result());
-    info->k = matmul->k();
+    if (matmul->result() != format::MatMulResult::Logits) info->k = matmul->k();
     info->log_softmax = matmul->log_softmax();
   }
 }
@@ -374,6 +375,7 @@ tied_status tied_kernel_get_info(size_t index, tied_kernel_info* info, tied_erro
     return Report(Status::Error(TIED_INVALID_ARGUMENT, "index %zu is not below %zu", index, tied_kernel_count()),
                   error);
   }
+  (void)tied::kernels::PrepareCpuinfo();
   const tied::kernels::Kernels* selected = tied::kernels::SelectKernels();
   const tied::kernels::Kernels* kernels = tied::kernels::AllKernels()[index];
   *info = {kernels->isa, kernels->available(), kernels == selected};

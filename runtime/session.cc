@@ -156,6 +156,7 @@ Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size
 
 Status Session::CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
                           size_t allowed) const {
+  if (allowed == 0) return Status::Error(TIED_INVALID_ARGUMENT, "no row is allowed");
   if (request.k < 1 || request.k > TIED_MAX_K || request.k > allowed) {
     return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", request.k,
                          std::min<size_t>(allowed, TIED_MAX_K));

@@ -10,7 +10,9 @@ namespace {
 const TestModel kModel(19, 6);
 
 TEST(Info, TellsEverythingThatTheFileHolds) {
-  const std::string file = kModel.File();
+  TiedFile described = kModel.MakeFile();
+  described.header.entry_points[1]->ops[0]->operation.AsMatMul()->k = 7;  // of no meaning for logits
+  const std::string file = described.Bytes();
   const ModelPtr model = OpenMemory(file);
   tied_model_info info;
   ASSERT_EQ(tied_model_get_info(model.get(), &info, nullptr), TIED_OK);
@@ -54,6 +56,7 @@ TEST(Info, TellsEverythingThatTheFileHolds) {
   ASSERT_EQ(tied_model_get_op(model.get(), 1, 0, &op, nullptr), TIED_OK);
   EXPECT_STREQ(op.kind, "MatMul");
   EXPECT_EQ(op.has_bias, 1);
+  EXPECT_EQ(op.k, 0u);
 }
 
 TEST(Info, RefusesIndicesBehindTheEndAndNullPointers) {

@@ -44,15 +44,18 @@ void Measure(std::vector<Candidate>& candidates, Span<const float> hidden, Span<
 size_t TuneThreads(const Model& model, Span<const float> hidden, Span<float> logits, int repeat, Json* measured) {
   const size_t most = std::clamp(std::thread::hardware_concurrency(), 1u, unsigned{kMostThreads});
   std::vector<Candidate> candidates;
-  for (size_t threads = 1; threads <= most; ++threads) candidates.push_back(MakeCandidate(model, threads, 0));
+  std::vector<size_t> counts;
+  for (size_t threads = 1; threads < most; threads += std::max<size_t>(1, threads / 8)) counts.push_back(threads);
+  counts.push_back(most);
+  for (const size_t threads : counts) candidates.push_back(MakeCandidate(model, threads, 0));
   Measure(candidates, hidden, logits, repeat);
   double fastest = candidates[0].Typical();
   for (Candidate& candidate : candidates) fastest = std::min(fastest, candidate.Typical());
   size_t chosen = 0;
-  for (size_t threads = most; threads >= 1; --threads) {
-    const double seconds = candidates[threads - 1].Typical();
-    measured->push_back({{"tokens", 1}, {"threads", threads}, {"xnnpack", false}, {"ms", seconds * 1e3}});
-    if (seconds <= 1.02 * fastest) chosen = threads;
+  for (size_t i = counts.size(); i-- > 0;) {
+    const double seconds = candidates[i].Typical();
+    measured->push_back({{"tokens", 1}, {"threads", counts[i]}, {"xnnpack", false}, {"ms", seconds * 1e3}});
+    if (seconds <= 1.02 * fastest) chosen = counts[i];
   }
   return chosen;
 }

@@ -132,7 +132,7 @@ TIED_API tied_status tied_model_open_fd(int fd, uint64_t offset, uint64_t length
                                         tied_model** model, tied_error* error);
 
 /* The same for a file that is in memory already. `data` is aligned to 4 bytes, and stays valid and unchanged until
- * the model and every session on it are closed. */
+ * the model and every session on it are closed: `copy` does nothing here. */
 TIED_API tied_status tied_model_open_memory(const void* data, size_t length, const tied_open_options* options,
                                             tied_model** model, tied_error* error);
 
@@ -274,7 +274,8 @@ TIED_API size_t tied_session_threads(const tied_session* session);
 TIED_API void tied_session_cancel(tied_session* session);
 
 /* The typed calls use the model's first Gather and its first MatMul, scale and bias included, whatever the MatMul's
- * result is in the graph: tied_logits() gives logits. UNSUPPORTED if the model has none. Zero ids or tokens are fine:
+ * result is in the graph: tied_logits() gives logits. A model with more than one table may have one of its own, with
+ * other sides, for each of the two: tied_model_get_op() says which. UNSUPPORTED if the model has none. Zero ids or tokens are fine:
  * nothing happens, and the pointers may be NULL. */
 
 /* embeddings[i, :] = the row of ids[i] * scale.
@@ -307,7 +308,8 @@ typedef struct tied_topk_options {
   const uint8_t* allowed; /* only ids whose bit is 1: bit id % 8 of byte id / 8. NULL: all. With row_ids: both */
   size_t allowed_bytes;   /* at least (vocabulary + 7) / 8 */
   int32_t use_screen;     /* not 0: use the table's screen, if it has one; the results are the same */
-  double log_z_tolerance; /* how far log_z may be off; 0: as exact as float64 is, which takes a pass over the table */
+  double log_z_tolerance; /* how far log_z may be off; 0: as exact as float64 is, which takes a pass over the table.
+                           * Above 0 its last bits may differ from call to call, within the bound */
 } tied_topk_options;
 #define TIED_TOPK_OPTIONS_INIT \
   { sizeof(tied_topk_options), NULL, 0, NULL, 0, 1, 0.0 }
@@ -318,8 +320,8 @@ typedef struct tied_topk_result {
   float* logits;        /* [tokens, k] */
   double* log_z;        /* [tokens]: log of the sum of exp(logit) over the allowed rows */
   double* log_z_bound;  /* [tokens]: log_z is off by at most this; at most the tolerance, or rounding */
-  uint64_t* survivors;  /* [tokens]: rows that were computed from the table */
-  uint64_t* bytes_read; /* one: bytes of the file's planes that the call read, all tokens together */
+  uint64_t* survivors;  /* [tokens]: rows that were computed from the table; through a screen it depends on threads */
+  uint64_t* bytes_read; /* one: bytes of rows, of their scales and of the screen that the call read, for all tokens */
 } tied_topk_result;
 
 /* tied_topk() over some of the rows, with more to tell. `options` may be NULL. Rows that are not allowed are not read,

@@ -226,7 +226,7 @@ struct TopkOptions {
   Span<const uint8_t> allowed = {};  // only ids whose bit is 1, bit id % 8 of byte id / 8; empty: all
   bool use_screen = true;            // if the table has one; the results are the same
   bool log_z = false;                // also the log of the sum of exp(logit) over the allowed rows
-  double log_z_tolerance = 0;        // how far it may be off; 0: as exact as float64 is
+  double log_z_tolerance = 0;        // how far it may be off; 0: as exact as float64 is, the same bits always
 };
 
 struct TopkResult {
