@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <future>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -184,7 +185,10 @@ class PlaneWriter {
     done_ += bytes;
   }
 
-  void Finish() { *plane_ = {plane_->offset(), plane_->length(), XXH3_64bits_digest(&hash_)}; }
+  void Finish() {
+    if (done_ != plane_->length()) throw std::logic_error("a plane is not filled");
+    *plane_ = {plane_->offset(), plane_->length(), XXH3_64bits_digest(&hash_)};
+  }
 
  private:
   format::Plane* plane_;
@@ -246,14 +250,16 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
       screen(&planes->screen, file), screen_scales(&planes->screen_scales, file),
       residual_norms(&planes->residual_norms, file);
   std::vector<Part> parts(std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), kMaxThreads));
+  bool scaled = false;  // with the numbers of the table; parts may have no rows
   table.ForEachBlock([&](const RowBlock& block) {
     EncodeInThreads(table, encoding, block, meter, &parts);
     for (const Part& part : parts) {
       const EncodedRows& encoded = part.encoded;
       values.Append(encoded.values);
-      if (encoding.scale_of != ScaleOf::kTable || (block.first == 0 && &part == &parts[0])) {
+      if (encoding.scale_of != ScaleOf::kTable || !scaled) {
         scales.Append(encoded.scales);
         zero_points.Append(encoded.zero_points);
+        scaled = !encoded.scales.empty();
       }
       screen.Append(encoded.screen);
       screen_scales.Append(encoded.screen_scales);

@@ -99,6 +99,33 @@ TEST_F(KeepIds, TheFirstOnesNeedNoList) {
   EXPECT_EQ(table.ids.length, 0u);
 }
 
+// A table of int8 with one scale and one zero point. The threads that write its rows have none of a single row but one.
+TEST_F(KeepIds, OneScaleIsThereForOneRow) {
+  ModelForm form;
+  form.head = {"w = DequantizeLinear(W, scale, zero)", "wt = Transpose(w)", "L = MatMul(pre_logits, wt)"};
+  form.embed = {"w = DequantizeLinear(W, scale, zero)", "E = Gather(w, input_ids)"};
+  onnx::ModelProto model = MakeModel(form, Folder());
+  for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    if (tensor.name() != "W") continue;
+    tensor.set_data_type(onnx::TensorProto::INT8);
+    tensor.mutable_raw_data()->resize(size_t{kRows * kCols});
+  }
+  onnx::TensorProto* zero = model.mutable_graph()->add_initializer();
+  zero->set_name("zero");
+  zero->set_data_type(onnx::TensorProto::INT8);
+  zero->set_raw_data("\5");
+  TableEncoding encoding;
+  encoding.type = format::DataType::Int8;
+  encoding.scale_of = converter::ScaleOf::kTable;
+  encoding.zero_points = encoding.kept = true;
+  ExpectTheSameBits(model, encoding);
+  ConvertKeeping("5", encoding);
+  const Model full = Model::Open(Path("full.tied")), kept = Model::Open(Path("kept.tied"));
+  kept.Verify();
+  const std::vector<int64_t> id = {5};
+  EXPECT_EQ(Session(kept).Embed(id), Session(full).Embed(id));
+}
+
 TEST_F(KeepIds, DropIsTheOpposite) {
   Save(MakeModel({}, Folder()), Path("model.onnx"));
   const auto progress = [](uint64_t, uint64_t) {};
