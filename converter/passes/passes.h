@@ -35,7 +35,10 @@ Graph CanonicalHead(Graph graph, const Shapes& shapes);
 // last dimension as `width`.
 Graph CanonicalSelection(Graph graph, const Shapes& shapes);
 
-// Reshape, Squeeze, Unsqueeze and Flatten are replaced by their input.
+// Reshape, Squeeze, Unsqueeze and Flatten of constants become constants: how one is broadcast depends on its shape.
+Graph FoldViews(Graph graph, const Shapes& shapes);
+
+// Those of all else are replaced by their input.
 Graph DropViews(Graph graph);
 
 // A product with a constant number becomes the scale of tied.Gather.

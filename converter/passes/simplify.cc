@@ -1,5 +1,6 @@
 // The passes that only remove.
 #include <cstring>
+#include <optional>
 #include <set>
 
 #include "converter/error.h"
@@ -81,8 +82,23 @@ bool IsNoOp(const Graph& graph, const Node& node) {
   return to == from || (IsFloat(to) && IsFloat(from));
 }
 
-bool IsView(const Graph&, const Node& node) {
+bool IsView(const Node& node) {
   return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
+}
+
+// Nothing where it is no view of a constant, or has a shape that is not known or not possible.
+std::optional<TensorRef> ViewOfConstant(const Graph& graph, const Node& node, const Shapes& shapes) {
+  if (!IsView(node) || node.outputs.empty()) return std::nullopt;
+  const TensorRef* constant = graph.FindConstant(node.Input(0));
+  const SymbolicShape* dims = shapes.Find(node.outputs[0]);
+  if (constant == nullptr || dims == nullptr) return std::nullopt;
+  TensorRef view = *constant;
+  view.dims.clear();
+  for (const SymbolicInt& dim : *dims) {
+    if (dim.kind != SymbolicInt::Kind::kConstant) return std::nullopt;
+    view.dims.push_back(dim.value);
+  }
+  return view.elements() == constant->elements() ? std::optional(view) : std::nullopt;
 }
 
 // Removes the nodes that `passes_through` says of, their first output being their first input.
@@ -119,7 +135,24 @@ Graph FoldConstants(Graph graph) {
 
 Graph DropNoOps(Graph graph) { return DropIf(std::move(graph), IsNoOp); }
 
-Graph DropViews(Graph graph) { return DropIf(std::move(graph), IsView); }
+Graph FoldViews(Graph graph, const Shapes& shapes) {
+  std::vector<Node> kept;
+  for (Node& node : graph.nodes) {
+    if (std::optional<TensorRef> view = ViewOfConstant(graph, node, shapes)) {
+      graph.constants[node.outputs[0]] = std::move(*view);
+    } else {
+      kept.push_back(std::move(node));
+    }
+  }
+  graph.nodes = std::move(kept);
+  return graph;
+}
+
+Graph DropViews(Graph graph) {
+  return DropIf(std::move(graph), [](const Graph& now, const Node& node) {
+    return IsView(node) && now.FindConstant(node.Input(0)) == nullptr;
+  });
+}
 
 Graph DropDeadCode(Graph graph) {
   std::set<std::string> needed(graph.results.begin(), graph.results.end());
@@ -143,6 +176,7 @@ Graph Canonicalise(Graph graph, const Shapes& shapes) {
   graph = CanonicalHead(std::move(graph), shapes);
   graph = CanonicalGather(std::move(graph));
   graph = CanonicalSelection(std::move(graph), shapes);
+  graph = FoldViews(std::move(graph), shapes);
   graph = DropViews(std::move(graph));
   graph = FuseScale(std::move(graph));
   graph = FuseBias(std::move(graph), shapes);

@@ -40,6 +40,9 @@ const NamedLines kBiasedHeads[] = {
     {"NamedAsTheOtherOutput",
      {"wt = Transpose(W)", "embed_matrix = MatMul(pre_logits, wt)", "L = Add(embed_matrix, bias)"}},
     {"CastBias", {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "b = Cast(bias) {to=1}", "L = Add(y, b)"}},
+    {"ViewOfBias",
+     {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "b = Reshape(bias, unflat)", "v = Flatten(b) {axis=1}",
+      "L = Add(y, v)"}},
     {"GemmC", {"x = Reshape(pre_logits, flat)", "y = Gemm(x, W, bias) {transB=1}", "L = Reshape(y, unflat)"}},
 };
 const NamedLines kEmbeds[] = {

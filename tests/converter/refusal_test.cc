@@ -102,6 +102,18 @@ ModelForm BlocksOfBytes() {
   return form;
 }
 
+// The bias makes several rows of one, of a length that it has, too.
+Fault SquareLogits(const char* name, const Lines& head, std::vector<int64_t> dims) {
+  dims.insert(dims.begin(), -1);
+  const auto damage = [dims](onnx::ModelProto& model) {
+    model.mutable_graph()->mutable_input()->RemoveLast();
+    AddValue(model.mutable_graph()->mutable_input(), "pre_logits", onnx::TensorProto::FLOAT, {-1, kRows, kCols});
+    model.mutable_graph()->mutable_output()->RemoveLast();
+    AddValue(model.mutable_graph()->mutable_output(), "logits", onnx::TensorProto::FLOAT, dims);
+  };
+  return {name, Head(head), damage, {"L_node", "Add"}};
+}
+
 const Fault kFaults[] = {
     ZeroPoints("ZeroPointsOfAnotherType", onnx::TensorProto::UINT8, 1, "another type"),
     ZeroPoints("ZeroPointsForOneScale", onnx::TensorProto::INT8, 37, "37 zero points for 1 scales"),
@@ -137,6 +149,17 @@ const Fault kFaults[] = {
      Nothing,
      {"y_node", "bias 'scale'"}},
     {"NumberAddedToLogits", Head(With(kHead, "L = Add(y, scale)")), Nothing, {"L_node", "Add"}},
+    SquareLogits("BiasAlongAnotherDimension",
+                 {"y = MatMul(pre_logits, Wt)", "b = Unsqueeze(bias, m1)", "L = Add(y, b)"}, {kRows, kRows}),
+    SquareLogits("BiasBesideColumns", {"x = Unsqueeze(pre_logits, m1)", "y = MatMul(W, x)", "L = Add(y, bias)"},
+                 {kRows, kRows, kRows}),
+    {"ViewOfNumbersThatAreNotThere",
+     Embed({"none = Constant()", "one = Reshape(none, axis1)", "g = Gather(W, input_ids)", "E = Mul(g, one)"}),
+     [](onnx::ModelProto& model) {
+       onnx::NodeProto* none = Branch(model, 1)->mutable_node(1);
+       *none->add_attribute() = Branch(model, 1)->node(0).attribute(0);
+     },
+     {"one_node", "Reshape"}},
     {"PermOfAnotherRank",
      Head({"wt = Transpose(W) {perm=[0,2,1]}", "L = MatMul(pre_logits, wt)"}),
      Nothing,
