@@ -2,7 +2,9 @@
 // and what uses it becomes the operation of the same name on floating-point numbers.
 //
 // Activations that a graph rounds to eight bits are not rounded here: the results are those that it approximates.
+#include <algorithm>
 #include <optional>
+#include <set>
 
 #include "converter/error.h"
 #include "converter/passes/passes.h"
@@ -32,6 +34,8 @@ class Dequantisation {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node node = graph_.nodes[i];
       if (node.outputs.empty()) continue;
+      const auto fixed = [this](const std::string& input) { return IsFixed(input); };
+      if (std::all_of(node.inputs.begin(), node.inputs.end(), fixed)) fixed_.insert(node.outputs[0]);
       if (node.op == "DequantizeLinear") {
         FoldDequantizeLinear(node);
       } else if (node.op == "com.microsoft.GatherBlockQuantized") {
@@ -70,6 +74,10 @@ class Dequantisation {
   const TensorRef* FindReshaped(const std::string& value) const {
     const Node* producer = graph_.FindProducer(value);
     return graph_.FindConstant(producer != nullptr && producer->op == "Reshape" ? producer->Input(0) : value);
+  }
+
+  bool IsFixed(const std::string& value) const {
+    return value.empty() || graph_.FindConstant(value) != nullptr || fixed_.count(value) > 0;
   }
 
   const TensorRef& Constant(const Node& node, const std::string& value, const char* what) const {
@@ -111,8 +119,8 @@ class Dequantisation {
     return AddMatrix(tensor, std::move(quantisation), node.outputs[0]);
   }
 
-  // On a constant matrix, on its transpose, or on rows that a Gather has picked; pairs with QuantizeLinear leave
-  // nothing.
+  // On a constant matrix, on its transpose, or on rows that a Gather has picked; of activations, pairs with
+  // QuantizeLinear leave nothing.
   void FoldDequantizeLinear(const Node& node) {
     const Integers integers{node.Input(0), node.Input(1), node.Input(2)};
     if (const TensorRef* tensor = graph_.FindConstant(integers.values)) {
@@ -133,7 +141,9 @@ class Dequantisation {
           (scale != nullptr && scale->elements() == 1) || node.Int("axis", 1) == producer->Int("axis", 1);
       const bool same = Same(node.Input(1), producer->Input(1)) && Same(node.Input(2), producer->Input(2)) &&
                         same_axis && node.Int("block_size", 0) == producer->Int("block_size", 0);
-      if (same) graph_.ReplaceUses(node.outputs[0], producer->Input(0));
+      if (!same) return;
+      if (IsFixed(producer->Input(0))) Refuse(node, "weights that are rounded where they are used are not supported");
+      graph_.ReplaceUses(node.outputs[0], producer->Input(0));
       return;
     }
     const bool transposed = producer->op == "Transpose";
@@ -326,6 +336,7 @@ class Dequantisation {
   }
 
   Graph graph_;
+  std::set<std::string> fixed_;  // values that are made of constants alone
 };
 
 }  // namespace

@@ -226,6 +226,10 @@ struct Refused {
 const Refused kRefusedQuantisations[] = {
     {"y_node' (DequantizeLinear): it has more than one scale",
      {"rows = Gather(Q, ids)", "y = DequantizeLinear(rows, scales)"}},
+    {"y_node' (DequantizeLinear): weights that are rounded where",
+     {"q = QuantizeLinear(W, scale, zero)", "y = DequantizeLinear(q, scale, zero)"}},
+    {"y_node' (DequantizeLinear): weights that are rounded where",
+     {"t = Transpose(W)", "q = QuantizeLinear(t, scale, zero)", "y = DequantizeLinear(q, scale, zero)"}},
     {"i_node' (MatMulInteger): its product is not scaled",
      {"q, step, q0 = DynamicQuantizeLinear(x)", "i = MatMulInteger(q, Qt, q0, zero)", "f = Cast(i) {to=1}",
       "y = Mul(f, scale)"}},
