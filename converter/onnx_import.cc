@@ -21,7 +21,7 @@ namespace tied::converter {
 namespace {
 
 constexpr int64_t kMinOpset = 11;
-constexpr int kMaxNodes = 20000;  // those of pairs are tens
+constexpr int kMaxNodes = 2000;  // those of pairs are tens
 
 ElementType TypeOf(int onnx_type) {
   const auto type = static_cast<ElementType>(onnx_type);
@@ -39,13 +39,20 @@ std::string Pack(const From& values) {
   return bytes;
 }
 
+// Names in a graph and, by reference, in those around it.
+struct Names {
+  const Names* outer = nullptr;
+  std::set<std::string> own = {};
+  bool Has(const std::string& name) const { return own.count(name) > 0 || (outer != nullptr && outer->Has(name)); }
+};
+
 class Importer {
  public:
   // opset: of ONNX's own operations.
   Importer(const std::string& path, int64_t opset) : path_(path), opset_(opset) {}
 
   // outer: the values that a subgraph may use.
-  Graph Import(const onnx::GraphProto& proto, const std::set<std::string>& outer, int depth) {
+  Graph Import(const onnx::GraphProto& proto, const Names* outer, int depth) {
     if (depth > 32) throw ConvertError(path_ + ": graphs are nested too deeply");
     Graph graph;
     graph.name = proto.name();
@@ -65,17 +72,17 @@ class Importer {
       graph.outputs.push_back(ImportValue(value));
       graph.results.push_back(value.name());
     }
-    std::set<std::string> made = outer;
-    for (const auto& [name, tensor] : graph.constants) made.insert(name);
-    for (const ValueInfo& input : graph.inputs) made.insert(input.name);
+    Names made{outer};
+    for (const auto& [name, tensor] : graph.constants) made.own.insert(name);
+    for (const ValueInfo& input : graph.inputs) made.own.insert(input.name);
     for (const onnx::NodeProto& node : proto.node()) {
       graph.nodes.push_back(ImportNode(node, made, depth));
       CheckOrder(graph.nodes.back(), made);
-      made.insert(node.output().begin(), node.output().end());
-      made.erase("");
+      made.own.insert(node.output().begin(), node.output().end());
+      made.own.erase("");
     }
     for (const std::string& result : graph.results) {
-      if (depth == 0 || made.count(result) > 0) continue;
+      if (depth == 0 || made.Has(result)) continue;
       throw ConvertError(path_ + ": graph '" + graph.name + "': its output '" + result + "' is made by nothing");
     }
     return graph;
@@ -105,13 +112,13 @@ class Importer {
 
  private:
   // What comes later may go on without a thought of cycles.
-  void CheckOrder(const Node& node, const std::set<std::string>& made) const {
+  void CheckOrder(const Node& node, const Names& made) const {
     for (const std::string& input : node.inputs) {
-      if (input.empty() || made.count(input) > 0) continue;
+      if (input.empty() || made.Has(input)) continue;
       throw ConvertError(path_ + ": " + node.Describe() + ": its input '" + input + "' is not made before it");
     }
     for (const std::string& output : node.outputs) {
-      if (output.empty() || made.count(output) == 0) continue;
+      if (output.empty() || !made.Has(output)) continue;
       throw ConvertError(path_ + ": " + node.Describe() + ": its output '" + output + "' is there already");
     }
   }
@@ -128,7 +135,7 @@ class Importer {
     return value;
   }
 
-  Node ImportNode(const onnx::NodeProto& proto, const std::set<std::string>& made, int depth) {
+  Node ImportNode(const onnx::NodeProto& proto, const Names& made, int depth) {
     Node node;
     const bool standard = proto.domain().empty() || proto.domain() == "ai.onnx";
     node.op = standard ? proto.op_type() : proto.domain() + "." + proto.op_type();
@@ -144,11 +151,11 @@ class Importer {
     return node;
   }
 
-  Attribute ImportAttribute(const onnx::AttributeProto& proto, const Node& node, const std::set<std::string>& made,
-                            int depth) {
+  Attribute ImportAttribute(const onnx::AttributeProto& proto, const Node& node, const Names& made, int depth) {
     Attribute attribute;
     if (proto.has_g() && proto.type() != onnx::AttributeProto::GRAPH) {
-      throw ConvertError(path_ + ": " + node.Describe() + ": attribute '" + proto.name() + "' has a graph, not by type");
+      throw ConvertError(path_ + ": " + node.Describe() + ": attribute '" + proto.name() +
+                         "' has a graph, not by type");
     }
     switch (proto.type()) {
       case onnx::AttributeProto::INT:
@@ -167,7 +174,7 @@ class Importer {
         attribute.tensor = ImportTensor(proto.t(), node.Describe());
         break;
       case onnx::AttributeProto::GRAPH:
-        attribute.graph = std::make_shared<const Graph>(Import(proto.g(), made, depth + 1));
+        attribute.graph = std::make_shared<const Graph>(Import(proto.g(), &made, depth + 1));
         break;
       default:  // strings and lists of the rest: no operation that is understood has them
         break;
@@ -304,7 +311,7 @@ Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path) {
     throw ConvertError(onnx_path + ": has opset " + std::to_string(opset) + ", " + std::to_string(kMinOpset) +
                        " and newer are supported; onnx.version_converter makes one of the other");
   }
-  return Importer(onnx_path, opset).Import(model.graph(), {}, 0);
+  return Importer(onnx_path, opset).Import(model.graph(), nullptr, 0);
 }
 
 Graph ReadGraph(const std::string& onnx_path) {

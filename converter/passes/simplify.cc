@@ -1,5 +1,6 @@
 // The passes that only remove.
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -37,8 +38,9 @@ TensorRef ConstantValue(const Node& node) {
   throw ConvertError(node.Describe() + ": holds a kind of constant that is not supported");
 }
 
-// kOther where it cannot be told.
-ElementType TypeOf(const Graph& graph, std::string value) {
+using Types = std::map<std::string, ElementType>;  // of values whose type can be told
+
+Types TypesOf(const Graph& graph) {
   static const std::set<std::string> kKeepType = {"Identity",
                                                   "Reshape",
                                                   "Squeeze",
@@ -52,19 +54,20 @@ ElementType TypeOf(const Graph& graph, std::string value) {
                                                   "MatMul",
                                                   "Gemm",
                                                   "com.microsoft.FusedMatMul"};
-  for (size_t steps = 0; steps <= graph.nodes.size(); ++steps) {
-    if (const ValueInfo* input = graph.FindInput(value)) return input->type;
-    if (const TensorRef* constant = graph.FindConstant(value)) {
-      return constant->quantisation != nullptr ? ElementType::kFloat32 : constant->type;
-    }
-    const Node* node = graph.FindProducer(value);
-    if (node == nullptr) return ElementType::kOther;
-    if (node->op == "Shape" || node->op == "ArgMax") return ElementType::kInt64;
-    if (node->op == "Cast") return static_cast<ElementType>(node->Int("to", 0));
-    if (kKeepType.count(node->op) == 0) return ElementType::kOther;
-    value = node->Input(0);
+  Types types;
+  for (const auto& [name, constant] : graph.constants) {
+    types[name] = constant.quantisation != nullptr ? ElementType::kFloat32 : constant.type;
   }
-  return ElementType::kOther;
+  for (const ValueInfo& input : graph.inputs) types[input.name] = input.type;
+  // Each node follows those that make its inputs.
+  for (const Node& node : graph.nodes) {
+    const auto input = types.find(node.Input(0));
+    if (node.outputs.empty()) continue;
+    if (node.op == "Shape" || node.op == "ArgMax") types[node.outputs[0]] = ElementType::kInt64;
+    if (node.op == "Cast") types[node.outputs[0]] = static_cast<ElementType>(node.Int("to", 0));
+    if (kKeepType.count(node.op) > 0 && input != types.end()) types[node.outputs[0]] = input->second;
+  }
+  return types;
 }
 
 // A Dropout that is not for training.
@@ -73,13 +76,13 @@ bool IsInferenceDropout(const Graph& graph, const Node& node) {
   return node.Input(2).empty() || (training != nullptr && training->Read() == std::string(1, '\0'));
 }
 
-bool IsNoOp(const Graph& graph, const Node& node) {
+bool IsNoOp(const Types& types, const Graph& graph, const Node& node) {
   if (node.op == "Identity") return true;
   if (node.op == "Dropout") return IsInferenceDropout(graph, node);
   if (node.op != "Cast") return false;
   const auto to = static_cast<ElementType>(node.Int("to", 0));
-  const ElementType from = TypeOf(graph, node.Input(0));
-  return to == from || (IsFloat(to) && IsFloat(from));
+  const auto from = types.find(node.Input(0));
+  return from != types.end() && (to == from->second || (IsFloat(to) && IsFloat(from->second)));
 }
 
 bool IsView(const Node& node) {
@@ -102,7 +105,8 @@ std::optional<TensorRef> ViewOfConstant(const Graph& graph, const Node& node, co
 }
 
 // Removes the nodes that `passes_through` says of, their first output being their first input.
-Graph DropIf(Graph graph, bool (*passes_through)(const Graph&, const Node&)) {
+template <class Test>
+Graph DropIf(Graph graph, const Test& passes_through) {
   for (size_t i = 0; i < graph.nodes.size();) {
     if (!passes_through(graph, graph.nodes[i]) || graph.nodes[i].inputs.empty() || graph.nodes[i].outputs.empty()) {
       ++i;
@@ -133,7 +137,10 @@ Graph FoldConstants(Graph graph) {
   return graph;
 }
 
-Graph DropNoOps(Graph graph) { return DropIf(std::move(graph), IsNoOp); }
+Graph DropNoOps(Graph graph) {
+  const Types types = TypesOf(graph);
+  return DropIf(std::move(graph), [&](const Graph& now, const Node& node) { return IsNoOp(types, now, node); });
+}
 
 Graph FoldViews(Graph graph, const Shapes& shapes) {
   std::vector<Node> kept;

@@ -418,9 +418,9 @@ const Fault kFaults[] = {
     {"TooManyNodes",
      {},
      [](onnx::ModelProto& model) {
-       for (int i = 0; i < 20000; ++i) *Branch(model, 1)->add_node() = Branch(model, 1)->node(1);
+       for (int i = 0; i < 2000; ++i) *Branch(model, 1)->add_node() = Branch(model, 1)->node(1);
      },
-     {"200", "nodes", "20000"}},
+     {"200", "nodes", "2000"}},
     {"NodeWithoutOutput",
      {},
      [](onnx::ModelProto& model) { Branch(model, 0)->mutable_node(1)->clear_output(); },
