@@ -41,6 +41,7 @@ std::string Summary(const IdCounts& counts, const std::vector<uint32_t>& ids) {
 }
 
 void CountIds(const Options& options) {
+  RefuseInputs(options.output, {options.files.begin(), options.files.end()});
   IdCounts counts;
   for (const std::string& path : options.files) counts.AddFile(path);
   const std::vector<uint32_t> chosen =

@@ -214,4 +214,11 @@ void OutputFile::Name() {
   temporary_path_.clear();
 }
 
+void RefuseInputs(const std::string& output, const std::set<std::string>& inputs) {
+  for (const std::string& input : inputs) {
+    std::error_code ignored;
+    if (std::filesystem::equivalent(input, output, ignored)) throw ConvertError(output + ": is the input itself");
+  }
+}
+
 }  // namespace tied::converter

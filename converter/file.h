@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 
 namespace tied::converter {
@@ -60,6 +61,9 @@ class OutputFile {
   std::string temporary_path_;  // empty while it has no name
   int descriptor_;
 };
+
+// Throws ConvertError if the file `output` is one of the inputs, under whatever names.
+void RefuseInputs(const std::string& output, const std::set<std::string>& inputs);
 
 }  // namespace tied::converter
 

@@ -80,6 +80,19 @@ void Graph::ReplaceUses(const std::string& value, const std::string& by) {
   std::replace(results.begin(), results.end(), value, by);
 }
 
+std::set<std::string> FilesOf(const Graph& graph) {
+  std::set<std::string> files;
+  for (const auto& [name, tensor] : graph.constants) files.insert(tensor.path);
+  for (const Node& node : graph.nodes) {
+    for (const auto& [name, attribute] : node.attributes) {
+      if (attribute.tensor) files.insert(attribute.tensor->path);
+      if (attribute.graph != nullptr) files.merge(FilesOf(*attribute.graph));
+    }
+  }
+  files.erase("");
+  return files;
+}
+
 std::string ToText(const Graph& graph) {
   std::ostringstream out;
   std::vector<std::string> names;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,9 @@ struct Graph {
 // Reads the graph of an ONNX file, subgraphs included. Throws ConvertError for what is not valid ONNX, for external
 // data outside the model's folder, and for tensors whose bytes do not match their shape.
 Graph ReadGraph(const std::string& onnx_path);
+
+// The files that hold its tensors, and those of the graphs inside.
+std::set<std::string> FilesOf(const Graph& graph);
 
 // One line for inputs, constants, each node and outputs: "embed = Gather(weight, ids) {axis=0}".
 std::string ToText(const Graph& graph);

@@ -42,6 +42,7 @@ using tied::converter::FindSurvival;
 using tied::converter::Plan;
 using tied::converter::Printable;
 using tied::converter::Progress;
+using tied::converter::RefuseInputs;
 using tied::converter::SameValues;
 using tied::converter::Survival;
 using tied::converter::TableEncoding;
@@ -170,11 +171,10 @@ int Write(const Options& options, const tied::converter::Graph& graph, const std
 }
 
 int Convert(const Options& options) {
-  std::error_code ignored;
-  if (fs::equivalent(options.input, options.output, ignored)) {
-    throw ConvertError(options.output + ": is the input itself");
-  }
-  return Write(options, tied::converter::ReadModel(options.input), options.input, {});
+  const tied::converter::Graph graph = tied::converter::ReadModel(options.input);
+  RefuseInputs(options.output, tied::converter::FilesOfModel(options.input, graph));
+  RefuseInputs(options.output, {options.hidden, options.keep_ids, options.drop_ids});
+  return Write(options, graph, options.input, {});
 }
 
 // All exports must read the decoder's table, scaled in the same way.
@@ -185,6 +185,19 @@ void CheckSameTable(const tied::converter::SplitModel& decoder, const tied::conv
   if (other.scale != decoder.scale) {
     throw ConvertError(decoder.path + " and " + other.path + " scale embeddings in different ways");
   }
+}
+
+// External data may lie in the folder of the output.
+void RefuseInputsOfSplit(const Options& options, const std::vector<tied::converter::SplitModel>& models) {
+  std::set<std::string> inputs = {options.hidden, options.keep_ids, options.drop_ids};
+  std::vector<fs::path> outputs = {"model.tied"};
+  for (const tied::converter::SplitModel& model : models) {
+    inputs.insert(model.files.begin(), model.files.end());
+    inputs.insert(model.path);
+    outputs.push_back(fs::path(model.path).filename());
+    outputs.push_back(outputs.back().string() + ".data");
+  }
+  for (const fs::path& output : outputs) RefuseInputs((options.output / output).string(), inputs);
 }
 
 // The first export is the decoder. Into the folder `output`: each export without the table, and model.tied. All are on
@@ -203,6 +216,7 @@ int Split(Options options) {
     CheckSameTable(models[0], models.back());
   }
   const tied::converter::Graph pair = tied::converter::PairOf(models[0]);
+  RefuseInputsOfSplit(options, models);
   fs::create_directories(folder);
   std::vector<std::unique_ptr<tied::converter::OnnxWriter>> writers;
   for (tied::converter::SplitModel& model : models) {

@@ -2,6 +2,7 @@
 #ifndef TIED_CONVERTER_MODEL_READER_H_
 #define TIED_CONVERTER_MODEL_READER_H_
 
+#include <set>
 #include <string>
 
 #include "converter/graph.h"
@@ -10,6 +11,9 @@ namespace tied::converter {
 
 // Reads an ONNX file (graph.h) or a safetensors model (safetensors.h), whichever the path leads to.
 Graph ReadModel(const std::string& path);
+
+// All files of a model that was read so.
+std::set<std::string> FilesOfModel(const std::string& path, const Graph& graph);
 
 }  // namespace tied::converter
 

@@ -99,6 +99,23 @@ std::string FileOf(const std::string& path) {
   return path;
 }
 
+std::string ConfigOf(const std::string& file) { return (fs::absolute(file).parent_path() / "config.json").string(); }
+
+std::set<std::string> ShardsOf(const std::string& file) {
+  if (!EndsWith(file, kIndexEnd)) return {file};
+  std::set<std::string> shards;
+  const Json index = ReadJson(file);
+  for (const auto& [tensor, shard] : Member<std::map<std::string, std::string>>(index, "weight_map", {}, file)) {
+    // A stranger's index must not reach other folders.
+    if (shard.empty() || fs::path(shard).filename() != shard || shard == "..") {
+      throw ConvertError(file + ": tensor '" + tensor + "': shard '" + shard + "' is no file name");
+    }
+    shards.insert((fs::absolute(file).parent_path() / shard).string());
+  }
+  if (shards.empty()) throw ConvertError(file + ": names no tensor");
+  return shards;
+}
+
 ElementType TypeOf(const std::string& dtype) {
   static const std::map<std::string, ElementType> kTypes = {{"F32", ElementType::kFloat32},
                                                             {"F16", ElementType::kFloat16},
@@ -205,7 +222,7 @@ class PairReader {
  public:
   explicit PairReader(const std::string& path)
       : path_(FileOf(path)),
-        config_path_((fs::absolute(path_).parent_path() / "config.json").string()),
+        config_path_(ConfigOf(path_)),
         tensors_(ReadSafetensors(path_)),
         config_(ReadConfig(config_path_)),
         family_(FamilyOf(Member<std::string>(config_, "model_type", "", config_path_), config_path_)) {}
@@ -292,23 +309,16 @@ bool IsSafetensors(const std::string& path) {
 }
 
 std::map<std::string, TensorRef> ReadSafetensors(const std::string& path) {
-  const std::string file = FileOf(path);
-  std::set<std::string> shards = {file};
-  if (EndsWith(file, kIndexEnd)) {
-    shards.clear();
-    const Json index = ReadJson(file);
-    for (const auto& [tensor, shard] : Member<std::map<std::string, std::string>>(index, "weight_map", {}, file)) {
-      // A stranger's index must not reach other folders.
-      if (shard.empty() || fs::path(shard).filename() != shard || shard == "..") {
-        throw ConvertError(file + ": tensor '" + tensor + "': shard '" + shard + "' is no file name");
-      }
-      shards.insert((fs::absolute(file).parent_path() / shard).string());
-    }
-    if (shards.empty()) throw ConvertError(file + ": names no tensor");
-  }
   std::map<std::string, TensorRef> tensors;
-  for (const std::string& shard : shards) Shard(shard, &tensors).Read();
+  for (const std::string& shard : ShardsOf(FileOf(path))) Shard(shard, &tensors).Read();
   return tensors;
+}
+
+std::set<std::string> FilesOfSafetensors(const std::string& path) {
+  const std::string file = FileOf(path);
+  std::set<std::string> files = ShardsOf(file);
+  files.insert({file, ConfigOf(file)});
+  return files;
 }
 
 Graph ReadSafetensorsGraph(const std::string& path) { return PairReader(path).Read(); }

@@ -3,6 +3,7 @@
 #define TIED_CONVERTER_SAFETENSORS_H_
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "converter/graph.h"
@@ -14,6 +15,9 @@ bool IsSafetensors(const std::string& path);
 
 // The tensors of a model, of all its shards: where they lie. Throws ConvertError for headers that are not sound.
 std::map<std::string, TensorRef> ReadSafetensors(const std::string& path);
+
+// The index, all shards and the config.json of a model.
+std::set<std::string> FilesOfSafetensors(const std::string& path);
 
 // The tied pair of a model as a graph: input_ids [batch, sequence] to embeddings [batch, sequence, cols], scaled as the
 // model's family does it, and hidden [batch, sequence, cols] to logits [batch, sequence, rows]. Throws ConvertError for

@@ -94,7 +94,7 @@ class Splitter {
   explicit Splitter(const std::string& path) {
     split_.path = path;
     split_.model = ReadSlimModel(path);
-    (void)ImportModel(split_.model, path);  // so that there is no cycle, and no name twice
+    split_.files = FilesOf(ImportModel(split_.model, path));  // whose graph has no cycle, and no name twice
   }
 
   SplitModel Run() {

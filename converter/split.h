@@ -5,6 +5,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "converter/graph.h"
@@ -14,10 +15,11 @@ namespace tied::converter {
 
 // An export without its embedding and its head.
 struct SplitModel {
-  std::string path;        // of the export
-  onnx::ModelProto model;  // inputs_embeds [batch, sequence, cols] in; a decoder has `hidden` instead of logits
-  Graph embedding;         // input_ids to embeddings, as the export computes them
-  TableSource table;       // that it reads
+  std::string path;             // of the export
+  std::set<std::string> files;  // of its external data
+  onnx::ModelProto model;       // inputs_embeds [batch, sequence, cols] in; a decoder has `hidden` instead of logits
+  Graph embedding;              // input_ids to embeddings, as the export computes them
+  TableSource table;            // that it reads
   float scale = 1;
   std::optional<Graph> head;  // of a decoder: hidden to logits
 };

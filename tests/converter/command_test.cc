@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 
@@ -119,6 +120,33 @@ TEST_F(Command, FailsWithAMessageOnStandardError) {
     EXPECT_EQ(Files(), std::vector<std::string>{"model.onnx"});
     if (Files().empty()) SaveModel();
   }
+}
+
+TEST_F(Command, InputsAreNotReplaced) {
+  ModelForm form;
+  form.storage = Storage::kExternal;
+  const std::string model = SaveModel(form), ids = Path("ids.txt");
+  onnx::ModelProto decoder = MakeModel(form, Folder());
+  onnx::GraphProto* graph = decoder.mutable_graph();
+  graph->clear_node();
+  graph->mutable_output()->DeleteSubrange(0, 1);
+  AddNodes(graph, {"E = Gather(W, input_ids)", "h = Tanh(E)", "wt = Transpose(W)", "logits = MatMul(h, wt)"});
+  graph->mutable_initializer(0)->mutable_external_data(0)->set_value("out/decoder.onnx.data");
+  Save(decoder, Path("decoder.onnx"));
+  std::ofstream(ids) << "1 2";
+  std::filesystem::create_directory(Path("out"));
+  std::filesystem::create_hard_link(Path("table.bin"), Path("out/decoder.onnx.data"));
+  std::filesystem::create_hard_link(Path("table.bin"), Path("link"));
+  const std::vector<std::string> calls[] = {
+      {model, "-o", Path("link")},           {model, "-o", ids, "--keep-ids", ids},
+      {model, "-o", ids, "--drop-ids", ids}, {model, "-o", ids, "--dtype", "i8", "--hidden", ids},
+      {"count-ids", ids, "-o", ids},         {"split", Path("decoder.onnx"), "-o", Path("out")}};
+  for (const std::vector<std::string>& args : calls) {
+    const ChildOutcome outcome = Run(args);
+    EXPECT_EQ(outcome.exit_code, 1) << args.back();
+    EXPECT_NE(outcome.err.find(": is the input itself"), std::string::npos) << args.back() << outcome.err;
+  }
+  EXPECT_EQ(Run({"split", Path("decoder.onnx"), "-o", Path("other")}).exit_code, 0);
 }
 
 class Dtypes : public Command {

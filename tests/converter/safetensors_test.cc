@@ -1,4 +1,6 @@
 // Models in the safetensors format: which table, which scale, which bias; and what is refused.
+#include "converter/safetensors.h"
+
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -166,6 +168,9 @@ TEST_F(SafetensorsTest, ShardsAreFoundThroughTheirIndexOrTheirFolder) {
   std::ofstream(Path("model.safetensors.index.json")) << index;
   ConvertAndCheck(Path("model.safetensors.index.json"));
   ConvertAndCheck(Folder());
+  EXPECT_EQ(converter::FilesOfSafetensors(Folder()),
+            (std::set<std::string>{Path("config.json"), Path("model.safetensors.index.json"), Path("one.safetensors"),
+                                   Path("two.safetensors")}));
 }
 
 struct Bad {
