@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "converter/error.h"
@@ -41,8 +42,9 @@ std::string Pack(const From& values) {
 
 // Names in a graph and, by reference, in those around it.
 struct Names {
-  const Names* outer = nullptr;
-  std::set<std::string> own = {};
+  const Names* outer;
+  const std::map<std::string, TensorRef>& constants;  // of the graph
+  std::set<std::string> own = {};                     // constants included
   bool Has(const std::string& name) const { return own.count(name) > 0 || (outer != nullptr && outer->Has(name)); }
 };
 
@@ -72,7 +74,8 @@ class Importer {
       graph.outputs.push_back(ImportValue(value));
       graph.results.push_back(value.name());
     }
-    Names made{outer};
+    CheckHidden(graph.constants, outer);
+    Names made{outer, graph.constants};
     for (const auto& [name, tensor] : graph.constants) made.own.insert(name);
     for (const ValueInfo& input : graph.inputs) made.own.insert(input.name);
     for (const onnx::NodeProto& node : proto.node()) {
@@ -111,6 +114,18 @@ class Importer {
   }
 
  private:
+  // A value that a name stands for inside, and another outside: readers differ in which of them they take.
+  void CheckHidden(const std::map<std::string, TensorRef>& constants, const Names* outer) const {
+    for (; outer != nullptr; outer = outer->outer) {
+      for (const auto& [name, tensor] : constants) {
+        const auto same = outer->constants.find(name);
+        if (outer->own.count(name) == 0) continue;
+        if (same != outer->constants.end() && same->second.SamePlace(tensor)) continue;
+        throw ConvertError(path_ + ": initializer '" + name + "' hides another value of its name");
+      }
+    }
+  }
+
   // What comes later may go on without a thought of cycles.
   void CheckOrder(const Node& node, const Names& made) const {
     for (const std::string& input : node.inputs) {

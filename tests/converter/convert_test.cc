@@ -279,17 +279,5 @@ TEST_F(Forms, NestedIfsHaveOneEntryPointForEachPath) {
   EXPECT_TRUE(Check());
 }
 
-TEST_F(Forms, ATableInsideHidesThoseOutside) {
-  ModelForm form;
-  form.storage = Storage::kRepeated;
-  onnx::ModelProto model = MakeModel(form, Folder());
-  const onnx::TensorProto other = RawTensor("W", {kRows, kCols}, std::vector<float>(Table().size()));
-  NestIfs(model.mutable_graph(), other);
-  *model.mutable_graph()->add_initializer() = other;
-  Convert(model);
-  EXPECT_EQ(TableCount(), 1u);
-  EXPECT_TRUE(Check());
-}
-
 }  // namespace
 }  // namespace tied::test

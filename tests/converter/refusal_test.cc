@@ -399,6 +399,19 @@ const Fault kFaults[] = {
      {},
      [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = *Table(model); },
      {"two initializers", "'W'"}},
+    {"TableThatHidesAnother",
+     Stored(Storage::kRepeated),
+     [](onnx::ModelProto& model) {
+       *model.mutable_graph()->add_initializer() =
+           RawTensor("W", {kRows, kCols}, std::vector<float>(size_t{kRows * kCols}));
+     },
+     {"'W' hides another value"}},
+    {"TableThatHidesAnInput",
+     Stored(Storage::kRepeated),
+     [](onnx::ModelProto& model) {
+       AddValue(model.mutable_graph()->mutable_input(), "W", onnx::TensorProto::FLOAT, {1});
+     },
+     {"'W' hides another value"}},
     {"InitializerWithoutName",
      {},
      [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = IntTensor("", {1}); },
