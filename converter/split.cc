@@ -94,6 +94,7 @@ class Splitter {
   explicit Splitter(const std::string& path) {
     split_.path = path;
     split_.model = ReadSlimModel(path);
+    for (const onnx::TensorProto& tensor : split_.model.graph().initializer()) initializers_.insert(tensor.name());
     split_.files = FilesOf(ImportModel(split_.model, path));  // whose graph has no cycle, and no name twice
   }
 
@@ -473,8 +474,9 @@ class Splitter {
   void SetInputs(onnx::GraphProto* graph) const {
     std::set<std::string> uses;
     CollectUses(*graph, &uses);
+    // Initializers may be listed as inputs, too.
     RemoveIf(graph->mutable_input(), [&](const onnx::ValueInfoProto& input) {
-      return IsTokenIds(input.name()) && uses.count(input.name()) == 0;
+      return (IsTokenIds(input.name()) || initializers_.count(input.name()) > 0) && uses.count(input.name()) == 0;
     });
     for (const auto& [name, type] : embeddings_types_) {
       *graph->add_input() = Declare(name, type, static_cast<int64_t>(split_.table.cols()), 3, kPrefix);
@@ -482,6 +484,7 @@ class Splitter {
   }
 
   SplitModel split_;
+  std::set<std::string> initializers_;           // of the export
   std::set<std::string> gone_;                   // values that nothing may use in the end
   std::map<std::string, int> embeddings_types_;  // of the inputs that take the place of embeddings
   int hidden_type_ = 0;

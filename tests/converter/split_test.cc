@@ -145,6 +145,17 @@ TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {
   }
 }
 
+// Until IR version 3 every initializer was one.
+TEST_F(WholeExports, HaveNoInputsOfTheTablesThatAreGone) {
+  onnx::ModelProto model = MakeExport(kGather, {"y = MatMul(h, Wt)", "logits = Add(y, bias)"}, Folder());
+  AddValue(model.mutable_graph()->mutable_input(), "W", onnx::TensorProto::FLOAT, {kRows, kCols});
+  AddValue(model.mutable_graph()->mutable_input(), "bias", onnx::TensorProto::FLOAT, {kRows});
+  Save(model, Path("model.onnx"));
+  const onnx::GraphProto rest = converter::SplitOnnx(Path("model.onnx")).model.graph();
+  ASSERT_EQ(rest.input_size(), 1);
+  EXPECT_EQ(rest.input(0).name(), "inputs_embeds");
+}
+
 TEST_F(WholeExports, KeepTheirOtherWeightsOutside) {
   onnx::ModelProto model =
       MakeExport({"g = Gather(W, input_ids)", "E = Add(g, large)"}, {"logits = MatMul(h, Wt)"}, Folder());
