@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "converter/error.h"
 #include "converter/onnx_import.h"
 
 namespace tied::converter {
@@ -48,9 +49,10 @@ void OnnxWriter::MoveTensors(onnx::GraphProto* graph) {
     bool moved = false;
     for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
       if (attribute.has_g()) MoveTensors(attribute.mutable_g());
-      if (node.op_type() != "Constant" || !attribute.has_t() ||
-          attribute.t().data_location() != onnx::TensorProto::EXTERNAL) {
-        continue;
+      if (!attribute.has_t() || attribute.t().data_location() != onnx::TensorProto::EXTERNAL) continue;
+      if (node.op_type() != "Constant") {
+        throw ConvertError(source_ + ": node '" + node.name() + "' (" + node.op_type() + "): attribute '" +
+                           attribute.name() + "' is a large tensor, which is supported for Constant alone");
       }
       *graph->add_initializer() = attribute.t();
       graph->mutable_initializer(graph->initializer_size() - 1)->set_name(node.output(0));

@@ -169,6 +169,25 @@ TEST_F(WholeExports, KeepTheirOtherWeightsOutside) {
   EXPECT_EQ(converter::ReadGraph(Path("rest.onnx")).constants.at("large").ReadFloats(), large);
 }
 
+TEST_F(WholeExports, HaveNoLargeTensorsInOtherAttributes) {
+  onnx::ModelProto model = MakeExport(kGather, {"logits = MatMul(h, Wt)"}, Folder());
+  for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "Tanh") continue;
+    onnx::AttributeProto* attribute = node.add_attribute();
+    attribute->set_name("large");
+    attribute->set_type(onnx::AttributeProto::TENSOR);
+    *attribute->mutable_t() = RawTensor("", {2000}, std::vector<float>(2000));
+  }
+  Save(model, Path("model.onnx"));
+  converter::OnnxWriter writer(converter::SplitOnnx(Path("model.onnx")).model, Path("model.onnx"), Path("rest.onnx"));
+  try {
+    writer.Write();
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("h_node' (Tanh): attribute 'large'"), std::string::npos) << error.what();
+  }
+}
+
 // Branches with a head each, of which the second reads `other`.
 onnx::ModelProto MakeBranches(const std::string& other, const std::string& folder) {
   onnx::ModelProto model = MakeExport({"E = Gather(W, input_ids)"}, {}, folder);
