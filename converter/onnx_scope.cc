@@ -171,7 +171,6 @@ onnx::GraphProto CutOut(const Scope& scope, const Slice& slice, const onnx::Valu
                         const onnx::ValueInfoProto& output) {
   onnx::GraphProto graph;
   const auto rename = [&](std::string* name) {
-    if (*name == slice.value) *name = output.name();
     if (*name == slice.from && !name->empty()) *name = input.name();
   };
   std::set<std::string> made = {"", input.name()};
@@ -197,6 +196,7 @@ onnx::GraphProto CutOut(const Scope& scope, const Slice& slice, const onnx::Valu
     }
   }
   *graph.add_output() = output;
+  graph.mutable_output(0)->set_name(slice.value);
   return graph;
 }
 

@@ -58,8 +58,8 @@ struct Slice {
   int steps;         // nor what lies further back than so many nodes, unless it is constant
 };
 
-// The slice as a graph with one output, called `output`. `from` is renamed to `input.name()` and declared so; what else
-// is not in the slice becomes an input of floating-point numbers.
+// The slice as a graph with one output, its value, of the type of `output`. `from` is renamed to `input.name()` and
+// declared so; what else is not in the slice becomes an input of floating-point numbers.
 onnx::GraphProto CutOut(const Scope& scope, const Slice& slice, const onnx::ValueInfoProto& input,
                         const onnx::ValueInfoProto& output);
 

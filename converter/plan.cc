@@ -41,7 +41,7 @@ class Planner {
       const std::string& output = graph.outputs[i].name;
       const bool constant = std::holds_alternative<ConstantOp>(op.operation);
       if (!constant) CheckOutputType(graph.outputs[i], op);
-      op.output_dims = OutputDims(shapes.Find(output), op, output);
+      op.output_dims = OutputDims(shapes.Find(folded.results[i]), op, output);
       if (constant) CheckElements(*graph.FindConstant(graph.results[i]), op.output_dims, output);
     }
     full_names_.push_back(FullName(path, entry_point.name));

@@ -144,7 +144,9 @@ class Splitter {
     *piece.mutable_opset_import() = split_.model.opset_import();
     *piece.mutable_graph() = CutOut(scope, slice, input, output);
     piece.mutable_graph()->set_name("tied_pair");
-    return ImportModel(piece, split_.path);
+    Graph graph = ImportModel(piece, split_.path);
+    graph.outputs[0].name = output.name();  // values of the export may have this name
+    return graph;
   }
 
   // Of such a graph, which must be one operation with one table.
@@ -227,7 +229,7 @@ class Splitter {
       const Graph view = FoldConstants(
           Import(scope, {gather.input(1), ids, kMaxSteps}, declared, Declare("tied_ids", onnx::TensorProto::INT64, 0)));
       const Shapes shapes = InferShapes(view);
-      const SymbolicShape* shape = shapes.Find("tied_ids");
+      const SymbolicShape* shape = shapes.Find(view.results[0]);
       same = view.inputs.size() == 1 && shape != nullptr && *shape == *shapes.Find(ids);
     }
     if (!same) Refuse(gather, "looks up '" + ids + "' in another shape than [batch, sequence]");
@@ -506,12 +508,19 @@ Graph PairOf(const SplitModel& decoder) {
   const auto require = [&](bool same, const std::string& name) {
     if (!same) throw ConvertError(decoder.path + ": the embedding and the head have two things called '" + name + "'");
   };
+  for (const ValueInfo& input : head.inputs) {
+    require(pair.FindConstant(input.name) == nullptr && pair.FindProducer(input.name) == nullptr, input.name);
+  }
   for (const auto& [name, tensor] : head.constants) {
+    require(pair.FindInput(name) == nullptr && pair.FindProducer(name) == nullptr, name);
     const auto [place, added] = pair.constants.emplace(name, tensor);
     require(added || place->second.SamePlace(tensor), name);
   }
   for (const Node& node : head.nodes) {
     const Node* same = node.outputs.empty() ? nullptr : pair.FindProducer(node.outputs[0]);
+    for (const std::string& output : node.outputs) {
+      require(pair.FindInput(output) == nullptr && pair.FindConstant(output) == nullptr, output);
+    }
     if (same == nullptr) pair.nodes.push_back(node);
     require(same == nullptr || (same->op == node.op && same->inputs == node.inputs), node.name);
   }

@@ -52,6 +52,9 @@ const Export kExports[] = {
      {"s = Shape(input_ids)", "last = Slice(s, axis1, two)", "to = Concat(m1, last) {axis=0}",
       "ids = Reshape(input_ids, to)", "E = Gather(W, ids)"},
      {"logits = MatMul(h, Wt)"}},
+    {"RowsWithTheNameOfEmbeddings",
+     {"embeddings = Gather(W, input_ids)", "E = Mul(embeddings, scale)"},
+     {"tied_ids = Transpose(W)", "logits = MatMul(h, tied_ids)"}},
     {"RoundedBeforeAView",
      {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
      {"f = Reshape(h, flat)", "q = QuantizeLinear(f, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
@@ -127,6 +130,23 @@ INSTANTIATE_TEST_SUITE_P(All, Exports, testing::ValuesIn(kExports),
                          [](const auto& form) { return std::string(form.param.name); });
 
 using WholeExports = ConversionTest;
+
+TEST_F(WholeExports, MayCallATableEmbeddings) {
+  onnx::ModelProto model = MakeExport({"E = Gather(embeddings, input_ids)"},
+                                      {"wt = Transpose(embeddings)", "logits = MatMul(h, wt)"}, Folder());
+  *model.mutable_graph()->add_initializer() = RawTensor("embeddings", {kRows, kCols}, Table());
+  Save(model, Path("model.onnx"));
+  const converter::SplitModel split = converter::SplitOnnx(Path("model.onnx"));
+  EXPECT_EQ(split.model.graph().initializer_size(), 0);
+  const converter::Graph pair = converter::PairOf(split);
+  EXPECT_EQ(pair.outputs[0].name, "embeddings");
+  EXPECT_EQ(pair.constants.size(), 1u);
+  const auto progress = [](uint64_t, uint64_t) {};
+  converter::WriteFile(converter::MakePlan(pair, Path("model.onnx"), /*allow_untied=*/false, progress),
+                       Path("model.tied"), progress);
+  std::ostringstream report;
+  EXPECT_TRUE(converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, report)) << report.str();
+}
 
 TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {
   onnx::ModelProto model = MakeExport({"e = Gather(W, input_ids)", "d = Gather(W, decoder_input_ids)", "E = Add(e, d)"},
