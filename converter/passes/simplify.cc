@@ -1,15 +1,19 @@
 // The passes that only remove.
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "converter/error.h"
+#include "converter/narrow_floats.h"
 #include "converter/passes/passes.h"
 
 namespace tied::converter {
 
 namespace {
+
+constexpr uint64_t kMaxFew = 1024;
 
 template <class T>
 TensorRef Inline(const std::vector<T>& values, ElementType type, std::vector<int64_t> dims) {
@@ -76,6 +80,41 @@ bool IsInferenceDropout(const Graph& graph, const Node& node) {
   return node.Input(2).empty() || (training != nullptr && training->Read() == std::string(1, '\0'));
 }
 
+bool IsView(const Node& node) {
+  return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
+}
+
+// Of a few numbers; that a table survives takes its length to tell.
+bool Survives(const TensorRef& constant, ElementType type) {
+  if (constant.elements() > kMaxFew) return false;
+  const std::vector<float> numbers = constant.ReadFloats();
+  return std::all_of(numbers.begin(), numbers.end(), [&](float x) {
+    return BitsOf(type == ElementType::kFloat16 ? FloatOfHalf(HalfOf(x)) : FloatOfBFloat(BFloatOf(x))) == BitsOf(x);
+  });
+}
+
+// What Casts make of constants whose numbers may not fit into their type.
+std::set<std::string> RoundedConstants(const Graph& graph) {
+  std::set<std::string> rounded;
+  Types holding;  // of constants and views of them: the narrowest type that their numbers are known to fit into
+  for (const auto& [name, constant] : graph.constants) {
+    if (IsFloat(constant.type)) holding[name] = constant.type;
+  }
+  for (const Node& node : graph.nodes) {
+    const auto from = holding.find(node.Input(0));
+    if (from == holding.end() || node.outputs.empty()) continue;
+    const auto to = static_cast<ElementType>(node.Int("to", 0));
+    const TensorRef* constant = graph.FindConstant(node.Input(0));
+    if (node.op == "Cast" && IsFloat(to) && to != ElementType::kFloat32 && to != from->second) {
+      if (constant == nullptr || !Survives(*constant, to)) rounded.insert(node.outputs[0]);
+      holding[node.outputs[0]] = to;
+    } else if (node.op == "Cast" || node.op == "Identity" || node.op == "Transpose" || IsView(node)) {
+      holding[node.outputs[0]] = from->second;
+    }
+  }
+  return rounded;
+}
+
 bool IsNoOp(const Types& types, const Graph& graph, const Node& node) {
   if (node.op == "Identity") return true;
   if (node.op == "Dropout") return IsInferenceDropout(graph, node);
@@ -83,10 +122,6 @@ bool IsNoOp(const Types& types, const Graph& graph, const Node& node) {
   const auto to = static_cast<ElementType>(node.Int("to", 0));
   const auto from = types.find(node.Input(0));
   return from != types.end() && (to == from->second || (IsFloat(to) && IsFloat(from->second)));
-}
-
-bool IsView(const Node& node) {
-  return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
 }
 
 // Nothing where it is no view of a constant, or has a shape that is not known or not possible.
@@ -108,7 +143,7 @@ std::optional<TensorRef> ViewOfConstant(const Graph& graph, const Node& node, co
 template <class Test>
 Graph DropIf(Graph graph, const Test& passes_through) {
   for (size_t i = 0; i < graph.nodes.size();) {
-    if (!passes_through(graph, graph.nodes[i]) || graph.nodes[i].inputs.empty() || graph.nodes[i].outputs.empty()) {
+    if (graph.nodes[i].inputs.empty() || graph.nodes[i].outputs.empty() || !passes_through(graph, graph.nodes[i])) {
       ++i;
       continue;
     }
@@ -139,7 +174,10 @@ Graph FoldConstants(Graph graph) {
 
 Graph DropNoOps(Graph graph) {
   const Types types = TypesOf(graph);
-  return DropIf(std::move(graph), [&](const Graph& now, const Node& node) { return IsNoOp(types, now, node); });
+  const std::set<std::string> rounded = RoundedConstants(graph);
+  return DropIf(std::move(graph), [&](const Graph& now, const Node& node) {
+    return IsNoOp(types, now, node) && rounded.count(node.outputs[0]) == 0;
+  });
 }
 
 Graph FoldViews(Graph graph, const Shapes& shapes) {

@@ -63,6 +63,8 @@ const NamedLines kEmbeds[] = {
 };
 const NamedLines kScaledEmbeds[] = {
     {"Mul", {"g = Gather(W, input_ids)", "E = Mul(g, scale)"}},
+    {"MulByANarrowNumber",
+     {"s = Cast(scale) {to=10}", "g = Gather(W, input_ids)", "c = Cast(g) {to=10}", "E = Mul(c, s)"}},
     {"MulFlipped", {"g = Gather(W, input_ids)", "E = Mul(scale, g)"}},
 };
 
