@@ -10,6 +10,7 @@
 #include "converter/file.h"
 #include "converter/narrow_floats.h"
 #include "converter/pair_graph.h"
+#include "converter/table_source.h"
 
 namespace tied::converter {
 
@@ -246,7 +247,20 @@ class PairReader {
                              "encoder.embed_tokens.weight", "lm_head.weight", "language_model.lm_head.weight"});
     if (table == nullptr) throw ConvertError(path_ + ": no tensor has the name of an embedding");
     CheckMatrix(*table);
+    CheckEncoder(*table);
     return *table;
+  }
+
+  // Marian may have an embedding for each side (share_encoder_decoder_embeddings).
+  void CheckEncoder(const TensorRef& table) const {
+    const TensorRef* encoder =
+        FindFirst(tensors_, {"model.encoder.embed_tokens.weight", "encoder.embed_tokens.weight"});
+    if (encoder == nullptr || encoder->SamePlace(table)) return;
+    CheckMatrix(*encoder);
+    const bool same_shape = encoder->dims == table.dims;
+    if (same_shape && (table.elements() == 0 || SameValues({table}, {*encoder}, [](uint64_t, uint64_t) {}))) return;
+    throw ConvertError(path_ + ": the encoder has an embedding of its own: '" + encoder->name + "' is not '" +
+                       table.name + "'");
   }
 
   void CheckMatrix(const TensorRef& tensor) const {
