@@ -88,9 +88,8 @@ Array Array::Load(const TensorRef& tensor) {
   array.stored = array.size();
   array.integers = !IsFloat(tensor.type);
   if (tensor.path.empty() || tensor.length == 0) {
-    const auto bytes = std::make_shared<const std::string>(tensor.bytes);
-    array.bytes = reinterpret_cast<const unsigned char*>(bytes->data());
-    array.owner = bytes;
+    array.bytes = reinterpret_cast<const unsigned char*>(tensor.bytes->data());
+    array.owner = tensor.bytes;
   } else {
     const auto mapped = Map(tensor);
     array.bytes = mapped.get();

@@ -23,14 +23,12 @@ std::shared_ptr<const std::vector<uint32_t>> KeptOf(const TableSource& table, co
 
 TensorRef KeptOf(const TensorRef& bias, const std::vector<uint32_t>& ids) {
   const std::vector<float> all = bias.ReadFloats();
+  std::string bytes;
+  for (const uint32_t id : ids) bytes.append(reinterpret_cast<const char*>(&all.at(id)), sizeof(float));
   TensorRef some = bias;
-  some.path.clear();
-  some.bytes.clear();
-  for (const uint32_t id : ids) some.bytes.append(reinterpret_cast<const char*>(&all.at(id)), sizeof(float));
+  some.SetBytes(std::move(bytes));
   some.type = ElementType::kFloat32;
   some.dims = {static_cast<int64_t>(ids.size())};
-  some.offset = 0;
-  some.length = some.bytes.size();
   return some;
 }
 

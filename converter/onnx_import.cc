@@ -100,11 +100,10 @@ class Importer {
     if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
       ImportExternal(proto, &tensor);
     } else if (!proto.raw_data().empty()) {
-      tensor.bytes = proto.raw_data();
+      tensor.SetBytes(proto.raw_data());
     } else {
-      ImportTyped(proto, &tensor);
+      tensor.SetBytes(TypedBytes(proto, tensor.type));
     }
-    if (tensor.path.empty()) tensor.length = tensor.bytes.size();
     // Tensors of types that are not understood may stand in the file as long as nothing uses them.
     if (tensor.type == ElementType::kOther) return tensor;
     const uint64_t expected = ExpectedBytes(tensor, path_ + ": tensor '" + what + "'");
@@ -202,32 +201,26 @@ class Importer {
     return (CheckedBytes(tensor.dims, 1, what) + 1) / 2;
   }
 
-  static void ImportTyped(const onnx::TensorProto& proto, TensorRef* tensor) {
-    switch (tensor->type) {
+  static std::string TypedBytes(const onnx::TensorProto& proto, ElementType type) {
+    switch (type) {
       case ElementType::kFloat32:
-        tensor->bytes = Pack<float>(proto.float_data());
-        break;
+        return Pack<float>(proto.float_data());
       case ElementType::kFloat16:
       case ElementType::kBFloat16:
-        tensor->bytes = Pack<uint16_t>(proto.int32_data());
-        break;
+        return Pack<uint16_t>(proto.int32_data());
       case ElementType::kUint8:
       case ElementType::kInt8:
       case ElementType::kUint4:
       case ElementType::kInt4:
-        tensor->bytes = Pack<uint8_t>(proto.int32_data());
-        break;
+        return Pack<uint8_t>(proto.int32_data());
       case ElementType::kInt32:
-        tensor->bytes = Pack<int32_t>(proto.int32_data());
-        break;
+        return Pack<int32_t>(proto.int32_data());
       case ElementType::kInt64:
-        tensor->bytes = Pack<int64_t>(proto.int64_data());
-        break;
+        return Pack<int64_t>(proto.int64_data());
       case ElementType::kBool:
-        tensor->bytes = Pack<bool>(proto.int32_data());
-        break;
+        return Pack<bool>(proto.int32_data());
       default:
-        break;
+        return "";
     }
   }
 

@@ -8,8 +8,7 @@ TensorRef Scalar(const std::string& name, float value) {
   TensorRef tensor;
   tensor.name = name;
   tensor.type = ElementType::kFloat32;
-  tensor.bytes.assign(reinterpret_cast<const char*>(&value), sizeof value);
-  tensor.length = sizeof value;
+  tensor.SetBytes({reinterpret_cast<const char*>(&value), sizeof value});
   return tensor;
 }
 

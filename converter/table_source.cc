@@ -128,8 +128,7 @@ class BlockReader {
     const size_t size = ElementSize(part.type);
     std::string bytes(count * size, '\0');
     part.ReadRange(first * size, bytes.data(), bytes.size());
-    part.path.clear();
-    part.bytes = std::move(bytes);
+    part.SetBytes(std::move(bytes));
     scales_ = part.ReadFloats();
   }
 

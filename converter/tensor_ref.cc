@@ -57,11 +57,18 @@ uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, con
   return bytes;
 }
 
+void TensorRef::SetBytes(std::string values) {
+  path.clear();
+  offset = 0;
+  length = values.size();
+  bytes = std::make_shared<const std::string>(std::move(values));
+}
+
 uint64_t TensorRef::elements() const { return CheckedBytes(dims, 1, name); }
 
 bool TensorRef::SamePlace(const TensorRef& other) const {
   if (type != other.type || dims != other.dims || path != other.path || offset != other.offset ||
-      length != other.length || bytes != other.bytes) {
+      length != other.length || (bytes != other.bytes && *bytes != *other.bytes)) {
     return false;
   }
   if (quantisation == nullptr || other.quantisation == nullptr) return quantisation == other.quantisation;
@@ -73,7 +80,7 @@ bool TensorRef::SamePlace(const TensorRef& other) const {
 }
 
 std::string TensorRef::Read() const {
-  if (path.empty()) return bytes;
+  if (path.empty()) return *bytes;
   if (length > kMaxRead) throw ConvertError(name + ": " + std::to_string(length) + " bytes are too many for its use");
   std::string read(static_cast<size_t>(length), '\0');
   ReadRange(0, read.data(), read.size());
@@ -87,7 +94,7 @@ void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
   }
   if (size == 0) return;
   if (path.empty()) {
-    std::memcpy(data, bytes.data() + first, size);
+    std::memcpy(data, bytes->data() + first, size);
   } else {
     InputFile(path).ReadAt(offset + first, data, size);
   }

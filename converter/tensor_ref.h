@@ -43,11 +43,14 @@ struct TensorRef {
   int onnx_type = 0;      // as the file has it, for messages
   std::string file_type;  // the same of safetensors
   std::vector<int64_t> dims;
-  std::string path;                                  // file that holds the values; empty: they are in `bytes`
-  uint64_t offset = 0;                               // in that file
-  uint64_t length = 0;                               // bytes
-  std::string bytes;                                 // small tensors
+  std::string path;     // file that holds the values; empty: they are in `bytes`
+  uint64_t offset = 0;  // in that file
+  uint64_t length = 0;  // bytes
+  std::shared_ptr<const std::string> bytes = std::make_shared<const std::string>();  // small tensors
   std::shared_ptr<const Quantisation> quantisation;  // of integers that stand for other numbers
+
+  // Puts the values of a small tensor into `bytes`, which copies share.
+  void SetBytes(std::string values);
 
   uint64_t elements() const;
   bool SamePlace(const TensorRef& other) const;

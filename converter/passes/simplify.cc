@@ -21,8 +21,7 @@ TensorRef Inline(const std::vector<T>& values, ElementType type, std::vector<int
   tensor.type = type;
   tensor.onnx_type = static_cast<int>(type);
   tensor.dims = std::move(dims);
-  tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-  tensor.length = tensor.bytes.size();
+  tensor.SetBytes({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
   return tensor;
 }
 

@@ -144,8 +144,7 @@ class KeptBlocks : public testing::TestWithParam<Blocks> {
     tensor.name = "table";
     tensor.type = type;
     tensor.dims = std::move(dims);
-    tensor.length = bytes.size();
-    tensor.bytes = std::move(bytes);
+    tensor.SetBytes(std::move(bytes));
     return tensor;
   }
 

@@ -164,8 +164,7 @@ Graph ParseGraph(const Lines& lines) {
     tensor.type = type;
     tensor.onnx_type = static_cast<int>(type);
     tensor.dims = std::move(dims);
-    tensor.bytes.assign(static_cast<const char*>(data), bytes);
-    tensor.length = bytes;
+    tensor.SetBytes({static_cast<const char*>(data), bytes});
     graph.constants[name] = tensor;
   };
   const std::vector<float> table = Table(), bias = Bias();
