@@ -46,6 +46,11 @@ std::set<std::string> UsesOf(const onnx::NodeProto& node) {
 
 }  // namespace
 
+std::string Describe(const onnx::NodeProto& node) {
+  const std::string& name = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
+  return "node '" + name + "' (" + node.op_type() + ")";
+}
+
 void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses) {
   for (const onnx::NodeProto& node : graph.node()) uses->merge(UsesOf(node));
   for (const onnx::ValueInfoProto& output : graph.output()) uses->insert(output.name());

@@ -6,6 +6,7 @@
 
 #include "converter/error.h"
 #include "converter/onnx_import.h"
+#include "converter/onnx_scope.h"
 
 namespace tied::converter {
 
@@ -51,8 +52,8 @@ void OnnxWriter::MoveTensors(onnx::GraphProto* graph) {
       if (attribute.has_g()) MoveTensors(attribute.mutable_g());
       if (!attribute.has_t() || attribute.t().data_location() != onnx::TensorProto::EXTERNAL) continue;
       if (node.op_type() != "Constant") {
-        throw ConvertError(source_ + ": node '" + node.name() + "' (" + node.op_type() + "): attribute '" +
-                           attribute.name() + "' is a large tensor, which is supported for Constant alone");
+        throw ConvertError(source_ + ": " + Describe(node) + ": attribute '" + attribute.name() +
+                           "' is a large tensor, which is supported for Constant alone");
       }
       *graph->add_initializer() = attribute.t();
       graph->mutable_initializer(graph->initializer_size() - 1)->set_name(node.output(0));

@@ -28,11 +28,6 @@ constexpr char kDecoderIds[] = "decoder_input_ids";
 
 bool IsTokenIds(const std::string& name) { return name == kIds || name == kDecoderIds; }
 
-std::string Describe(const onnx::NodeProto& node) {
-  const std::string& name = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
-  return "node '" + name + "' (" + node.op_type() + ")";
-}
-
 onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to) {
   onnx::NodeProto node;
   node.set_op_type("Identity");
