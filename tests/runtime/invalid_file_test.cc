@@ -208,5 +208,12 @@ TEST(ValidHeader, MayLeaveOutWhatIsOptional) {
   EXPECT_EQ(OpenFailure(file.Bytes()).message, "");
 }
 
+TEST(ValidHeader, MayHaveScalarsAsOutputs) {
+  TiedFile file = kModel.MakeFile();
+  file.header.entry_points[0]->ops[1]->output_dims.clear();
+  file.header.entry_points[0]->ops[1]->operation.AsConstant()->data = {0, 0, 0, 0};
+  EXPECT_EQ(OpenFailure(file.Bytes()).message, "");
+}
+
 }  // namespace
 }  // namespace tied::test
