@@ -286,6 +286,7 @@ size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
   };
   size_t nan_row = kNoRow;
   size_t done = 0;
+  *survivors = 0;
   while (done < count && !is_out(all_[done])) {
     // The k best are needed in any case; behind them each chunk may be the last.
     const size_t chunk = std::min(std::max(k_, kAtOnce), count - done);

@@ -52,10 +52,11 @@ size_t TuneThreads(const Model& model, Span<const float> hidden, Span<float> log
   double fastest = candidates[0].Typical();
   for (Candidate& candidate : candidates) fastest = std::min(fastest, candidate.Typical());
   size_t chosen = 0;
-  for (size_t i = counts.size(); i-- > 0;) {
-    const double seconds = candidates[i].Typical();
-    measured->push_back({{"tokens", 1}, {"threads", counts[i]}, {"xnnpack", false}, {"ms", seconds * 1e3}});
-    if (seconds <= 1.02 * fastest) chosen = counts[i];
+  for (size_t left = counts.size(); left > 0; --left) {
+    const size_t threads = counts[left - 1];
+    const double seconds = candidates[left - 1].Typical();
+    measured->push_back({{"tokens", 1}, {"threads", threads}, {"xnnpack", false}, {"ms", seconds * 1e3}});
+    if (seconds <= 1.02 * fastest) chosen = threads;
   }
   return chosen;
 }
