@@ -172,8 +172,9 @@ int Write(const Options& options, const tied::converter::Graph& graph, const std
 
 int Convert(const Options& options) {
   const tied::converter::Graph graph = tied::converter::ReadModel(options.input);
-  RefuseInputs(options.output, tied::converter::FilesOfModel(options.input, graph));
-  RefuseInputs(options.output, {options.hidden, options.keep_ids, options.drop_ids});
+  std::set<std::string> inputs = tied::converter::FilesOfModel(options.input, graph);
+  inputs.insert({options.hidden, options.keep_ids, options.drop_ids});
+  RefuseInputs(options.output, inputs);
   return Write(options, graph, options.input, {});
 }
 

@@ -120,7 +120,8 @@ class Importer {
         const auto same = outer->constants.find(name);
         if (outer->own.count(name) == 0) continue;
         if (same != outer->constants.end() && same->second.SamePlace(tensor)) continue;
-        throw ConvertError(path_ + ": initializer '" + name + "' hides another value of its name");
+        throw ConvertError(path_ + ": initializer '" + name +
+                           "' hides another value of its name, or the same one in another place");
       }
     }
   }

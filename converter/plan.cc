@@ -112,11 +112,15 @@ class Planner {
   }
 
   static PlannedOp LowerConstant(const TensorRef& constant) {
-    if (ElementSize(constant.type) == 0 || constant.length > kMaxConstantBytes) {
+    if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr || constant.length > kMaxConstantBytes) {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
     }
-    return {ConstantOp{IsFloat(constant.type) ? AsFloat32(constant) : constant.Read()}, 0, 0, {}, {}};
+    std::string bytes = IsFloat(constant.type) ? AsFloat32(constant) : constant.Read();
+    if (constant.type == ElementType::kBool) {
+      for (char& byte : bytes) byte = byte == 0 ? 0 : 1;
+    }
+    return {ConstantOp{std::move(bytes)}, 0, 0, {}, {}};
   }
 
   size_t DataInput(const Graph& graph, const Node& node, const std::string& value,

@@ -181,14 +181,18 @@ void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids,
 
 #if defined(TIED_XNNPACK)
 
+namespace {
+
 // XNNPACK's limits on its results make infinities of NaN; and what is infinite may be NaN where rows are quantised.
-static bool HasInfinity(const float* logits, size_t count, size_t tokens, size_t stride) {
+bool HasInfinity(const float* logits, size_t count, size_t tokens, size_t stride) {
   bool infinity = false;
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < count; ++r) infinity |= std::isinf(logits[t * stride + r]);
   }
   return infinity;
 }
+
+}  // namespace
 
 bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
   const TableView& table = batch.table;

@@ -94,11 +94,32 @@ class Dequantisation {
     return name;
   }
 
+  static bool Same(const TensorRef& a, const TensorRef& b) {
+    return a.type == b.type && a.elements() == b.elements() && a.Read() == b.Read();
+  }
+
   // By name, or two constants that hold the same.
   bool Same(const std::string& a, const std::string& b) const {
     const TensorRef *first = graph_.FindConstant(a), *second = graph_.FindConstant(b);
     if (a == b || first == nullptr || second == nullptr) return a == b;
-    return first->type == second->type && first->elements() == second->elements() && first->Read() == second->Read();
+    return Same(*first, *second);
+  }
+
+  // True for a view of a matrix of integers that has the scales and zero points which `pair` rounds with already.
+  bool IsRoundedBy(const Node& pair, std::string value) const {
+    const Node* view = graph_.FindProducer(value);
+    for (; view != nullptr && (view->op == "Transpose" || view->op == "Identity"); view = graph_.FindProducer(value)) {
+      value = view->Input(0);
+    }
+    const TensorRef* matrix = graph_.FindConstant(value);
+    const TensorRef *scales = graph_.FindConstant(pair.Input(1)), *zero_points = graph_.FindConstant(pair.Input(2));
+    if (matrix == nullptr || matrix->quantisation == nullptr || scales == nullptr || zero_points == nullptr)
+      return false;
+    const Quantisation& quantisation = *matrix->quantisation;
+    // In a square the number of scales does not tell their axis.
+    const bool told = scales->elements() == 1 || matrix->dims[0] != matrix->dims[1];
+    return told && quantisation.block == 0 && Same(quantisation.scales, *scales) &&
+           Same(quantisation.zero_points, *zero_points);
   }
 
   // Adds the matrix as a constant of the graph, and returns its name.
@@ -142,7 +163,8 @@ class Dequantisation {
       const bool same = Same(node.Input(1), producer->Input(1)) && Same(node.Input(2), producer->Input(2)) &&
                         same_axis && node.Int("block_size", 0) == producer->Int("block_size", 0);
       if (!same) return;
-      if (IsFixed(producer->Input(0))) Refuse(node, "weights that are rounded where they are used are not supported");
+      if (IsFixed(producer->Input(0)) && !IsRoundedBy(node, producer->Input(0)))
+        Refuse(node, "weights that are rounded where they are used are not supported");
       graph_.ReplaceUses(node.outputs[0], producer->Input(0));
       return;
     }

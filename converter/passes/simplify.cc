@@ -6,14 +6,11 @@
 #include <set>
 
 #include "converter/error.h"
-#include "converter/narrow_floats.h"
 #include "converter/passes/passes.h"
 
 namespace tied::converter {
 
 namespace {
-
-constexpr uint64_t kMaxFew = 1024;
 
 template <class T>
 TensorRef Inline(const std::vector<T>& values, ElementType type, std::vector<int64_t> dims) {
@@ -83,31 +80,26 @@ bool IsView(const Node& node) {
   return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
 }
 
-// Of a few numbers; that a table survives takes its length to tell.
-bool Survives(const TensorRef& constant, ElementType type) {
-  if (constant.elements() > kMaxFew) return false;
-  const std::vector<float> numbers = constant.ReadFloats();
-  return std::all_of(numbers.begin(), numbers.end(), [&](float x) {
-    return BitsOf(type == ElementType::kFloat16 ? FloatOfHalf(HalfOf(x)) : FloatOfBFloat(BFloatOf(x))) == BitsOf(x);
-  });
+bool IsMatrix(const TensorRef& constant) {
+  return std::count_if(constant.dims.begin(), constant.dims.end(), [](int64_t dim) { return dim > 1; }) > 1;
 }
 
-// What Casts make of constants whose numbers may not fit into their type.
-std::set<std::string> RoundedConstants(const Graph& graph) {
+// What Casts make of matrices whose numbers may not fit into their type. Scales and biases are taken as they are.
+std::set<std::string> RoundedMatrices(const Graph& graph) {
   std::set<std::string> rounded;
-  Types holding;  // of constants and views of them: the narrowest type that their numbers are known to fit into
+  Types holding;  // of matrices and views of them: the narrowest type that their numbers are known to fit into
   for (const auto& [name, constant] : graph.constants) {
-    if (IsFloat(constant.type)) holding[name] = constant.type;
+    if (IsFloat(constant.type) && IsMatrix(constant)) holding[name] = constant.type;
   }
   for (const Node& node : graph.nodes) {
     const auto from = holding.find(node.Input(0));
     if (from == holding.end() || node.outputs.empty()) continue;
     const auto to = static_cast<ElementType>(node.Int("to", 0));
-    const TensorRef* constant = graph.FindConstant(node.Input(0));
     if (node.op == "Cast" && IsFloat(to) && to != ElementType::kFloat32 && to != from->second) {
-      if (constant == nullptr || !Survives(*constant, to)) rounded.insert(node.outputs[0]);
+      rounded.insert(node.outputs[0]);
       holding[node.outputs[0]] = to;
-    } else if (node.op == "Cast" || node.op == "Identity" || node.op == "Transpose" || IsView(node)) {
+    } else if (node.op == "Cast" || node.op == "Identity" || node.op == "Dropout" || node.op == "Transpose" ||
+               IsView(node)) {
       holding[node.outputs[0]] = from->second;
     }
   }
@@ -173,7 +165,7 @@ Graph FoldConstants(Graph graph) {
 
 Graph DropNoOps(Graph graph) {
   const Types types = TypesOf(graph);
-  const std::set<std::string> rounded = RoundedConstants(graph);
+  const std::set<std::string> rounded = RoundedMatrices(graph);
   return DropIf(std::move(graph), [&](const Graph& now, const Node& node) {
     return IsNoOp(types, now, node) && rounded.count(node.outputs[0]) == 0;
   });

@@ -79,7 +79,7 @@ TEST_F(Command, ConvertsAndChecks) {
 
 TEST_F(Command, NamesDoNotReachTheTerminalAsCommands) {
   onnx::ModelProto model = MakeModel({}, Folder());
-  const auto rename = [](std::string* name) { *name += "\x1b[2J\xc2\x9b[3J\xe0\x82\x9b[4J"; };
+  const auto rename = [](std::string* name) { *name += "\x1b[2J\xc2\x9b[3J\xe0\x82\x9b[4J\xc0\x9b[5J"; };
   for (onnx::AttributeProto& branch : *model.mutable_graph()->mutable_node(0)->mutable_attribute()) {
     rename(branch.mutable_g()->mutable_name());
   }
@@ -91,7 +91,7 @@ TEST_F(Command, NamesDoNotReachTheTerminalAsCommands) {
     Save(model, Path("model.onnx"));
     const ChildOutcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--check"});
     EXPECT_EQ(outcome.exit_code == 0, op == std::string("Gather")) << outcome.err;
-    EXPECT_NE((outcome.out + outcome.err).find("?[2J??[3J???[4J"), std::string::npos) << outcome.out << outcome.err;
+    EXPECT_NE((outcome.out + outcome.err).find("?[2J??[3J???[4J??[5J"), std::string::npos) << outcome.out << outcome.err;
     EXPECT_EQ((outcome.out + outcome.err).find('\x1b'), std::string::npos);
   }
 }

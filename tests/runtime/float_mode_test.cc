@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kRows = 4096, kCols = 64, kTokens = 4, kBest = 8;
 
-// Rounds upward and, where that can be set, takes subnormal numbers for zeros.
+// Rounds upward and, on x86, takes subnormal numbers for zeros.
 class StrangeMode {
  public:
   StrangeMode() {

@@ -275,8 +275,8 @@ TIED_API void tied_session_cancel(tied_session* session);
 
 /* The typed calls use the model's first Gather and its first MatMul, scale and bias included, whatever the MatMul's
  * result is in the graph: tied_logits() gives logits. A model with more than one table may have one of its own, with
- * other sides, for each of the two: tied_model_get_op() says which. UNSUPPORTED if the model has none. Zero ids or tokens are fine:
- * nothing happens, and the pointers may be NULL. */
+ * other sides, for each of the two: tied_model_get_op() says which. UNSUPPORTED if the model has none. Zero ids or
+ * tokens are fine: nothing happens, and the pointers may be NULL. */
 
 /* embeddings[i, :] = the row of ids[i] * scale.
  * embeddings: [count, cols], `capacity` floats at least count * cols.

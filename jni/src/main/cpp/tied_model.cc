@@ -75,9 +75,11 @@ tied_table_info TableOf(tied_model* model, const char* kind) {
   return table;
 }
 
-// Fills shape [3] with the rows, columns and vocabulary of the head's table, or of the embedding's.
+// Fills shape [3] with the rows, columns and vocabulary of the head's table, or of the embedding's; of the other one's
+// where a model has only that.
 void TableShape(JNIEnv* env, jclass, jlong model, jboolean head, jintArray shape) {
-  const tied_table_info table = TableOf(Model(model), head ? "MatMul" : "Gather");
+  tied_table_info table = TableOf(Model(model), head ? "MatMul" : "Gather");
+  if (table.rows == 0) table = TableOf(Model(model), head ? "Gather" : "MatMul");
   const jint sides[] = {static_cast<jint>(table.rows), static_cast<jint>(table.cols),
                         static_cast<jint>(table.vocabulary)};
   env->SetIntArrayRegion(shape, 0, 3, sides);

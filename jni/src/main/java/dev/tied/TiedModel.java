@@ -73,7 +73,10 @@ public final class TiedModel implements AutoCloseable {
     return new TiedModel(nativeOpenFd(fd, offset, length, mask(options)));
   }
 
-  /** Rows of the table that logits come from: as many as the vocabulary has ids, or fewer where some were dropped by the converter. */
+  /**
+   * Rows of the table that logits come from: as many as the vocabulary has ids, or fewer where some were dropped by the
+   * converter.
+   */
   public int rows() {
     return rows;
   }
@@ -220,7 +223,7 @@ public final class TiedModel implements AutoCloseable {
 
   private static native void nativeClose(long model);
 
-  /** shape: room for the rows, columns and vocabulary of the first table with that use; zeros if there is none. */
+  /** shape: room for the rows, columns and vocabulary of the first table with that use, or of the only one. */
   private static native void nativeTableShape(long model, boolean head, int[] shape);
 
   private static native long nativeNewSession(long model, int threads, boolean deterministic);

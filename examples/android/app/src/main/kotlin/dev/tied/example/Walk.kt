@@ -7,8 +7,12 @@ import java.nio.FloatBuffer
 
 /** A greedy walk; a shift by one column stands in for the decoder. Buffers are made once. */
 internal class Walk(private val model: TiedModel) : AutoCloseable {
+    init {
+        require(model.embeddingCols() == model.cols()) { "the embedding has a table of its own" }
+    }
+
     private val session = model.newSession()
-    private val embedding = floats(model.cols())
+    private val embedding = floats(model.embeddingCols())
     private val hidden = floats(model.cols())
     private val token = longArrayOf(2)
 
@@ -18,7 +22,8 @@ internal class Walk(private val model: TiedModel) : AutoCloseable {
         val begin = System.nanoTime()
         repeat(tokens) { step() }
         val seconds = (System.nanoTime() - begin) * 1e-9
-        return "%.1f tokens a second on %d threads, the last is %d".format(tokens / seconds, session.threads(), token[0])
+        val rate = tokens / seconds
+        return "%.1f tokens a second on %d threads, the last is %d".format(rate, session.threads(), token[0])
     }
 
     override fun close() = session.close()
