@@ -22,7 +22,7 @@ Graph FoldConstants(Graph graph);
 Graph Dequantise(Graph graph);
 
 // Identity, Dropout, Cast to the type that a value has already, and Cast from one floating-point type to another, are
-// replaced by their input: everything is computed in float32. Casts that round matrices stay.
+// replaced by their input: everything is computed in float32.
 Graph DropNoOps(Graph graph);
 
 // Gather on the rows of a constant matrix becomes tied.Gather.

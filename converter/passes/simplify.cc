@@ -1,5 +1,4 @@
 // The passes that only remove.
-#include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -80,32 +79,6 @@ bool IsView(const Node& node) {
   return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
 }
 
-bool IsMatrix(const TensorRef& constant) {
-  return std::count_if(constant.dims.begin(), constant.dims.end(), [](int64_t dim) { return dim > 1; }) > 1;
-}
-
-// What Casts make of matrices whose numbers may not fit into their type. Scales and biases are taken as they are.
-std::set<std::string> RoundedMatrices(const Graph& graph) {
-  std::set<std::string> rounded;
-  Types holding;  // of matrices and views of them: the narrowest type that their numbers are known to fit into
-  for (const auto& [name, constant] : graph.constants) {
-    if (IsFloat(constant.type) && IsMatrix(constant)) holding[name] = constant.type;
-  }
-  for (const Node& node : graph.nodes) {
-    const auto from = holding.find(node.Input(0));
-    if (from == holding.end() || node.outputs.empty()) continue;
-    const auto to = static_cast<ElementType>(node.Int("to", 0));
-    if (node.op == "Cast" && IsFloat(to) && to != ElementType::kFloat32 && to != from->second) {
-      rounded.insert(node.outputs[0]);
-      holding[node.outputs[0]] = to;
-    } else if (node.op == "Cast" || node.op == "Identity" || node.op == "Dropout" || node.op == "Transpose" ||
-               IsView(node)) {
-      holding[node.outputs[0]] = from->second;
-    }
-  }
-  return rounded;
-}
-
 bool IsNoOp(const Types& types, const Graph& graph, const Node& node) {
   if (node.op == "Identity") return true;
   if (node.op == "Dropout") return IsInferenceDropout(graph, node);
@@ -165,10 +138,7 @@ Graph FoldConstants(Graph graph) {
 
 Graph DropNoOps(Graph graph) {
   const Types types = TypesOf(graph);
-  const std::set<std::string> rounded = RoundedMatrices(graph);
-  return DropIf(std::move(graph), [&](const Graph& now, const Node& node) {
-    return IsNoOp(types, now, node) && rounded.count(node.outputs[0]) == 0;
-  });
+  return DropIf(std::move(graph), [&](const Graph& now, const Node& node) { return IsNoOp(types, now, node); });
 }
 
 Graph FoldViews(Graph graph, const Shapes& shapes) {
