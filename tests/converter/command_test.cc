@@ -91,7 +91,8 @@ TEST_F(Command, NamesDoNotReachTheTerminalAsCommands) {
     Save(model, Path("model.onnx"));
     const ChildOutcome outcome = Run({Path("model.onnx"), "-o", Path("m.tied"), "--check"});
     EXPECT_EQ(outcome.exit_code == 0, op == std::string("Gather")) << outcome.err;
-    EXPECT_NE((outcome.out + outcome.err).find("?[2J??[3J???[4J??[5J"), std::string::npos) << outcome.out << outcome.err;
+    EXPECT_NE((outcome.out + outcome.err).find("?[2J??[3J???[4J??[5J"), std::string::npos)
+        << outcome.out << outcome.err;
     EXPECT_EQ((outcome.out + outcome.err).find('\x1b'), std::string::npos);
   }
 }
