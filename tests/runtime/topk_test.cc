@@ -76,6 +76,7 @@ struct Adversary {
   std::function<void(std::mt19937_64&, std::vector<float>&)> distort;
   float bias = 1;  // factor on the biases
 };
+std::ostream& operator<<(std::ostream& out, const Adversary& adversary) { return out << adversary.name; }
 
 std::vector<float> MakeHidden(uint64_t seed) { return MakeNumbers(Numbers::kNormal, kTokens * kCols, 1000 + seed); }
 
