@@ -42,7 +42,7 @@ class Header {
 // Checks everything in a verified flatbuffer that FORMAT.md asks for beyond the flatbuffer itself.
 Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name);
 
-// Calls visit(plane, name) for every plane of a file, until one returns an error.
+// Calls visit(plane, name) for every plane of a file's tables, until one returns an error.
 template <class Visit>
 Status ForEachTablePlane(const format::Header& header, const Visit& visit) {
   for (const format::TiedTable* table : *header.tables()) {

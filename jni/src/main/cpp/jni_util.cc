@@ -40,6 +40,21 @@ bool Succeeds(JNIEnv* env, tied_status status, const tied_error& error) {
   return status == TIED_OK;
 }
 
+const char* TextOf(JNIEnv* env, jbyteArray bytes, const char* refusal) {
+  jbyte* elements = env->GetByteArrayElements(bytes, nullptr);
+  if (elements == nullptr) return nullptr;
+  const auto* text = reinterpret_cast<const char*>(elements);
+  if (std::strlen(text) + 1 == Size(env->GetArrayLength(bytes))) return text;
+  env->ReleaseByteArrayElements(bytes, elements, JNI_ABORT);
+  Throw(env, TIED_INVALID_ARGUMENT, refusal);
+  return nullptr;
+}
+
+void ReleaseText(JNIEnv* env, jbyteArray bytes, const char* text) {
+  if (text == nullptr) return;
+  env->ReleaseByteArrayElements(bytes, reinterpret_cast<jbyte*>(const_cast<char*>(text)), JNI_ABORT);
+}
+
 jbyteArray NewBytes(JNIEnv* env, const char* text) {
   const auto length = static_cast<jsize>(std::strlen(text));
   jbyteArray bytes = env->NewByteArray(length);

@@ -24,6 +24,11 @@ void Throw(JNIEnv* env, tied_status status, const char* message);
 // True if the status is TIED_OK; throws otherwise.
 bool Succeeds(JNIEnv* env, tied_status status, const tied_error& error);
 
+// A string of NativeLibrary.text(), until ReleaseText(). Null, with an exception pending, if it cannot be had; with the
+// message `refusal` if it ends before its array does.
+const char* TextOf(JNIEnv* env, jbyteArray bytes, const char* refusal);
+void ReleaseText(JNIEnv* env, jbyteArray bytes, const char* text);
+
 jbyteArray NewBytes(JNIEnv* env, const char* text);
 
 // Element `position` of a direct buffer; null for a null one.

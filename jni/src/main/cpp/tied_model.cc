@@ -18,18 +18,13 @@ tied_open_options Options(jint mask) {
 }
 
 jlong Open(JNIEnv* env, jclass, jbyteArray path, jint mask) {
-  const auto length = static_cast<size_t>(env->GetArrayLength(path));
-  Scratch<char> text(env, length);
-  if (text.data() == nullptr) return 0;
-  env->GetByteArrayRegion(path, 0, static_cast<jsize>(length), reinterpret_cast<jbyte*>(text.data()));
-  if (std::strlen(text.data()) + 1 != length) {
-    Throw(env, TIED_INVALID_ARGUMENT, "the path has a zero character in it");
-    return 0;
-  }
+  const char* text = TextOf(env, path, "the path has a zero character in it");
+  if (text == nullptr) return 0;
   const tied_open_options options = Options(mask);
   tied_model* model = nullptr;
   tied_error error;
-  Succeeds(env, tied_model_open(text.data(), &options, &model, &error), error);
+  Succeeds(env, tied_model_open(text, &options, &model, &error), error);
+  ReleaseText(env, path, text);
   return reinterpret_cast<jlong>(model);
 }
 

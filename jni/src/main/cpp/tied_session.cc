@@ -1,11 +1,11 @@
 // dev.tied.TiedSession. Java has checked that buffers are direct, of native byte order and large enough.
-#include <cstring>
-
 #include "jni_util.h"
 
 namespace tied::jni {
 
 namespace {
+
+constexpr char kNoName[] = "a name has a zero character in it";
 
 tied_session* Session(jlong pointer) { return reinterpret_cast<tied_session*>(static_cast<intptr_t>(pointer)); }
 
@@ -72,23 +72,6 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jin
   env->SetLongArrayRegion(ids, 0, written, reinterpret_cast<const jlong*>(found_ids.data()));
   if (logits != nullptr) env->SetFloatArrayRegion(logits, 0, written, found_logits.data());
   if (log_z != nullptr) env->SetDoubleArrayRegion(log_z, 0, tokens, found_log_z.data());
-}
-
-// The text of a name as Java gives it: UTF-8, ending in 0. Null, with an exception pending, if it cannot be had.
-const char* TextOf(JNIEnv* env, jbyteArray name) {
-  jbyte* text = env->GetByteArrayElements(name, nullptr);
-  if (text == nullptr) return nullptr;
-  if (std::strlen(reinterpret_cast<char*>(text)) + 1 == Size(env->GetArrayLength(name))) {
-    return reinterpret_cast<char*>(text);
-  }
-  env->ReleaseByteArrayElements(name, text, JNI_ABORT);
-  Throw(env, TIED_INVALID_ARGUMENT, "a name has a zero character in it");
-  return nullptr;
-}
-
-void ReleaseText(JNIEnv* env, jbyteArray name, const char* text) {
-  if (text == nullptr) return;
-  env->ReleaseByteArrayElements(name, reinterpret_cast<jbyte*>(const_cast<char*>(text)), JNI_ABORT);
 }
 
 // Java's arrays that describe some tensors, and the tensors; names are released at the end.
@@ -162,7 +145,7 @@ class Tensors {
       tensor.bytes = Size(remaining) * size;
       env_->DeleteLocalRef(buffer);
     }
-    tensor.name = TextOf(env_, name);
+    tensor.name = TextOf(env_, name, kNoName);
     texts_.data()[i] = name;
     return tensor.name != nullptr;
   }
@@ -199,7 +182,7 @@ void Run(JNIEnv* env, jclass, jlong session, jbyteArray entry_point, jobjectArra
   if (!in.ok()) return;
   Tensors out(env, output_names, outputs, output_positions, output_remaining, output_types, output_shapes);
   if (!out.ok()) return;
-  const char* name = entry_point == nullptr ? nullptr : TextOf(env, entry_point);
+  const char* name = entry_point == nullptr ? nullptr : TextOf(env, entry_point, kNoName);
   if (entry_point != nullptr && name == nullptr) return;
   tied_error error;
   const tied_status status = tied_run(Session(session), name, in.data(), in.size(), out.data(), out.size(), &error);

@@ -3,6 +3,7 @@ package dev.tied;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
 import java.util.Locale;
@@ -26,6 +27,11 @@ final class NativeLibrary {
   private NativeLibrary() {}
 
   static void load() {}
+
+  /** A string as the native code reads it: UTF-8, ending in 0; null for null. */
+  static byte[] text(String string) {
+    return string == null ? null : (string + "\0").getBytes(StandardCharsets.UTF_8);
+  }
 
   private static boolean isAndroid() {
     return "The Android Project".equals(System.getProperty("java.vendor"));

@@ -51,7 +51,7 @@ public final class TiedModel implements AutoCloseable {
     if (path == null) {
       throw new NullPointerException("path");
     }
-    return new TiedModel(nativeOpen((path + "\0").getBytes(StandardCharsets.UTF_8), mask(options)));
+    return new TiedModel(nativeOpen(NativeLibrary.text(path), mask(options)));
   }
 
   /**

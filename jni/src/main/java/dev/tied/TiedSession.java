@@ -6,7 +6,6 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
 /**
@@ -209,11 +208,6 @@ public final class TiedSession implements AutoCloseable {
     Buffers.checkRoom(buffer.remaining(), count, width, what);
   }
 
-  /** As the native code reads it: UTF-8, ending in 0. */
-  private static byte[] nativeName(String name) {
-    return name == null ? null : (name + "\0").getBytes(StandardCharsets.UTF_8);
-  }
-
   /** A map of tensors as the arrays that the native code reads. */
   private static final class Tensors {
     final String[] keys;
@@ -238,7 +232,7 @@ public final class TiedSession implements AutoCloseable {
       int i = 0;
       for (Map.Entry<String, TiedTensor> entry : map.entrySet()) {
         keys[i] = entry.getKey();
-        names[i] = nativeName(keys[i]);
+        names[i] = NativeLibrary.text(keys[i]);
         if (entry.getValue() != null) {
           set(i, entry.getValue());
           if (outputs) {
@@ -276,7 +270,7 @@ public final class TiedSession implements AutoCloseable {
     void call(long pointer, String entryPoint, Tensors in, Buffer[] into) {
       nativeRun(
           pointer,
-          nativeName(entryPoint),
+          NativeLibrary.text(entryPoint),
           in.names,
           in.buffers,
           in.positions,
