@@ -56,7 +56,7 @@ def main():
             subprocess.run([sys.executable, root / "scripts/make_nllb_onnx.py", "-o", model, *make], check=True)
             made_with = make
         data = model.with_suffix(".onnx.data")
-        command = [root / "build/release/converter/tied-convert", model, "-o", target, "-q", *convert]
+        command = [root / "build/release/tools/tied_convert/tied-convert", model, "-o", target, "-q", *convert]
         copies, conversions = [], []
         for _ in range(RUNS):
             copies.append(copy(data if data.exists() else model, work / "copy"))
@@ -64,7 +64,7 @@ def main():
             conversions.append(run(command))
             size = target.stat().st_size
             if len(conversions) == RUNS:  # it opens, and one token runs
-                subprocess.run([root / "build/release/examples/cli/tied", "embed", target, "--ids", "2,256047"],
+                subprocess.run([root / "build/release/tools/tied/tied", "embed", target, "--ids", "2,256047"],
                                check=True, stdout=subprocess.DEVNULL)
             target.unlink()
         # The best of each: what the kernel needs to find pages for the files varies more than anything else.

@@ -1,6 +1,6 @@
 #include "converter/model_reader.h"
 
-#include "converter/safetensors.h"
+#include "converter/safetensors/safetensors.h"
 
 namespace tied::converter {
 

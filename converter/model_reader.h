@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "converter/graph.h"
+#include "converter/graph/graph.h"
 
 namespace tied::converter {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <set>
 
-#include "converter/error.h"
+#include "base/error.h"
 #include "converter/passes/passes.h"
 
 namespace tied::converter {

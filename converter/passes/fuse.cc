@@ -1,5 +1,5 @@
 // The passes that take a neighbour in.
-#include "converter/error.h"
+#include "base/error.h"
 #include "converter/passes/passes.h"
 
 namespace tied::converter {

@@ -9,8 +9,8 @@
 #ifndef TIED_CONVERTER_PASSES_PASSES_H_
 #define TIED_CONVERTER_PASSES_PASSES_H_
 
-#include "converter/graph.h"
-#include "converter/shapes.h"
+#include "converter/graph/graph.h"
+#include "converter/graph/shapes.h"
 
 namespace tied::converter {
 

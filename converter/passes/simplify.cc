@@ -4,7 +4,7 @@
 #include <optional>
 #include <set>
 
-#include "converter/error.h"
+#include "base/error.h"
 #include "converter/passes/passes.h"
 
 namespace tied::converter {

@@ -5,12 +5,12 @@
 #include <fstream>
 #include <sstream>
 
-#include "converter/check.h"
-#include "converter/error.h"
-#include "converter/keep_ids.h"
+#include "base/error.h"
+#include "converter/check/check.h"
 #include "converter/model_reader.h"
-#include "converter/plan.h"
-#include "converter/writer.h"
+#include "converter/output/keep_ids.h"
+#include "converter/output/plan.h"
+#include "converter/output/writer.h"
 
 namespace tied::test {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "converter/encoding.h"
+#include "converter/output/encoding.h"
 #include "tests/converter/onnx_builder.h"
 
 namespace tied::test {

@@ -3,8 +3,8 @@
 #include <fstream>
 #include <functional>
 
-#include "converter/error.h"
-#include "converter/split.h"
+#include "base/error.h"
+#include "converter/split/split.h"
 #include "tests/converter/conversion.h"
 
 namespace tied::test {

@@ -1,5 +1,5 @@
 // ArgMax, TopK and LogSoftmax behind the head become part of it.
-#include "converter/error.h"
+#include "base/error.h"
 #include "tests/converter/conversion.h"
 
 namespace tied::test {

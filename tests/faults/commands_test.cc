@@ -11,11 +11,11 @@
 #include <fstream>
 #include <map>
 
-#include "tests/cli/npy_bytes.h"
 #include "tests/converter/onnx_builder.h"
 #include "tests/faults/small_models.h"
 #include "tests/runtime/model_fixture.h"
 #include "tests/support/child_process.h"
+#include "tests/tools/tied/npy_bytes.h"
 
 namespace tied::test {
 namespace {

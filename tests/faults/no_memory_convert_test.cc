@@ -8,10 +8,10 @@
 #include <new>
 #include <vector>
 
-#include "converter/error.h"
+#include "base/error.h"
 #include "converter/model_reader.h"
-#include "converter/plan.h"
-#include "converter/writer.h"
+#include "converter/output/plan.h"
+#include "converter/output/writer.h"
 #include "tests/converter/onnx_builder.h"
 #include "tests/faults/address_space.h"
 #include "tests/faults/failing_memory.h"

@@ -3,15 +3,15 @@
 #include <filesystem>
 #include <sstream>
 
-#include "converter/check.h"
-#include "converter/error.h"
+#include "base/error.h"
+#include "converter/check/check.h"
 #include "converter/model_reader.h"
-#include "converter/onnx_import.h"
-#include "converter/onnx_slim.h"
-#include "converter/onnx_write.h"
-#include "converter/plan.h"
-#include "converter/split.h"
-#include "converter/writer.h"
+#include "converter/onnx/import.h"
+#include "converter/onnx/slim.h"
+#include "converter/onnx/write.h"
+#include "converter/output/plan.h"
+#include "converter/output/writer.h"
+#include "converter/split/split.h"
 
 namespace tied::test {
 

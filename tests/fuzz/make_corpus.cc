@@ -4,12 +4,12 @@
 #include <map>
 #include <sstream>
 
-#include "tests/cli/npy_bytes.h"
 #include "tests/converter/onnx_builder.h"
 #include "tests/fuzz/tied_input.h"
 #include "tests/support/oracle.h"
 #include "tests/support/quantised_table.h"
 #include "tests/support/test_model.h"
+#include "tests/tools/tied/npy_bytes.h"
 
 namespace tied::test {
 namespace {

@@ -2,10 +2,10 @@
 // of hidden states is refused, or read.
 #include <sstream>
 
-#include "converter/error.h"
-#include "converter/error_meter.h"
-#include "examples/cli/npy.h"
+#include "base/error.h"
+#include "converter/output/error_meter.h"
 #include "tests/fuzz/fuzz.h"
+#include "tools/tied/npy.h"
 
 namespace {
 

@@ -1,0 +1,193 @@
+#include "converter/check/array.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "schema/checked_math.h"
+#include "schema/narrow_floats.h"
+
+namespace tied::converter {
+
+std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& dims) {
+  std::vector<int64_t> strides(dims.size());
+  for (size_t i = 0; i < dims.size(); ++i) strides[i] = Product(dims, i + 1, dims.size());
+  return strides;
+}
+
+int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
+  int64_t product = 1;
+  for (size_t i = begin; i < end; ++i) {
+    if (dims[i] < 0 || !CheckedMultiply(product, dims[i], &product)) {
+      throw ConvertError("the reference evaluation comes to a shape that is not possible");
+    }
+  }
+  return product;
+}
+
+namespace {
+
+// A file's bytes, as long as the result lives.
+std::shared_ptr<const unsigned char> Map(const TensorRef& tensor) {
+  const InputFile file(tensor.path);
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto lead = static_cast<size_t>(tensor.offset % page);
+  const size_t length = lead + static_cast<size_t>(tensor.length);
+  void* mapping =
+      mmap(nullptr, length, PROT_READ, MAP_SHARED, file.descriptor(), static_cast<off_t>(tensor.offset - lead));
+  if (mapping == MAP_FAILED) throw ConvertError(tensor.path + ": cannot map");
+  auto* bytes = static_cast<unsigned char*>(mapping);
+  return {bytes + lead, [=](const unsigned char*) { munmap(bytes, length); }};
+}
+
+// protobuf aligns nothing.
+template <class T>
+T Read(const unsigned char* bytes, int64_t index) {
+  T value;
+  std::memcpy(&value, bytes + static_cast<size_t>(index) * sizeof(T), sizeof value);
+  return value;
+}
+
+double ReadElement(const unsigned char* bytes, ElementType type, int64_t index) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return static_cast<double>(Read<float>(bytes, index));
+    case ElementType::kFloat16:
+      return static_cast<double>(FloatOfHalf(Read<uint16_t>(bytes, index)));
+    case ElementType::kBFloat16:
+      return static_cast<double>(FloatOfBFloat(Read<uint16_t>(bytes, index)));
+    case ElementType::kInt64:
+      return static_cast<double>(Read<int64_t>(bytes, index));
+    case ElementType::kInt32:
+      return Read<int32_t>(bytes, index);
+    case ElementType::kInt8:
+      return Read<int8_t>(bytes, index);
+    case ElementType::kUint4:
+      return bytes[index / 2] >> (index % 2 * 4) & 15;
+    case ElementType::kInt4:
+      return ((bytes[index / 2] >> (index % 2 * 4) & 15) ^ 8) - 8;
+    default:
+      return Read<uint8_t>(bytes, index);
+  }
+}
+
+}  // namespace
+
+Array Array::Load(const TensorRef& tensor) {
+  if (tensor.type == ElementType::kOther) {
+    throw ConvertError(tensor.name + ": the reference evaluation does not know ONNX type " +
+                       std::to_string(tensor.onnx_type));
+  }
+  Array array;
+  array.dims = tensor.dims;
+  array.strides = RowMajorStrides(array.dims);
+  array.type = tensor.type;
+  array.stored = array.size();
+  array.integers = !IsFloat(tensor.type);
+  if (tensor.path.empty() || tensor.length == 0) {
+    array.bytes = reinterpret_cast<const unsigned char*>(tensor.bytes->data());
+    array.owner = tensor.bytes;
+  } else {
+    const auto mapped = Map(tensor);
+    array.bytes = mapped.get();
+    array.owner = mapped;
+  }
+  return array;
+}
+
+Array Array::OfInts(std::vector<int64_t> dims, std::vector<int64_t> values) {
+  Array array;
+  array.strides = RowMajorStrides(dims);
+  array.dims = std::move(dims);
+  array.integers = true;
+  const auto owner = std::make_shared<std::vector<int64_t>>(std::move(values));
+  array.stored = static_cast<int64_t>(owner->size());
+  array.ints = owner->data();
+  array.owner = owner;
+  return array;
+}
+
+Array Array::OfDoubles(std::vector<int64_t> dims, std::vector<double> values) {
+  Array array;
+  array.strides = RowMajorStrides(dims);
+  array.dims = std::move(dims);
+  const auto owner = std::make_shared<std::vector<double>>(std::move(values));
+  array.stored = static_cast<int64_t>(owner->size());
+  array.doubles = owner->data();
+  array.owner = owner;
+  return array;
+}
+
+Array Array::Computed(std::vector<int64_t> dims, Element element) {
+  Array array;
+  array.strides = RowMajorStrides(dims);
+  array.dims = std::move(dims);
+  array.stored = array.size();
+  array.element = std::move(element);
+  return array;
+}
+
+int64_t Array::size() const { return Product(dims, 0, dims.size()); }
+
+int64_t Array::Offset(int64_t position) const {
+  if (row_major) return position;
+  if (size() == 0) return stored;
+  int64_t offset = 0;
+  for (size_t i = dims.size(); i-- > 0; position /= dims[i]) offset += position % dims[i] * strides[i];
+  return offset;
+}
+
+double Array::Float(int64_t position) const { return At(Offset(position)); }
+
+int64_t Array::Int(int64_t position) const {
+  if (!integers) throw ConvertError("integers were expected where there are none");
+  const int64_t index = Index(Offset(position));
+  if (ints != nullptr) return ints[index];
+  return type == ElementType::kInt64 ? Read<int64_t>(bytes, index)
+                                     : static_cast<int64_t>(ReadElement(bytes, type, index));
+}
+
+double Array::At(int64_t offset) const {
+  const int64_t index = Index(offset);
+  if (bytes != nullptr) return ReadElement(bytes, type, index);
+  if (doubles != nullptr) return doubles[index];
+  return ints != nullptr ? static_cast<double>(ints[index]) : element(index);
+}
+
+// Shapes, axes and indices of a stranger's graph may lead anywhere.
+int64_t Array::Index(int64_t offset) const {
+  int64_t index = 0;
+  if (CheckedAdd(start, offset, &index) && index >= 0 && index < stored) return index;
+  throw ConvertError("the reference evaluation reaches outside a tensor");
+}
+
+Array Array::View(std::vector<int64_t> wanted) const {
+  Array view = *this;
+  if (!row_major) {
+    std::vector<double> values(static_cast<size_t>(size()));
+    for (size_t i = 0; i < values.size(); ++i) values[i] = Float(static_cast<int64_t>(i));
+    view = Array::OfDoubles(dims, std::move(values));
+  }
+  view.dims = std::move(wanted);
+  view.strides = RowMajorStrides(view.dims);
+  return view;
+}
+
+Array Array::Matrix(int64_t batch, bool transpose) const {
+  const size_t rank = dims.size();
+  Array matrix = *this;
+  for (size_t i = rank - 2; size() > 0 && i-- > 0; batch /= dims[i]) matrix.start += batch % dims[i] * strides[i];
+  matrix.dims = {dims[rank - 2], dims[rank - 1]};
+  matrix.strides = {strides[rank - 2], strides[rank - 1]};
+  if (transpose) {
+    matrix.row_major = false;
+    std::swap(matrix.dims[0], matrix.dims[1]);
+    std::swap(matrix.strides[0], matrix.strides[1]);
+  }
+  return matrix;
+}
+
+}  // namespace tied::converter

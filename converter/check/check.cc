@@ -1,0 +1,278 @@
+#include "converter/check/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <ostream>
+#include <random>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "converter/check/evaluator.h"
+#include "converter/output/open_model.h"
+
+namespace tied::converter {
+
+namespace {
+
+constexpr uint64_t kMaxInput = 64u << 20;
+
+// An input in both forms.
+struct Input {
+  tied_tensor tensor;
+  std::vector<char> bytes;
+  Array array;
+};
+
+class Checker {
+ public:
+  Checker(const Graph& graph, const std::string& path, bool lossless, std::ostream& out)
+      : graph_(graph), lossless_(lossless), out_(out), opened_(path) {
+    tied_error error;
+    Require(tied_model_get_table(opened_.model(), 0, &table_, &error), error);
+    kept_.resize(static_cast<size_t>(table_.vocabulary));
+    for (uint64_t row = 0; row < table_.rows; ++row) kept_[static_cast<size_t>(IdOf(row))] = true;
+  }
+
+  bool Run() {
+    tied_error error;
+    tied_model_info info;
+    Require(tied_model_get_info(opened_.model(), &info, &error), error);
+    bool passed = true;
+    for (size_t i = 0; i < info.entry_point_count; ++i) passed = RunEntryPoint(i) && passed;
+    return CheckDropped() && passed;
+  }
+
+ private:
+  int64_t IdOf(uint64_t row) const {
+    return table_.id_of_row == nullptr ? static_cast<int64_t>(row) : table_.id_of_row[row];
+  }
+
+  // That a dropped id cannot be embedded.
+  bool CheckDropped() {
+    const auto dropped = std::find(kept_.begin(), kept_.end(), false);
+    if (dropped == kept_.end()) return true;
+    const int64_t id = dropped - kept_.begin();
+    std::vector<float> embedding(static_cast<size_t>(table_.cols));
+    const tied_status status = tied_embed(opened_.session(), &id, 1, embedding.data(), embedding.size(), nullptr);
+    if (status == TIED_UNSUPPORTED) return true;
+    out_ << kept_.size() - static_cast<size_t>(table_.rows)
+         << " dropped ids, embedding: " << (status == TIED_OUT_OF_RANGE ? "refused\n" : "NOT REFUSED\n");
+    return status == TIED_OUT_OF_RANGE;
+  }
+
+  bool RunEntryPoint(size_t index) {
+    tied_error error;
+    tied_entry_point_info entry_point;
+    Require(tied_model_get_entry_point(opened_.model(), index, &entry_point, &error), error);
+    std::vector<Input> inputs;
+    for (const ValueInfo& info : graph_.inputs) inputs.push_back(MakeInput(info, 0));
+    for (size_t i = 0; i < entry_point.selector_count; ++i) {
+      tied_selector_info selector;
+      Require(tied_model_get_selector(opened_.model(), index, i, &selector, &error), error);
+      inputs[selector.input] = MakeInput(graph_.inputs[selector.input], selector.value);
+    }
+    std::map<std::string, Array> arrays;
+    std::vector<tied_tensor> tensors;
+    for (const Input& input : inputs) {
+      arrays[input.tensor.name] = input.array;
+      tensors.push_back(input.tensor);
+    }
+    const auto expected = Evaluate(graph_, arrays, Arithmetic::kValues, kept_);
+    if (IsQuantised()) {
+      for (auto& [name, array] : arrays) array = Largest(array);
+    }
+    const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes, kept_);
+    bool passed = true;
+    for (const ValueInfo& output : graph_.outputs) {
+      out_ << Printable(entry_point.name) << ", " << Printable(output.name) << ": ";
+      const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
+      const bool logits = IsLogits(index, output.name);
+      passed = Compare(bytes, expected.at(output.name), magnitudes.at(output.name), logits) && passed;
+    }
+    return passed;
+  }
+
+  // Whether the output has a number for each id of the vocabulary.
+  bool IsLogits(size_t entry_point, const std::string& output) const {
+    tied_error error;
+    tied_entry_point_info info;
+    Require(tied_model_get_entry_point(opened_.model(), entry_point, &info, &error), error);
+    for (size_t i = 0; i < info.op_count; ++i) {
+      tied_op_info op;
+      Require(tied_model_get_op(opened_.model(), entry_point, i, &op, &error), error);
+      if (graph_.outputs[op.output].name == output) return std::strcmp(op.result, "Logits") == 0;
+    }
+    return false;
+  }
+
+  bool IsQuantised() const { return table_.type == TIED_INT8 || table_.type == TIED_UINT8 || table_.type == TIED_INT4; }
+
+  // With integer tables hidden states are rounded to steps of 1 / 32512 of their largest element.
+  double RelativeBound() const {
+    const auto roundings = static_cast<double>(table_.cols + 2) * std::ldexp(1.0, -24);
+    return roundings / (1 - roundings) + (IsQuantised() ? 0.5 / 32512 : 0);
+  }
+
+  // Every number replaced by the largest magnitude, which is what the steps of hidden states are made from.
+  static Array Largest(const Array& array) {
+    if (array.integers) return array;
+    double largest = 0;
+    for (int64_t i = 0; i < array.size(); ++i) largest = std::max(largest, std::fabs(array.Float(i)));
+    return Array::OfDoubles(array.dims, std::vector<double>(static_cast<size_t>(array.size()), largest));
+  }
+
+  // Free dimensions: 2 for the first, 3 for the others.
+  Input MakeInput(const ValueInfo& info, int boolean) {
+    Input input;
+    input.tensor = {};
+    input.tensor.name = info.name.c_str();
+    input.tensor.type = static_cast<tied_type>(info.type);
+    input.tensor.rank = info.dims.size();
+    std::vector<int64_t> dims;
+    for (const ValueInfo::Dim& dim : info.dims) dims.push_back(dim.size >= 0 ? dim.size : dims.empty() ? 2 : 3);
+    std::copy(dims.begin(), dims.end(), input.tensor.dims);
+    const uint64_t bytes = CheckedBytes(dims, ElementSize(info.type), info.name);
+    if (bytes > kMaxInput) throw ConvertError("input '" + info.name + "' is too large to be tried");
+    input.bytes.resize(static_cast<size_t>(bytes));
+    const size_t count = ElementSize(info.type) == 0 ? 0 : input.bytes.size() / ElementSize(info.type);
+    switch (info.type) {
+      case ElementType::kFloat32:
+        input.array = Fill<float>(&input, dims, count, [&] { return std::normal_distribution<float>()(random_); });
+        break;
+      case ElementType::kInt64:
+        input.array = Fill<int64_t>(&input, dims, count, [&] { return RandomId(); });
+        break;
+      case ElementType::kInt32:
+        input.array = Fill<int32_t>(&input, dims, count, [&] { return static_cast<int32_t>(RandomId()); });
+        break;
+      default:
+        input.array = Fill<char>(&input, dims, count, [&] { return static_cast<char>(boolean); });
+    }
+    input.tensor.data = input.bytes.data();
+    input.tensor.bytes = input.bytes.size();
+    return input;
+  }
+
+  int64_t RandomId() { return IdOf(random_() % table_.rows); }
+
+  template <class T, class Make>
+  static Array Fill(Input* input, const std::vector<int64_t>& dims, size_t count, const Make& make) {
+    std::vector<double> doubles;
+    std::vector<int64_t> ints;
+    for (size_t i = 0; i < count; ++i) {
+      const T value = make();
+      std::memcpy(input->bytes.data() + i * sizeof(T), &value, sizeof value);
+      doubles.push_back(static_cast<double>(value));
+      ints.push_back(static_cast<int64_t>(value));
+    }
+    return std::is_same_v<T, float> ? Array::OfDoubles(dims, doubles) : Array::OfInts(dims, ints);
+  }
+
+  // The bytes of one output; its shape goes to shape_, its type to type_.
+  std::vector<char> RunOutput(const char* entry_point, const std::string& name,
+                              const std::vector<tied_tensor>& inputs) {
+    tied_error error;
+    tied_tensor output = {};
+    output.name = name.c_str();
+    Require(tied_run(opened_.session(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
+    std::vector<char> bytes(output.bytes + 1);
+    output.data = bytes.data();
+    Require(tied_run(opened_.session(), entry_point, inputs.data(), inputs.size(), &output, 1, &error), error);
+    bytes.resize(output.bytes);
+    shape_.assign(output.dims, output.dims + output.rank);
+    type_ = output.type;
+    return bytes;
+  }
+
+  bool Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes, bool logits) {
+    if (shape_ != expected.dims) {
+      out_ << "DIFFERENT SHAPE\n";
+      return false;
+    }
+    const double gamma = RelativeBound();
+    double largest = 0;
+    double share = 0;
+    int64_t other_ids = 0;
+    for (int64_t i = 0; i < expected.size(); ++i) {
+      if (logits && !kept_[static_cast<size_t>(i) % kept_.size()]) {
+        if (ValueAt(bytes, i) == -INFINITY) continue;
+        out_ << "A LOGIT FOR A DROPPED ID\n";
+        return false;
+      }
+      const bool ids = expected.ranked != nullptr;
+      if (ids) other_ids += ValueAt(bytes, i) != expected.Float(i);
+      const Difference found = ids ? DifferenceOfIds(bytes, expected, magnitudes, i)
+                                   : DifferenceOf(ValueAt(bytes, i), expected.Float(i), magnitudes.Float(i));
+      largest = std::max(largest, found.size);
+      if (found.size > 0) share = std::max(share, found.size / (gamma * found.magnitude));
+    }
+    out_ << expected.size() << " values, ";
+    if (expected.ranked != nullptr) out_ << other_ids << " of them other ids, of values whose ";
+    out_ << "largest difference " << largest;
+    if (!lossless_) {
+      out_ << " from the float32 table\n";
+      return true;
+    }
+    const bool passed = share <= 1;
+    out_ << ", " << 100 * share << " % of the error bound" << (passed ? "" : ": TOO MUCH") << '\n';
+    return passed;
+  }
+
+  struct Difference {
+    double size;
+    double magnitude;  // of what was summed
+  };
+
+  // NaN is as far as can be from anything.
+  static Difference DifferenceOf(double value, double expected, double magnitude) {
+    const double size = value == expected ? 0 : std::fabs(value - expected);
+    return {std::isnan(size) ? INFINITY : size, magnitude};
+  }
+
+  // Of the values that stand behind an id and the one expected: rounding may swap two that are nearly the same.
+  Difference DifferenceOfIds(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes,
+                             int64_t index) const {
+    const Array& values = *expected.ranked;
+    const int64_t width = values.dims.back();
+    const int64_t first = index * values.size() / width / expected.size() * width;
+    const auto id = static_cast<int64_t>(ValueAt(bytes, index));
+    if (id < 0 || id >= width || !kept_[static_cast<size_t>(id)]) return {INFINITY, 1};
+    const int64_t found = first + id, wanted = first + expected.Int(index);
+    return {std::fabs(values.Float(found) - values.Float(wanted)),
+            magnitudes.ranked->Float(found) + magnitudes.ranked->Float(wanted)};
+  }
+
+  double ValueAt(const std::vector<char>& bytes, int64_t index) const {
+    const auto at = static_cast<size_t>(index);
+    if (type_ == TIED_FLOAT32) return Read<float>(bytes, at);
+    if (type_ == TIED_INT32) return Read<int32_t>(bytes, at);
+    if (type_ == TIED_INT64) return static_cast<double>(Read<int64_t>(bytes, at));
+    return bytes[at];
+  }
+
+  template <class T>
+  static T Read(const std::vector<char>& bytes, size_t index) {
+    T value;
+    std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof value);
+    return value;
+  }
+
+  const Graph& graph_;
+  const bool lossless_;
+  std::ostream& out_;
+  const OpenModel opened_;
+  tied_table_info table_;
+  std::vector<bool> kept_;  // of the vocabulary
+  std::mt19937_64 random_{1};
+  std::vector<int64_t> shape_;
+  tied_type type_ = TIED_FLOAT32;
+};
+
+}  // namespace
+
+bool CheckConversion(const Graph& graph, const std::string& tied_path, bool lossless, std::ostream& out) {
+  return Checker(graph, tied_path, lossless, out).Run();
+}
+
+}  // namespace tied::converter

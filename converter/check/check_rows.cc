@@ -1,0 +1,160 @@
+#include "converter/check/check_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <ostream>
+#include <random>
+
+#include "converter/output/open_model.h"
+
+namespace tied::converter {
+
+namespace {
+
+constexpr size_t kTokens = 2;
+constexpr size_t kInt4Block = 32;       // FORMAT.md
+constexpr double kSlack = 1 + 0x1p-10;  // of scales, which are rounded themselves
+
+// The first operation of a kind, which is what the typed calls use.
+template <class Op>
+std::optional<Op> FirstOf(const Plan& plan) {
+  for (const PlannedEntryPoint& entry_point : plan.entry_points) {
+    for (const PlannedOp& op : entry_point.ops) {
+      if (const auto* found = std::get_if<Op>(&op.operation)) return *found;
+    }
+  }
+  return std::nullopt;
+}
+
+// How far what is stored may be from row[k].
+double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, size_t k) {
+  if (encoding.lossless) return 0;
+  switch (encoding.type) {
+    case format::DataType::Float16:
+      return std::fabs(row[k]) * 0x1p-11 + 0x1p-25;
+    case format::DataType::BFloat16:
+      return std::fabs(row[k]) * 0x1p-8 + 0x1p-134;
+    case format::DataType::Int8: {
+      const auto [smallest, largest] = std::minmax_element(row, row + cols);
+      return std::max(std::fabs(*smallest), std::fabs(*largest)) / 127.0 / 2 * kSlack;
+    }
+    case format::DataType::Int4: {
+      const float* block = row + k / kInt4Block * kInt4Block;
+      const auto [smallest, largest] = std::minmax_element(block, std::min(block + kInt4Block, row + cols));
+      return std::max(*largest / 7.0, *smallest / -8.0) / 2 * kSlack;
+    }
+    default:
+      return 0;
+  }
+}
+
+class RowCheck {
+ public:
+  RowCheck(const Plan& plan, const std::string& path, const GatherOp& gather, std::optional<MatMulOp> head)
+      : source_(plan.tables[gather.table]),
+        encoding_(plan.encodings[gather.table]),
+        cols_(static_cast<size_t>(source_.cols())),
+        scale_(gather.scale),
+        head_(head),
+        opened_(path),
+        hidden_(kTokens * cols_),
+        logits_(kTokens * static_cast<size_t>(source_.vocabulary())) {
+    std::mt19937_64 random(2);
+    for (float& x : hidden_) x = std::normal_distribution<float>()(random);
+    if (!head_) return;
+    if (head_->bias >= 0) bias_ = plan.biases[static_cast<size_t>(head_->bias)].ReadFloats();
+    tied_error error;
+    Require(tied_logits(opened_.session(), hidden_.data(), kTokens, logits_.data(), logits_.size(), &error), error);
+  }
+
+  bool Run(std::ostream& out) {
+    source_.ForEachBlock([&](const RowBlock& block) {
+      std::vector<int64_t> ids(block.count);
+      for (size_t r = 0; r < block.count; ++r) ids[r] = static_cast<int64_t>(source_.IdOf(block.first + r));
+      rows_.resize(block.count * cols_);
+      tied_error error;
+      Require(tied_embed(opened_.session(), ids.data(), ids.size(), rows_.data(), rows_.size(), &error), error);
+      for (size_t r = 0; r < block.count; ++r) {
+        CheckRow(block.values + r * cols_, &rows_[r * cols_]);
+        if (head_) CheckLogits(static_cast<size_t>(block.first) + r, &rows_[r * cols_]);
+      }
+      return true;
+    });
+    out << "rows: " << (encoding_.lossless ? "the model's, at most " : "at most ") << 100 * worst_row_
+        << (encoding_.lossless ? " % of a rounding apart" : " % of what the format rounds away");
+    if (head_) out << "; logits: at most " << 100 * worst_logit_ << " % of the error bound";
+    const bool passed = worst_row_ <= 1 && worst_logit_ <= 1;
+    out << (passed ? "\n" : ": TOO MUCH\n");
+    return passed;
+  }
+
+ private:
+  bool HasIntegers() const {
+    return encoding_.type != format::DataType::Float32 && encoding_.type != format::DataType::Float16 &&
+           encoding_.type != format::DataType::BFloat16;
+  }
+
+  // NaN counts as too much, too.
+  static void Raise(double* worst, double error, double bound) {
+    if (error == 0) return;
+    const double share = error / bound;
+    *worst = share <= *worst ? *worst : std::isnan(share) ? INFINITY : share;
+  }
+
+  void CheckRow(const float* original, const float* stored) {
+    double step = 0;
+    for (size_t k = 0; k < cols_; ++k) {
+      if (!HasIntegers() || k % kInt4Block == 0) step = HalfStep(encoding_, original, cols_, k);
+      const double expected = static_cast<double>(original[k]) * scale_;
+      const double rounding = scale_ == 1 ? 0 : 0x1p-24 * (std::fabs(expected) + step * std::fabs(scale_)) + 0x1p-149;
+      Raise(&worst_row_, std::fabs(stored[k] - expected), step * std::fabs(scale_) + rounding);
+    }
+  }
+
+  void CheckLogits(size_t row, const float* stored) {
+    for (size_t t = 0; t < kTokens; ++t) {
+      const float* x = &hidden_[t * cols_];
+      double sum = 0, magnitude = 0, weights = 0, largest = 0;
+      for (size_t k = 0; k < cols_; ++k) {
+        const double weight = static_cast<double>(stored[k]) / scale_;
+        sum += weight * x[k];
+        magnitude += std::fabs(weight * x[k]);
+        weights += std::fabs(weight);
+        largest = std::max(largest, static_cast<double>(std::fabs(x[k])));
+      }
+      const double bias = bias_.empty() ? 0 : static_cast<double>(bias_[row]);
+      const double roundings = static_cast<double>(cols_ + 4) * 0x1p-24 * (magnitude + std::fabs(bias));
+      // With integer tables hidden states are rounded to steps of 1 / 32512 of their largest element.
+      const double steps = HasIntegers() ? 0.5 / 32512 * largest * weights : 0;
+      const double found =
+          logits_[t * static_cast<size_t>(source_.vocabulary()) + static_cast<size_t>(source_.IdOf(row))];
+      Raise(&worst_logit_, std::fabs(found - (sum + bias)), (roundings + steps) * kSlack + 0x1p-140);
+    }
+  }
+
+  const TableSource& source_;
+  const TableEncoding encoding_;
+  const size_t cols_;
+  const float scale_;
+  const std::optional<MatMulOp> head_;
+  const OpenModel opened_;
+  std::vector<float> hidden_;
+  std::vector<float> logits_;
+  std::vector<float> bias_;
+  std::vector<float> rows_;
+  double worst_row_ = 0;
+  double worst_logit_ = 0;
+};
+
+}  // namespace
+
+bool CheckRows(const Plan& plan, const std::string& tied_path, std::ostream& out) {
+  const std::optional<GatherOp> gather = FirstOf<GatherOp>(plan);
+  std::optional<MatMulOp> head = FirstOf<MatMulOp>(plan);
+  if (!gather || gather->scale == 0) return true;
+  if (head && head->table != gather->table) head.reset();
+  return RowCheck(plan, tied_path, *gather, head).Run(out);
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,20 @@
+// Every row of a written file beside the model it was made from.
+#ifndef TIED_CONVERTER_CHECK_CHECK_ROWS_H_
+#define TIED_CONVERTER_CHECK_CHECK_ROWS_H_
+
+#include <iosfwd>
+#include <string>
+
+#include "converter/output/plan.h"
+
+namespace tied::converter {
+
+// Reads all rows that are kept through the embedding: each number must be the model's, or the nearest that a lossy
+// format has to it, and logits must be those of the rows that were read. Writes a line to `out` and returns whether
+// that is so. A model without an embedding passes, and so does a head with a table of its own: nothing gives their
+// rows.
+bool CheckRows(const Plan& plan, const std::string& tied_path, std::ostream& out);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_CHECK_CHECK_ROWS_H_

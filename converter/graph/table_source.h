@@ -1,0 +1,60 @@
+// A table where it lies in the model, read by rows.
+#ifndef TIED_CONVERTER_GRAPH_TABLE_SOURCE_H_
+#define TIED_CONVERTER_GRAPH_TABLE_SOURCE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "converter/graph/tensor_ref.h"
+
+namespace tied::converter {
+
+// Called with the bytes done so far and the total.
+using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
+// Some rows of a table.
+struct RowBlock {
+  uint64_t first;  // of the rows that the source gives
+  size_t count;
+  const float* values;     // [count, cols]: what the rows mean
+  const char* stored;      // [count, row bytes]: as they are in the model, row after row
+  const float* scales;     // [count, scales of a row], or one for the table; null for tables of floating-point numbers
+  const int* zero_points;  // as many
+};
+
+struct TableSource {
+  TensorRef tensor;  // [rows, cols], or [cols, rows] if transposed: floating-point numbers, or quantised integers
+  bool transposed = false;
+  std::shared_ptr<const std::vector<uint32_t>> kept = nullptr;  // token ids, ascending; null: all
+
+  uint64_t vocabulary() const { return static_cast<uint64_t>(tensor.dims[transposed ? 1 : 0]); }
+  uint64_t rows() const { return kept == nullptr ? vocabulary() : kept->size(); }
+  uint64_t IdOf(uint64_t row) const { return kept == nullptr ? row : (*kept)[static_cast<size_t>(row)]; }
+  uint64_t cols() const { return static_cast<uint64_t>(tensor.dims[transposed ? 0 : 1]); }
+  bool quantised() const { return tensor.quantisation != nullptr; }
+  // Of the rows as float32, which is what Progress counts.
+  uint64_t float_bytes() const { return rows() * cols() * sizeof(float); }
+
+  // Of a quantised table. One scale for the whole table: 0.
+  size_t scales_per_row() const;
+  size_t stored_row_bytes() const;
+
+  // Throws ConvertError if the table's scales are not laid out by rows or do not fit its shape. `what` names it.
+  void CheckQuantisation(const std::string& what) const;
+
+  // Calls visit(block) with the rows that are kept, in order, in blocks of the same size whatever the layout in the
+  // model, so that two sources can be compared block by block; visit returns whether to go on. Needs about 16 MB.
+  using Visit = std::function<bool(const RowBlock& block)>;
+  void ForEachBlock(const Visit& visit) const;
+};
+
+// True if the rows of both mean the same numbers, bit for bit.
+bool SameValues(const TableSource& a, const TableSource& b, const Progress& progress);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_GRAPH_TABLE_SOURCE_H_

@@ -1,0 +1,22 @@
+// Parts of an ONNX model as the converter sees them.
+#ifndef TIED_CONVERTER_ONNX_IMPORT_H_
+#define TIED_CONVERTER_ONNX_IMPORT_H_
+
+#include <onnx/onnx_pb.h>
+
+#include <string>
+
+#include "converter/graph/graph.h"
+#include "converter/graph/tensor_ref.h"
+
+namespace tied::converter {
+
+// Where a tensor of a model that ReadSlimModel() has read lies. Throws ConvertError as ReadGraph() does.
+TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_path);
+
+// The graph of such a model, or of one that is made of pieces of it.
+Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_ONNX_IMPORT_H_

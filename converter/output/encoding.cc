@@ -1,0 +1,278 @@
+#include "converter/output/encoding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+#include "schema/narrow_floats.h"
+
+namespace tied::converter {
+
+namespace {
+
+using format::DataType;
+
+constexpr size_t kBlockCols = 32;
+constexpr int kInt4ZeroPoint = 8;  // of tables without zero points
+constexpr float kSmallestScale = std::numeric_limits<float>::min();
+
+// As integers, which compare as the magnitudes do, and which compilers vectorise.
+float LargestMagnitude(const float* values, size_t count) {
+  int32_t largest = 0;
+  for (size_t k = 0; k < count; ++k) {
+    const auto magnitude = static_cast<int32_t>(BitsOf(values[k]) & 0x7fffffff);
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  const bool finite = largest < 0x7f800000;
+  return finite ? FloatOf(static_cast<uint32_t>(largest)) : std::numeric_limits<float>::infinity();
+}
+
+// To the nearest integer, ties to even, for magnitudes up to 2^22; then to the range. Without a call.
+float Round(float value, float lowest, float highest) {
+  const float limited = value < lowest ? lowest : value > highest ? highest : value;
+  return (limited + 0x1.8p23f) - 0x1.8p23f;
+}
+
+[[noreturn]] void RefuseRow(uint64_t row, const std::string& why) { throw RowError(row, why); }
+
+// Quantises a row to -127 … 127 and returns its scale.
+float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* quantised) {
+  const float largest = LargestMagnitude(row, cols);
+  if (std::isinf(largest)) RefuseRow(row_number, "is not finite, which int8 cannot hold");
+  const float scale = largest == 0 ? 1.0f : std::max(largest / 127, kSmallestScale);
+  for (size_t k = 0; k < cols; ++k) {
+    // The clamp is for quotients that round up: largest / (largest / 127) may be a little more than 127.
+    quantised[k] = static_cast<int8_t>(Round(row[k] / scale, -127.0f, 127.0f));
+  }
+  return scale;
+}
+
+// A float32 that is at least the norm of row - scale * quantised; cols roundings of float64 are covered.
+float ResidualNorm(const float* row, const int8_t* quantised, float scale, size_t cols) {
+  constexpr size_t kSums = 8;  // for vectors; the bound holds for any order
+  double sums[kSums] = {};
+  for (size_t k = 0; k < cols; k += kSums) {
+    const size_t end = std::min(kSums, cols - k);
+    for (size_t j = 0; j < end; ++j) {
+      const double residual = static_cast<double>(row[k + j]) - static_cast<double>(scale) * quantised[k + j];
+      sums[j] += residual * residual;
+    }
+  }
+  const double norm =
+      std::sqrt(std::accumulate(sums, sums + kSums, 0.0)) * (1 + static_cast<double>(cols + 8) * 0x1p-50);
+  const auto rounded = static_cast<float>(norm);
+  return static_cast<double>(rounded) >= norm ? rounded : std::nextafter(rounded, INFINITY);
+}
+
+// A block of at most 32 columns, padded with zeros, to 16 bytes; returns its scale.
+float EncodeInt4Block(const float* block, size_t cols, uint64_t row_number, char* packed) {
+  const auto [smallest, largest] = std::minmax_element(block, block + cols);
+  if (std::isinf(LargestMagnitude(block, cols))) RefuseRow(row_number, "is not finite, which int4 cannot hold");
+  const float reach = std::max({*largest / 7, *smallest / -8, 0.0f});
+  const float scale = reach == 0 ? 1.0f : std::max(reach, kSmallestScale);
+  for (size_t i = 0; i < kBlockCols / 2; ++i) {
+    int nibbles[2] = {8, 8};
+    for (size_t j = 0; j < 2 && 2 * i + j < cols; ++j) {
+      nibbles[j] += static_cast<int>(Round(block[2 * i + j] / scale, -8.0f, 7.0f));
+    }
+    packed[i] = static_cast<char>(nibbles[0] | nibbles[1] << 4);
+  }
+  return scale;
+}
+
+template <uint16_t (*narrow)(float), float (*widen)(uint16_t)>
+void EncodeNarrow(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
+                  std::vector<float>* decoded) {
+  for (size_t i = 0; i < count * cols; ++i) {
+    const uint16_t value = narrow(rows[i]);
+    std::memcpy(&encoded->values[2 * i], &value, sizeof value);
+    (*decoded)[i] = widen(value);
+    if (std::isinf((*decoded)[i]) && !std::isinf(rows[i])) {
+      RefuseRow(first_row + i / cols, "holds " + std::to_string(rows[i]) + ", which is beyond the range of the type");
+    }
+  }
+}
+
+void EncodeInt8(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
+                std::vector<float>* decoded) {
+  auto* values = reinterpret_cast<int8_t*>(encoded->values.data());
+  for (size_t r = 0; r < count; ++r) {
+    const float scale = EncodeInt8Row(rows + r * cols, cols, first_row + r, values + r * cols);
+    encoded->scales[r] = scale;
+    for (size_t i = r * cols; i < (r + 1) * cols; ++i) (*decoded)[i] = static_cast<float>(values[i]) * scale;
+  }
+}
+
+void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
+                std::vector<float>* decoded) {
+  const size_t blocks = (cols + kBlockCols - 1) / kBlockCols;
+  for (size_t i = 0; i < count * blocks; ++i) {
+    const size_t first = i / blocks * cols + i % blocks * kBlockCols;
+    const size_t width = std::min(kBlockCols, cols - i % blocks * kBlockCols);
+    char* packed = &encoded->values[i * kBlockCols / 2];
+    const float scale = EncodeInt4Block(rows + first, width, first_row + i / blocks, packed);
+    encoded->scales[i] = scale;
+    for (size_t k = 0; k < width; ++k) {
+      const int nibble = packed[k / 2] >> (k % 2 * 4) & 15;
+      (*decoded)[first + k] = static_cast<float>(nibble - 8) * scale;
+    }
+  }
+}
+
+// Of what the file's own values mean.
+void EncodeScreen(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded) {
+  for (size_t r = 0; r < count; ++r) {
+    const float* row = rows + r * cols;
+    int8_t* screen = &encoded->screen[r * cols];
+    const float scale = EncodeInt8Row(row, cols, first_row + r, screen);
+    encoded->screen_scales[r] = scale;
+    encoded->residual_norms[r] = ResidualNorm(row, screen, scale, cols);
+  }
+}
+
+void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRows* encoded) {
+  const EncodedSizes sizes = SizesOf(encoding, count, cols);
+  encoded->values.resize(sizes.values);
+  encoded->scales.resize(sizes.scales / sizeof(float));
+  encoded->zero_points.resize(sizes.zero_points);
+  encoded->screen.resize(sizes.screen);
+  encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
+  encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
+}
+
+// From -8 … 7, in two's complement, to 0 … 15.
+int Int4Shift(ElementType type) { return type == ElementType::kInt4 ? 8 : 0; }
+
+}  // namespace
+
+EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols) {
+  EncodedSizes sizes = {};
+  const uint64_t blocks = (cols + kBlockCols - 1) / kBlockCols;
+  switch (encoding.type) {
+    case DataType::Float32:
+      sizes.values = rows * cols * 4;
+      break;
+    case DataType::Float16:
+    case DataType::BFloat16:
+      sizes.values = rows * cols * 2;
+      break;
+    case DataType::Int8:
+    case DataType::Uint8:
+      sizes.values = rows * cols;
+      sizes.scales = sizeof(float) * (encoding.scale_of == ScaleOf::kTable ? 1
+                                      : encoding.scale_of == ScaleOf::kRow ? rows
+                                                                           : rows * blocks);
+      break;
+    default:
+      sizes.values = rows * blocks * kBlockCols / 2;
+      sizes.scales = rows * blocks * sizeof(float);
+  }
+  if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
+  if (encoding.screen) {
+    sizes.screen = rows * cols;
+    sizes.screen_scales = sizes.residual_norms = rows * sizeof(float);
+  }
+  return sizes;
+}
+
+const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, size_t cols, EncodedRows* encoded,
+                        std::vector<float>* decoded) {
+  const uint64_t first_row = block.first;
+  const size_t count = block.count;
+  const float* rows = block.values;
+  Resize(encoding, count, cols, encoded);
+  const bool as_it_is = encoding.type == DataType::Float32;
+  if (!as_it_is) decoded->resize(count * cols);
+  switch (encoding.type) {
+    case DataType::Float32:
+      std::memcpy(encoded->values.data(), rows, encoded->values.size());
+      break;
+    case DataType::Float16:
+      EncodeNarrow<HalfOf, FloatOfHalf>(rows, count, cols, first_row, encoded, decoded);
+      break;
+    case DataType::BFloat16:
+      EncodeNarrow<BFloatOf, FloatOfBFloat>(rows, count, cols, first_row, encoded, decoded);
+      break;
+    case DataType::Int8:
+      EncodeInt8(rows, count, cols, first_row, encoded, decoded);
+      break;
+    default:
+      EncodeInt4(rows, count, cols, first_row, encoded, decoded);
+  }
+  const float* meant = as_it_is ? rows : decoded->data();
+  if (encoding.screen) EncodeScreen(meant, count, cols, first_row, encoded);
+  return meant;
+}
+
+TableEncoding EncodingOf(const TableSource& table) {
+  const Quantisation& quantisation = *table.tensor.quantisation;
+  const bool one_block = quantisation.block == 0 || quantisation.block >= static_cast<int64_t>(table.cols());
+  if (quantisation.block % static_cast<int64_t>(kBlockCols) != 0 && !one_block) {
+    throw ConvertError("table '" + table.tensor.name + "': blocks of " + std::to_string(quantisation.block) +
+                       " columns are no multiple of " + std::to_string(kBlockCols) +
+                       "; give a --dtype to have it stored in another format");
+  }
+  TableEncoding encoding;
+  encoding.kept = true;
+  if (quantisation.bits == 4) {
+    encoding.type = DataType::Int4;
+  } else {
+    encoding.type = table.tensor.type == ElementType::kInt8 ? DataType::Int8 : DataType::Uint8;
+    encoding.scale_of = table.scales_per_row() == 0 ? ScaleOf::kTable : one_block ? ScaleOf::kRow : ScaleOf::kBlock;
+  }
+  const int without = quantisation.bits == 4 ? kInt4ZeroPoint : 0;
+  encoding.zero_points =
+      quantisation.zero_points.length > 0 || quantisation.default_zero_point + Int4Shift(table.tensor.type) != without;
+  return encoding;
+}
+
+const float* KeepRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
+                      EncodedRows* encoded) {
+  const auto cols = static_cast<size_t>(table.cols());
+  Resize(encoding, block.count, cols, encoded);
+  const size_t row_bytes = encoded->values.size() / block.count;
+  const size_t stored_bytes = table.stored_row_bytes();
+  for (size_t r = 0; r < block.count; ++r) {
+    std::memcpy(&encoded->values[r * row_bytes], block.stored + r * stored_bytes, std::min(row_bytes, stored_bytes));
+  }
+  const int shift = Int4Shift(table.tensor.type);
+  if (shift != 0) {
+    for (char& pair : encoded->values) pair = static_cast<char>(pair ^ 0x88);
+  }
+  // Where the model's blocks are wider, several of the file's have the same scale.
+  const auto block_cols = static_cast<size_t>(table.tensor.quantisation->block);
+  const size_t scales = encoded->scales.size() / (encoding.scale_of == ScaleOf::kTable ? 1 : block.count);
+  for (size_t i = 0; i < encoded->scales.size(); ++i) {
+    const size_t in_row = block_cols == 0 ? 0 : i % scales * kBlockCols / block_cols;
+    const size_t from = i / scales * table.scales_per_row() + in_row;
+    encoded->scales[i] = block.scales[from];
+    if (!std::isfinite(encoded->scales[i])) RefuseRow(block.first + i / scales, "has a scale that is not finite");
+    if (encoding.zero_points) encoded->zero_points[i] = static_cast<char>(block.zero_points[from] + shift);
+  }
+  return block.values;
+}
+
+Survival FindSurvival(const TableSource& table, const Progress& progress) {
+  Survival survival;
+  uint64_t done = 0;
+  table.ForEachBlock([&](const RowBlock& block) {
+    const size_t count = block.count * static_cast<size_t>(table.cols());
+    bool float16 = survival.float16;
+    bool bfloat16 = survival.bfloat16;
+    for (size_t i = 0; i < count && (float16 || bfloat16); ++i) {
+      const uint32_t bits = BitsOf(block.values[i]);
+      float16 = float16 && BitsOf(FloatOfHalf(HalfOf(block.values[i]))) == bits;
+      bfloat16 = bfloat16 && (bits & 0xffff) == 0;
+    }
+    survival = {float16, bfloat16};
+    done += count * sizeof(float);
+    progress(done, table.float_bytes());
+    return float16 || bfloat16;
+  });
+  return survival;
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,47 @@
+// What a lossy table costs, measured while it is written.
+#ifndef TIED_CONVERTER_OUTPUT_ERROR_METER_H_
+#define TIED_CONVERTER_OUTPUT_ERROR_METER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace tied::converter {
+
+class ErrorMeter {
+ public:
+  // Hidden states to measure logits with: a few random ones, normally distributed, and up to 64 from `recorded`, a file
+  // of little-endian float32 [tokens, cols] (empty: none). Throws ConvertError if that file is not whole tokens.
+  ErrorMeter(uint64_t rows, uint64_t cols, const std::string& recorded);
+
+  struct WeightErrors {
+    double largest = 0;
+    double sum_of_squares = 0;
+  };
+
+  // Rows from number `first` on: [count, cols], as they were and as they are stored. May run in several threads at once
+  // for different rows; what it returns is then added by one.
+  WeightErrors Measure(uint64_t first, const float* original, const float* stored, size_t count);
+  void Add(const WeightErrors& errors);
+
+  // Largest and root mean square error of the weights; for each kind of hidden states the largest error of the logits,
+  // how often the best row is the same, and how many of the ten best are.
+  void Report(std::ostream& out) const;
+
+ private:
+  void ReportLogits(std::ostream& out, const char* kind, size_t first_token, size_t tokens) const;
+
+  size_t rows_;
+  size_t cols_;
+  size_t recorded_tokens_ = 0;
+  std::vector<float> hidden_;    // [tokens, cols]
+  std::vector<float> original_;  // logits, [tokens, rows]
+  std::vector<float> stored_;
+  WeightErrors errors_;
+};
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_OUTPUT_ERROR_METER_H_

@@ -1,0 +1,269 @@
+#include "converter/output/plan.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "converter/graph/trace.h"
+#include "converter/passes/passes.h"
+#include "schema/checked_math.h"
+
+namespace tied::converter {
+
+namespace {
+
+constexpr uint64_t kMaxConstantBytes = 65536;
+constexpr int64_t kMaxK = 1024;  // FORMAT.md
+
+class Planner {
+ public:
+  Planner(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress)
+      : allow_untied_(allow_untied), progress_(progress) {
+    plan_.source = std::filesystem::path(onnx_path).filename().string();
+    plan_.graph = graph.name;
+    plan_.inputs = graph.inputs;
+    plan_.outputs = graph.outputs;
+  }
+
+  void Add(const FlatGraph& path) {
+    const Graph folded = Dequantise(FoldConstants(path.graph));
+    const Shapes shapes = InferShapes(folded);
+    const Graph graph = Canonicalise(folded, shapes);
+    PlannedEntryPoint entry_point;
+    entry_point.name = path.branch_names.empty() ? graph.name : path.branch_names.back();
+    entry_point.choices = path.choices;
+    for (size_t i = 0; i < graph.results.size(); ++i) {
+      entry_point.ops.push_back(Lower(graph, graph.results[i]));
+      PlannedOp& op = entry_point.ops.back();
+      op.output = i;
+      op.origin = TraceNodes(path.graph, path.graph.results[i]);
+      const std::string& output = graph.outputs[i].name;
+      const bool constant = std::holds_alternative<ConstantOp>(op.operation);
+      if (!constant) CheckOutputType(graph.outputs[i], op);
+      op.output_dims = OutputDims(shapes.Find(folded.results[i]), op, output);
+      if (constant) CheckElements(*graph.FindConstant(graph.results[i]), op.output_dims, output);
+    }
+    full_names_.push_back(FullName(path, entry_point.name));
+    plan_.entry_points.push_back(std::move(entry_point));
+  }
+
+  Plan Finish() {
+    NameEntryPoints();
+    CheckUse();
+    UniteTables();
+    return std::move(plan_);
+  }
+
+ private:
+  static std::string FullName(const FlatGraph& path, const std::string& last) {
+    std::string name;
+    for (const std::string& branch : path.branch_names) name += (name.empty() ? "" : "/") + branch;
+    return name.empty() ? last : name;
+  }
+
+  // Names of branch graphs, with those above them where two are the same, and with a number where that is not enough.
+  void NameEntryPoints() {
+    std::set<std::string> names;
+    for (const PlannedEntryPoint& entry_point : plan_.entry_points) names.insert(entry_point.name);
+    const bool unique = names.size() == plan_.entry_points.size();
+    std::set<std::string> taken;
+    for (size_t i = 0; i < plan_.entry_points.size(); ++i) {
+      std::string name = unique ? plan_.entry_points[i].name : full_names_[i];
+      if (name.empty() || taken.count(name) > 0) name += (name.empty() ? "entry_" : "_") + std::to_string(i);
+      taken.insert(name);
+      plan_.entry_points[i].name = name;
+    }
+  }
+
+  PlannedOp Lower(const Graph& graph, const std::string& result) {
+    if (const TensorRef* constant = graph.FindConstant(result)) return LowerConstant(*constant);
+    const Node* node = graph.FindProducer(result);
+    if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is made by nothing");
+    if (node->op == "tied.Gather") return LowerGather(graph, *node);
+    if (node->op == "tied.Head") return LowerHead(graph, *node, MatMulOp::Result::kLogits);
+    if (node->op == "tied.Topk" && graph.FindConstant(node->Input(1)) != nullptr) {
+      const bool values = node->outputs[0] == result;
+      return LowerHead(graph, *node, values ? MatMulOp::Result::kTopkValues : MatMulOp::Result::kTopkIds);
+    }
+    Refuse(graph, *node);
+  }
+
+  // Names the first node that no pass has understood: the one nearest to the inputs.
+  [[noreturn]] static void Refuse(const Graph& graph, const Node& last) {
+    const Node* first = nullptr;
+    for (const Node* node = &last; node != nullptr;) {
+      first = node;
+      node = nullptr;
+      for (size_t i = 0; i < first->inputs.size() && node == nullptr; ++i) {
+        const Node* producer = graph.FindProducer(first->inputs[i]);
+        if (producer != nullptr && producer->op.rfind("tied.", 0) != 0) node = producer;
+      }
+    }
+    throw ConvertError(first->Describe() +
+                       ": is not understood where it stands; an output must come from a Gather on the "
+                       "table, or from a product of a hidden state with the table's transpose, or from ArgMax, TopK or "
+                       "LogSoftmax of that along the vocabulary");
+  }
+
+  static std::string AsFloat32(const TensorRef& tensor) {
+    const std::vector<float> values = tensor.ReadFloats();
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+  }
+
+  static PlannedOp LowerConstant(const TensorRef& constant) {
+    if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr || constant.length > kMaxConstantBytes) {
+      throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
+                         " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
+    }
+    std::string bytes = IsFloat(constant.type) ? AsFloat32(constant) : constant.Read();
+    if (constant.type == ElementType::kBool) {
+      for (char& byte : bytes) byte = byte == 0 ? 0 : 1;
+    }
+    return {ConstantOp{std::move(bytes)}, 0, 0, {}, {}};
+  }
+
+  size_t DataInput(const Graph& graph, const Node& node, const std::string& value,
+                   std::initializer_list<ElementType> types) const {
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      if (plan_.inputs[i].name != value) continue;
+      if (std::count(types.begin(), types.end(), plan_.inputs[i].type) > 0) return i;
+      throw ConvertError(node.Describe() + ": input '" + value + "' has an element type that is not supported");
+    }
+    const Node* producer = graph.FindProducer(value);
+    if (producer != nullptr) {
+      throw ConvertError(producer->Describe() + ": is not understood between an input of the graph and " +
+                         node.Describe());
+    }
+    throw ConvertError(node.Describe() + ": its operand '" + value + "' is not an input of the graph");
+  }
+
+  PlannedOp LowerGather(const Graph& graph, const Node& node) {
+    const size_t ids = DataInput(graph, node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
+    const size_t table = AddTable({*graph.FindConstant(node.Input(0)), false}, node);
+    has_gather_.insert(table);
+    return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}, {}};
+  }
+
+  PlannedOp LowerHead(const Graph& graph, const Node& node, MatMulOp::Result result) {
+    const size_t hidden = DataInput(graph, node, node.Input(0), {ElementType::kFloat32});
+    const size_t table = AddTable({*graph.FindConstant(node.Input(1)), node.Int("transposed", 0) != 0}, node);
+    const int bias = node.Input(2).empty() ? -1 : AddBias(*graph.FindConstant(node.Input(2)));
+    const int64_t k = node.Int("k", 0);
+    const auto most = std::min<int64_t>(kMaxK, static_cast<int64_t>(plan_.tables[table].rows()));
+    if (result != MatMulOp::Result::kLogits && (k < 1 || k > most)) {
+      throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
+                         std::to_string(most));
+    }
+    return {MatMulOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}, {}};
+  }
+
+  size_t AddTable(const TableSource& source, const Node& node) {
+    if (source.quantised()) {
+      source.CheckQuantisation(node.Describe() + ": table '" + source.tensor.name + "'");
+    } else if (!IsFloat(source.tensor.type)) {
+      throw ConvertError(node.Describe() + ": table '" + source.tensor.name + "' has ONNX type " +
+                         std::to_string(source.tensor.onnx_type) + ", which is no number format of tables");
+    }
+    if (source.rows() == 0 || source.cols() == 0) throw ConvertError(node.Describe() + ": the table is empty");
+    for (size_t i = 0; i < plan_.tables.size(); ++i) {
+      if (SamePlace(plan_.tables[i], source)) return i;
+    }
+    plan_.tables.push_back(source);
+    return plan_.tables.size() - 1;
+  }
+
+  int AddBias(const TensorRef& bias) {
+    for (size_t i = 0; i < plan_.biases.size(); ++i) {
+      if (plan_.biases[i].SamePlace(bias)) return static_cast<int>(i);
+    }
+    plan_.biases.push_back(bias);
+    return static_cast<int>(plan_.biases.size()) - 1;
+  }
+
+  static void CheckOutputType(const ValueInfo& output, const PlannedOp& op) {
+    const auto* matmul = std::get_if<MatMulOp>(&op.operation);
+    const bool ids = matmul != nullptr && matmul->result == MatMulOp::Result::kTopkIds;
+    if (output.type == (ids ? ElementType::kInt64 : ElementType::kFloat32)) return;
+    throw ConvertError("output '" + output.name + "' is made as " + (ids ? "int64" : "float32") +
+                       ", and declared as something else");
+  }
+
+  // A dimension of another input than the operation's own can only be inferred.
+  SymbolicShape OutputDims(const SymbolicShape* dims, const PlannedOp& op, const std::string& output) const {
+    if (dims == nullptr) throw ConvertError("output '" + output + "': its shape does not follow from the inputs");
+    SymbolicShape result = *dims;
+    size_t unknown = 0;
+    for (SymbolicInt& dim : result) {
+      if (dim.kind == SymbolicInt::Kind::kInputDim && dim.input != plan_.inputs[op.input].name) dim = SymbolicInt{};
+      unknown += dim.kind == SymbolicInt::Kind::kUnknown;
+    }
+    if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is not known");
+    return result;
+  }
+
+  static void CheckElements(const TensorRef& constant, const SymbolicShape& dims, const std::string& output) {
+    int64_t elements = 1;
+    bool fits = true;
+    for (const SymbolicInt& dim : dims) {
+      fits = fits && dim.kind == SymbolicInt::Kind::kConstant && CheckedMultiply(elements, dim.value, &elements);
+    }
+    if (fits && elements == static_cast<int64_t>(constant.elements())) return;
+    throw ConvertError("output '" + output + "' is a constant, and its shape is not that of its elements");
+  }
+
+  void CheckUse() const {
+    if (plan_.tables.empty()) throw ConvertError("the model has neither an embedding nor an lm_head");
+  }
+
+  static bool SamePlace(const TableSource& a, const TableSource& b) {
+    return a.transposed == b.transposed && a.tensor.SamePlace(b.tensor);
+  }
+
+  static std::string Describe(const TableSource& table) {
+    return "'" + table.tensor.name + "' [" + std::to_string(table.rows()) + ", " + std::to_string(table.cols()) + "]";
+  }
+
+  // One table serves all that mean the same numbers. The one that the embedding reads is kept: it lies in rows.
+  void UniteTables() {
+    const size_t first = has_gather_.empty() ? 0 : *has_gather_.begin();
+    std::vector<TableSource> united = {plan_.tables[first]};
+    std::vector<size_t> index(plan_.tables.size());
+    for (size_t i = 0; i < plan_.tables.size(); ++i) {
+      const auto same = std::find_if(united.begin(), united.end(), [&](const TableSource& table) {
+        return SamePlace(table, plan_.tables[i]) || SameValues(table, plan_.tables[i], progress_);
+      });
+      index[i] = static_cast<size_t>(same - united.begin());
+      if (same != united.end()) continue;
+      if (!allow_untied_) {
+        throw ConvertError("the embedding and the lm_head are not tied: tables " + Describe(united[0]) + " and " +
+                           Describe(plan_.tables[i]) + " differ; --allow-untied keeps both");
+      }
+      united.push_back(plan_.tables[i]);
+    }
+    plan_.tables = std::move(united);
+    plan_.encodings.resize(plan_.tables.size());
+    for (PlannedEntryPoint& entry_point : plan_.entry_points) {
+      for (PlannedOp& op : entry_point.ops) {
+        if (auto* gather = std::get_if<GatherOp>(&op.operation)) gather->table = index[gather->table];
+        if (auto* matmul = std::get_if<MatMulOp>(&op.operation)) matmul->table = index[matmul->table];
+      }
+    }
+  }
+
+  const bool allow_untied_;
+  const Progress& progress_;
+  Plan plan_;
+  std::vector<std::string> full_names_;
+  std::set<size_t> has_gather_;
+};
+
+}  // namespace
+
+Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress) {
+  Planner planner(graph, onnx_path, allow_untied, progress);
+  for (const FlatGraph& path : FlattenIfs(graph)) planner.Add(path);
+  return planner.Finish();
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,66 @@
+// What a .tied file will hold, before it is written.
+#ifndef TIED_CONVERTER_OUTPUT_PLAN_H_
+#define TIED_CONVERTER_OUTPUT_PLAN_H_
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "converter/graph/graph.h"
+#include "converter/graph/shapes.h"
+#include "converter/graph/table_source.h"
+#include "converter/output/encoding.h"
+#include "converter/passes/flatten.h"
+
+namespace tied::converter {
+
+struct GatherOp {
+  size_t table;
+  float scale;
+};
+
+struct MatMulOp {
+  enum class Result { kLogits, kTopkValues, kTopkIds };
+  size_t table;
+  int bias;  // index into Plan::biases, -1: none
+  Result result;
+  int64_t k;  // 0 for kLogits
+  bool log_softmax;
+};
+
+struct ConstantOp {
+  std::string data;
+};
+
+struct PlannedOp {
+  std::variant<GatherOp, MatMulOp, ConstantOp> operation;
+  size_t input;               // index into Plan::inputs; 0 for ConstantOp
+  size_t output;              // index into Plan::outputs
+  std::string origin;         // TraceNodes()
+  SymbolicShape output_dims;  // kInputDim: a dimension of `input`; kUnknown at most once
+};
+
+struct PlannedEntryPoint {
+  std::string name;
+  std::vector<Choice> choices;
+  std::vector<PlannedOp> ops;
+};
+
+struct Plan {
+  std::string source;  // file name of the model
+  std::string graph;
+  std::vector<ValueInfo> inputs;
+  std::vector<ValueInfo> outputs;
+  std::vector<TableSource> tables;
+  std::vector<TableEncoding> encodings;  // one for each table; float32 until they are chosen
+  std::vector<TensorRef> biases;
+  std::vector<PlannedEntryPoint> entry_points;
+};
+
+// From the graph of a model to the plan of its file: flattens, canonicalises, unites the tables. Throws ConvertError
+// that names the node for anything that is not understood, and for tables that are not the same unless they may be.
+Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_OUTPUT_PLAN_H_

@@ -1,0 +1,319 @@
+#include "converter/output/writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "converter/output/open_model.h"
+#include "tied_generated.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace tied::converter {
+
+namespace {
+
+constexpr uint64_t kPlaneAlignment = 65536;
+constexpr uint32_t kFormatVersion = 1;
+constexpr size_t kPreambleSize = 32;
+constexpr size_t kMaxThreads = 8;  // more would wait for the disk
+
+uint64_t AlignPlane(uint64_t offset) { return (offset + kPlaneAlignment - 1) / kPlaneAlignment * kPlaneAlignment; }
+
+struct TablePlanes {
+  format::Plane values;
+  format::Plane scales;
+  format::Plane zero_points;
+  format::Plane screen;
+  format::Plane screen_scales;
+  format::Plane residual_norms;
+  format::Plane ids;
+};
+
+// The planes of a file, in its order: tables, then biases.
+struct Layout {
+  std::vector<TablePlanes> tables;
+  std::vector<format::Plane> biases;
+  uint64_t end = 0;
+};
+
+class HeaderBuilder {
+ public:
+  HeaderBuilder(const Plan& plan, const Layout& layout) : plan_(plan), layout_(layout) {
+    // Hashes that happen to be 0 must not make the header shorter than it was laid out for.
+    builder_.ForceDefaults(true);
+  }
+
+  std::string Build() {
+    std::vector<flatbuffers::Offset<format::TiedTable>> tables;
+    for (size_t i = 0; i < plan_.tables.size(); ++i) {
+      tables.push_back(Build(plan_.tables[i], plan_.encodings[i], layout_.tables[i]));
+    }
+    std::vector<flatbuffers::Offset<format::EntryPoint>> entry_points;
+    for (const PlannedEntryPoint& entry_point : plan_.entry_points) entry_points.push_back(Build(entry_point));
+    const auto inputs = Build(plan_.inputs);
+    const auto outputs = Build(plan_.outputs);
+    const auto header =
+        format::CreateHeaderDirect(builder_, "tied-convert " TIED_CONVERTER_VERSION, plan_.source.c_str(),
+                                   plan_.graph.c_str(), &inputs, &outputs, &tables, &entry_points);
+    format::FinishHeaderBuffer(builder_, header);
+    return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
+  }
+
+ private:
+  std::vector<flatbuffers::Offset<format::ValueInfo>> Build(const std::vector<ValueInfo>& values) {
+    std::vector<flatbuffers::Offset<format::ValueInfo>> built;
+    for (const ValueInfo& value : values) {
+      std::vector<flatbuffers::Offset<format::Dim>> dims;
+      for (const ValueInfo::Dim& dim : value.dims) {
+        dims.push_back(format::CreateDimDirect(builder_, dim.size, dim.symbol.c_str()));
+      }
+      const auto type = static_cast<format::DataType>(value.type);
+      built.push_back(format::CreateValueInfoDirect(builder_, value.name.c_str(), type, &dims));
+    }
+    return built;
+  }
+
+  flatbuffers::Offset<format::TiedTable> Build(const TableSource& table, const TableEncoding& encoding,
+                                               const TablePlanes& planes) {
+    const auto screen =
+        encoding.screen ? format::CreateScreen(builder_, &planes.screen, &planes.screen_scales, &planes.residual_norms)
+                        : flatbuffers::Offset<format::Screen>();
+    const auto optional = [](const format::Plane& plane) { return plane.length() == 0 ? nullptr : &plane; };
+    return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), encoding.type, table.rows(), table.cols(),
+                                         &planes.values, optional(planes.scales), optional(planes.zero_points), screen,
+                                         optional(planes.ids), table.vocabulary());
+  }
+
+  flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
+    std::vector<flatbuffers::Offset<format::Selector>> selectors;
+    for (const Choice& choice : entry_point.choices) {
+      uint32_t input = 0;
+      while (plan_.inputs[input].name != choice.input) ++input;
+      selectors.push_back(format::CreateSelector(builder_, input, choice.value));
+    }
+    std::vector<flatbuffers::Offset<format::Op>> ops;
+    for (const PlannedOp& op : entry_point.ops) ops.push_back(Build(op));
+    return format::CreateEntryPointDirect(builder_, entry_point.name.c_str(), &selectors, &ops);
+  }
+
+  flatbuffers::Offset<format::Op> Build(const PlannedOp& op) {
+    std::vector<format::OutputDim> dims;
+    for (const SymbolicInt& dim : op.output_dims) {
+      switch (dim.kind) {
+        case SymbolicInt::Kind::kConstant:
+          dims.emplace_back(format::DimRule::Constant, dim.value);
+          break;
+        case SymbolicInt::Kind::kInputDim:
+          dims.emplace_back(format::DimRule::InputDim, dim.value);
+          break;
+        default:
+          dims.emplace_back(format::DimRule::Infer, 0);
+      }
+    }
+    const auto [type, operation] = BuildOperation(op);
+    return format::CreateOpDirect(builder_, type, operation, static_cast<uint32_t>(op.input),
+                                  static_cast<uint32_t>(op.output), &dims, op.origin.c_str());
+  }
+
+  std::pair<format::Operation, flatbuffers::Offset<void>> BuildOperation(const PlannedOp& op) {
+    if (const auto* gather = std::get_if<GatherOp>(&op.operation)) {
+      return {format::Operation::Gather,
+              format::CreateGather(builder_, static_cast<uint32_t>(gather->table), gather->scale).Union()};
+    }
+    if (const auto* matmul = std::get_if<MatMulOp>(&op.operation)) {
+      const format::Plane* bias = matmul->bias < 0 ? nullptr : &layout_.biases[static_cast<size_t>(matmul->bias)];
+      return {format::Operation::MatMul, format::CreateMatMul(builder_, static_cast<uint32_t>(matmul->table), bias,
+                                                              static_cast<format::MatMulResult>(matmul->result),
+                                                              static_cast<uint32_t>(matmul->k), matmul->log_softmax)
+                                             .Union()};
+    }
+    const std::string& data = std::get<ConstantOp>(op.operation).data;
+    const std::vector<uint8_t> bytes(data.begin(), data.end());
+    return {format::Operation::Constant, format::CreateConstantDirect(builder_, &bytes).Union()};
+  }
+
+  const Plan& plan_;
+  const Layout& layout_;
+  flatbuffers::FlatBufferBuilder builder_;
+};
+
+// Those of the first rows need no list.
+bool ListsIds(const TableSource& table) { return table.kept != nullptr && table.kept->back() >= table.kept->size(); }
+
+Layout LayOut(const Plan& plan) {
+  Layout layout;
+  const auto place = [&](uint64_t length) {
+    if (length == 0) return format::Plane(0, 0, 0);
+    const uint64_t offset = AlignPlane(layout.end);
+    layout.end = offset + length;
+    return format::Plane(offset, length, 0);
+  };
+  // Twice: how long the header is depends on which planes there are, not on where.
+  for (int pass = 0; pass < 2; ++pass) {
+    layout.end = pass == 0 ? 0 : kPreambleSize + HeaderBuilder(plan, layout).Build().size();
+    layout.tables.clear();
+    layout.biases.clear();
+    for (size_t i = 0; i < plan.tables.size(); ++i) {
+      const EncodedSizes sizes = SizesOf(plan.encodings[i], plan.tables[i].rows(), plan.tables[i].cols());
+      layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.zero_points), place(sizes.screen),
+                               place(sizes.screen_scales), place(sizes.residual_norms),
+                               place(ListsIds(plan.tables[i]) ? plan.tables[i].rows() * sizeof(uint32_t) : 0)});
+    }
+    for (const TensorRef& bias : plan.biases) layout.biases.push_back(place(bias.elements() * sizeof(float)));
+  }
+  return layout;
+}
+
+// Fills a plane from its start on.
+class PlaneWriter {
+ public:
+  PlaneWriter(format::Plane* plane, OutputFile& file) : plane_(plane), file_(file) { XXH3_64bits_reset(&hash_); }
+
+  template <class T>
+  void Append(const std::vector<T>& values) {
+    if (values.empty()) return;
+    const size_t bytes = values.size() * sizeof(T);
+    XXH3_64bits_update(&hash_, values.data(), bytes);
+    file_.WriteAt(plane_->offset() + done_, values.data(), bytes);
+    done_ += bytes;
+  }
+
+  void Finish() {
+    if (done_ != plane_->length()) throw std::logic_error("a plane is not filled");
+    *plane_ = {plane_->offset(), plane_->length(), XXH3_64bits_digest(&hash_)};
+  }
+
+ private:
+  format::Plane* plane_;
+  OutputFile& file_;
+  XXH3_state_t hash_;
+  uint64_t done_ = 0;
+};
+
+// Some rows of a block, encoded by one thread.
+struct Part {
+  EncodedRows encoded;
+  std::vector<float> decoded;
+  ErrorMeter::WeightErrors errors;
+};
+
+RowBlock RowsOf(const RowBlock& block, const TableSource& table, size_t begin, size_t end) {
+  RowBlock rows = block;
+  rows.first += begin;
+  rows.count = end - begin;
+  rows.values += begin * static_cast<size_t>(table.cols());
+  if (!table.quantised()) return rows;
+  rows.stored += begin * table.stored_row_bytes();
+  rows.scales += begin * table.scales_per_row();
+  rows.zero_points += begin * table.scales_per_row();
+  return rows;
+}
+
+void Encode(const TableSource& table, const TableEncoding& encoding, const RowBlock& rows, ErrorMeter* meter,
+            Part* part) try {
+  part->errors = {};
+  if (rows.count == 0) part->encoded = {};
+  if (rows.count == 0) return;
+  const float* stored =
+      encoding.kept ? KeepRows(encoding, table, rows, &part->encoded)
+                    : EncodeRows(encoding, rows, static_cast<size_t>(table.cols()), &part->encoded, &part->decoded);
+  if (meter != nullptr) part->errors = meter->Measure(rows.first, rows.values, stored, rows.count);
+} catch (const RowError& error) {
+  throw RowError(table.IdOf(error.row()), error.why());
+}
+
+// The first error of any of them is thrown when all have ended.
+void EncodeInThreads(const TableSource& table, const TableEncoding& encoding, const RowBlock& block, ErrorMeter* meter,
+                     std::vector<Part>* parts) {
+  std::vector<std::future<void>> running;
+  for (size_t i = 0; i < parts->size(); ++i) {
+    const RowBlock rows = RowsOf(block, table, i * block.count / parts->size(), (i + 1) * block.count / parts->size());
+    // With both allowed, a thread that cannot be started is none: the part is encoded by this one.
+    const auto policy = i + 1 < parts->size() ? std::launch::async | std::launch::deferred : std::launch::deferred;
+    running.push_back(
+        std::async(policy, [=, &table, &encoding] { Encode(table, encoding, rows, meter, &(*parts)[i]); }));
+  }
+  for (std::future<void>& part : running) part.wait();
+  for (std::future<void>& part : running) part.get();
+}
+
+void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePlanes* planes, OutputFile& file,
+                const Progress& progress, ErrorMeter* meter) {
+  PlaneWriter values(&planes->values, file), scales(&planes->scales, file), zero_points(&planes->zero_points, file),
+      screen(&planes->screen, file), screen_scales(&planes->screen_scales, file),
+      residual_norms(&planes->residual_norms, file);
+  std::vector<Part> parts(std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), kMaxThreads));
+  bool scaled = false;  // with the numbers of the table; parts may have no rows
+  table.ForEachBlock([&](const RowBlock& block) {
+    EncodeInThreads(table, encoding, block, meter, &parts);
+    for (const Part& part : parts) {
+      const EncodedRows& encoded = part.encoded;
+      values.Append(encoded.values);
+      if (encoding.scale_of != ScaleOf::kTable || !scaled) {
+        scales.Append(encoded.scales);
+        zero_points.Append(encoded.zero_points);
+        scaled = !encoded.scales.empty();
+      }
+      screen.Append(encoded.screen);
+      screen_scales.Append(encoded.screen_scales);
+      residual_norms.Append(encoded.residual_norms);
+      if (meter != nullptr) meter->Add(part.errors);
+    }
+    progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
+    return true;
+  });
+  PlaneWriter ids(&planes->ids, file);
+  if (ListsIds(table)) ids.Append(*table.kept);
+  for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms, &ids})
+    plane->Finish();
+}
+
+void AppendBytes(std::string* bytes, const void* value, size_t size) {
+  bytes->append(static_cast<const char*>(value), size);
+}
+
+void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& file) {
+  std::string preamble("\x89TIED\r\n\x1A", 8);
+  const auto header_length = static_cast<uint32_t>(header.size());
+  AppendBytes(&preamble, &kFormatVersion, sizeof kFormatVersion);
+  AppendBytes(&preamble, &header_length, sizeof header_length);
+  AppendBytes(&preamble, &file_length, sizeof file_length);
+  const std::string hashed = preamble + header;
+  const uint64_t hash = XXH3_64bits(hashed.data(), hashed.size());
+  AppendBytes(&preamble, &hash, sizeof hash);
+  file.WriteAt(0, preamble.data(), preamble.size());
+  file.WriteAt(kPreambleSize, header.data(), header.size());
+}
+
+}  // namespace
+
+void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, ErrorMeter* meter) {
+  Layout layout = LayOut(plan);
+  for (size_t i = 0; i < plan.tables.size(); ++i) {
+    WriteTable(plan.tables[i], plan.encodings[i], &layout.tables[i], *file, progress, i == 0 ? meter : nullptr);
+  }
+  for (size_t i = 0; i < plan.biases.size(); ++i) {
+    PlaneWriter bias(&layout.biases[i], *file);
+    bias.Append(plan.biases[i].ReadFloats());
+    bias.Finish();
+  }
+  WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, *file);
+  // A model may be understood, and yet have more or other things than a reader takes: inputs of strings, 2000 outputs.
+  RequireOpens(file->descriptor());
+  file->Sync();
+}
+
+void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter) {
+  OutputFile file(path);
+  WriteFile(plan, &file, progress, meter);
+  file.Commit();
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,22 @@
+// Writes a .tied file (schema/FORMAT.md).
+#ifndef TIED_CONVERTER_OUTPUT_WRITER_H_
+#define TIED_CONVERTER_OUTPUT_WRITER_H_
+
+#include <string>
+
+#include "base/file.h"
+#include "converter/output/error_meter.h"
+#include "converter/output/plan.h"
+
+namespace tied::converter {
+
+// Writes and syncs the whole file, for the caller to commit. Streams: memory does not depend on the size of the table.
+// `meter`, if given, sees every row of the first table.
+void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, ErrorMeter* meter = nullptr);
+
+// The same, committed.
+void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter = nullptr);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_OUTPUT_WRITER_H_

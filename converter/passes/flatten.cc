@@ -1,0 +1,199 @@
+#include "converter/passes/flatten.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+
+namespace tied::converter {
+
+namespace {
+
+constexpr size_t kMaxPaths = 64;
+constexpr size_t kMaxIfs = 64;  // on a path, one inlined after the other
+
+// The graph input that decides an If, and the value of it that takes the then-branch.
+Choice FindCondition(const Graph& graph, const Node& node) {
+  static const std::set<std::string> kPassing = {"Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Flatten"};
+  bool value = true;
+  std::string condition = node.Input(0);
+  while (const Node* producer = graph.FindProducer(condition)) {
+    if (producer->op == "Not") {
+      value = !value;
+    } else if (kPassing.count(producer->op) == 0) {
+      throw ConvertError(node.Describe() + ": its condition comes from " + producer->Describe() +
+                         ", not from a Boolean input");
+    }
+    condition = producer->Input(0);
+  }
+  const ValueInfo* input = graph.FindInput(condition);
+  if (input == nullptr || input->type != ElementType::kBool) {
+    throw ConvertError(node.Describe() + ": its condition '" + condition + "' is not a Boolean input of the graph");
+  }
+  return {condition, value};
+}
+
+using Names = std::set<std::string>;
+
+// The values that a graph has itself; with `inside`, those of the graphs in it too.
+void CollectValues(const Graph& graph, bool inside, Names* values) {
+  for (const auto& [name, tensor] : graph.constants) values->insert(name);
+  for (const ValueInfo& input : graph.inputs) values->insert(input.name);
+  for (const Node& node : graph.nodes) {
+    values->insert(node.outputs.begin(), node.outputs.end());
+    for (const auto& [name, attribute] : node.attributes) {
+      if (inside && attribute.graph != nullptr) CollectValues(*attribute.graph, inside, values);
+    }
+  }
+}
+
+// In the graphs inside, too, but for the names that stand for values of their own there.
+void RenameUses(Graph* graph, const std::map<std::string, std::string>& names) {
+  const auto rename = [&](std::string* name) {
+    const auto found = names.find(*name);
+    if (found != names.end()) *name = found->second;
+  };
+  for (std::string& result : graph->results) rename(&result);
+  for (Node& node : graph->nodes) {
+    for (std::string& input : node.inputs) rename(&input);
+    for (auto& [name, attribute] : node.attributes) {
+      if (attribute.graph == nullptr) continue;
+      Names own;
+      CollectValues(*attribute.graph, /*inside=*/false, &own);
+      std::map<std::string, std::string> captured = names;
+      for (const std::string& value : own) captured.erase(value);
+      Graph inner = *attribute.graph;
+      RenameUses(&inner, captured);
+      attribute.graph = std::make_shared<const Graph>(std::move(inner));
+    }
+  }
+}
+
+// The branch of a node of `graph`, where values that are called as values of the graph are have another name: branches
+// of two Ifs may each have a constant "W". What the branch makes as an output of the node may have that output's name.
+Graph WithOwnNames(Graph branch, const Graph& graph, const Node& node) {
+  Names around;
+  CollectValues(graph, /*inside=*/false, &around);
+  Names taken = around;
+  CollectValues(branch, /*inside=*/true, &taken);
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == branch.results[i]) around.erase(node.outputs[i]);
+  }
+  Names values;
+  CollectValues(branch, /*inside=*/false, &values);
+  std::map<std::string, std::string> names;
+  for (const std::string& name : values) {
+    if (name.empty() || around.count(name) == 0) continue;
+    std::string other = node.outputs[0] + "/" + name;
+    while (!taken.insert(other).second) other += "_";
+    names[name] = other;
+  }
+  for (const auto& [name, other] : names) {
+    const auto constant = branch.constants.find(name);
+    if (constant == branch.constants.end()) continue;
+    branch.constants[other] = std::move(constant->second);
+    branch.constants.erase(constant);
+  }
+  for (Node& made : branch.nodes) {
+    for (std::string& output : made.outputs) {
+      if (const auto found = names.find(output); found != names.end()) output = found->second;
+    }
+  }
+  RenameUses(&branch, names);
+  return branch;
+}
+
+// Replaces node `index` of the graph by the nodes of one of its branches.
+Graph Inline(Graph graph, size_t index, const Graph& branch) {
+  const Node node = graph.nodes[index];
+  if (branch.outputs.size() != node.outputs.size()) {
+    throw ConvertError(node.Describe() + ": branch '" + branch.name + "' has another number of outputs");
+  }
+  Graph own = WithOwnNames(branch, graph, node);
+  graph.constants.merge(own.constants);
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == own.results[i]) continue;
+    own.nodes.push_back({"Identity", node.name, {own.results[i]}, {node.outputs[i]}, {}});
+  }
+  const auto at = graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(index));
+  graph.nodes.insert(at, std::make_move_iterator(own.nodes.begin()), std::make_move_iterator(own.nodes.end()));
+  return graph;
+}
+
+// Those of the graphs inside, too.
+void CollectUses(const Node& node, Names* uses) {
+  uses->insert(node.inputs.begin(), node.inputs.end());
+  for (const auto& [name, attribute] : node.attributes) {
+    if (attribute.graph == nullptr) continue;
+    uses->insert(attribute.graph->results.begin(), attribute.graph->results.end());
+    for (const Node& inner : attribute.graph->nodes) CollectUses(inner, uses);
+  }
+}
+
+// Each path has a copy of what is left.
+Graph WithoutUnused(const Graph& graph) {
+  Graph used = graph;
+  used.nodes.clear();
+  Names uses(graph.results.begin(), graph.results.end());
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (std::none_of(node->outputs.begin(), node->outputs.end(),
+                     [&](const std::string& output) { return uses.count(output) > 0; })) {
+      continue;
+    }
+    CollectUses(*node, &uses);
+    used.nodes.push_back(*node);
+  }
+  std::reverse(used.nodes.begin(), used.nodes.end());
+  for (const auto& [name, tensor] : graph.constants) {
+    if (uses.count(name) == 0) used.constants.erase(name);
+  }
+  return used;
+}
+
+void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
+  std::vector<Node>& nodes = path.graph.nodes;
+  const auto found = std::find_if(nodes.begin(), nodes.end(), [](const Node& node) { return node.op == "If"; });
+  if (found == nodes.end()) {
+    if (paths->size() == kMaxPaths) throw ConvertError("there are too many ways through the Ifs");
+    paths->push_back(std::move(path));
+    return;
+  }
+  const Node node = *found;
+  const auto index = static_cast<size_t>(found - nodes.begin());
+  if (path.branch_names.size() == kMaxIfs) throw ConvertError(node.Describe() + ": there are too many Ifs before it");
+  const Choice condition = FindCondition(path.graph, node);
+  const auto known = std::find_if(path.choices.begin(), path.choices.end(),
+                                  [&](const Choice& earlier) { return earlier.input == condition.input; });
+  const auto take = [&](FlatGraph next, bool then) {
+    const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
+    next.branch_names.push_back(branch.name);
+    next.graph = Inline(std::move(next.graph), index, branch);
+    Flatten(std::move(next), paths);
+  };
+  for (const char* attribute : {"then_branch", "else_branch"}) {
+    const auto branch = node.attributes.find(attribute);
+    if (branch != node.attributes.end() && branch->second.graph != nullptr) continue;
+    throw ConvertError(node.Describe() + ": has no " + attribute);
+  }
+  // An If below another on the same input has only one way left.
+  if (known != path.choices.end()) {
+    const bool then = known->value == condition.value;
+    return take(std::move(path), then);
+  }
+  path.choices.push_back(condition);
+  take(path, /*then=*/true);
+  path.choices.back().value = !condition.value;
+  take(std::move(path), /*then=*/false);
+}
+
+}  // namespace
+
+std::vector<FlatGraph> FlattenIfs(const Graph& graph) {
+  std::vector<FlatGraph> paths;
+  Flatten({{}, {}, WithoutUnused(graph)}, &paths);
+  return paths;
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,29 @@
+// An If on a Boolean input as one flat graph for each way through it.
+#ifndef TIED_CONVERTER_PASSES_FLATTEN_H_
+#define TIED_CONVERTER_PASSES_FLATTEN_H_
+
+#include <string>
+#include <vector>
+
+#include "converter/graph/graph.h"
+
+namespace tied::converter {
+
+// The value that a Boolean graph input has on a path.
+struct Choice {
+  std::string input;
+  bool value;
+};
+
+struct FlatGraph {
+  std::vector<std::string> branch_names;  // names of the branch graphs on the way, outermost first
+  std::vector<Choice> choices;
+  Graph graph;  // without If
+};
+
+// Throws ConvertError for an If whose condition is not a Boolean graph input (or its negation).
+std::vector<FlatGraph> FlattenIfs(const Graph& graph);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_PASSES_FLATTEN_H_

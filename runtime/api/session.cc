@@ -1,0 +1,202 @@
+#include "runtime/api/session.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "kernels/cpu.h"
+#include "kernels/float_environment.h"
+#include "kernels/parallel.h"
+#include "runtime/compute/head.h"
+#include "runtime/compute/log_sum.h"
+#include "runtime/compute/screened_topk.h"
+#include "runtime/compute/topk.h"
+
+namespace tied::runtime {
+
+Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens)
+    : model_(model), kernels_(kernels), xnnpack_min_tokens_(xnnpack_min_tokens) {
+  model_->Ref();
+}
+
+Session::~Session() { model_->Unref(); }
+
+Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session) {
+  if (!kernels::PrepareCpuinfo()) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
+  const kernels::Kernels* kernels = kernels::SelectKernels();
+  if (kernels == nullptr) {
+    return Status::Error(TIED_UNSUPPORTED, "TIED_ISA=%s: this CPU or this build has no such kernels",
+                         std::getenv("TIED_ISA"));
+  }
+  std::unique_ptr<Session> created(new (std::nothrow) Session(model, kernels, xnnpack_min_tokens));
+  if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
+  if (threads == 0) threads = std::min(kernels::PerformanceCoreCount(), kernels::kMaxThreads);
+  if (threads > 1) {
+    created->pool_ = CreateThreadPool(threads);
+    if (created->pool_ == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "cannot start %zu threads", threads);
+  }
+  *session = created.release();
+  return Status();
+}
+
+bool Session::Enter() {
+  if (busy_.exchange(true, std::memory_order_acquire)) return false;
+  cancelled_.store(false, std::memory_order_relaxed);
+  return true;
+}
+
+Status Session::CheckIds(const format::Gather& gather, const Ids& ids) const {
+  const IdMap map = model_->Table(gather.table()).ids;
+  for (size_t i = 0; i < ids.count; ++i) {
+    const int64_t id = ids[i];
+    if (id < 0 || static_cast<uint64_t>(id) >= map.vocabulary) {
+      return Status::Error(TIED_OUT_OF_RANGE, "token id %" PRId64 " at position %zu is not in [0, %zu)", id, i,
+                           map.vocabulary);
+    }
+    if (map.RowOf(static_cast<size_t>(id)) == kNoRow) {
+      return Status::Error(TIED_OUT_OF_RANGE,
+                           "token id %" PRId64 " at position %zu was dropped when the model was converted", id, i);
+    }
+  }
+  return Status();
+}
+
+Status Session::CancelledOrOk() const {
+  return cancelled_.load(std::memory_order_relaxed) ? Status::Error(TIED_CANCELLED, "the call was cancelled")
+                                                    : Status();
+}
+
+Status Session::Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const {
+  const TableView table = model_->Table(gather.table());
+  for (size_t i = 0; i < ids.count; ++i) {
+    if (i % 256 == 0) TIED_RETURN_IF_ERROR(CancelledOrOk());
+    const size_t row = table.ids.RowOf(static_cast<size_t>(ids[i]));
+    GatherRow(table, row, gather.scale(), embeddings + i * table.cols);
+  }
+  model_->CountScatteredRows(ids.count);
+  return Status();
+}
+
+Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
+  return packed_.Reserve(model_->Table(matmul.table()), tokens, /*with_steps=*/false);
+}
+
+template <class Run>
+Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                             const Run& run) {
+  HeadBatch batch;
+  batch.kernels = kernels_;
+  batch.table = model_->Table(matmul.table());
+  batch.bias = matmul.bias() == nullptr ? nullptr : model_->Floats(*matmul.bias());
+  batch.packed = &packed_;
+  batch.filter = filter;
+  batch.cancelled = &cancelled_;
+  for (size_t first = 0; first < tokens; first += batch.tokens) {
+    batch.tokens = std::min(tokens - first, kMaxBatch);
+    batch.hidden = hidden + first * batch.table.cols;
+    TIED_RETURN_IF_ERROR(run(batch, first));
+    TIED_RETURN_IF_ERROR(CancelledOrOk());
+  }
+  return Status();
+}
+
+bool Session::MayUseXnnpack(const HeadBatch& batch) const {
+  if (batch.filter.bits != nullptr) return false;
+  size_t least = xnnpack_min_tokens_;
+  if (least == 0) {
+    const bool widened = batch.table.type != format::DataType::Float32;
+    least = widened ? kernels_->xnnpack_min_tokens_widened : kernels_->xnnpack_min_tokens;
+  }
+  return batch.tokens >= least;
+}
+
+Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                       bool log_softmax, float* logits) {
+  model_->PrepareForHead();
+  const TableView table = model_->Table(matmul.table());
+  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
+    float* out = logits + first * table.ids.vocabulary;
+    if (!MayUseXnnpack(batch) || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
+    return Status();
+  }));
+  return FinishLogits(table, tokens, log_softmax, logits);
+}
+
+Status Session::FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const {
+  if (!log_softmax && table.ids.is_identity()) return Status();
+  struct Job {
+    const TableView& table;
+    bool log_softmax;
+    float* logits;
+    const std::atomic<bool>& cancelled;
+  };
+  Job job{table, log_softmax, logits, cancelled_};
+  const auto one_token = [](void* context, size_t token) {
+    const kernels::ScopedFloatEnvironment environment;
+    const Job& all = *static_cast<const Job*>(context);
+    if (all.cancelled.load(std::memory_order_relaxed)) return;
+    float* of_token = all.logits + token * all.table.ids.vocabulary;
+    if (all.log_softmax) LogSoftmax(of_token, all.table.rows, TileRows(all.table.row_bytes));
+    if (!all.table.ids.is_identity()) all.table.ids.Spread(of_token);
+  };
+  pthreadpool_parallelize_1d(pool_.get(), one_token, &job, tokens, /*flags=*/0);
+  return CancelledOrOk();
+}
+
+Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids,
+                         size_t count, float* logits) {
+  return ForEachBatch(matmul, hidden, tokens, RowFilter(), [&](const HeadBatch& batch, size_t first) {
+    RunLogitsOf(pool_.get(), batch, ids, count, logits + first * count);
+    return Status();
+  });
+}
+
+Status Session::CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
+                          size_t allowed) const {
+  if (allowed == 0) return Status::Error(TIED_INVALID_ARGUMENT, "no row is allowed");
+  if (request.k < 1 || request.k > TIED_MAX_K || request.k > allowed) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", request.k,
+                         std::min<size_t>(allowed, TIED_MAX_K));
+  }
+  for (size_t i = 0; i < tokens * table.cols; ++i) {
+    if (!std::isfinite(hidden[i])) {
+      return Status::Error(TIED_NOT_FINITE, "hidden of token %zu is not finite at column %zu", i / table.cols,
+                           i % table.cols);
+    }
+  }
+  return Status();
+}
+
+Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
+                     const tied_topk_result& result) {
+  const TableView table = model_->Table(matmul.table());
+  const size_t allowed = request.filter.Count(table.rows);
+  TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request, allowed));
+  const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
+  // With few rows for each result most of them survive.
+  const bool screen = request.use_screen && table.screen.values != nullptr && table.cols <= kMaxScreenedCols &&
+                      request.k <= allowed / 8 && (!with_log_z || request.log_z_tolerance > 0);
+  TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
+  TopkRun run;
+  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, allowed, with_log_z));
+  const auto run_batch = [&](const HeadBatch& batch, size_t first) {
+    if (screen) {
+      model_->PrepareForScreen();
+      bool done = false;
+      uint64_t table_rows = 0;
+      TIED_RETURN_IF_ERROR(run.Screen(pool_.get(), batch, first, request.log_z_tolerance, &done, &table_rows));
+      model_->CountScatteredRows(static_cast<size_t>(table_rows));
+      if (done) return Status();
+    }
+    model_->PrepareForHead();
+    return run.Full(pool_.get(), batch, first);
+  };
+  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, request.filter, run_batch));
+  run.Write(table.ids, tokens, result);
+  return Status();
+}
+
+}  // namespace tied::runtime

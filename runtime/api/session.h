@@ -1,0 +1,111 @@
+// A thread pool and scratch memory, and the computations that a model is made of.
+#ifndef TIED_RUNTIME_API_SESSION_H_
+#define TIED_RUNTIME_API_SESSION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernels.h"
+#include "runtime/compute/hidden.h"
+#include "runtime/compute/row_filter.h"
+#include "runtime/compute/thread_pool.h"
+#include "runtime/file/model.h"
+#include "runtime/file/status.h"
+#include "tied/tied.h"
+
+namespace tied::runtime {
+
+struct HeadBatch;
+
+// Token ids as a caller has them.
+struct Ids {
+  const void* data;
+  format::DataType type;  // Int64 or Int32
+  size_t count;
+
+  int64_t operator[](size_t i) const {
+    if (type == format::DataType::Int64) return static_cast<const int64_t*>(data)[i];
+    return static_cast<const int32_t*>(data)[i];
+  }
+};
+
+struct TopkRequest {
+  size_t k;
+  RowFilter filter;
+  bool use_screen;         // if the table has one
+  double log_z_tolerance;  // 0: as exact as float64 is
+};
+
+// Used by one thread at a time.
+class Session {
+ public:
+  // threads: 0 for one a performance core. The session becomes one of the model's owners.
+  // xnnpack_min_tokens: kernels::kNeverXnnpack for a deterministic session, 0 for what the kernels know to be fastest.
+  static Status Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Model& model() const { return *model_; }
+  size_t threads() const { return pthreadpool_get_threads_count(pool_.get()); }
+
+  // True for the one caller that may use the session until it calls Leave().
+  bool Enter();
+  void Leave() { busy_.store(false, std::memory_order_release); }
+
+  // Ends the computation that is running; from any thread.
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  // Checks what Gather() would compute on.
+  Status CheckIds(const format::Gather& gather, const Ids& ids) const;
+
+  // embeddings: [ids.count, cols]; the ids have been checked.
+  Status Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const;
+
+  // Gets the memory that MatMul() needs for that many tokens.
+  Status Reserve(const format::MatMul& matmul, size_t tokens);
+
+  // hidden: [tokens, cols]; logits: [tokens, vocabulary], -infinity for ids that have no row or one that the filter
+  // denies. log_softmax: make them log-probabilities. Needs Reserve(). Fails only if cancelled.
+  Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                bool log_softmax, float* logits);
+
+  // logits: [tokens, count], of the token ids ids[0 … count), which are below the vocabulary; -infinity for those that
+  // have no row. Needs Reserve(). Fails only if cancelled.
+  Status MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
+                  float* logits);
+
+  // Nothing is written on error. Every pointer in `result` may be null.
+  Status Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
+              const tied_topk_result& result);
+
+ private:
+  Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens);
+
+  // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
+  template <class Run>
+  Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+                      const Run& run);
+
+  Status CancelledOrOk() const;
+  bool MayUseXnnpack(const HeadBatch& batch) const;
+
+  // logits: [tokens, vocabulary], of which the first [rows] are filled.
+  Status FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;
+
+  Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
+                   size_t allowed) const;
+
+  Model* const model_;
+  const kernels::Kernels* const kernels_;
+  const size_t xnnpack_min_tokens_;
+  ThreadPool pool_;      // null: one thread
+  PackedHidden packed_;  // of one batch of tokens
+  std::atomic<bool> busy_{false};
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_API_SESSION_H_

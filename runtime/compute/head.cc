@@ -1,0 +1,233 @@
+#include "runtime/compute/head.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/float_environment.h"
+#if defined(TIED_XNNPACK)
+#include "kernels/gemm_xnnpack.h"
+#endif
+
+namespace tied::runtime {
+
+namespace {
+
+constexpr size_t kTileBytes = 256 * 1024;
+
+// Rows of integers at a time: their sums stay in the L1 cache, and on small stacks.
+constexpr size_t kSumRows = 32;
+
+kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, format::DataType type) {
+  switch (type) {
+    case format::DataType::Float32:
+      return kernels.dot_f32;
+    case format::DataType::Float16:
+      return kernels.dot_f16;
+    default:
+      return kernels.dot_bf16;
+  }
+}
+
+// sum of (w[k] - zero point) * q[k], times both scales: rounded to float32 once.
+void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  const TableView& table = batch.table;
+  const kernels::StepsView steps = batch.packed->steps();
+  const auto dot = table.type == format::DataType::Int8 ? batch.kernels->dot_i8 : batch.kernels->dot_u8;
+  double sums[kSumRows * kMaxBatch];
+  dot(table.Row(first), count, table.cols, steps, sums, count);
+  for (size_t t = 0; t < batch.tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) {
+      const double sum = sums[t * count + r] - table.ZeroPoint(first + r) * steps.totals[t];
+      const double scale = static_cast<double>(table.RowScale(first + r)) * batch.packed->step(t);
+      logits[t * stride + r] = static_cast<float>(sum * scale);
+    }
+  }
+}
+
+kernels::DotBlocks* BlocksKernel(const kernels::Kernels& kernels, format::DataType type) {
+  switch (type) {
+    case format::DataType::Int8:
+      return kernels.dot_i8_blocks;
+    case format::DataType::Uint8:
+      return kernels.dot_u8_blocks;
+    default:
+      return kernels.dot_i4;
+  }
+}
+
+void RunRowsOfBlocks(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  const TableView& table = batch.table;
+  BlocksKernel(*batch.kernels, table.type)(table.Row(first), table.Blocks(first), count, table.cols,
+                                           batch.packed->steps(), logits, stride);
+  for (size_t t = 0; t < batch.tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) {
+      float& logit = logits[t * stride + r];
+      logit = static_cast<float>(static_cast<double>(logit) * batch.packed->step(t));
+    }
+  }
+}
+
+void AddBias(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  if (batch.bias == nullptr) return;
+  for (size_t t = 0; t < batch.tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) logits[t * stride + r] += batch.bias[first + r];
+  }
+}
+
+struct LogitsJob {
+  const HeadBatch& batch;
+  float* logits;
+};
+
+void LogitsTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
+  const LogitsJob& job = *static_cast<const LogitsJob*>(context);
+  const HeadBatch& batch = job.batch;
+  if (batch.is_cancelled()) return;
+  const size_t stride = batch.table.ids.vocabulary;
+  if (batch.filter.bits != nullptr) {
+    for (size_t t = 0; t < batch.tokens; ++t) std::fill_n(job.logits + t * stride + first, count, -INFINITY);
+  }
+  batch.filter.ForEachRun(first, count,
+                          [&](size_t row, size_t rows) { RunRows(batch, row, rows, job.logits + row, stride); });
+}
+
+struct LogitsOfJob {
+  const HeadBatch& batch;
+  const int64_t* ids;
+  size_t count;
+  float* logits;
+};
+
+void LogitsOfTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
+  const LogitsOfJob& job = *static_cast<const LogitsOfJob*>(context);
+  if (job.batch.is_cancelled()) return;
+  for (size_t i = first; i < first + count; ++i) {
+    const size_t row = job.batch.table.ids.RowOf(static_cast<size_t>(job.ids[i]));
+    if (row != kNoRow) {
+      RunRows(job.batch, row, 1, job.logits + i, job.count);
+    } else {
+      for (size_t t = 0; t < job.batch.tokens; ++t) job.logits[t * job.count + i] = -INFINITY;
+    }
+  }
+}
+
+struct ScatteredJob {
+  const HeadBatch& batch;
+  const float* hidden;  // packed, one token
+  const int64_t* ids;
+  float* logits;
+};
+
+void ScatteredTile(void* context, size_t first, size_t count) {
+  const kernels::ScopedFloatEnvironment environment;
+  const ScatteredJob& job = *static_cast<const ScatteredJob*>(context);
+  if (job.batch.is_cancelled()) return;
+  const TableView& table = job.batch.table;
+  kernels::DotFloats* const dot = FloatKernel(*job.batch.kernels, table.type);
+  for (size_t i = first; i < first + count; ++i) {
+    const auto row = static_cast<size_t>(job.ids[i]);
+    dot(table.Row(row), 1, table.cols, job.hidden, 1, &job.logits[i], 1);
+    if (job.batch.bias != nullptr) job.logits[i] += job.batch.bias[row];
+  }
+}
+
+}  // namespace
+
+size_t TileRows(size_t row_bytes) { return std::clamp<size_t>(kTileBytes / row_bytes, 4, kMaxTileRows); }
+
+void PackForTable(const HeadBatch& batch) {
+  if (batch.table.is_float()) {
+    batch.packed->PackFloats(*batch.kernels, batch.hidden, batch.tokens, batch.table.cols);
+  } else {
+    batch.packed->PackSteps(*batch.kernels, batch.table.in_blocks(), batch.hidden, batch.tokens, batch.table.cols);
+  }
+}
+
+void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  const TableView& table = batch.table;
+  if (table.is_float()) {
+    FloatKernel(*batch.kernels, table.type)(table.Row(first), count, table.cols, batch.packed->floats(), batch.tokens,
+                                            logits, stride);
+  } else if (table.in_blocks()) {
+    RunRowsOfBlocks(batch, first, count, logits, stride);
+  } else {
+    for (size_t r = 0; r < count; r += kSumRows) {
+      RunRowsOfBytes(batch, first + r, std::min(kSumRows, count - r), logits + r, stride);
+    }
+  }
+  AddBias(batch, first, count, logits, stride);
+}
+
+void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
+                  float* logits) {
+  constexpr size_t kTile = 16;
+  ScatteredJob job{batch, batch.packed->floats_of(token, batch.table.cols), ids, logits};
+  pthreadpool_parallelize_1d_tile_1d(pool, ScatteredTile, &job, count, kTile, /*flags=*/0);
+}
+
+void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
+  PackForTable(batch);
+  LogitsJob job{batch, logits};
+  pthreadpool_parallelize_1d_tile_1d(pool, LogitsTile, &job, batch.table.rows, TileRows(batch.table.row_bytes), 0);
+}
+
+void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids, size_t count, float* logits) {
+  PackForTable(batch);
+  LogitsOfJob job{batch, ids, count, logits};
+  pthreadpool_parallelize_1d_tile_1d(pool, LogitsOfTile, &job, count, TileRows(batch.table.row_bytes), 0);
+}
+
+#if defined(TIED_XNNPACK)
+
+namespace {
+
+// XNNPACK's limits on its results make infinities of NaN; and what is infinite may be NaN where rows are quantised.
+bool HasInfinity(const float* logits, size_t count, size_t tokens, size_t stride) {
+  bool infinity = false;
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t r = 0; r < count; ++r) infinity |= std::isinf(logits[t * stride + r]);
+  }
+  return infinity;
+}
+
+}  // namespace
+
+bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
+  const TableView& table = batch.table;
+  // XNNPACK may read 16 bytes behind its input, and behind the last row there may be no page: it gets all rows but
+  // that one.
+  if (table.rows < 2 || table.cols < 4) return false;
+  const size_t last = table.rows - 1, stride = table.ids.vocabulary;
+  kernels::WidenRow* widen = nullptr;
+  if (table.type != format::DataType::Float32) {
+    widen = [](const void* context, size_t row, float* values) {
+      GatherRow(*static_cast<const TableView*>(context), row, 1.0f, values);
+    };
+  }
+  const kernels::GemmRows rows = {reinterpret_cast<const float*>(table.values), widen, &table};
+  if (!kernels::GemmXnnpack(pool, rows, last, table.cols, batch.hidden, batch.tokens, logits, stride,
+                            *batch.cancelled)) {
+    return false;
+  }
+  PackForTable(batch);
+  for (size_t r = 0; r < last && !batch.is_cancelled(); r += kSumRows) {
+    const size_t count = std::min(kSumRows, last - r);
+    if (HasInfinity(logits + r, count, batch.tokens, stride)) {
+      RunRows(batch, r, count, logits + r, stride);
+    } else {
+      AddBias(batch, r, count, logits + r, stride);
+    }
+  }
+  RunRows(batch, last, 1, logits + last, stride);
+  return true;
+}
+
+#else
+
+bool RunLogitsXnnpack(pthreadpool_t, const HeadBatch&, float*) { return false; }
+
+#endif
+
+}  // namespace tied::runtime

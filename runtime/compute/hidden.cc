@@ -1,0 +1,67 @@
+#include "runtime/compute/hidden.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace tied::runtime {
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+void* Allocate(size_t bytes) {
+  void* memory = nullptr;
+  return posix_memalign(&memory, kAlignment, bytes) == 0 ? memory : nullptr;
+}
+
+}  // namespace
+
+void PackedHidden::Free::operator()(void* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc)
+
+Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_steps) {
+  tokens = std::min(tokens, kMaxBatch);
+  const size_t float_count = kernels::PackedHiddenSize(tokens, table.cols);
+  size_t step_bytes = kernels::PackedStepsSize(tokens, table.cols);
+  size_t quantised_count = tokens * table.cols;
+  const Status no_memory = Status::Error(TIED_OUT_OF_MEMORY, "no memory for the hidden states of %zu tokens", tokens);
+  if (table.is_float() && float_count > float_count_) {
+    floats_.reset(static_cast<float*>(Allocate(float_count * sizeof(float))));
+    float_count_ = floats_ == nullptr ? 0 : float_count;
+    if (floats_ == nullptr) return no_memory;
+  }
+  // Steps are padded: of two tables the one with more columns may need no more of them.
+  const bool more_steps = step_bytes > step_bytes_ || quantised_count > quantised_count_;
+  if ((with_steps || !table.is_float()) && more_steps) {
+    step_bytes = std::max(step_bytes, step_bytes_);
+    quantised_count = std::max(quantised_count, quantised_count_);
+    steps_.reset(static_cast<unsigned char*>(Allocate(step_bytes)));
+    quantised_.reset(static_cast<int16_t*>(Allocate(quantised_count * sizeof(int16_t))));
+    const bool done = steps_ != nullptr && quantised_ != nullptr;
+    step_bytes_ = done ? step_bytes : 0;
+    quantised_count_ = done ? quantised_count : 0;
+    if (!done) return no_memory;
+  }
+  return Status();
+}
+
+void PackedHidden::PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
+  kernels.pack_hidden(hidden, tokens, cols, floats_.get());
+}
+
+void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
+  const size_t padded = kernels::PackedTokenSize(cols);
+  for (size_t t = 0; t < tokens; ++t) kernels.pack_hidden(hidden + t * cols, 1, cols, floats_.get() + t * padded);
+}
+
+void PackedHidden::PackSteps(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
+                             size_t cols) {
+  for (size_t t = 0; t < tokens; ++t) {
+    const kernels::StepScale scale = kernels::QuantizeHidden(hidden + t * cols, cols, quantised_.get() + t * cols);
+    step_[t] = scale.step;
+    totals_[t] = scale.total;
+  }
+  step_tokens_ = tokens;
+  (in_blocks ? kernels.pack_block_steps : kernels.pack_steps)(quantised_.get(), tokens, cols, steps_.get());
+}
+
+}  // namespace tied::runtime

@@ -1,0 +1,43 @@
+// Sums of exponentials in float64, in plain arithmetic of a fixed order: the same bits on every CPU.
+#ifndef TIED_RUNTIME_COMPUTE_LOG_SUM_H_
+#define TIED_RUNTIME_COMPUTE_LOG_SUM_H_
+
+#include <cstddef>
+
+namespace tied::runtime {
+
+// exp(x) for x <= 0, with a relative error of at most 2^-50 and an absolute one of 2^-1020. Vectorisable.
+double ExpOfNegative(double x);
+
+// log(x) for normal x > 0, with a relative error of at most 2^-50.
+double LogOfPositive(double x);
+
+// exp(max) * sum, the exponentials of some logits. Nothing yet: max = -infinity. A logit that is NaN makes the sum NaN.
+struct LogSum {
+  double max;
+  double sum;
+
+  // The logits x[0 … count).
+  static LogSum Of(const float* x, size_t count);
+
+  void Add(const LogSum& other);
+
+  double Log() const;
+};
+
+// log of the sum of the exponentials of `count` float32 logits; |value - exact| <= bound.
+struct LogZ {
+  double value;
+  double bound;
+};
+
+// terms: in the order in which they are to be added.
+LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count);
+
+// Subtracts from each of the logits of one token the log of the sum of their exponentials, which is summed in tiles of
+// `tile_rows`: the log_z of LogOfSum() over those tiles.
+void LogSoftmax(float* logits, size_t rows, size_t tile_rows);
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_COMPUTE_LOG_SUM_H_

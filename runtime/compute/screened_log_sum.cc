@@ -1,0 +1,143 @@
+#include "runtime/compute/screened_log_sum.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <new>
+
+#include "kernels/float_environment.h"
+
+namespace tied::runtime {
+
+namespace {
+
+// Rows are sorted into levels by how far their upper bound is below the largest: half a unit each. What is behind the
+// last level adds less than 2^-92 for a row.
+constexpr size_t kLevels = 128;
+constexpr double kLevelsInAUnit = 2;
+
+// Parts of the table, each with sums of its own: which rows are added in which order does not depend on threads.
+constexpr size_t kParts = 64;
+
+// The sums of exp(logit - max) of some rows, from below and from above.
+struct Level {
+  double lower = 0;
+  double upper = 0;
+  uint64_t rows = 0;
+
+  void Add(const Level& other) {
+    lower += other.lower;
+    upper += other.upper;
+    rows += other.rows;
+  }
+};
+
+struct Job {
+  const HeadBatch& batch;
+  size_t token;
+  const ScreenedLogits& logits;
+  double max;  // of the upper bounds that are finite
+  Level levels[kParts][kLevels];
+
+  size_t PartRows() const { return (batch.table.rows + kParts - 1) / kParts; }
+};
+
+size_t LevelOf(double below_max) {
+  const double level = below_max * kLevelsInAUnit;
+  return level < kLevels - 1 ? static_cast<size_t>(level) : kLevels - 1;
+}
+
+double Upper(const ScreenedLogits& logits, size_t row) {
+  return static_cast<double>(logits.middles[row]) + static_cast<double>(logits.deviations[row]);
+}
+
+void SumPart(void* context, size_t part) {
+  const kernels::ScopedFloatEnvironment environment;
+  Job& job = *static_cast<Job*>(context);
+  const size_t rows = job.batch.table.rows;
+  const size_t first = std::min(part * job.PartRows(), rows);
+  const size_t end = std::min(first + job.PartRows(), rows);
+  job.batch.filter.ForEachRun(first, end - first, [&](size_t run_first, size_t run) {
+    for (size_t r = run_first; r < run_first + run; ++r) {
+      const double upper = Upper(job.logits, r);
+      if (std::isinf(upper)) continue;
+      const double below_max = job.max - upper;
+      const double width = 2 * static_cast<double>(job.logits.deviations[r]);
+      const double high = ExpOfNegative(-below_max);
+      // ExpOfNegative() is never less than exp(-707).
+      const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
+      job.levels[part][LevelOf(below_max)].Add({low, high, 1});
+    }
+  });
+}
+
+// How many of the first levels must be computed for the bound to hold.
+size_t ChooseLevels(const Level (&levels)[kLevels], double tolerance) {
+  Level total;
+  for (const Level& level : levels) total.Add(level);
+  // log(upper / lower) / 2 <= (upper - lower) / lower / 2. Half of the tolerance is left for roundings.
+  double gap = total.upper - total.lower;
+  size_t computed = 0;
+  while (computed < kLevels && !(gap <= tolerance * total.lower)) {
+    gap -= levels[computed].upper - levels[computed].lower;
+    ++computed;
+  }
+  return computed;
+}
+
+}  // namespace
+
+ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t token, const ScreenedLogits& logits,
+                             double tolerance, LogZ* log_z, uint64_t* computed) {
+  const size_t rows = batch.table.rows;
+  const std::unique_ptr<Job> job(new (std::nothrow) Job{batch, token, logits, -INFINITY, {}});
+  if (job == nullptr) return ScreenOutcome::kNoMemory;
+  batch.filter.ForEachRun(0, rows, [&](size_t first, size_t count) {
+    for (size_t r = first; r < first + count; ++r) {
+      const double upper = Upper(logits, r);
+      if (!std::isinf(upper)) job->max = std::max(job->max, upper);
+    }
+  });
+  pthreadpool_parallelize_1d(pool, SumPart, job.get(), kParts, /*flags=*/0);
+  Level levels[kLevels];
+  for (size_t part = 0; part < kParts; ++part) {
+    for (size_t i = 0; i < kLevels; ++i) levels[i].Add(job->levels[part][i]);
+  }
+  const size_t cut = ChooseLevels(levels, tolerance);
+
+  // The rows above the cut, and those of which nothing is known.
+  const size_t limit = rows / 8 + 1;
+  const std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[limit]);
+  const std::unique_ptr<float[]> exact(new (std::nothrow) float[limit]);
+  if (ids == nullptr || exact == nullptr) return ScreenOutcome::kNoMemory;
+  size_t count = 0;
+  bool fits = true;
+  batch.filter.ForEachRun(0, rows, [&](size_t first, size_t run) {
+    for (size_t r = first; r < first + run && fits; ++r) {
+      const double upper = Upper(logits, r);
+      const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(job->max - upper) < cut);
+      if (needed && (fits = count < limit)) ids[count++] = static_cast<int64_t>(r);
+    }
+  });
+  if (!fits) return ScreenOutcome::kTooMany;
+  RunScattered(pool, batch, token, ids.get(), count, exact.get());
+  if (batch.is_cancelled()) return ScreenOutcome::kDone;
+  *computed = count;
+
+  Level rest;
+  for (size_t i = cut; i < kLevels; ++i) rest.Add(levels[i]);
+  LogSum sums[2] = {LogSum::Of(exact.get(), count), {job->max, rest.lower}};
+  const LogZ low = LogOfSum(sums, rest.lower > 0 ? 2 : 1, 1, rows);
+  sums[1].sum = rest.upper;
+  const LogZ high = LogOfSum(sums, rest.rows > 0 ? 2 : 1, 1, rows);
+  if (std::isinf(high.value)) {
+    *log_z = high;
+    return ScreenOutcome::kDone;
+  }
+  log_z->value = low.value / 2 + high.value / 2;
+  log_z->bound = (high.value - low.value) / 2 + high.bound + low.bound;
+  // Within rounding of the tolerance, or asked for more than float64 can give.
+  return std::isfinite(log_z->bound) && log_z->bound <= tolerance ? ScreenOutcome::kDone : ScreenOutcome::kTooMany;
+}
+
+}  // namespace tied::runtime

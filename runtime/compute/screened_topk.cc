@@ -1,0 +1,335 @@
+#include "runtime/compute/screened_topk.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <new>
+
+#include "kernels/float_environment.h"
+#include "kernels/parallel.h"
+#include "runtime/compute/screened_log_sum.h"
+#include "schema/checked_math.h"
+
+namespace tied::runtime {
+
+namespace {
+
+// Rows whose products are in the L1 cache together.
+constexpr size_t kChunkRows = 32;
+
+// Logits that a float32 kernel may overflow on, in a sum or in between, have no bound.
+constexpr double kLargest = 1e38;
+
+// A row that may be among the best.
+struct Suspect {
+  double upper;
+  double lower;
+  size_t row;
+};
+
+// What bounds the logits of one token: |error| <= residual norm * norm + scale * slack + tiny, and that much again for
+// the arithmetic in which it is computed, for adding a bias in float32, and for keeping both numbers as float32.
+struct TokenBounds {
+  double step;
+  double norm;        // of hidden, and of what float32 adds to it
+  double slack;       // what comes in with the int8 row
+  double fast_slack;  // that, and kRounding times the largest |sum * step|
+  double reach;       // at least |int8 row| * |hidden|
+};
+
+constexpr double kRounding = 0x1p-21;
+constexpr double kRoundUp = 1 + 2 * kRounding;
+
+constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7
+
+// All inexact steps here round by 2^-53 at most, n of them in a row: a factor of 1 + n * 2^-50 covers them.
+TokenBounds BoundsOf(const HeadBatch& batch, size_t token) {
+  const size_t cols = batch.table.cols;
+  const float* x = batch.hidden + token * cols;
+  const int16_t* q = batch.packed->quantised(token, cols);
+  const double step = batch.packed->step(token);
+  double norm2 = 0;
+  double error2 = 0;
+  for (size_t k = 0; k < cols; ++k) {
+    const double value = static_cast<double>(x[k]);
+    const double error = std::fabs(value - step * q[k]) + std::fabs(value) * 0x1p-50;
+    norm2 += value * value;
+    error2 += error * error;
+  }
+  const auto n = static_cast<double>(cols + 8);
+  const double up = 1 + n * 0x1p-50;
+  const double roundings = std::ceil(static_cast<double>(cols) / kernels::kLanes) + 3;
+  const double gamma = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
+  const double norm = std::sqrt(norm2) * up + kTiny;
+  const double row_norm = 128 * std::sqrt(n);
+  const double slack = row_norm * (std::sqrt(error2) + gamma * norm) * up;
+  const double largest_sum = 128.0 * kernels::kMaxStep * n * step;
+  return {step, norm * (1 + gamma) * up, slack, slack * kRoundUp + largest_sum * kRounding, row_norm * norm * kRoundUp};
+}
+
+// The suspects that the tiles in one work place have found for one token.
+struct Suspects {
+  Suspect* list;  // [capacity]
+  size_t count;
+  BestK best_lower;  // its logits are lower bounds, rounded down
+
+  // Drops those below the threshold.
+  void Compact(double threshold) {
+    count = static_cast<size_t>(
+        std::remove_if(list, list + count, [&](const Suspect& s) { return s.upper < threshold; }) - list);
+  }
+};
+
+float RoundDown(double value) {
+  const auto rounded = static_cast<float>(value);
+  return static_cast<double>(rounded) <= value ? rounded : std::nextafter(rounded, -INFINITY);
+}
+
+class Screening {
+ public:
+  Screening(pthreadpool_t pool, const HeadBatch& batch, size_t k)
+      : pool_(pool),
+        batch_(batch),
+        k_(k),
+        capacity_(4 * k + 2048),
+        place_count_(pthreadpool_get_threads_count(pool)),
+        places_(place_count_) {}
+
+  bool Allocate(bool with_bounds);
+  void Run();
+  bool too_many() const { return too_many_.load(std::memory_order_relaxed); }
+
+  // Computes the logits of what is left for a token. Returns the lowest row that is NaN.
+  size_t Finish(size_t token, Candidate* best, uint64_t* survivors);
+
+  const float* middles(size_t token) const { return middles_.get() + token * batch_.table.rows; }
+  const float* deviations(size_t token) const { return deviations_.get() + token * batch_.table.rows; }
+
+ private:
+  static void Tile(void* context, size_t first, size_t count);
+  void Chunk(size_t place, size_t first, size_t count);
+  bool MayHold(size_t token, size_t first, size_t count, const double* sums) const;
+  Suspect Bound(size_t token, size_t row, double sum);
+  void Add(size_t place, size_t token, const Suspect& suspect);
+  size_t Gather(size_t token);
+  Suspects& Of(size_t place, size_t token) { return suspects_[place * batch_.tokens + token]; }
+
+  pthreadpool_t const pool_;
+  const HeadBatch& batch_;
+  const size_t k_;
+  const size_t capacity_;  // of each list of suspects
+  const size_t place_count_;
+  kernels::WorkPlaces places_;
+  std::atomic<bool> too_many_{false};
+  TokenBounds bounds_[kMaxBatch];
+  std::atomic<double> threshold_[kMaxBatch];  // a lower bound of the k-th best logit
+  std::unique_ptr<Suspects[]> suspects_;      // [places, tokens]
+  std::unique_ptr<Suspect[]> lists_;          // [places, tokens, capacity]
+  std::unique_ptr<Candidate[]> heaps_;        // [places, tokens, k]
+  std::unique_ptr<Suspect[]> all_;            // [places, capacity]
+  std::unique_ptr<int64_t[]> ids_;            // [places, capacity]
+  std::unique_ptr<float[]> exact_;            // [places, capacity]: logits of the ids
+  std::unique_ptr<float[]> middles_;          // [tokens, rows], if they are to be kept
+  std::unique_ptr<float[]> deviations_;
+};
+
+template <class T>
+bool Make(size_t count, std::unique_ptr<T[]>* array) {
+  array->reset(new (std::nothrow) T[count]);
+  return *array != nullptr;
+}
+
+bool Screening::Allocate(bool with_bounds) {
+  const size_t lists = place_count_ * batch_.tokens;
+  size_t bounds = 0;
+  if (with_bounds && !CheckedMultiply(batch_.tokens, batch_.table.rows, &bounds)) return false;
+  if (!Make(lists, &suspects_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
+      !Make(place_count_ * capacity_, &all_) || !Make(place_count_ * capacity_, &ids_) ||
+      !Make(place_count_ * capacity_, &exact_) ||
+      (with_bounds && (!Make(bounds, &middles_) || !Make(bounds, &deviations_)))) {
+    return false;
+  }
+  for (size_t i = 0; i < lists; ++i) suspects_[i] = {&lists_[i * capacity_], 0, {&heaps_[i * k_], k_, 0}};
+  return true;
+}
+
+void Screening::Run() {
+  batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
+  batch_.packed->PackSteps(*batch_.kernels, /*in_blocks=*/false, batch_.hidden, batch_.tokens, batch_.table.cols);
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    bounds_[t] = BoundsOf(batch_, t);
+    threshold_[t].store(-INFINITY, std::memory_order_relaxed);
+  }
+  pthreadpool_parallelize_1d_tile_1d(pool_, Tile, this, batch_.table.rows, TileRows(batch_.table.cols), /*flags=*/0);
+}
+
+void Screening::Tile(void* context, size_t first, size_t count) {
+  Screening& self = *static_cast<Screening*>(context);
+  if (self.batch_.is_cancelled() || self.too_many()) return;
+  const kernels::ScopedFloatEnvironment environment;
+  const size_t place = self.places_.Take();
+  self.batch_.filter.ForEachRun(first, count, [&](size_t row, size_t rows) {
+    for (size_t r = 0; r < rows; r += kChunkRows) self.Chunk(place, row + r, std::min(kChunkRows, rows - r));
+  });
+  self.places_.Return(place);
+}
+
+void Screening::Chunk(size_t place, size_t first, size_t count) {
+  double sums[kMaxBatch * kChunkRows];
+  const TableView& table = batch_.table;
+  batch_.kernels->dot_i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->steps(), sums,
+                         count);
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    const double* token_sums = sums + t * count;
+    if (middles_ == nullptr && !MayHold(t, first, count, token_sums)) continue;
+    for (size_t r = 0; r < count; ++r) {
+      const Suspect suspect = Bound(t, first + r, token_sums[r]);
+      if (!(suspect.upper < threshold_[t].load(std::memory_order_relaxed))) Add(place, t, suspect);
+    }
+  }
+}
+
+// False if no row of [first, first + count) can reach the threshold, which is so for nearly all: without a branch for
+// each, and a little more generous than Bound().
+bool Screening::MayHold(size_t token, size_t first, size_t count, const double* sums) const {
+  const TokenBounds& bounds = bounds_[token];
+  const double threshold = threshold_[token].load(std::memory_order_relaxed);
+  const float* scales = batch_.table.screen.scales + first;
+  const float* residual_norms = batch_.table.screen.residual_norms + first;
+  const double norm = bounds.norm * kRoundUp;
+  double upper[kChunkRows];
+  double reach[kChunkRows];
+  for (size_t r = 0; r < count; ++r) {
+    const double scale = static_cast<double>(scales[r]);
+    const double residual = static_cast<double>(residual_norms[r]) * norm;
+    upper[r] = (sums[r] * bounds.step + bounds.fast_slack) * scale + residual + 2 * kTiny;
+    reach[r] = scale * bounds.reach + residual;
+  }
+  for (size_t r = 0; batch_.bias != nullptr && r < count; ++r) {
+    const double bias = static_cast<double>(batch_.bias[first + r]);
+    upper[r] += bias + std::fabs(bias) * kRounding;
+  }
+  // What is NaN is below nothing.
+  size_t below = 0;
+  for (size_t r = 0; r < count; ++r) below += ((upper[r] < threshold) & (reach[r] < kLargest)) ? 1 : 0;
+  return below < count;
+}
+
+// A row's bounds: -infinity and infinity where nothing can be said.
+Suspect Screening::Bound(size_t token, size_t row, double sum) {
+  const TokenBounds& bounds = bounds_[token];
+  const double scale = static_cast<double>(batch_.table.screen.scales[row]);
+  const double residual_norm = static_cast<double>(batch_.table.screen.residual_norms[row]);
+  const double bias = batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]);
+  const double middle = sum * scale * bounds.step + bias;
+  double deviation = residual_norm * bounds.norm + scale * bounds.slack + kTiny;
+  deviation += (std::fabs(middle) + deviation) * kRounding;
+  const bool bounded =
+      scale > 0 && residual_norm >= 0 && scale * bounds.reach + residual_norm * bounds.norm * kRoundUp < kLargest;
+  const bool known = bounded && std::fabs(middle) < kLargest;
+  const Suspect suspect = {known                          ? middle + deviation
+                           : bounded && bias == -INFINITY ? -INFINITY
+                                                          : INFINITY,
+                           known ? middle - deviation : -INFINITY, row};
+  if (middles_ != nullptr) {
+    middles_[token * batch_.table.rows + row] = static_cast<float>(known ? middle : suspect.upper);
+    deviations_[token * batch_.table.rows + row] = static_cast<float>(known ? deviation : 0);
+  }
+  return suspect;
+}
+
+void Screening::Add(size_t place, size_t token, const Suspect& suspect) {
+  Suspects& suspects = Of(place, token);
+  std::atomic<double>& threshold = threshold_[token];
+  suspects.best_lower.Offer({RoundDown(suspect.lower), static_cast<int64_t>(suspect.row)});
+  double known = threshold.load(std::memory_order_relaxed);
+  if (suspects.best_lower.full()) {
+    const double found = static_cast<double>(suspects.best_lower.worst().logit);
+    while (found > known && !threshold.compare_exchange_weak(known, found, std::memory_order_relaxed)) {
+    }
+  }
+  if (suspects.count == capacity_) suspects.Compact(threshold.load(std::memory_order_relaxed));
+  if (suspects.count == capacity_) {
+    too_many_.store(true, std::memory_order_relaxed);
+  } else {
+    suspects.list[suspects.count++] = suspect;
+  }
+}
+
+// Fills all_ with the suspects of a token that the k-th best lower bound leaves, the largest upper bound first.
+size_t Screening::Gather(size_t token) {
+  BestK& lowest = Of(0, token).best_lower;
+  for (size_t place = 1; place < place_count_; ++place) {
+    const BestK& other = Of(place, token).best_lower;
+    for (size_t i = 0; i < other.filled; ++i) lowest.Offer(other.heap[i]);
+  }
+  const double threshold = lowest.full() ? static_cast<double>(lowest.worst().logit) : -INFINITY;
+  size_t count = 0;
+  for (size_t place = 0; place < place_count_; ++place) {
+    Suspects& suspects = Of(place, token);
+    suspects.Compact(threshold);
+    std::copy_n(suspects.list, suspects.count, all_.get() + count);
+    count += suspects.count;
+  }
+  std::sort(all_.get(), all_.get() + count,
+            [](const Suspect& a, const Suspect& b) { return a.upper != b.upper ? a.upper > b.upper : a.row < b.row; });
+  return count;
+}
+
+size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
+  constexpr size_t kAtOnce = 256;
+  const size_t count = Gather(token);
+  BestK found{best, k_, 0};
+  const auto is_out = [&](const Suspect& suspect) {
+    return found.full() && suspect.upper < static_cast<double>(found.worst().logit);
+  };
+  size_t nan_row = kNoRow;
+  size_t done = 0;
+  *survivors = 0;
+  while (done < count && !is_out(all_[done])) {
+    // The k best are needed in any case; behind them each chunk may be the last.
+    const size_t chunk = std::min(std::max(k_, kAtOnce), count - done);
+    size_t used = 0;
+    for (; used < chunk && !is_out(all_[done + used]); ++used) ids_[used] = static_cast<int64_t>(all_[done + used].row);
+    RunScattered(pool_, batch_, token, ids_.get(), used, exact_.get());
+    if (batch_.is_cancelled()) return kNoRow;
+    for (size_t i = 0; i < used; ++i) {
+      const bool nan = std::isnan(exact_[i]);
+      if (nan) nan_row = std::min(nan_row, static_cast<size_t>(ids_[i]));
+      found.Offer({nan ? -INFINITY : exact_[i], ids_[i]});
+    }
+    done += used;
+  }
+  found.Sort();
+  *survivors = done;
+  return nan_row;
+}
+
+}  // namespace
+
+ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* best, uint64_t* survivors,
+                             double log_z_tolerance, LogZ* log_z) {
+  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0};
+  const std::unique_ptr<Screening> screening(new (std::nothrow) Screening(pool, batch, k));
+  if (screening == nullptr || !screening->Allocate(log_z != nullptr)) {
+    result.outcome = ScreenOutcome::kNoMemory;
+    return result;
+  }
+  screening->Run();
+  if (screening->too_many()) result.outcome = ScreenOutcome::kTooMany;
+  for (size_t t = 0; t < batch.tokens && result.outcome == ScreenOutcome::kDone; ++t) {
+    if (batch.is_cancelled()) return result;
+    result.nan_row = std::min(result.nan_row, screening->Finish(t, best + t * k, &survivors[t]));
+    if (log_z != nullptr && !batch.is_cancelled()) {
+      const ScreenedLogits logits = {screening->middles(t), screening->deviations(t)};
+      uint64_t computed = 0;
+      result.outcome = ScreenedLogSum(pool, batch, t, logits, log_z_tolerance, &log_z[t], &computed);
+      survivors[t] += computed;
+    }
+    result.table_rows += survivors[t];
+  }
+  return result;
+}
+
+}  // namespace tied::runtime

@@ -1,0 +1,22 @@
+// The threads of a session.
+#ifndef TIED_RUNTIME_COMPUTE_THREAD_POOL_H_
+#define TIED_RUNTIME_COMPUTE_THREAD_POOL_H_
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+#include <memory>
+
+namespace tied::runtime {
+
+struct ThreadPoolDeleter {
+  void operator()(pthreadpool_t pool) const { pthreadpool_destroy(pool); }
+};
+using ThreadPool = std::unique_ptr<struct pthreadpool, ThreadPoolDeleter>;
+
+// A pool of 2 to kMaxThreads threads, the calling one included; null if they cannot be had.
+ThreadPool CreateThreadPool(size_t threads);
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_COMPUTE_THREAD_POOL_H_

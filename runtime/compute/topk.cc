@@ -1,0 +1,84 @@
+#include "runtime/compute/topk.h"
+
+#include <new>
+
+#include "runtime/compute/full_topk.h"
+#include "runtime/compute/screened_topk.h"
+#include "schema/checked_math.h"
+
+namespace tied::runtime {
+
+namespace {
+
+template <class T>
+Status Allocate(size_t count, std::unique_ptr<T[]>* array) {
+  size_t bytes = 0;
+  if (CheckedMultiply(count, sizeof(T), &bytes)) array->reset(new (std::nothrow) T[count]);
+  return *array != nullptr ? Status() : Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu results", count);
+}
+
+Status NanLogit(const IdMap& ids, size_t row) {
+  if (row == kNoRow) return Status();
+  return Status::Error(TIED_NOT_FINITE, "the logit of token id %zu is NaN", ids.IdOf(row));
+}
+
+// Bytes of scales and zero points with each row.
+size_t ScaleBytes(const TableView& table) {
+  return table.scales_per_row * (sizeof(float) + (table.zero_points != nullptr ? 1 : 0));
+}
+
+}  // namespace
+
+Status TopkRun::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z) {
+  size_t results = 0;
+  if (!CheckedMultiply(tokens, k, &results)) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
+  }
+  k_ = k;
+  allowed_ = allowed;
+  TIED_RETURN_IF_ERROR(runtime::Allocate(results, &best_));
+  TIED_RETURN_IF_ERROR(runtime::Allocate(tokens, &survivors_));
+  return with_log_z ? runtime::Allocate(tokens, &log_z_) : Status();
+}
+
+Status TopkRun::Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
+                       uint64_t* table_rows) {
+  const TableView& table = batch.table;
+  const ScreenResult screened = RunScreenedTopk(pool, batch, k_, &best_[first * k_], &survivors_[first],
+                                                log_z_tolerance, log_z_ == nullptr ? nullptr : &log_z_[first]);
+  bytes_read_ += allowed_ * (table.cols + 2 * sizeof(float));
+  if (screened.outcome == ScreenOutcome::kNoMemory) {
+    return Status::Error(TIED_OUT_OF_MEMORY, "no memory to screen %zu tokens", batch.tokens);
+  }
+  *table_rows = screened.table_rows;
+  *done = screened.outcome == ScreenOutcome::kDone;
+  if (!*done) return Status();
+  bytes_read_ += screened.table_rows * table.row_bytes;
+  return NanLogit(table.ids, screened.nan_row);
+}
+
+Status TopkRun::Full(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
+  std::unique_ptr<Candidate[]> heaps;
+  std::unique_ptr<LogSum[]> log_sums;
+  TIED_RETURN_IF_ERROR(runtime::Allocate(TopkHeapSize(pool, batch, k_), &heaps));
+  if (log_z_ != nullptr) TIED_RETURN_IF_ERROR(runtime::Allocate(TopkLogSumSize(batch), &log_sums));
+  for (size_t t = 0; t < batch.tokens; ++t) survivors_[first + t] = allowed_;
+  bytes_read_ += allowed_ * (batch.table.row_bytes + ScaleBytes(batch.table));
+  return NanLogit(batch.table.ids, RunTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
+                                           log_z_ == nullptr ? nullptr : &log_z_[first]));
+}
+
+void TopkRun::Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const {
+  for (size_t i = 0; i < tokens * k_; ++i) {
+    if (result.ids != nullptr) result.ids[i] = static_cast<int64_t>(ids.IdOf(static_cast<size_t>(best_[i].id)));
+    if (result.logits != nullptr) result.logits[i] = best_[i].logit;
+  }
+  for (size_t t = 0; t < tokens; ++t) {
+    if (result.log_z != nullptr) result.log_z[t] = log_z_[t].value;
+    if (result.log_z_bound != nullptr) result.log_z_bound[t] = log_z_[t].bound;
+    if (result.survivors != nullptr) result.survivors[t] = survivors_[t];
+  }
+  if (result.bytes_read != nullptr) *result.bytes_read = bytes_read_;
+}
+
+}  // namespace tied::runtime

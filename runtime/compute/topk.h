@@ -1,0 +1,41 @@
+// One call of Session::Topk(): its scratch memory, and its results until all of them are there.
+#ifndef TIED_RUNTIME_COMPUTE_TOPK_H_
+#define TIED_RUNTIME_COMPUTE_TOPK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "runtime/api/session.h"
+#include "runtime/compute/best_k.h"
+#include "runtime/compute/head.h"
+#include "runtime/compute/log_sum.h"
+#include "runtime/file/status.h"
+
+namespace tied::runtime {
+
+class TopkRun {
+ public:
+  // allowed: rows that the filter of the batches allows.
+  Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
+
+  // The tokens from `first` on. *done: false if the screen was of no use, and Full() has to do it.
+  // *table_rows: rows that were read from the table.
+  Status Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
+                uint64_t* table_rows);
+  Status Full(pthreadpool_t pool, const HeadBatch& batch, size_t first);
+
+  void Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const;
+
+ private:
+  size_t k_ = 0;
+  size_t allowed_ = 0;
+  uint64_t bytes_read_ = 0;
+  std::unique_ptr<Candidate[]> best_;      // [tokens, k]
+  std::unique_ptr<LogZ[]> log_z_;          // [tokens] or null
+  std::unique_ptr<uint64_t[]> survivors_;  // [tokens]
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_COMPUTE_TOPK_H_

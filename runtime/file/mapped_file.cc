@@ -1,0 +1,179 @@
+#include "runtime/file/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstring>
+#include <utility>
+
+#include "schema/checked_math.h"
+
+namespace tied::runtime {
+
+namespace {
+
+Status SystemError(const char* action, const char* name, int error) {
+  tied_status code = TIED_IO_ERROR;
+  if (error == ENOENT || error == ENOTDIR) code = TIED_NOT_FOUND;
+  if (error == EACCES || error == EPERM) code = TIED_PERMISSION_DENIED;
+  if (error == ENOMEM) code = TIED_OUT_OF_MEMORY;
+  return Status::Error(code, "%s: cannot %s: %s", name, action, std::strerror(error));
+}
+
+Status DoesNotFit(uint64_t length, const char* name) {
+  return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
+}
+
+// Calls again what a signal has interrupted.
+template <class Call>
+auto Retry(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+size_t PageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+}  // namespace
+
+MappedFile::~MappedFile() {
+  if (mapping_ != nullptr) munmap(mapping_, mapping_size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(mapping_, other.mapping_);
+  std::swap(mapping_size_, other.mapping_size_);
+  std::swap(is_shared_, other.is_shared_);
+  return *this;
+}
+
+Status MappedFile::Open(const char* path, bool copy, MappedFile* file) {
+  // Without O_NONBLOCK a FIFO would be waited for before it can be refused.
+  const int descriptor = Retry([&] { return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  if (descriptor < 0) return SystemError("open", path, errno);
+  const Status status = OpenDescriptor(descriptor, 0, 0, copy, path, file);
+  close(descriptor);
+  return status;
+}
+
+Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, bool copy, const char* name,
+                                  MappedFile* file) {
+  struct stat info;
+  if (fstat(descriptor, &info) != 0) return SystemError("look at the descriptor", name, errno);
+  if (S_ISDIR(info.st_mode)) return Status::Error(TIED_IO_ERROR, "%s: is a directory, not a .tied file", name);
+  if (!S_ISREG(info.st_mode)) return Status::Error(TIED_IO_ERROR, "%s: is not a regular file", name);
+  const uint64_t file_size = static_cast<uint64_t>(info.st_size);
+  if (offset % 4 != 0) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "%s: offset %" PRIu64 " is not a multiple of 4", name, offset);
+  }
+  if (length == 0) length = offset < file_size ? file_size - offset : 0;
+  uint64_t end = 0;
+  if (!CheckedAdd(offset, length, &end) || end > file_size) {
+    return Status::Error(TIED_INVALID_ARGUMENT,
+                         "%s: %" PRIu64 " bytes at offset %" PRIu64 " end behind the file's %" PRIu64, name, length,
+                         offset, file_size);
+  }
+  if (length == 0) return Status::Error(TIED_CORRUPT, "%s: is empty, not a .tied file", name);
+  return copy ? Copy(descriptor, offset, length, name, file) : Map(descriptor, offset, length, name, file);
+}
+
+Status MappedFile::Map(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file) {
+  const uint64_t lead = offset % PageSize();
+  MappedFile mapped;
+  if (!CheckedAdd(lead, length, &mapped.mapping_size_)) return DoesNotFit(length, name);
+  void* mapping =
+      mmap(nullptr, mapped.mapping_size_, PROT_READ, MAP_SHARED, descriptor, static_cast<off_t>(offset - lead));
+  if (mapping == MAP_FAILED) return SystemError("map", name, errno);
+  mapped.mapping_ = mapping;
+  mapped.data_ = static_cast<const unsigned char*>(mapping) + lead;
+  mapped.size_ = static_cast<size_t>(length);
+  mapped.is_shared_ = true;
+  *file = std::move(mapped);
+  return Status();
+}
+
+Status MappedFile::Copy(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file) {
+  MappedFile copied;
+  if (!CheckedCast(length, &copied.size_)) return DoesNotFit(length, name);
+  copied.mapping_size_ = copied.size_;
+  void* memory = mmap(nullptr, copied.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return SystemError("get memory for", name, errno);
+  copied.mapping_ = memory;
+  copied.data_ = static_cast<const unsigned char*>(memory);
+  for (size_t done = 0; done < copied.size_;) {
+    const ssize_t got = Retry([&] {
+      return pread(descriptor, static_cast<unsigned char*>(memory) + done, copied.size_ - done,
+                   static_cast<off_t>(offset + done));
+    });
+    if (got < 0) return SystemError("read", name, errno);
+    if (got == 0) return Status::Error(TIED_IO_ERROR, "%s: became shorter while it was read", name);
+    done += static_cast<size_t>(got);
+  }
+  (void)mprotect(memory, copied.size_, PROT_READ);
+  *file = std::move(copied);
+  return Status();
+}
+
+MappedFile MappedFile::FromMemory(const void* data, size_t length) {
+  MappedFile file;
+  file.data_ = static_cast<const unsigned char*>(data);
+  file.size_ = length;
+  return file;
+}
+
+int MappedFile::Advise(size_t offset, size_t length, int advice) const {
+  if (!is_shared_) return 0;
+  const size_t lead = static_cast<size_t>(data_ - static_cast<const unsigned char*>(mapping_));
+  const size_t begin = (lead + offset) / PageSize() * PageSize();
+  return madvise(static_cast<unsigned char*>(mapping_) + begin, lead + offset + length - begin, advice);
+}
+
+// Reading ahead is advice only: a kernel that lacks it works all the same.
+void MappedFile::ExpectRandomReads(size_t offset, size_t length) const { (void)Advise(offset, length, MADV_RANDOM); }
+
+void MappedFile::ExpectWholeReads(size_t offset, size_t length) const {
+  // Not MADV_SEQUENTIAL: it marks pages as used up once read, and the next token reads them again.
+  (void)Advise(offset, length, MADV_NORMAL);
+  (void)Advise(offset, length, MADV_WILLNEED);
+}
+
+Status MappedFile::ReleasePages(size_t offset, size_t length) const {
+  if (Advise(offset, length, MADV_DONTNEED) != 0) return SystemError("release pages of", "model", errno);
+  return Status();
+}
+
+// One 64-bit entry a page, whose bit 63 says that it is here (the kernel's Documentation/admin-guide/mm/pagemap.rst).
+Status MappedFile::CountResident(uint64_t* bytes) const {
+  const int pagemap = Retry([] { return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); });
+  if (pagemap < 0) return SystemError("open", "/proc/self/pagemap", errno);
+  const auto begin = reinterpret_cast<uintptr_t>(data_) / PageSize();
+  const auto end = (reinterpret_cast<uintptr_t>(data_) + size_ + PageSize() - 1) / PageSize();
+  uint64_t present = 0;
+  Status status;
+  for (uintptr_t page = begin; page < end;) {
+    uint64_t entries[1024];
+    const size_t wanted = std::min<size_t>(end - page, 1024) * sizeof entries[0];
+    const ssize_t got =
+        Retry([&] { return pread(pagemap, entries, wanted, static_cast<off_t>(uint64_t{page} * sizeof entries[0])); });
+    if (got <= 0) {
+      status = SystemError("read", "/proc/self/pagemap", got < 0 ? errno : EIO);
+      break;
+    }
+    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof entries[0]; ++i) present += entries[i] >> 63;
+    page += static_cast<size_t>(got) / sizeof entries[0];
+  }
+  close(pagemap);
+  if (status.ok()) *bytes = present * PageSize();
+  return status;
+}
+
+}  // namespace tied::runtime

@@ -1,0 +1,59 @@
+// A read-only view of a .tied file: a shared mapping of it, or memory that the caller has filled.
+#ifndef TIED_RUNTIME_FILE_MAPPED_FILE_H_
+#define TIED_RUNTIME_FILE_MAPPED_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/file/status.h"
+
+namespace tied::runtime {
+
+class MappedFile {
+ public:
+  MappedFile() = default;
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  // copy: into memory of this process, instead of mapping the file.
+  static Status Open(const char* path, bool copy, MappedFile* file);
+
+  // `length` bytes at `offset` of an open file; 0: up to its end. The offset need not be page-aligned. `name` is what
+  // messages call the file.
+  static Status OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, bool copy, const char* name,
+                               MappedFile* file);
+
+  // Borrows memory.
+  static MappedFile FromMemory(const void* data, size_t length);
+
+  const unsigned char* data() const { return data_; }
+  size_t size() const { return size_; }
+
+  // Advice on `length` bytes at `offset`, widened to whole pages; nothing for memory and copies.
+  void ExpectRandomReads(size_t offset, size_t length) const;
+  void ExpectWholeReads(size_t offset, size_t length) const;
+
+  // Takes the pages of such a range out of this process; the system may forget them, and reads them again on next use.
+  Status ReleasePages(size_t offset, size_t length) const;
+
+  // Bytes of the file's pages that are in this process now.
+  Status CountResident(uint64_t* bytes) const;
+
+ private:
+  static Status Map(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file);
+  static Status Copy(int descriptor, uint64_t offset, uint64_t length, const char* name, MappedFile* file);
+  int Advise(size_t offset, size_t length, int advice) const;
+
+  const unsigned char* data_ = nullptr;
+  size_t size_ = 0;
+  void* mapping_ = nullptr;  // null for borrowed memory
+  size_t mapping_size_ = 0;
+  bool is_shared_ = false;  // with the file; a copy cannot be given back
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_FILE_MAPPED_FILE_H_

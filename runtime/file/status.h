@@ -1,0 +1,35 @@
+// The result of an internal call: TIED_OK, or a status with a message built where it happened.
+#ifndef TIED_RUNTIME_FILE_STATUS_H_
+#define TIED_RUNTIME_FILE_STATUS_H_
+
+#include "tied/tied.h"
+
+namespace tied::runtime {
+
+// Needs no memory, so that it can report that there is none. Copying one that is OK copies its code alone.
+class [[nodiscard]] Status {
+ public:
+  Status() { error_.status = TIED_OK; }
+  Status(const Status& other) { *this = other; }
+  ~Status() = default;
+  Status& operator=(const Status& other);
+
+  // A printf format and its values; what does not fit is cut off.
+  __attribute__((format(printf, 2, 3))) static Status Error(tied_status code, const char* format, ...);
+
+  bool ok() const { return error_.status == TIED_OK; }
+  tied_status code() const { return error_.status; }
+  const char* message() const { return ok() ? "" : error_.message; }
+
+ private:
+  tied_error error_;  // the message is set only when the status is not TIED_OK
+};
+
+}  // namespace tied::runtime
+
+#define TIED_RETURN_IF_ERROR(expression)                                               \
+  do {                                                                                 \
+    if (::tied::runtime::Status status_ = (expression); !status_.ok()) return status_; \
+  } while (false)
+
+#endif  // TIED_RUNTIME_FILE_STATUS_H_

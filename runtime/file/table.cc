@@ -1,0 +1,36 @@
+#include "runtime/file/table.h"
+
+#include "kernels/gather.h"
+
+namespace tied::runtime {
+
+namespace {
+
+template <class Byte>
+void GatherBytes(const TableView& table, const Byte* values, size_t row, float scale, float* embedding) {
+  if (table.in_blocks()) return kernels::GatherBlocks(values, table.Blocks(row), table.cols, scale, embedding);
+  kernels::GatherRow(values, table.cols, table.ZeroPoint(row), table.RowScale(row), scale, embedding);
+}
+
+}  // namespace
+
+void GatherRow(const TableView& table, size_t row, float scale, float* embedding) {
+  const void* values = table.Row(row);
+  switch (table.type) {
+    case format::DataType::Float32:
+      return kernels::GatherRow(static_cast<const float*>(values), table.cols, scale, embedding);
+    case format::DataType::Float16:
+      return kernels::GatherRow(static_cast<const kernels::Half*>(values), table.cols, scale, embedding);
+    case format::DataType::BFloat16:
+      return kernels::GatherRow(static_cast<const kernels::BFloat16*>(values), table.cols, scale, embedding);
+    case format::DataType::Int8:
+      return GatherBytes(table, static_cast<const int8_t*>(values), row, scale, embedding);
+    case format::DataType::Uint8:
+      return GatherBytes(table, static_cast<const uint8_t*>(values), row, scale, embedding);
+    default:
+      return kernels::GatherBlocks(static_cast<const kernels::NibblePair*>(values), table.Blocks(row), table.cols,
+                                   scale, embedding);
+  }
+}
+
+}  // namespace tied::runtime

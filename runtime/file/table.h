@@ -1,0 +1,56 @@
+// A table as the computations take it: where its planes are mapped.
+#ifndef TIED_RUNTIME_FILE_TABLE_H_
+#define TIED_RUNTIME_FILE_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/int_formats.h"
+#include "runtime/file/header.h"
+#include "runtime/file/id_map.h"
+
+namespace tied::runtime {
+
+// An int8 approximation of each row, and a bound of what it lacks.
+struct ScreenView {
+  const int8_t* values;         // [rows, cols]; null: the table has no screen
+  const float* scales;          // [rows]
+  const float* residual_norms;  // [rows]
+};
+
+struct TableView {
+  format::DataType type;
+  const unsigned char* values;  // [rows, row_bytes]
+  size_t rows;
+  size_t cols;
+  size_t row_bytes;
+  const float* scales;               // null for float tables
+  const unsigned char* zero_points;  // as many; null: all the default of the type
+  size_t scales_per_row;             // 0: one for the whole table; else 1, or one for each block
+  ScreenView screen;
+  IdMap ids;
+
+  bool is_float() const { return scales == nullptr; }
+  bool in_blocks() const { return type == format::DataType::Int4 || scales_per_row > 1; }
+  const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
+
+  // Of tables in blocks.
+  kernels::BlocksView Blocks(size_t row) const {
+    return kernels::BlocksView{scales, zero_points}.From(row * scales_per_row);
+  }
+
+  // Of the other Int8 and Uint8 tables.
+  float RowScale(size_t row) const { return scales[row * scales_per_row]; }
+  int ZeroPoint(size_t row) const {
+    if (zero_points == nullptr) return 0;
+    const unsigned char byte = zero_points[row * scales_per_row];
+    return type == format::DataType::Int8 ? static_cast<int8_t>(byte) : byte;
+  }
+};
+
+// embedding[k] = the row's element k * scale: kernels/gather.h.
+void GatherRow(const TableView& table, size_t row, float scale, float* embedding);
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_FILE_TABLE_H_

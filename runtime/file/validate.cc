@@ -1,0 +1,393 @@
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/int_formats.h"
+#include "runtime/file/header.h"
+#include "schema/checked_math.h"
+
+namespace tied::runtime {
+
+namespace {
+
+// Far more than any model has, and few enough that comparing each with each takes little time.
+constexpr size_t kMaxCount = 256;
+constexpr size_t kMaxOps = 1024;
+constexpr uint64_t kMaxTableSide = INT32_MAX;
+
+// Sums of so many products of 8 and 16 bits are exact in float64.
+constexpr uint64_t kMaxCols = uint64_t{1} << 30;
+
+// Collects what all checks need; each check names the first thing that is wrong.
+class Validator {
+ public:
+  Validator(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name)
+      : header_(header), header_end_(header_end), file_size_(file_size), name_(name) {}
+
+  Status Run();
+
+ private:
+  Status CheckCounts() const;
+  Status CheckPlane(const format::Plane& plane, const char* what) const;
+  Status CheckOverlaps() const;
+  Status CheckTable(const format::TiedTable& table) const;
+  Status CheckScales(const format::TiedTable& table) const;
+  Status CheckScreen(const format::TiedTable& table) const;
+  Status CheckVocabulary(const format::TiedTable& table) const;
+  Status CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
+                     const char* what) const;
+  Status CheckValue(const format::ValueInfo& value, const char* what) const;
+  Status CheckEntryPoint(const format::EntryPoint& entry_point) const;
+  Status CheckOp(const format::Op& op, const char* entry_point) const;
+  Status CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const;
+  Status CheckConstant(const format::Op& op, const char* entry_point) const;
+  Status CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const;
+  Status CheckMatMul(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const;
+
+  template <class T>
+  Status CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const;
+
+  const format::Header& header_;
+  const uint64_t header_end_;
+  const uint64_t file_size_;
+  const char* const name_;
+};
+
+Status Validator::CheckCounts() const {
+  const struct {
+    size_t count;
+    const char* what;
+  } counts[] = {{header_.inputs()->size(), "inputs"},
+                {header_.outputs()->size(), "outputs"},
+                {header_.tables()->size(), "tables"},
+                {header_.entry_points()->size(), "entry points"}};
+  size_t ops = 0;
+  for (const format::EntryPoint* entry_point : *header_.entry_points()) ops += entry_point->ops()->size();
+  if (ops > kMaxOps) return Status::Error(TIED_CORRUPT, "%s: %zu operations are more than %zu", name_, ops, kMaxOps);
+  for (const auto& item : counts) {
+    if (item.count > kMaxCount) {
+      return Status::Error(TIED_CORRUPT, "%s: %zu %s are more than %zu", name_, item.count, item.what, kMaxCount);
+    }
+  }
+  return Status();
+}
+
+template <class T>
+Status Validator::CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const char* name = items[static_cast<flatbuffers::uoffset_t>(i)]->name()->c_str();
+    if (*name == '\0') return Status::Error(TIED_CORRUPT, "%s: %s %zu has no name", name_, what, i);
+    for (size_t j = 0; j < i; ++j) {
+      if (std::strcmp(items[static_cast<flatbuffers::uoffset_t>(j)]->name()->c_str(), name) == 0) {
+        return Status::Error(TIED_CORRUPT, "%s: two %ss are called '%s'", name_, what, name);
+      }
+    }
+  }
+  return Status();
+}
+
+bool Overlap(const format::Plane& a, const format::Plane& b) {
+  return a.length() != 0 && b.length() != 0 && a.offset() < b.offset() + b.length() &&
+         b.offset() < a.offset() + a.length();
+}
+
+Status Validator::CheckPlane(const format::Plane& plane, const char* what) const {
+  uint64_t end = 0;
+  if (plane.offset() % kPlaneAlignment != 0 || plane.offset() < header_end_ ||
+      !CheckedAdd(plane.offset(), plane.length(), &end) || end > file_size_) {
+    return Status::Error(TIED_CORRUPT, "%s: plane '%s', %" PRIu64 " bytes at %" PRIu64 ", does not fit into the file",
+                         name_, what, plane.length(), plane.offset());
+  }
+  return Status();
+}
+
+// Each plane against those before it, which may be the same object of the flatbuffer.
+Status Validator::CheckOverlaps() const {
+  size_t table_planes = 0;
+  TIED_RETURN_IF_ERROR(ForEachTablePlane(header_, [&](const format::Plane&, const char*) {
+    ++table_planes;
+    return Status();
+  }));
+  size_t i = 0;
+  return ForEachPlane(header_, [&](const format::Plane& plane, const char* what) {
+    size_t j = 0;
+    const Status status = ForEachPlane(header_, [&](const format::Plane& other, const char* other_what) {
+      if (j++ >= i || !Overlap(plane, other)) return Status();
+      const bool shared_bias = j > table_planes && plane.offset() == other.offset() && plane.length() == other.length();
+      if (shared_bias) return Status();
+      return Status::Error(TIED_CORRUPT, "%s: planes '%s' and '%s' overlap", name_, other_what, what);
+    });
+    ++i;
+    return status;
+  });
+}
+
+Status Validator::CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
+                              const char* what) const {
+  uint64_t bytes = 0;
+  if (CheckedMultiply(count, size, &bytes) && bytes == plane.length()) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: table '%s': its %s do not match their %" PRIu64 " bytes", name_, table, what,
+                       plane.length());
+}
+
+Status Validator::CheckScales(const format::TiedTable& table) const {
+  const char* what = table.name()->c_str();
+  const bool quantised = table.type() == format::DataType::Int8 || table.type() == format::DataType::Uint8 ||
+                         table.type() == format::DataType::Int4;
+  if ((table.scales() != nullptr) != quantised || (table.zero_points() != nullptr && !quantised)) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s': scales or zero points do not fit its element type", name_,
+                         what);
+  }
+  if (!quantised) return Status();
+  const uint64_t per_row = ScalesPerRow(table);
+  const uint64_t count = per_row == 0 ? 1 : table.rows() * per_row;
+  TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, sizeof(float), what, "scales"));
+  if (table.zero_points() == nullptr) return Status();
+  return CheckLength(*table.zero_points(), count, 1, what, "zero points");
+}
+
+Status Validator::CheckScreen(const format::TiedTable& table) const {
+  if (table.screen() == nullptr) return Status();
+  const char* what = table.name()->c_str();
+  if (table.scales() != nullptr) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' is quantised and has a screen", name_, what);
+  }
+  const format::Screen& screen = *table.screen();
+  TIED_RETURN_IF_ERROR(CheckLength(*screen.values(), table.rows(), table.cols(), what, "screen"));
+  TIED_RETURN_IF_ERROR(CheckLength(*screen.scales(), table.rows(), sizeof(float), what, "screen scales"));
+  return CheckLength(*screen.residual_norms(), table.rows(), sizeof(float), what, "residual norms");
+}
+
+// What the ids are is checked when the file is open: they are no part of the header.
+Status Validator::CheckVocabulary(const format::TiedTable& table) const {
+  const char* what = table.name()->c_str();
+  if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > kMaxTableSide)) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' has %" PRIu64 " rows for a vocabulary of %" PRIu64, name_, what,
+                         table.rows(), table.vocabulary());
+  }
+  if (table.ids() == nullptr) return Status();
+  return CheckLength(*table.ids(), table.rows(), sizeof(uint32_t), what, "token ids");
+}
+
+Status Validator::CheckTable(const format::TiedTable& table) const {
+  const char* what = table.name()->c_str();
+  if (RowBytes(table.type(), 1) == 0) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has the element type %d, which this library does not read",
+                         name_, what, static_cast<int>(table.type()));
+  }
+  if (table.rows() == 0 || table.cols() == 0 || table.rows() > kMaxTableSide || table.cols() > kMaxCols) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]", name_, what,
+                         table.rows(), table.cols());
+  }
+  TIED_RETURN_IF_ERROR(
+      CheckLength(*table.values(), table.rows(), RowBytes(table.type(), table.cols()), what, "values"));
+  TIED_RETURN_IF_ERROR(CheckVocabulary(table));
+  TIED_RETURN_IF_ERROR(CheckScales(table));
+  return CheckScreen(table);
+}
+
+Status Validator::CheckValue(const format::ValueInfo& value, const char* what) const {
+  if (ElementSize(value.type()) == 0) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: %s '%s' has the unknown element type %d", name_, what,
+                         value.name()->c_str(), static_cast<int>(value.type()));
+  }
+  if (value.dims()->size() > TIED_MAX_RANK) {
+    return Status::Error(TIED_CORRUPT, "%s: %s '%s' has %u dimensions, at most %d are possible", name_, what,
+                         value.name()->c_str(), value.dims()->size(), TIED_MAX_RANK);
+  }
+  return Status();
+}
+
+Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
+  size_t inferred = 0;
+  // The flatbuffer verifier aligns everything but the structs in a vector; an empty one need not be.
+  const bool aligned = op.output_dims()->size() == 0 ||
+                       reinterpret_cast<uintptr_t>(op.output_dims()->Data()) % alignof(format::OutputDim) == 0;
+  if (!aligned) return Status::Error(TIED_CORRUPT, "%s: entry point '%s': a shape is not aligned", name_, entry_point);
+  bool valid = op.output_dims()->size() <= TIED_MAX_RANK;
+  for (const format::OutputDim* dim : *op.output_dims()) {
+    switch (dim->rule()) {
+      case format::DimRule::Constant:
+        valid = valid && dim->value() >= 0;
+        break;
+      case format::DimRule::InputDim:
+        valid = valid && dim->value() >= 0 && static_cast<uint64_t>(dim->value()) < input_rank;
+        break;
+      case format::DimRule::Infer:
+        valid = valid && ++inferred == 1;
+        break;
+      default:
+        valid = false;
+    }
+  }
+  if (valid) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the shape of output %u is not valid", name_, entry_point,
+                       op.output());
+}
+
+Status Validator::CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const {
+  if (table >= header_.tables()->size()) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses table %u of %u", name_, entry_point, table,
+                         header_.tables()->size());
+  }
+  if (!types_fit) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': input or output of %s has the wrong element type", name_,
+                         entry_point, format::EnumNameOperation(op.operation_type()));
+  }
+  return Status();
+}
+
+Status Validator::CheckMatMul(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const {
+  const format::MatMul& matmul = *op.operation_as_MatMul();
+  const bool ids = matmul.result() == format::MatMulResult::TopkIds;
+  const format::DataType made = ids ? format::DataType::Int64 : format::DataType::Float32;
+  const bool types_fit =
+      input.type() == format::DataType::Float32 && header_.outputs()->Get(op.output())->type() == made;
+  TIED_RETURN_IF_ERROR(CheckTypes(op, matmul.table(), types_fit, entry_point));
+  const uint64_t rows = header_.tables()->Get(matmul.table())->rows();
+  if (matmul.bias() != nullptr && matmul.bias()->length() != rows * sizeof(float)) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
+                         entry_point, matmul.bias()->length(), rows * sizeof(float));
+  }
+  if (matmul.result() == format::MatMulResult::Logits) return Status();
+  if (matmul.result() > format::MatMulResult::MAX) {
+    return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' asks for an unknown result %d", name_, entry_point,
+                         static_cast<int>(matmul.result()));
+  }
+  if (matmul.k() >= 1 && matmul.k() <= TIED_MAX_K && matmul.k() <= rows) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': k is %u, it must be from 1 to %" PRIu64, name_, entry_point,
+                       matmul.k(), std::min<uint64_t>(rows, TIED_MAX_K));
+}
+
+Status Validator::CheckConstant(const format::Op& op, const char* entry_point) const {
+  uint64_t bytes = ElementSize(header_.outputs()->Get(op.output())->type());
+  bool valid = true;
+  for (const format::OutputDim* dim : *op.output_dims()) {
+    valid = valid && dim->rule() == format::DimRule::Constant && CheckedMultiply(bytes, dim->value(), &bytes);
+  }
+  const auto* data = op.operation_as_Constant()->data();
+  if (header_.outputs()->Get(op.output())->type() == format::DataType::Bool && data != nullptr) {
+    valid = valid && std::all_of(data->begin(), data->end(), [](uint8_t byte) { return byte <= 1; });
+  }
+  if (valid && bytes == (data == nullptr ? 0 : data->size())) return Status();
+  return Status::Error(TIED_CORRUPT,
+                       "%s: entry point '%s': the constant for output %u does not match its shape or type", name_,
+                       entry_point, op.output());
+}
+
+Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
+  const bool constant = op.operation_type() == format::Operation::Constant;
+  if (op.output() >= header_.outputs()->size() || (!constant && op.input() >= header_.inputs()->size())) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses input %u and output %u, which do not exist", name_,
+                         entry_point, op.input(), op.output());
+  }
+  const format::ValueInfo* input = constant ? nullptr : header_.inputs()->Get(op.input());
+  TIED_RETURN_IF_ERROR(CheckOutputDims(op, constant ? 0 : input->dims()->size(), entry_point));
+  switch (op.operation_type()) {
+    case format::Operation::Gather: {
+      const format::Gather& gather = *op.operation_as_Gather();
+      const bool types_fit = (input->type() == format::DataType::Int64 || input->type() == format::DataType::Int32) &&
+                             header_.outputs()->Get(op.output())->type() == format::DataType::Float32;
+      TIED_RETURN_IF_ERROR(CheckTypes(op, gather.table(), types_fit, entry_point));
+      if (std::isfinite(gather.scale())) return Status();
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the scale is not finite", name_, entry_point);
+    }
+    case format::Operation::MatMul:
+      return CheckMatMul(op, *input, entry_point);
+    case format::Operation::Constant:
+      return CheckConstant(op, entry_point);
+    default:
+      return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' has an unknown operation %d", name_, entry_point,
+                           static_cast<int>(op.operation_type()));
+  }
+}
+
+Status Validator::CheckEntryPoint(const format::EntryPoint& entry_point) const {
+  const char* what = entry_point.name()->c_str();
+  if (entry_point.ops()->size() > header_.outputs()->size()) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' has more operations than there are outputs", name_, what);
+  }
+  for (const format::Op* op : *entry_point.ops()) {
+    TIED_RETURN_IF_ERROR(CheckOp(*op, what));
+    for (const format::Op* other : *entry_point.ops()) {
+      if (other != op && other->output() == op->output()) {
+        return Status::Error(TIED_CORRUPT, "%s: entry point '%s' writes output %u twice", name_, what, op->output());
+      }
+    }
+  }
+  if (entry_point.selectors() == nullptr) return Status();
+  for (const format::Selector* selector : *entry_point.selectors()) {
+    if (selector->input() >= header_.inputs()->size() ||
+        header_.inputs()->Get(selector->input())->type() != format::DataType::Bool) {
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s' is selected by input %u, which is not a Boolean", name_,
+                           what, selector->input());
+    }
+  }
+  return Status();
+}
+
+Status Validator::Run() {
+  TIED_RETURN_IF_ERROR(CheckCounts());
+  TIED_RETURN_IF_ERROR(CheckNames(*header_.inputs(), "input"));
+  TIED_RETURN_IF_ERROR(CheckNames(*header_.outputs(), "output"));
+  TIED_RETURN_IF_ERROR(CheckNames(*header_.entry_points(), "entry point"));
+  for (const format::ValueInfo* input : *header_.inputs()) TIED_RETURN_IF_ERROR(CheckValue(*input, "input"));
+  for (const format::ValueInfo* output : *header_.outputs()) TIED_RETURN_IF_ERROR(CheckValue(*output, "output"));
+  TIED_RETURN_IF_ERROR(
+      ForEachPlane(header_, [this](const format::Plane& plane, const char* what) { return CheckPlane(plane, what); }));
+  TIED_RETURN_IF_ERROR(CheckOverlaps());
+  for (const format::TiedTable* table : *header_.tables()) TIED_RETURN_IF_ERROR(CheckTable(*table));
+  for (const format::EntryPoint* entry_point : *header_.entry_points()) {
+    TIED_RETURN_IF_ERROR(CheckEntryPoint(*entry_point));
+  }
+  return Status();
+}
+
+}  // namespace
+
+size_t ElementSize(format::DataType type) {
+  switch (type) {
+    case format::DataType::Float32:
+    case format::DataType::Int32:
+      return 4;
+    case format::DataType::Int64:
+      return 8;
+    case format::DataType::Bool:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+uint64_t RowBytes(format::DataType type, uint64_t cols) {
+  switch (type) {
+    case format::DataType::Float32:
+      return 4 * cols;
+    case format::DataType::Float16:
+    case format::DataType::BFloat16:
+      return 2 * cols;
+    case format::DataType::Int8:
+    case format::DataType::Uint8:
+      return cols;
+    case format::DataType::Int4:
+      return kernels::BlocksOf(cols) * kernels::kNibbleBlockBytes;
+    default:
+      return 0;
+  }
+}
+
+uint64_t ScalesPerRow(const format::TiedTable& table) {
+  const uint64_t scales = table.scales()->length() / sizeof(float);
+  if (table.type() != format::DataType::Int4) {
+    if (scales == 1) return 0;
+    if (scales == table.rows()) return 1;
+  }
+  return kernels::BlocksOf(table.cols());
+}
+
+Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name) {
+  return Validator(header, header_end, file_size, name).Run();
+}
+
+}  // namespace tied::runtime

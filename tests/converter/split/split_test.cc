@@ -1,0 +1,347 @@
+// Whole exports without their embedding and their head.
+#include "converter/split/split.h"
+
+#include <sstream>
+
+#include "converter/check/check.h"
+#include "converter/onnx/import.h"
+#include "converter/onnx/write.h"
+#include "converter/output/writer.h"
+#include "tests/converter/conversion.h"
+#include "tests/support/oracle.h"
+
+namespace tied::test {
+namespace {
+
+struct Export {
+  const char* name;
+  Lines embedding;  // input_ids -> E
+  Lines head;       // h -> logits
+};
+std::ostream& operator<<(std::ostream& out, const Export& form) { return out << form.name; }
+
+const Lines kGather = {"E = Gather(W, input_ids)"};
+const Export kExports[] = {
+    {"ScaleAndBias",
+     {"g = Gather(W, input_ids)", "E = Mul(g, scale)"},
+     {"wt = Transpose(W)", "y = MatMul(h, wt)", "logits = Add(y, bias)"}},
+    {"BiasFirst", kGather, {"y = MatMul(h, Wt)", "logits = Add(bias, y)"}},
+    {"Gemm", kGather, {"f = Reshape(h, flat)", "y = Gemm(f, W) {transB=1}", "logits = Reshape(y, unflat)"}},
+    {"FusedMatMul", kGather, {"logits = com.microsoft.FusedMatMul(h, W) {transB=1}"}},
+    {"CastBesideOtherAttributes",
+     {"g = Gather(W, input_ids)", "E = Cast(g) {saturate=1, to=1}"},
+     {"y = MatMul(h, Wt)", "logits = Cast(y) {saturate=1, to=1}"}},
+    {"DynamicallyQuantised",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"q, s, z = DynamicQuantizeLinear(h)", "i = MatMulInteger(q, Qt, z, zero)", "c = Cast(i) {to=1}",
+      "m = Mul(scale, s)", "logits = Mul(c, m)"}},
+    {"DynamicQuantizeMatMul",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"logits = com.microsoft.DynamicQuantizeMatMul(h, Qt, scale, zero, bias)"}},
+    {"MatMulIntegerToFloat",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"q, s, z = DynamicQuantizeLinear(h)",
+      "logits = com.microsoft.MatMulIntegerToFloat(q, Qt, s, scale, z, zero, bias)"}},
+    {"DequantisedOnceForBoth",
+     {"table = DequantizeLinear(Q, scale, zero)", "E = Gather(table, input_ids)"},
+     {"t = Transpose(table)", "logits = MatMul(h, t)"}},
+    {"DequantisedBehindTheTranspose",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"t = Transpose(Q)", "w = DequantizeLinear(t, scale, zero)", "logits = MatMul(h, w)"}},
+    {"IdsInTheShapeThatTheyHave",
+     {"s = Shape(input_ids)", "last = Slice(s, axis1, two)", "to = Concat(m1, last) {axis=0}",
+      "ids = Reshape(input_ids, to)", "E = Gather(W, ids)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"RowsWithTheNameOfEmbeddings",
+     {"embeddings = Gather(W, input_ids)", "E = Mul(embeddings, scale)"},
+     {"tied_ids = Transpose(W)", "logits = MatMul(h, tied_ids)"}},
+    {"RoundedBeforeAView",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"f = Reshape(h, flat)", "q = QuantizeLinear(f, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
+      "w = DequantizeLinear(Qt, scale, zero)", "y = Gemm(d, w)", "logits = Reshape(y, unflat)"}},
+    {"RoundedHiddenStates",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"q = QuantizeLinear(h, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
+      "w = DequantizeLinear(Qt, scale, zero)", "logits = MatMul(d, w)"}},
+};
+
+onnx::TensorProto Bytes(const std::string& name, const std::vector<int64_t>& dims, const std::string& bytes) {
+  onnx::TensorProto tensor;
+  tensor.set_name(name);
+  tensor.set_data_type(onnx::TensorProto::UINT8);
+  for (const int64_t dim : dims) tensor.add_dims(dim);
+  tensor.set_raw_data(bytes);
+  return tensor;
+}
+
+// input_ids to logits, with a Tanh for a decoder.
+onnx::ModelProto MakeExport(const Lines& embedding, const Lines& head, const std::string& folder) {
+  ModelForm form;
+  form.head = {"L = Uses(Wt, bias, scale, flat, unflat, m1, axis1)"};
+  onnx::ModelProto model = MakeModel(form, folder);
+  onnx::GraphProto* graph = model.mutable_graph();
+  graph->clear_node();
+  graph->clear_input();
+  graph->clear_output();
+  AddValue(graph->mutable_input(), "input_ids", onnx::TensorProto::INT64, {-1, -1});
+  AddValue(graph->mutable_output(), "logits", onnx::TensorProto::FLOAT, {-1, 1, kRows});
+  std::string rows(kRows * kCols, '\0'), cols = rows;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = static_cast<char>(i * 37);
+    cols[i % kCols * kRows + i / kCols] = rows[i];
+  }
+  *graph->add_initializer() = Bytes("Q", {kRows, kCols}, rows);
+  *graph->add_initializer() = Bytes("Qt", {kCols, kRows}, cols);
+  *graph->add_initializer() = Bytes("zero", {}, "\x70");
+  *graph->add_initializer() = IntTensor("two", {2});
+  *graph->add_initializer() = RawTensor("half", {}, {kScale / 2});
+  AddNodes(graph, head);
+  AddNodes(graph, {"h = Tanh(E)"});
+  AddNodes(graph, embedding);  // in no order
+  return model;
+}
+
+class Exports : public ConversionTest, public testing::WithParamInterface<Export> {};
+
+TEST_P(Exports, AreTakenApart) {
+  Save(MakeExport(GetParam().embedding, GetParam().head, Folder()), Path("model.onnx"));
+  const converter::SplitModel split = converter::SplitOnnx(Path("model.onnx"));
+  const onnx::GraphProto& rest = split.model.graph();
+  std::string nodes;
+  for (const onnx::NodeProto& node : rest.node()) nodes += node.op_type() + " " + node.input(0) + "\n";
+  EXPECT_EQ(nodes, "Identity inputs_embeds\nTanh E\nIdentity h\n");
+  EXPECT_EQ(rest.initializer_size(), 0);
+  ASSERT_EQ(rest.input_size(), 1);
+  EXPECT_EQ(rest.input(0).name(), "inputs_embeds");
+  EXPECT_EQ(rest.output(0).name(), "hidden");
+
+  const auto progress = [](uint64_t, uint64_t) {};
+  const converter::Graph pair = converter::PairOf(split);
+  const converter::Plan plan = converter::MakePlan(pair, Path("model.onnx"), /*allow_untied=*/false, progress);
+  EXPECT_EQ(plan.tables.size(), 1u);
+  converter::Plan written = plan;
+  if (plan.tables[0].quantised()) written.encodings[0] = converter::EncodingOf(plan.tables[0]);
+  converter::WriteFile(written, Path("model.tied"), progress);
+  std::ostringstream report;
+  EXPECT_TRUE(converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, report)) << report.str();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Exports, testing::ValuesIn(kExports),
+                         [](const auto& form) { return std::string(form.param.name); });
+
+using WholeExports = ConversionTest;
+
+TEST_F(WholeExports, MayCallATableEmbeddings) {
+  onnx::ModelProto model = MakeExport({"E = Gather(embeddings, input_ids)"},
+                                      {"wt = Transpose(embeddings)", "logits = MatMul(h, wt)"}, Folder());
+  *model.mutable_graph()->add_initializer() = RawTensor("embeddings", {kRows, kCols}, Table());
+  Save(model, Path("model.onnx"));
+  const converter::SplitModel split = converter::SplitOnnx(Path("model.onnx"));
+  EXPECT_EQ(split.model.graph().initializer_size(), 0);
+  const converter::Graph pair = converter::PairOf(split);
+  EXPECT_EQ(pair.outputs[0].name, "embeddings");
+  EXPECT_EQ(pair.constants.size(), 1u);
+  const auto progress = [](uint64_t, uint64_t) {};
+  converter::WriteFile(converter::MakePlan(pair, Path("model.onnx"), /*allow_untied=*/false, progress),
+                       Path("model.tied"), progress);
+  std::ostringstream report;
+  EXPECT_TRUE(converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, report)) << report.str();
+}
+
+TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {
+  onnx::ModelProto model = MakeExport({"e = Gather(W, input_ids)", "d = Gather(W, decoder_input_ids)", "E = Add(e, d)"},
+                                      {"logits = MatMul(h, Wt)"}, Folder());
+  AddValue(model.mutable_graph()->mutable_input(), "decoder_input_ids", onnx::TensorProto::INT64, {-1, -1});
+  Save(model, Path("model.onnx"));
+  const converter::SplitModel split = converter::SplitOnnx(Path("model.onnx"));
+  const onnx::GraphProto& rest = split.model.graph();
+  ASSERT_EQ(rest.input_size(), 2);
+  EXPECT_EQ(rest.input(0).name(), "decoder_inputs_embeds");
+  EXPECT_EQ(rest.input(1).name(), "inputs_embeds");
+  for (const onnx::NodeProto& node : rest.node()) {
+    if (node.output(0) == "e" || node.output(0) == "d") {
+      EXPECT_EQ(node.input(0), node.output(0) == "e" ? "inputs_embeds" : "decoder_inputs_embeds");
+    }
+  }
+}
+
+// Until IR version 3 every initializer was one.
+TEST_F(WholeExports, HaveNoInputsOfTheTablesThatAreGone) {
+  onnx::ModelProto model = MakeExport(kGather, {"y = MatMul(h, Wt)", "logits = Add(y, bias)"}, Folder());
+  AddValue(model.mutable_graph()->mutable_input(), "W", onnx::TensorProto::FLOAT, {kRows, kCols});
+  AddValue(model.mutable_graph()->mutable_input(), "bias", onnx::TensorProto::FLOAT, {kRows});
+  Save(model, Path("model.onnx"));
+  const onnx::GraphProto rest = converter::SplitOnnx(Path("model.onnx")).model.graph();
+  ASSERT_EQ(rest.input_size(), 1);
+  EXPECT_EQ(rest.input(0).name(), "inputs_embeds");
+}
+
+TEST_F(WholeExports, KeepTheirOtherWeightsOutside) {
+  onnx::ModelProto model =
+      MakeExport({"g = Gather(W, input_ids)", "E = Add(g, large)"}, {"logits = MatMul(h, Wt)"}, Folder());
+  const std::vector<float> large = MakeNumbers(Numbers::kNormal, 200 * size_t{kCols}, 3);
+  AddConstant(model.mutable_graph(), RawTensor("large", {200, kCols}, large));
+  Save(model, Path("model.onnx"));
+  converter::OnnxWriter writer(converter::SplitOnnx(Path("model.onnx")).model, Path("model.onnx"), Path("rest.onnx"));
+  writer.Write();
+  writer.Commit();
+  EXPECT_EQ(Files(), (std::vector<std::string>{"model.onnx", "rest.onnx", "rest.onnx.data"}));
+  EXPECT_EQ(converter::ReadGraph(Path("rest.onnx")).constants.at("large").ReadFloats(), large);
+}
+
+TEST_F(WholeExports, HaveNoLargeTensorsInOtherAttributes) {
+  onnx::ModelProto model = MakeExport(kGather, {"logits = MatMul(h, Wt)"}, Folder());
+  for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "Tanh") continue;
+    node.clear_name();
+    onnx::AttributeProto* attribute = node.add_attribute();
+    attribute->set_name("large");
+    attribute->set_type(onnx::AttributeProto::TENSOR);
+    *attribute->mutable_t() = RawTensor("", {2000}, std::vector<float>(2000));
+  }
+  Save(model, Path("model.onnx"));
+  converter::OnnxWriter writer(converter::SplitOnnx(Path("model.onnx")).model, Path("model.onnx"), Path("rest.onnx"));
+  try {
+    writer.Write();
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("'h' (Tanh): attribute 'large'"), std::string::npos) << error.what();
+  }
+}
+
+// Branches with a head each, of which the second reads `other`.
+onnx::ModelProto MakeBranches(const std::string& other, const std::string& folder) {
+  onnx::ModelProto model = MakeExport({"E = Gather(W, input_ids)"}, {}, folder);
+  onnx::GraphProto* graph = model.mutable_graph();
+  AddValue(graph->mutable_input(), "cached", onnx::TensorProto::BOOL, {1});
+  onnx::NodeProto* node = graph->add_node();
+  node->set_op_type("If");
+  node->add_input("cached");
+  node->add_output("logits");
+  for (const auto& [name, table] : {std::pair<const char*, std::string>{"then_branch", "Wt"}, {"else_branch", other}}) {
+    onnx::AttributeProto* branch = node->add_attribute();
+    branch->set_name(name);
+    branch->set_type(onnx::AttributeProto::GRAPH);
+    const std::string logits = std::string(name) + "_logits";
+    AddNodes(branch->mutable_g(), {logits + " = MatMul(h, " + table + ")"});
+    AddValue(branch->mutable_g()->mutable_output(), logits, onnx::TensorProto::FLOAT, {-1, 1, kRows});
+  }
+  *graph->add_initializer() = RawTensor("different", {kCols, kRows}, Table());
+  return model;
+}
+
+// Rounded with one number and back with another: not the hidden states that came.
+TEST_F(WholeExports, KeepARoundingThatChangesHiddenStates) {
+  Save(MakeExport(
+           kGather,
+           {"q = QuantizeLinear(h, scale, zero)", "d = DequantizeLinear(q, half, zero)", "logits = MatMul(d, Wt)"},
+           Folder()),
+       Path("model.onnx"));
+  const onnx::ModelProto rest = converter::SplitOnnx(Path("model.onnx")).model;
+  EXPECT_EQ(rest.graph().node(rest.graph().node_size() - 1).input(0), "d");
+}
+
+TEST_F(WholeExports, IdsOfALoopAreItsOwn) {
+  onnx::ModelProto model = MakeExport({"E = Loop(two, , e)"}, {"logits = MatMul(h, Wt)"}, Folder());
+  onnx::AttributeProto* attribute = nullptr;
+  for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "Loop") continue;
+    node.clear_input();
+    for (const char* input : {"two", "", "input_ids_at_first"}) node.add_input(input);
+    node.clear_output();
+    for (const char* output : {"last_ids", "E"}) node.add_output(output);
+    attribute = node.add_attribute();
+  }
+  attribute->set_name("body");
+  attribute->set_type(onnx::AttributeProto::GRAPH);
+  onnx::GraphProto* body = attribute->mutable_g();
+  AddNodes(body, {"still = Identity(going)", "next = Add(input_ids, axis1)", "e = Gather(W, input_ids)"});
+  AddValue(body->mutable_input(), "i", onnx::TensorProto::INT64, {});
+  AddValue(body->mutable_input(), "going", onnx::TensorProto::BOOL, {});
+  AddValue(body->mutable_input(), "input_ids", onnx::TensorProto::INT64, {-1, -1});
+  AddValue(body->mutable_output(), "still", onnx::TensorProto::BOOL, {});
+  AddValue(body->mutable_output(), "next", onnx::TensorProto::INT64, {-1, -1});
+  AddValue(body->mutable_output(), "e", onnx::TensorProto::FLOAT, {-1, -1, kCols});
+  model.mutable_graph()->mutable_input(0)->set_name("input_ids_at_first");
+  Save(model, Path("model.onnx"));
+  try {
+    converter::SplitOnnx(Path("model.onnx"));
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("no Gather on a constant matrix"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(WholeExports, BranchesMustHaveTheSameHead) {
+  Save(MakeBranches("Wt", Folder()), Path("model.onnx"));
+  EXPECT_EQ(converter::SplitOnnx(Path("model.onnx")).head->inputs[0].name, "hidden");
+  Save(MakeBranches("different", Folder()), Path("model.onnx"));
+  try {
+    converter::SplitOnnx(Path("model.onnx"));
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("another branch"), std::string::npos) << error.what();
+  }
+}
+
+// Constants of many constants: as many ways back to W as a search must not go.
+Lines Thicket() {
+  Lines lines;
+  std::string last = "W";
+  for (int i = 0; i < 14; ++i) {
+    std::string inputs = last;
+    for (int j = 1; j < 40; ++j) inputs += ", " + last;
+    last = "max" + std::to_string(i);
+    lines.push_back(last + " = Max(" + inputs + ")");
+  }
+  lines.push_back("E = Gather(" + last + ", input_ids)");
+  return lines;
+}
+
+const Export kRefusedExports[] = {
+    {"max0_node' (Max): is not understood", Thicket(), {"logits = MatMul(h, Wt)"}},
+    {"no Gather on a constant matrix", {"E = Cast(input_ids) {to=1}"}, {"logits = MatMul(h, Wt)"}},
+    {"makes the logits", kGather, {"y = MatMul(h, Wt)", "logits = Relu(y)"}},
+    {"depends on 'input_ids', too", kGather, {"y = MatMul(h, Wt)", "s = Shape(input_ids)", "logits = Reshape(y, s)"}},
+    {"a value called 'hidden' already",
+     {"hidden = Gather(W, input_ids)", "E = Identity(hidden)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"E_node' (Gather): is not understood", {"E = Gather(W, input_ids) {axis=1}"}, {"logits = MatMul(h, Wt)"}},
+    {"looks up 'input_ids' in another shape",
+     {"i = Reshape(input_ids, m1)", "E = Gather(W, i)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"looks up 'input_ids' in another shape",
+     {"i = Unsqueeze(input_ids, axis1)", "g = Gather(W, i)", "E = ReduceMax(g, axis1)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"may have another rank than its logits",
+     kGather,
+     {"f = Reshape(h, flat)", "r = Relu(f)", "y = MatMul(r, Wt)", "logits = Reshape(y, unflat)"}},
+    {"scaled in another way",
+     {"a = Gather(W, input_ids)", "b = Mul(a, scale)", "c = Gather(W, input_ids)", "E = Add(b, c)"},
+     {"logits = MatMul(h, Wt)"}},
+    {"blocks along the first dimension",
+     kGather,
+     {"w = DequantizeLinear(Qt, scale) {axis=0, block_size=16}", "logits = MatMul(h, w)"}},
+    {"still uses 'W'", {"E = Gather(W, input_ids)", "logits_too = Neg(W)"}, {"logits = MatMul(h, Wt)"}},
+};
+
+class RefusedExports : public ConversionTest, public testing::WithParamInterface<Export> {};
+
+TEST_P(RefusedExports, SayWhy) {
+  onnx::ModelProto model = MakeExport(GetParam().embedding, GetParam().head, Folder());
+  for (const onnx::NodeProto& node : model.graph().node()) {
+    if (node.output(0) == "logits_too") AddValue(model.mutable_graph()->mutable_output(), "logits_too", 1, {-1, -1});
+  }
+  Save(model, Path("model.onnx"));
+  try {
+    converter::SplitOnnx(Path("model.onnx"));
+    ADD_FAILURE() << "not refused";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find(GetParam().name), std::string::npos) << error.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RefusedExports, testing::ValuesIn(kRefusedExports));
+
+}  // namespace
+}  // namespace tied::test

@@ -1,0 +1,48 @@
+// NumPy's .npy files: what the command reads and writes tensors as.
+#ifndef TIED_TOOLS_TIED_NPY_H_
+#define TIED_TOOLS_TIED_NPY_H_
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "tied/tied.h"
+
+namespace tied::cli {
+
+// A tensor that owns its data: row-major and dense.
+struct Array {
+  tied_type type = TIED_FLOAT32;
+  std::vector<int64_t> shape;
+  std::vector<unsigned char> bytes;  // aligned for every type by the allocator
+
+  size_t size() const;  // elements
+
+  // The elements; the caller has made sure of the type.
+  template <typename T>
+  const T* values() const {
+    return reinterpret_cast<const T*>(bytes.data());
+  }
+  template <typename T>
+  T* values() {
+    return reinterpret_cast<T*>(bytes.data());
+  }
+};
+
+// 0 for a type that tied.h does not have.
+size_t ElementBytes(tied_type type);
+
+// A tensor of zeros. Throws std::bad_alloc if its size does not fit into memory or a size_t.
+Array MakeArray(tied_type type, std::vector<int64_t> shape);
+
+// Reads a file, or standard input for "-". Little-endian float32, int32, int64 and bool in C order.
+// Throws std::runtime_error that names the file and what is wrong with it. Nothing is allocated on the word of the
+// header alone: memory grows with the bytes that are really there.
+Array ReadNpy(const std::string& path);
+
+void WriteNpy(std::ostream& out, const Array& array);
+
+}  // namespace tied::cli
+
+#endif  // TIED_TOOLS_TIED_NPY_H_

@@ -1,0 +1,103 @@
+#include "tools/tied/npy_header.h"
+
+#include <charconv>
+
+namespace tied::cli {
+
+namespace {
+
+// NumPy's own limit is 64 from version 2.0 on.
+constexpr size_t kMaxRank = 64;
+
+// A cursor over the text. Each Take… skips white space, then consumes what it names or leaves everything as it is.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : rest_(text) {}
+
+  bool Take(std::string_view token) {
+    SkipSpace();
+    if (rest_.substr(0, token.size()) != token) return false;
+    rest_.remove_prefix(token.size());
+    return true;
+  }
+
+  bool TakeString(std::string* value) {
+    SkipSpace();
+    if (rest_.empty() || (rest_[0] != '\'' && rest_[0] != '"')) return false;
+    const size_t end = rest_.find(rest_[0], 1);
+    if (end == std::string_view::npos) return false;
+    *value = rest_.substr(1, end - 1);
+    rest_.remove_prefix(end + 1);
+    return true;
+  }
+
+  bool TakeSize(int64_t* value) {
+    SkipSpace();
+    const char* end = rest_.data() + rest_.size();
+    const auto [stop, error] = std::from_chars(rest_.data(), end, *value);
+    if (error != std::errc() || *value < 0) return false;
+    rest_.remove_prefix(static_cast<size_t>(stop - rest_.data()));
+    return true;
+  }
+
+  bool AtEnd() {
+    SkipSpace();
+    return rest_.empty();
+  }
+
+ private:
+  void SkipSpace() {
+    const size_t start = rest_.find_first_not_of(" \t\n");
+    rest_.remove_prefix(start == std::string_view::npos ? rest_.size() : start);
+  }
+
+  std::string_view rest_;
+};
+
+bool ParseShape(Scanner& scanner, std::vector<int64_t>* shape) {
+  if (!scanner.Take("(")) return false;
+  while (!scanner.Take(")")) {
+    int64_t dim;
+    if (shape->size() == kMaxRank || !scanner.TakeSize(&dim)) return false;
+    shape->push_back(dim);
+    if (scanner.Take(",")) continue;
+    return scanner.Take(")");
+  }
+  return true;
+}
+
+bool ParseFortranOrder(Scanner& scanner, bool* value) {
+  *value = scanner.Take("True");
+  return *value || scanner.Take("False");
+}
+
+}  // namespace
+
+bool ParseNpyHeader(std::string_view text, NpyHeader* header, std::string* problem) {
+  Scanner scanner(text);
+  const auto fail = [problem](const char* expected) {
+    *problem = std::string("expected ") + expected;
+    return false;
+  };
+  bool have_descr = false, have_order = false, have_shape = false;
+  if (!scanner.Take("{")) return fail("a dictionary");
+  while (!scanner.Take("}")) {
+    std::string key;
+    if (!scanner.TakeString(&key) || !scanner.Take(":")) return fail("a key");
+    bool* have = key == "descr" ? &have_descr : key == "fortran_order" ? &have_order : &have_shape;
+    if (*have || (have == &have_shape && key != "shape"))
+      return fail("'descr', 'fortran_order' and 'shape', once each");
+    *have = true;
+    if (have == &have_descr && !scanner.TakeString(&header->descr)) return fail("a simple dtype in 'descr'");
+    if (have == &have_order && !ParseFortranOrder(scanner, &header->fortran_order)) return fail("True or False");
+    if (have == &have_shape && !ParseShape(scanner, &header->shape)) return fail("a tuple of sizes in 'shape'");
+    if (scanner.Take(",")) continue;
+    if (!scanner.Take("}")) return fail("a comma or the end of the dictionary");
+    break;
+  }
+  if (!scanner.AtEnd()) return fail("nothing behind the dictionary");
+  if (!have_descr || !have_order || !have_shape) return fail("'descr', 'fortran_order' and 'shape', once each");
+  return true;
+}
+
+}  // namespace tied::cli

@@ -1,0 +1,35 @@
+// What a command shows of a tensor instead of all its numbers, and how it hands the tensor over.
+#ifndef TIED_TOOLS_TIED_SUMMARY_H_
+#define TIED_TOOLS_TIED_SUMMARY_H_
+
+#include <optional>
+#include <string>
+
+#include "tools/tied/npy.h"
+#include "tools/tied/options.h"
+#include "tools/tied/output_file.h"
+
+namespace tied::cli {
+
+// name, type, shape, min, max and the first few values.
+Json SummaryJson(const std::string& name, const Array& array);
+
+// The same, on one line.
+void PrintSummary(const std::string& name, const Array& array);
+
+// The file of -o, made before anything is computed. Throws UsageError if standard output would get JSON as well.
+std::optional<OutputFile> OpenOutput(const std::string& path, bool json);
+
+// Writes the array to the file, if there is one; then the summary, as JSON if asked for and as a line if there is no
+// file.
+void Deliver(const std::string& name, const Array& array, std::optional<OutputFile>& file, bool json);
+
+// dims with the last one replaced: [..., cols] becomes [..., vocabulary].
+std::vector<int64_t> WithLastDim(std::vector<int64_t> dims, uint64_t last);
+
+// Reads the hidden states for `table`. Throws std::runtime_error unless they are float32 [..., cols].
+Array ReadHidden(const std::string& path, const tied_table_info& table);
+
+}  // namespace tied::cli
+
+#endif  // TIED_TOOLS_TIED_SUMMARY_H_
