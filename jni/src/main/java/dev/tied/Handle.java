@@ -8,8 +8,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A native object that lives until it is closed and no call uses it any more, or until its owner is garbage.
- * (java.lang.ref.Cleaner does the latter, but Android has it from API level 33 only.)
+ * Owns a native object. Frees it once it is closed and no call uses it, or when its owner is collected.
+ * (java.lang.ref.Cleaner does the latter, but Android has it only since API level 33.)
  */
 abstract class Handle extends PhantomReference<Object> {
   private static final ReferenceQueue<Object> ABANDONED = new ReferenceQueue<>();
@@ -25,7 +25,7 @@ abstract class Handle extends PhantomReference<Object> {
 
   private final long pointer;
   private final String what;
-  /** Calls in progress, and CLOSED. */
+  /** The number of calls in progress, plus CLOSED once close() was called. */
   private final AtomicInteger users = new AtomicInteger();
 
   Handle(Object owner, long pointer, String what) {
@@ -55,7 +55,7 @@ abstract class Handle extends PhantomReference<Object> {
     }
   }
 
-  /** No call may begin from now on; those that run may end. Does nothing the second time. */
+  /** Refuses further calls; running ones may end. Does nothing the second time. */
   final void close() {
     int now;
     do {

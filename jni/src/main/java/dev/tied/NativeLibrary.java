@@ -9,8 +9,8 @@ import java.nio.file.StandardCopyOption;
 import java.util.Locale;
 
 /**
- * Loads libtied_jni.so, once: the file that the system property {@code dev.tied.library} names; on Android the one that
- * was installed with the app; on desktop Linux the one in this jar; else one on {@code java.library.path}.
+ * Loads libtied_jni.so, once. The system property {@code dev.tied.library} may name the file. Otherwise Android loads the
+ * one installed with the app, and desktop Linux the one in this jar or on {@code java.library.path}.
  */
 final class NativeLibrary {
   private static final String NAME = "tied_jni";
@@ -28,7 +28,7 @@ final class NativeLibrary {
 
   static void load() {}
 
-  /** A string as the native code reads it: UTF-8, ending in 0; null for null. */
+  /** A string as the native code reads it: UTF-8 with a final 0; null for null. */
   static byte[] text(String string) {
     return string == null ? null : (string + "\0").getBytes(StandardCharsets.UTF_8);
   }
@@ -37,7 +37,7 @@ final class NativeLibrary {
     return "The Android Project".equals(System.getProperty("java.vendor"));
   }
 
-  /** The folder of the jar that holds the library for this machine: "linux-x86_64". */
+  /** The folder in the jar that holds the library for this machine, such as "linux-x86_64". */
   private static String platform() {
     String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
     String arch = System.getProperty("os.arch");

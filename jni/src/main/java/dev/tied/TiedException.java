@@ -2,11 +2,11 @@ package dev.tied;
 
 import java.nio.charset.StandardCharsets;
 
-/** A call of the native library that failed. Its outputs and the session are as they were, unless documented otherwise. */
+/** A failed call of the native library. It leaves its outputs and the session unchanged, unless documented otherwise. */
 public final class TiedException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** Why a call failed: the codes of {@code tied_status} in tied.h, in their order. */
+  /** Why a call failed: the codes of {@code tied_status} in tied.h, in the same order. */
   public enum Status {
     OK,
     INVALID_ARGUMENT,
@@ -38,6 +38,7 @@ public final class TiedException extends RuntimeException {
     this.status = Status.of(code);
   }
 
+  /** Why the call failed. */
   public Status status() {
     return status;
   }

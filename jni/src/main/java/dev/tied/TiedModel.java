@@ -7,10 +7,10 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * A .tied file, mapped read-only: the table takes no Java heap and is shared with every process that maps it.
+ * A .tied file, mapped read-only. The table takes no Java heap, and all processes that map it share its pages.
  *
- * <p>Used by any number of threads at once. Methods of a closed model throw IllegalStateException. A model that is
- * forgotten is closed once it is garbage.
+ * <p>Any number of threads may use a model at once. Methods of a closed model throw IllegalStateException. A model that
+ * becomes unreachable is closed when it is collected.
  */
 public final class TiedModel implements AutoCloseable {
   /** Ways to open a file. */
@@ -18,9 +18,9 @@ public final class TiedModel implements AutoCloseable {
     /** Check the hash of every plane. Reads the whole file. */
     VERIFY,
     /**
-     * Read the file into memory of this process instead of mapping it. What happens to the file afterwards is of no
-     * concern: without this option, a file that is truncated while it is in use kills the process (SIGBUS). The memory
-     * cannot be given back, nor shared.
+     * Read the file into private memory instead of mapping it. Later changes of the file then have no effect; without this
+     * option, a file that is truncated while it is in use kills the process (SIGBUS). The memory cannot be shared or given
+     * back to the system.
      */
     COPY
   }
@@ -43,7 +43,7 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * Maps the file and checks its header, which takes less than a millisecond, whatever the size.
+   * Maps the file and checks its header. This takes less than a millisecond for any size.
    *
    * @throws TiedException NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY
    */
@@ -55,8 +55,8 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * The same for {@code length} bytes (0: up to the end) at {@code offset}, a multiple of 4, of an open file: an
-   * uncompressed Android asset. The descriptor stays the caller's and may be closed afterwards.
+   * Maps {@code length} bytes (0: up to the end) at {@code offset}, a multiple of 4, of an open file, such as an
+   * uncompressed Android asset. The caller keeps the descriptor and may close it afterwards.
    */
   public static TiedModel open(FileDescriptor descriptor, long offset, long length, Option... options) {
     if (descriptor == null) {
@@ -65,7 +65,7 @@ public final class TiedModel implements AutoCloseable {
     return open(nativeDescriptor(descriptor), offset, length, options);
   }
 
-  /** The same for a descriptor's number: {@code ParcelFileDescriptor.getFd()}. */
+  /** Maps part of an open file, given the number of its descriptor: {@code ParcelFileDescriptor.getFd()}. */
   public static TiedModel open(int fd, long offset, long length, Option... options) {
     if (offset < 0 || length < 0) {
       throw new IllegalArgumentException("offset " + offset + " and length " + length + " must be at least 0");
@@ -74,39 +74,38 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * Rows of the table that logits come from: as many as the vocabulary has ids, or fewer where some were dropped by the
-   * converter.
+   * Rows of the head's table: the size of the vocabulary, or fewer if the converter dropped some ids.
    */
   public int rows() {
     return rows;
   }
 
-  /** Token ids are below it: how many logits there are for each hidden state. */
+  /** The number of logits per hidden state. Token ids are below it. */
   public int vocabulary() {
     return vocabulary;
   }
 
-  /** Columns of the table that logits come from: the size of a hidden state. */
+  /** The size of a hidden state. */
   public int cols() {
     return cols;
   }
 
-  /** The size of an embedding: {@link #cols}, unless the model has a table of its own for embeddings. */
+  /** The size of an embedding: {@link #cols}, unless embedding and head use different tables. */
   public int embeddingCols() {
     return embeddingCols;
   }
 
-  /** A session with one thread for each performance core, whose results are the same bits on every CPU. */
+  /** A session with one thread per performance core. Its results have the same bits on every CPU. */
   public TiedSession newSession() {
     return newSession(0, true);
   }
 
   /**
-   * A session of its own threads. It keeps the table mapped, even when the model is closed.
+   * A new session with a private thread pool. It keeps the table mapped, even when the model is closed.
    *
-   * @param threads 1 to 256, or 0 for one a performance core
-   * @param deterministic the same bits on every CPU and for any number of threads and tokens; false lets XNNPACK take
-   *     calls of many tokens where it is faster
+   * @param threads 1 to 256, or 0 for one per performance core
+   * @param deterministic true: results have the same bits on every CPU and for any number of threads and tokens; false: calls
+   *     with many tokens may use XNNPACK where it is faster
    */
   public TiedSession newSession(int threads, boolean deterministic) {
     long pointer = handle.acquire();
@@ -117,7 +116,7 @@ public final class TiedModel implements AutoCloseable {
     }
   }
 
-  /** Checks the hash of every plane: reads the whole file. Throws CORRUPT with the first that is wrong. */
+  /** Checks the hash of every plane, which reads the whole file. Throws CORRUPT and names the first plane that is wrong. */
   public void verify() {
     long pointer = handle.acquire();
     try {
@@ -128,9 +127,9 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * Bytes of the file that are in this process's memory now: what the model adds to its resident size.
+   * Bytes of the file that are in this process's memory now: the model's share of its resident size.
    *
-   * @throws TiedException NOT_FOUND, PERMISSION_DENIED or IO_ERROR where the system does not tell
+   * @throws TiedException NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system does not report it
    */
   public long residentBytes() {
     long pointer = handle.acquire();
@@ -142,11 +141,10 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * Gives the table's pages back to the system, for {@code ComponentCallbacks2.onTrimMemory(level)}: from
-   * TRIM_MEMORY_RUNNING_LOW (10) on; lower levels do nothing. Safe beside running sessions, which read what they need
-   * from the file again.
+   * Gives the table's pages back to the system. Call it from {@code ComponentCallbacks2.onTrimMemory(level)}; levels below
+   * TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again.
    *
-   * @return bytes given back, by the count of {@link #residentBytes}; 0 where the system does not tell
+   * @return the decrease of {@link #residentBytes}; 0 if the system does not report it
    */
   public long trimMemory(int level) {
     final int runningLow = 10;
@@ -171,7 +169,7 @@ public final class TiedModel implements AutoCloseable {
     }
   }
 
-  /** Names of the graph's entry points. */
+  /** The names of the graph's entry points. */
   public List<String> entryPoints() {
     long pointer = handle.acquire();
     try {
@@ -185,7 +183,7 @@ public final class TiedModel implements AutoCloseable {
     }
   }
 
-  /** Calls that run may end; the file is unmapped when the last session is closed, too. */
+  /** Closes the model, after running calls have ended. The file is unmapped when its last session is closed as well. */
   @Override
   public void close() {
     handle.close();

@@ -9,15 +9,15 @@ import java.nio.LongBuffer;
 import java.util.Map;
 
 /**
- * Computes on a model with threads of its own.
+ * Computes on a model with a private thread pool.
  *
- * <p>From any thread, by one at a time: a second call while one runs throws {@link TiedException} BUSY; only
- * {@link #cancel} may be called beside it. Methods of a closed session throw IllegalStateException. A session that is
- * forgotten is closed once it is garbage.
+ * <p>Any thread may call a session, one at a time: a second call during the first throws {@link TiedException} BUSY. Only
+ * {@link #cancel} may be called during another call. Methods of a closed session throw IllegalStateException. A session that
+ * becomes unreachable is closed when it is collected.
  *
- * <p>Buffers are direct and of native byte order, and are used in place from their position to their limit; neither
- * changes. Others are refused with IllegalArgumentException, as are read-only outputs and those without room. Arrays are
- * copied: they are small. No call but {@link #run} makes garbage.
+ * <p>Buffers must be direct and in native byte order. They are used in place, from position to limit, and keep both. Other
+ * buffers, read-only outputs and outputs that are too small throw IllegalArgumentException. Arrays are copied: they are
+ * small. Only {@link #run} allocates objects.
  */
 public final class TiedSession implements AutoCloseable {
   private final Handle handle;
@@ -32,7 +32,7 @@ public final class TiedSession implements AutoCloseable {
     this.embeddingCols = model.embeddingCols();
   }
 
-  /** Threads that the session computes with, the calling one included. */
+  /** The number of threads that compute, including the calling thread. */
   public int threads() {
     long pointer = handle.acquire();
     try {
@@ -43,7 +43,7 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * {@code embeddings[i, :] = row of ids[i] * scale}.
+   * Sets {@code embeddings[i, :] = row of ids[i] * scale}.
    *
    * @param embeddings room for [ids.length, embeddingCols]
    * @throws TiedException OUT_OF_RANGE for an id below 0, at or above the vocabulary, or dropped by the converter
@@ -58,7 +58,7 @@ public final class TiedSession implements AutoCloseable {
     }
   }
 
-  /** The same for the ids from the buffer's position to its limit. */
+  /** Embeds the ids from the buffer's position to its limit; see {@link #embed(long[], FloatBuffer)}. */
   public void embed(LongBuffer ids, FloatBuffer embeddings) {
     Buffers.direct(ids, ids.order(), "ids");
     output(embeddings, ids.remaining(), embeddingCols, "embeddings");
@@ -72,7 +72,7 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * {@code logits[t, id] = dot(hidden[t, :], row of id) + its bias}; -infinity for ids that the converter dropped.
+   * Sets {@code logits[t, id] = dot(hidden[t, :], row of id) + bias of id}, and -infinity for ids that the converter dropped.
    *
    * @param hidden [tokens, cols]
    * @param logits room for [tokens, vocabulary]
@@ -88,7 +88,7 @@ public final class TiedSession implements AutoCloseable {
     }
   }
 
-  /** The id with the largest logit for one hidden state; of equal ones the lowest. Never writes the logits. */
+  /** The id with the largest logit for one hidden state; of equal logits the lowest id. Does not write the logits. */
   public long argmax(FloatBuffer hidden) {
     input(hidden, 1);
     long pointer = handle.acquire();
@@ -100,21 +100,21 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * The k ids with the largest logits for each token, best first; of equal logits the lower id first. Exact, through the
-   * table's screen if it has one.
+   * Finds the k ids with the largest logits for each token, best first; of equal logits the lower id first. The result is
+   * exact. Uses the table's screen if it has one.
    *
    * @param hidden [tokens, cols]
    * @param k 1 to 1024
    * @param ids room for [tokens, k]
    * @param logits room for [tokens, k], or null
-   * @throws TiedException NOT_FINITE for NaN or infinity in hidden or a logit that is NaN, INVALID_ARGUMENT for k
+   * @throws TiedException NOT_FINITE if hidden holds NaN or infinity or a logit is NaN; INVALID_ARGUMENT for a k out of range
    */
   public void topK(FloatBuffer hidden, int tokens, int k, long[] ids, float[] logits) {
     topK(hidden, tokens, k, null, ids, logits, null);
   }
 
   /**
-   * The same over some of the rows, and with log_z, the logarithm of the sum of exp(logit) over the allowed rows: logit -
+   * As above, restricted to the allowed ids, and with log_z: the logarithm of the sum of exp(logit) over them. A logit minus
    * log_z is a log-probability.
    *
    * @param options null for all rows and an exact log_z
@@ -153,17 +153,17 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * Runs an entry point with the names of the ONNX graph. The selector among the inputs chooses it; inputs that it does
-   * not read are ignored.
+   * Runs an entry point with the names of the ONNX graph. The selector among the inputs chooses the entry point; inputs that
+   * it does not read are ignored.
    *
-   * @param outputs by name: a tensor with room for the result, whose shape is then set; or null for one that is made and
-   *     put into the map. The map's keys are the outputs that are computed.
+   * @param outputs the outputs to compute, by name: a tensor with room for the result, whose shape the call sets; or null for
+   *     a new tensor, which the call puts into the map
    */
   public void run(Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
     run(null, inputs, outputs);
   }
 
-  /** The same with the entry point's name, with which selectors may be left out. */
+  /** Runs the entry point of that name; selectors are then optional. */
   public void run(String entryPoint, Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
     Tensors in = new Tensors(inputs, false);
     Tensors out = new Tensors(outputs, true);
@@ -179,8 +179,8 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * Ends the call that is running, if there is one: it throws {@link TiedException} CANCELLED within a few milliseconds,
-   * and what its outputs hold is then undefined. The session stays usable. From any thread.
+   * Ends the running call, if any: it throws {@link TiedException} CANCELLED within a few milliseconds, and leaves its
+   * outputs undefined. The session stays usable. Any thread may call this.
    */
   public void cancel() {
     long pointer = handle.acquire();
@@ -191,7 +191,7 @@ public final class TiedSession implements AutoCloseable {
     }
   }
 
-  /** A call that runs may end; its threads end with it. */
+  /** Closes the session and its threads, after a running call has ended. */
   @Override
   public void close() {
     handle.close();
@@ -208,7 +208,7 @@ public final class TiedSession implements AutoCloseable {
     Buffers.checkRoom(buffer.remaining(), count, width, what);
   }
 
-  /** A map of tensors as the arrays that the native code reads. */
+  /** A map of tensors, as the arrays that the native code reads. */
   private static final class Tensors {
     final String[] keys;
     final byte[][] names;
@@ -254,7 +254,7 @@ public final class TiedSession implements AutoCloseable {
       shapes[i] = tensor.shape;
     }
 
-    /** Sets the types and shapes that a call would give, without computing. */
+    /** Sets the types and shapes that a call would return, without computing. */
     void describe(long pointer, String entryPoint, Tensors in) {
       int[] given = types.clone();
       call(pointer, entryPoint, in, new Buffer[buffers.length]);
@@ -266,7 +266,7 @@ public final class TiedSession implements AutoCloseable {
       }
     }
 
-    /** Computes those outputs that have a buffer. */
+    /** Computes the outputs that have a buffer. */
     void call(long pointer, String entryPoint, Tensors in, Buffer[] into) {
       nativeRun(
           pointer,

@@ -7,7 +7,7 @@ import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
 
-/** An input or output of {@link TiedSession#run}: a direct buffer, used in place, and a shape. */
+/** An input or output of {@link TiedSession#run}: a direct buffer, which is used in place, and a shape. */
 public final class TiedTensor {
   private static final int FLOAT32 = 1;
   private static final int INT32 = 6;
@@ -16,7 +16,7 @@ public final class TiedTensor {
 
   final int type;
   final Buffer buffer;
-  /** Of an output: set by the call. */
+  /** Set by the call if this is an output. */
   long[] shape;
 
   private TiedTensor(int type, Buffer buffer, long[] shape) {
@@ -25,15 +25,17 @@ public final class TiedTensor {
     this.shape = shape;
   }
 
-  /** The elements from the buffer's position to its limit. The buffer must be direct and of native byte order. */
+  /** A float32 tensor of the elements from the buffer's position to its limit. The buffer must be direct and in native byte order. */
   public static TiedTensor of(FloatBuffer values, long... shape) {
     return new TiedTensor(FLOAT32, Buffers.direct(values, values.order(), "values"), shape.clone());
   }
 
+  /** An int64 tensor of the elements from the buffer's position to its limit. */
   public static TiedTensor of(LongBuffer values, long... shape) {
     return new TiedTensor(INT64, Buffers.direct(values, values.order(), "values"), shape.clone());
   }
 
+  /** An int32 tensor of the elements from the buffer's position to its limit. */
   public static TiedTensor of(IntBuffer values, long... shape) {
     return new TiedTensor(INT32, Buffers.direct(values, values.order(), "values"), shape.clone());
   }
@@ -45,7 +47,7 @@ public final class TiedTensor {
     return new TiedTensor(BOOL, bytes, new long[] {1});
   }
 
-  /** A copy of the ids, as a new direct buffer. */
+  /** An int64 tensor with a copy of the ids in a new direct buffer. */
   public static TiedTensor ofIds(long[] ids, long... shape) {
     LongBuffer buffer =
         ByteBuffer.allocateDirect(Math.multiplyExact(ids.length, 8)).order(ByteOrder.nativeOrder()).asLongBuffer();
@@ -53,7 +55,7 @@ public final class TiedTensor {
     return of(buffer, shape);
   }
 
-  /** Zeros. */
+  /** A new tensor of zeros. */
   static TiedTensor make(int type, long[] shape) {
     long count = 1;
     for (long dim : shape) {
@@ -69,7 +71,7 @@ public final class TiedTensor {
     return new TiedTensor(type, buffer, shape);
   }
 
-  /** The dimensions; of an output those of the last call that wrote it. */
+  /** The dimensions; for an output, those that the last call set. */
   public long[] shape() {
     return shape.clone();
   }

@@ -2,15 +2,15 @@ package dev.tied;
 
 import java.nio.ByteBuffer;
 
-/** Restricts and describes a top-k. Reusable; not changed by a call. */
+/** Options of a top-k. Calls do not change them, so they can be reused. */
 public final class TopKOptions {
   ByteBuffer allowed;
   boolean useScreen = true;
   double logZTolerance;
 
   /**
-   * Only ids whose bit is 1: bit {@code id % 8} of byte {@code id / 8} from the buffer's position on, which is direct.
-   * Null for all ids. Blocks of rows that are wholly denied are not read.
+   * Allows only ids whose bit is 1: bit {@code id % 8} of byte {@code id / 8}, counted from the position of the buffer, which
+   * must be direct. Null allows all ids. Blocks without an allowed row are not read.
    */
   public TopKOptions allowed(ByteBuffer bits) {
     if (bits != null) {
@@ -20,13 +20,13 @@ public final class TopKOptions {
     return this;
   }
 
-  /** Whether the table's screen is used, if it has one (default). The results are the same. */
+  /** Whether to use the table's screen, if it has one (default: true). The results are the same. */
   public TopKOptions useScreen(boolean use) {
     useScreen = use;
     return this;
   }
 
-  /** How far log_z may be off; 0 (default): as exact as float64 is, which takes a pass over the table. */
+  /** The largest acceptable error of log_z. 0 (default) computes it in float64, which takes a pass over the whole table. */
   public TopKOptions logZTolerance(double tolerance) {
     logZTolerance = tolerance;
     return this;
