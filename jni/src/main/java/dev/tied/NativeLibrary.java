@@ -9,8 +9,8 @@ import java.nio.file.StandardCopyOption;
 import java.util.Locale;
 
 /**
- * Loads libtied_jni.so, once. The system property {@code dev.tied.library} may name the file. Otherwise Android loads the
- * one installed with the app, and desktop Linux the one in this jar or on {@code java.library.path}.
+ * Loads libtied_jni.so, once. The system property {@code dev.tied.library} may name the file. Otherwise Android loads
+ * the one installed with the app, and desktop Linux the one in this jar or on {@code java.library.path}.
  */
 final class NativeLibrary {
   private static final String NAME = "tied_jni";

@@ -2,7 +2,9 @@ package dev.tied;
 
 import java.nio.charset.StandardCharsets;
 
-/** A failed call of the native library. It leaves its outputs and the session unchanged, unless documented otherwise. */
+/**
+ * A failed call of the native library. It leaves its outputs and the session unchanged, unless documented otherwise.
+ */
 public final class TiedException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

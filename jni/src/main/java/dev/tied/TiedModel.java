@@ -18,9 +18,9 @@ public final class TiedModel implements AutoCloseable {
     /** Check the hash of every plane. Reads the whole file. */
     VERIFY,
     /**
-     * Read the file into private memory instead of mapping it. Later changes of the file then have no effect; without this
-     * option, a file that is truncated while it is in use kills the process (SIGBUS). The memory cannot be shared or given
-     * back to the system.
+     * Read the file into private memory instead of mapping it. Later changes of the file then have no effect; without
+     * this option, a file that is truncated while it is in use kills the process (SIGBUS). The memory cannot be shared
+     * or given back to the system.
      */
     COPY
   }
@@ -104,8 +104,8 @@ public final class TiedModel implements AutoCloseable {
    * A new session with a private thread pool. It keeps the table mapped, even when the model is closed.
    *
    * @param threads 1 to 256, or 0 for one per performance core
-   * @param deterministic true: results have the same bits on every CPU and for any number of threads and tokens; false: calls
-   *     with many tokens may use XNNPACK where it is faster
+   * @param deterministic true: results have the same bits on every CPU and for any number of threads and tokens; false:
+   *     calls with many tokens may use XNNPACK where it is faster
    */
   public TiedSession newSession(int threads, boolean deterministic) {
     long pointer = handle.acquire();
@@ -116,7 +116,9 @@ public final class TiedModel implements AutoCloseable {
     }
   }
 
-  /** Checks the hash of every plane, which reads the whole file. Throws CORRUPT and names the first plane that is wrong. */
+  /**
+   * Checks the hash of every plane, which reads the whole file. Throws CORRUPT and names the first plane that is wrong.
+   */
   public void verify() {
     long pointer = handle.acquire();
     try {
@@ -141,8 +143,8 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * Gives the table's pages back to the system. Call it from {@code ComponentCallbacks2.onTrimMemory(level)}; levels below
-   * TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again.
+   * Gives the table's pages back to the system. Call it from {@code ComponentCallbacks2.onTrimMemory(level)}; levels
+   * below TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again.
    *
    * @return the decrease of {@link #residentBytes}; 0 if the system does not report it
    */

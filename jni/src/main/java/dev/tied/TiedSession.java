@@ -11,13 +11,13 @@ import java.util.Map;
 /**
  * Computes on a model with a private thread pool.
  *
- * <p>Any thread may call a session, one at a time: a second call during the first throws {@link TiedException} BUSY. Only
- * {@link #cancel} may be called during another call. Methods of a closed session throw IllegalStateException. A session that
- * becomes unreachable is closed when it is collected.
+ * <p>Any thread may call a session, one at a time: a second call during the first throws {@link TiedException} BUSY.
+ * Only {@link #cancel} may be called during another call. Methods of a closed session throw IllegalStateException. A
+ * session that becomes unreachable is closed when it is collected.
  *
- * <p>Buffers must be direct and in native byte order. They are used in place, from position to limit, and keep both. Other
- * buffers, read-only outputs and outputs that are too small throw IllegalArgumentException. Arrays are copied: they are
- * small. Only {@link #run} allocates objects.
+ * <p>Buffers must be direct and in native byte order. They are used in place, from position to limit, and keep both.
+ * Other buffers, read-only outputs and outputs that are too small throw IllegalArgumentException. Arrays are copied:
+ * they are small. Only {@link #run} allocates objects.
  */
 public final class TiedSession implements AutoCloseable {
   private final Handle handle;
@@ -72,7 +72,8 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * Sets {@code logits[t, id] = dot(hidden[t, :], row of id) + bias of id}, and -infinity for ids that the converter dropped.
+   * Sets {@code logits[t, id] = dot(hidden[t, :], row of id) + bias of id}, and -infinity for ids that the converter
+   * dropped.
    *
    * @param hidden [tokens, cols]
    * @param logits room for [tokens, vocabulary]
@@ -100,22 +101,23 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * Finds the k ids with the largest logits for each token, best first; of equal logits the lower id first. The result is
-   * exact. Uses the table's screen if it has one.
+   * Finds the k ids with the largest logits for each token, best first; of equal logits the lower id first. The result
+   * is exact. Uses the table's screen if it has one.
    *
    * @param hidden [tokens, cols]
    * @param k 1 to 1024
    * @param ids room for [tokens, k]
    * @param logits room for [tokens, k], or null
-   * @throws TiedException NOT_FINITE if hidden holds NaN or infinity or a logit is NaN; INVALID_ARGUMENT for a k out of range
+   * @throws TiedException NOT_FINITE if hidden holds NaN or infinity or a logit is NaN; INVALID_ARGUMENT for a k out of
+   *     range
    */
   public void topK(FloatBuffer hidden, int tokens, int k, long[] ids, float[] logits) {
     topK(hidden, tokens, k, null, ids, logits, null);
   }
 
   /**
-   * As above, restricted to the allowed ids, and with log_z: the logarithm of the sum of exp(logit) over them. A logit minus
-   * log_z is a log-probability.
+   * As above, restricted to the allowed ids, and with log_z: the logarithm of the sum of exp(logit) over them. A logit
+   * minus log_z is a log-probability.
    *
    * @param options null for all rows and an exact log_z
    * @param logZ room for [tokens], or null
@@ -153,11 +155,11 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * Runs an entry point with the names of the ONNX graph. The selector among the inputs chooses the entry point; inputs that
-   * it does not read are ignored.
+   * Runs an entry point with the names of the ONNX graph. The selector among the inputs chooses the entry point; inputs
+   * that it does not read are ignored.
    *
-   * @param outputs the outputs to compute, by name: a tensor with room for the result, whose shape the call sets; or null for
-   *     a new tensor, which the call puts into the map
+   * @param outputs the outputs to compute, by name: a tensor with room for the result, whose shape the call sets; or
+   *     null for a new tensor, which the call puts into the map
    */
   public void run(Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
     run(null, inputs, outputs);

@@ -25,7 +25,10 @@ public final class TiedTensor {
     this.shape = shape;
   }
 
-  /** A float32 tensor of the elements from the buffer's position to its limit. The buffer must be direct and in native byte order. */
+  /**
+   * A float32 tensor of the elements from the buffer's position to its limit. The buffer must be direct and in native
+   * byte order.
+   */
   public static TiedTensor of(FloatBuffer values, long... shape) {
     return new TiedTensor(FLOAT32, Buffers.direct(values, values.order(), "values"), shape.clone());
   }

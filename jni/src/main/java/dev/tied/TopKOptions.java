@@ -9,8 +9,8 @@ public final class TopKOptions {
   double logZTolerance;
 
   /**
-   * Allows only ids whose bit is 1: bit {@code id % 8} of byte {@code id / 8}, counted from the position of the buffer, which
-   * must be direct. Null allows all ids. Blocks without an allowed row are not read.
+   * Allows only ids whose bit is 1: bit {@code id % 8} of byte {@code id / 8}, counted from the position of the buffer,
+   * which must be direct. Null allows all ids. Blocks without an allowed row are not read.
    */
   public TopKOptions allowed(ByteBuffer bits) {
     if (bits != null) {
@@ -26,7 +26,9 @@ public final class TopKOptions {
     return this;
   }
 
-  /** The largest acceptable error of log_z. 0 (default) computes it in float64, which takes a pass over the whole table. */
+  /**
+   * The largest acceptable error of log_z. 0 (default) computes it in float64, which takes a pass over the whole table.
+   */
   public TopKOptions logZTolerance(double tolerance) {
     logZTolerance = tolerance;
     return this;
