@@ -1,0 +1,65 @@
+// The operations of the reference evaluation. Each is what ONNX says of it, in double precision.
+#ifndef TIED_CONVERTER_CHECK_OPERATIONS_H_
+#define TIED_CONVERTER_CHECK_OPERATIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "converter/check/evaluation.h"
+
+namespace tied::converter {
+
+// Makes the first outputs of a node: those that it has.
+using Operation = std::vector<Array> (*)(const Call& call);
+
+// By the name of a node's operation; null for one that is not known.
+const Operation* FindOperation(const std::string& op);
+
+namespace operations {
+
+// view.cc: what moves elements without a computation.
+Array Constant(const Call& call);
+Array Identity(const Call& call);
+Array Shape(const Call& call);
+Array Gather(const Call& call);
+Array GatherRows(const Call& call, const Array& data);
+Array Concat(const Call& call);
+Array Slice(const Call& call);
+Array Squeeze(const Call& call);
+Array Unsqueeze(const Call& call);
+Array Flatten(const Call& call);
+Array Reshape(const Call& call);
+Array Transpose(const Call& call);
+
+// elementwise.cc
+Array Not(const Call& call);
+Array Add(const Call& call);
+Array Mul(const Call& call);
+Array Divide(const Call& call, const Array& a, const Array& b);
+// a + factor * b, of input `b` of the node; a itself if the node does not have it.
+Array WithBias(const Call& call, const Array& a, size_t b, double factor = 1);
+
+// product.cc
+Array MatMul(const Call& call);
+Array Multiply(const Call& call, const Array& a, const Array& b);
+Array Gemm(const Call& call);
+
+// quantised.cc
+std::vector<Array> DynamicQuantizeLinear(const Call& call);
+Array QuantizeLinear(const Call& call);
+Array DequantizeLinear(const Call& call);
+Array MatMulInteger(const Call& call);
+Array MatMulIntegerToFloat(const Call& call);
+Array DynamicQuantizeMatMul(const Call& call);
+Array MatMulNBits(const Call& call);
+Array GatherBlockQuantized(const Call& call);
+
+// selection.cc
+std::vector<Array> ArgMax(const Call& call);
+std::vector<Array> TopK(const Call& call);
+Array LogSoftmax(const Call& call);
+
+}  // namespace operations
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_CHECK_OPERATIONS_H_

@@ -1,0 +1,59 @@
+// Operations on quantised tensors. Activations are not rounded: the results are those that a quantised graph
+// approximates.
+#include "converter/check/dequantised.h"
+#include "converter/check/operations.h"
+
+namespace tied::converter::operations {
+
+std::vector<Array> DynamicQuantizeLinear(const Call& call) {
+  return {call.Input(0), Array::OfDoubles({}, {1}), Array::OfInts({}, {0})};
+}
+
+Array QuantizeLinear(const Call& call) {
+  const Array quotient = Divide(call, call.Input(0), call.Input(1));
+  if (!call.Has(2)) return quotient;
+  const double zero = call.Input(2).Float(0);
+  std::vector<double> shifted(static_cast<size_t>(quotient.size()));
+  for (size_t i = 0; i < shifted.size(); ++i) shifted[i] = quotient.Float(static_cast<int64_t>(i)) + zero;
+  return Array::OfDoubles(quotient.dims, std::move(shifted));
+}
+
+Array DequantizeLinear(const Call& call) {
+  return Dequantised(call.Input(0), call.Input(1), call.OptionalInput(2), call.Int("axis", 1),
+                     call.Int("block_size", 0));
+}
+
+Array MatMulInteger(const Call& call) {
+  const Array one = Array::OfDoubles({}, {1});
+  const Array a = Dequantised(call.Input(0), one, call.OptionalInput(2), -2);
+  return Multiply(call, a, Dequantised(call.Input(1), one, call.OptionalInput(3), -1));
+}
+
+Array MatMulIntegerToFloat(const Call& call) {
+  const Array a = Dequantised(call.Input(0), call.Input(2), call.OptionalInput(4), -2);
+  const Array b = Dequantised(call.Input(1), call.Input(3), call.OptionalInput(5), -1);
+  return WithBias(call, Multiply(call, a, b), 6);
+}
+
+Array DynamicQuantizeMatMul(const Call& call) {
+  const Array weights = Dequantised(call.Input(1), call.Input(2), call.OptionalInput(3), -1);
+  return WithBias(call, Multiply(call, call.Input(0), weights), 4);
+}
+
+Array MatMulNBits(const Call& call) {
+  const Blocks blocks{call.Int("N", 0), call.Int("K", 0), call.Int("bits", 4), call.Int("block_size", 0), true};
+  const Array weights = DequantisedBlocks(call.Input(1), call.Input(2), call.OptionalInput(3), blocks);
+  return WithBias(call, Multiply(call, call.Input(0), weights.Matrix(0, /*transpose=*/true)), 5);
+}
+
+Array GatherBlockQuantized(const Call& call) {
+  const Array& packed = call.Input(0);
+  const bool elements = packed.type == ElementType::kUint4 || packed.type == ElementType::kInt4;
+  const int64_t bits = elements ? 4 : call.Int("bits", 4);
+  if (packed.dims.empty() || bits < 1) call.Refuse("has no table");
+  const int64_t cols = Product({packed.dims.back(), elements ? 1 : 8 / bits}, 0, 2);
+  const Blocks blocks{packed.dims[0], cols, bits, call.Int("block_size", 128), false};
+  return GatherRows(call, DequantisedBlocks(packed, call.Input(2), call.OptionalInput(3), blocks));
+}
+
+}  // namespace tied::converter::operations

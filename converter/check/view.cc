@@ -1,0 +1,142 @@
+// Operations that move elements or name shapes, and compute nothing.
+#include <algorithm>
+
+#include "converter/check/operations.h"
+
+namespace tied::converter::operations {
+
+Array Constant(const Call& call) {
+  const auto& [name, value] = *call.node().attributes.begin();
+  if (value.tensor) return Array::Load(*value.tensor);
+  if (value.i) return Array::OfInts({}, {*value.i});
+  if (value.f) return Array::OfDoubles({}, {static_cast<double>(*value.f)});
+  if (name == "value_ints") return Array::OfInts({static_cast<int64_t>(value.ints.size())}, value.ints);
+  return Array::OfDoubles({static_cast<int64_t>(value.floats.size())}, {value.floats.begin(), value.floats.end()});
+}
+
+Array Identity(const Call& call) { return call.Input(0); }
+
+Array Shape(const Call& call) {
+  const std::vector<int64_t>& dims = call.Input(0).dims;
+  const auto rank = static_cast<int64_t>(dims.size());
+  const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
+  const int64_t start = clamp(call.Int("start", 0));
+  const int64_t end = std::max(start, clamp(call.Int("end", rank)));
+  return Array::OfInts({end - start}, {dims.begin() + start, dims.begin() + end});
+}
+
+Array Gather(const Call& call) { return GatherRows(call, call.Input(0)); }
+
+Array GatherRows(const Call& call, const Array& data) {
+  const Array& indices = call.Input(1);
+  if (call.AxisOf(call.Int("axis", 0), data.dims.size()) != 0) {
+    call.Refuse("the reference evaluation knows axis 0 only");
+  }
+  std::vector<int64_t> dims = indices.dims;
+  dims.insert(dims.end(), data.dims.begin() + 1, data.dims.end());
+  const int64_t width = Product(data.dims, 1, data.dims.size());
+  std::vector<int64_t> ints;
+  std::vector<double> doubles;
+  for (int64_t i = 0; i < indices.size(); ++i) {
+    const auto id = static_cast<int64_t>(call.AxisOf(indices.Int(i), static_cast<size_t>(data.dims[0])));
+    for (int64_t j = 0; j < width; ++j) {
+      if (data.integers) ints.push_back(data.Int(id * width + j));
+      if (!data.integers) doubles.push_back(call.Number(data, id * width + j));
+    }
+  }
+  return data.integers ? Array::OfInts(dims, ints) : Array::OfDoubles(dims, doubles);
+}
+
+Array Concat(const Call& call) {
+  std::vector<int64_t> values;
+  for (size_t i = 0; i < call.node().inputs.size(); ++i) {
+    const Array& array = call.Input(i);
+    if (array.dims.size() != 1) call.Refuse("joins more than vectors");
+    for (int64_t j = 0; j < array.size(); ++j) values.push_back(array.Int(j));
+  }
+  const auto size = static_cast<int64_t>(values.size());
+  return Array::OfInts({size}, values);
+}
+
+Array Slice(const Call& call) {
+  const Array& array = call.Input(0);
+  const int64_t size = array.size();
+  const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
+  std::vector<int64_t> values;
+  const std::vector<int64_t> starts = call.Ints(1, "starts"), ends = call.Ints(2, "ends");
+  if (array.dims.size() != 1 || starts.size() != 1 || ends.size() != 1) call.Refuse("slices more than a vector");
+  const std::vector<int64_t> steps = call.Ints(4, "steps");
+  if (!steps.empty() && steps[0] != 1) call.Refuse("has steps");
+  for (int64_t i = clamp(starts[0]); i < clamp(ends[0]); ++i) values.push_back(array.Int(i));
+  const auto count = static_cast<int64_t>(values.size());
+  return Array::OfInts({count}, values);
+}
+
+Array Squeeze(const Call& call) {
+  const Array& array = call.Input(0);
+  const std::vector<int64_t> axes = call.Ints(1, "axes");
+  const auto rank = static_cast<int64_t>(array.dims.size());
+  std::vector<int64_t> dims;
+  for (int64_t i = 0; i < rank; ++i) {
+    const bool named = std::count(axes.begin(), axes.end(), i) + std::count(axes.begin(), axes.end(), i - rank) > 0;
+    const int64_t dim = array.dims[static_cast<size_t>(i)];
+    if (!(axes.empty() ? dim == 1 : named)) dims.push_back(dim);
+  }
+  return array.View(dims);
+}
+
+Array Unsqueeze(const Call& call) {
+  const Array& array = call.Input(0);
+  std::vector<int64_t> axes = call.Ints(1, "axes");
+  std::vector<int64_t> dims = array.dims;
+  const size_t rank = dims.size() + axes.size();
+  for (int64_t& axis : axes) axis = static_cast<int64_t>(call.AxisOf(axis, rank));
+  std::sort(axes.begin(), axes.end());
+  for (const int64_t axis : axes) {
+    dims.insert(dims.begin() + static_cast<std::ptrdiff_t>(call.AxisOf(axis, dims.size() + 1)), 1);
+  }
+  return array.View(dims);
+}
+
+Array Flatten(const Call& call) {
+  const Array& array = call.Input(0);
+  const size_t rank = array.dims.size();
+  const int64_t axis = call.Int("axis", 1);
+  const size_t split = axis == static_cast<int64_t>(rank) ? rank : call.AxisOf(axis, rank);
+  return array.View({Product(array.dims, 0, split), Product(array.dims, split, rank)});
+}
+
+Array Reshape(const Call& call) {
+  const Array& array = call.Input(0);
+  std::vector<int64_t> dims = call.Ints(1, "shape");
+  std::vector<int64_t> others;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 0 && call.Int("allowzero", 0) == 0) {
+      dims[i] = array.dims[call.AxisOf(static_cast<int64_t>(i), array.dims.size())];
+    }
+    if (dims[i] != -1) others.push_back(dims[i]);
+  }
+  const int64_t known = Product(others, 0, others.size());
+  for (int64_t& dim : dims) {
+    if (dim == -1) dim = known == 0 ? 0 : array.size() / known;
+  }
+  if (Product(dims, 0, dims.size()) != array.size()) call.Refuse("does not fit its input");
+  return array.View(dims);
+}
+
+Array Transpose(const Call& call) {
+  Array array = call.Input(0);
+  const size_t rank = array.dims.size();
+  std::vector<int64_t> perm = call.Ints(1, "perm");
+  for (size_t i = 0; perm.size() < rank; ++i) perm.push_back(static_cast<int64_t>(rank - 1 - i));
+  const Array original = array;
+  array.row_major = false;
+  for (size_t i = 0; i < rank; ++i) {
+    const size_t from = call.AxisOf(perm[i], rank);
+    array.dims[i] = original.dims[from];
+    array.strides[i] = original.strides[from];
+  }
+  return array;
+}
+
+}  // namespace tied::converter::operations
