@@ -8,7 +8,6 @@
 #include <new>
 #include <type_traits>
 
-#include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 
 namespace tied::kernels {
@@ -48,48 +47,17 @@ bool RunOperator(xnn_operator_t op, const float* rows, size_t row_count, float* 
 #endif
 }
 
-// What one thread works with: an operator holds the pointers of its current run, so threads cannot share it.
+// What one worker uses: an operator holds the pointers of its current run, so threads cannot share it.
 struct Worker {
   Operator op;
   std::unique_ptr<float[]> output;  // [kTileRows, tokens]
   std::unique_ptr<float[]> rows;    // [kTileRows, cols], if rows are widened
 };
 
-struct Job {
-  const GemmRows& rows;
-  size_t cols;
-  size_t tokens;
-  float* logits;
-  size_t logits_stride;
-  Worker* workers;
-  const std::atomic<bool>& cancelled;
-  WorkPlaces places;
-  std::atomic<bool> failed;
-};
-
 void Transpose(const float* output, size_t row_count, size_t tokens, float* logits, size_t logits_stride) {
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) logits[t * logits_stride + r] = output[r * tokens + t];
   }
-}
-
-void RunTile(void* context, size_t first, size_t count) {
-  Job& job = *static_cast<Job*>(context);
-  if (job.cancelled.load(std::memory_order_relaxed)) return;
-  const ScopedFloatEnvironment environment;
-  const size_t place = job.places.Take();
-  Worker& worker = job.workers[place];
-  const float* rows = job.rows.values + first * job.cols;
-  if (worker.rows != nullptr) {
-    for (size_t r = 0; r < count; ++r) job.rows.widen(job.rows.context, first + r, &worker.rows[r * job.cols]);
-    rows = worker.rows.get();
-  }
-  if (RunOperator(worker.op.get(), rows, count, worker.output.get())) {
-    Transpose(worker.output.get(), count, job.tokens, job.logits + first, job.logits_stride);
-  } else {
-    job.failed.store(true, std::memory_order_relaxed);
-  }
-  job.places.Return(place);
 }
 
 }  // namespace
@@ -109,9 +77,21 @@ bool GemmXnnpack(pthreadpool_t pool, const GemmRows& rows, size_t row_count, siz
     workers[i].rows.reset(new (std::nothrow) float[kTileRows * cols + kExtraFloats]);
     if (workers[i].rows == nullptr) return false;
   }
-  Job job{rows, cols, tokens, logits, logits_stride, workers.get(), cancelled, WorkPlaces(threads), {false}};
-  pthreadpool_parallelize_1d_tile_1d(pool, RunTile, &job, row_count, kTileRows, /*flags=*/0);
-  return !job.failed.load(std::memory_order_relaxed);
+  std::atomic<bool> failed{false};
+  ForEachTile(pool, cancelled, row_count, kTileRows, [&](const Tile& tile) {
+    const Worker& worker = workers[tile.worker];
+    const float* tile_rows = rows.values + tile.first * cols;
+    if (rows.widen != nullptr) {
+      for (size_t r = 0; r < tile.count; ++r) rows.widen(rows.context, tile.first + r, &worker.rows[r * cols]);
+      tile_rows = worker.rows.get();
+    }
+    if (RunOperator(worker.op.get(), tile_rows, tile.count, worker.output.get())) {
+      Transpose(worker.output.get(), tile.count, tokens, logits + tile.first, logits_stride);
+    } else {
+      failed.store(true, std::memory_order_relaxed);
+    }
+  });
+  return !failed.load(std::memory_order_relaxed);
 }
 
 }  // namespace tied::kernels

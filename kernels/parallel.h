@@ -1,33 +1,60 @@
-// What the parallel loops over a table share.
+// Work on a range of items, in tiles, on the threads of a pool.
 #ifndef TIED_KERNELS_PARALLEL_H_
 #define TIED_KERNELS_PARALLEL_H_
 
+#include <pthreadpool.h>
+
 #include <atomic>
 #include <cstddef>
+
+#include "kernels/float_environment.h"
 
 namespace tied::kernels {
 
 inline constexpr size_t kMaxThreads = 256;
 
-// Hands out places to work in, one for each thread of a pool. pthreadpool does not say which thread runs a tile; a
-// tile takes any free place instead.
-class WorkPlaces {
- public:
-  // threads: at most kMaxThreads.
-  explicit WorkPlaces(size_t threads) : threads_(threads) {}
+// The items [first, first + count), and who works on them.
+struct Tile {
+  size_t first;
+  size_t count;
+  size_t worker;  // below the number of threads; of tiles that run at the same time each has another
+};
 
-  // A number below `threads` that no other tile has until Return(). One is always free.
+// Hands out numbers to tiles that run at the same time. pthreadpool does not say which thread runs a tile; a tile takes
+// any free number instead.
+class Workers {
+ public:
+  // count: at most kMaxThreads.
+  explicit Workers(size_t count) : count_(count) {}
+
+  // A number below `count` that no other tile has until Return(). One is always free.
   size_t Take() {
-    for (size_t i = 0;; i = (i + 1) % threads_) {
+    for (size_t i = 0;; i = (i + 1) % count_) {
       if (!taken_[i].exchange(true, std::memory_order_acquire)) return i;
     }
   }
-  void Return(size_t place) { taken_[place].store(false, std::memory_order_release); }
+  void Return(size_t worker) { taken_[worker].store(false, std::memory_order_release); }
 
  private:
-  const size_t threads_;
+  const size_t count_;
   std::atomic<bool> taken_[kMaxThreads] = {};
 };
+
+// Calls run(tile) for tiles of at most tile_items that together cover [0, items), in any order, on `pool` (null: on the
+// calling thread), each within a ScopedFloatEnvironment. Once `cancelled` is true the remaining tiles are skipped.
+template <class Run>
+void ForEachTile(pthreadpool_t pool, const std::atomic<bool>& cancelled, size_t items, size_t tile_items,
+                 const Run& run) {
+  Workers workers(pthreadpool_get_threads_count(pool));
+  const auto run_tile = [&](size_t first, size_t count) {
+    if (cancelled.load(std::memory_order_relaxed)) return;
+    const ScopedFloatEnvironment environment;
+    const size_t worker = workers.Take();
+    run(Tile{first, count, worker});
+    workers.Return(worker);
+  };
+  pthreadpool_parallelize_1d_tile_1d(pool, run_tile, items, tile_items);
+}
 
 }  // namespace tied::kernels
 

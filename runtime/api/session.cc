@@ -8,7 +8,6 @@
 #include <new>
 
 #include "kernels/cpu.h"
-#include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 #include "runtime/compute/head.h"
 #include "runtime/compute/log_sum.h"
@@ -127,22 +126,11 @@ Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t
 
 Status Session::FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const {
   if (!log_softmax && table.ids.is_identity()) return Status();
-  struct Job {
-    const TableView& table;
-    bool log_softmax;
-    float* logits;
-    const std::atomic<bool>& cancelled;
-  };
-  Job job{table, log_softmax, logits, cancelled_};
-  const auto one_token = [](void* context, size_t token) {
-    const kernels::ScopedFloatEnvironment environment;
-    const Job& all = *static_cast<const Job*>(context);
-    if (all.cancelled.load(std::memory_order_relaxed)) return;
-    float* of_token = all.logits + token * all.table.ids.vocabulary;
-    if (all.log_softmax) LogSoftmax(of_token, all.table.rows, TileRows(all.table.row_bytes));
-    if (!all.table.ids.is_identity()) all.table.ids.Spread(of_token);
-  };
-  pthreadpool_parallelize_1d(pool_.get(), one_token, &job, tokens, /*flags=*/0);
+  kernels::ForEachTile(pool_.get(), cancelled_, tokens, /*tile_items=*/1, [&](const kernels::Tile& token) {
+    float* of_token = logits + token.first * table.ids.vocabulary;
+    if (log_softmax) LogSoftmax(of_token, table.rows, TileRows(table.row_bytes));
+    if (!table.ids.is_identity()) table.ids.Spread(of_token);
+  });
   return CancelledOrOk();
 }
 

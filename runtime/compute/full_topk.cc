@@ -3,29 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 
 namespace tied::runtime {
 
 namespace {
 
-// What the tiles that ran in one work place have found.
-struct Found {
+// What the tiles of one worker have found.
+struct WorkerResult {
   size_t filled = 0;  // entries in each token's heap
   size_t nan_row = kNoRow;
-};
-
-struct TopkJob {
-  const HeadBatch& batch;
-  size_t k;
-  Candidate* heaps;  // [work places, tokens, k]
-  LogSum* log_sums;  // [tiles, tokens] or null
-  size_t tile_rows;
-  kernels::WorkPlaces places;
-  Found found[kernels::kMaxThreads];
-
-  Candidate* Heap(size_t place, size_t token) const { return heaps + (place * batch.tokens + token) * k; }
 };
 
 // Logits of the allowed rows of a tile, one after the other.
@@ -33,6 +20,8 @@ struct TileLogits {
   size_t count = 0;
   int64_t ids[kMaxTileRows];
   float logits[kMaxTileRows * kMaxBatch];  // [tokens, kMaxTileRows]
+
+  const float* of_token(size_t token) const { return logits + token * kMaxTileRows; }
 
   void Compute(const HeadBatch& batch, size_t first, size_t rows) {
     batch.filter.ForEachRun(first, rows, [&](size_t row, size_t run) {
@@ -43,7 +32,7 @@ struct TileLogits {
 };
 
 void OfferTile(const TileLogits& tile, size_t token, BestK* best, size_t* nan_row) {
-  const float* logits = tile.logits + token * kMaxTileRows;
+  const float* logits = tile.of_token(token);
   for (size_t i = 0; i < tile.count; ++i) {
     Candidate candidate{logits[i], tile.ids[i]};
     if (std::isnan(candidate.logit)) {
@@ -52,27 +41,6 @@ void OfferTile(const TileLogits& tile, size_t token, BestK* best, size_t* nan_ro
     }
     best->Offer(candidate);
   }
-}
-
-void TopkTile(void* context, size_t first, size_t count) {
-  const kernels::ScopedFloatEnvironment environment;
-  TopkJob& job = *static_cast<TopkJob*>(context);
-  if (job.batch.is_cancelled()) return;
-  TileLogits tile;
-  tile.Compute(job.batch, first, count);
-  for (size_t t = 0; job.log_sums != nullptr && t < job.batch.tokens; ++t) {
-    job.log_sums[first / job.tile_rows * job.batch.tokens + t] = LogSum::Of(tile.logits + t * kMaxTileRows, tile.count);
-  }
-  const size_t place = job.places.Take();
-  Found& found = job.found[place];
-  size_t filled = found.filled;
-  for (size_t t = 0; t < job.batch.tokens; ++t) {
-    BestK best{job.Heap(place, t), job.k, found.filled};
-    OfferTile(tile, t, &best, &found.nan_row);
-    filled = best.filled;
-  }
-  found.filled = filled;
-  job.places.Return(place);
 }
 
 size_t TileCount(const HeadBatch& batch) {
@@ -91,16 +59,30 @@ size_t TopkLogSumSize(const HeadBatch& batch) { return TileCount(batch) * batch.
 size_t RunTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
                LogSum* log_sums, LogZ* log_z) {
   PackForTable(batch);
-  const size_t places = pthreadpool_get_threads_count(pool);
   const size_t tile_rows = TileRows(batch.table.row_bytes);
-  TopkJob job{batch, k, heaps, log_sums, tile_rows, kernels::WorkPlaces(places), {}};
-  pthreadpool_parallelize_1d_tile_1d(pool, TopkTile, &job, batch.table.rows, tile_rows, /*flags=*/0);
+  WorkerResult results[kernels::kMaxThreads];
+  const auto heap_of = [&](size_t worker, size_t token) { return heaps + (worker * batch.tokens + token) * k; };
+  kernels::ForEachTile(pool, *batch.cancelled, batch.table.rows, tile_rows, [&](const kernels::Tile& tile) {
+    TileLogits logits;
+    logits.Compute(batch, tile.first, tile.count);
+    WorkerResult& result = results[tile.worker];
+    size_t filled = result.filled;
+    for (size_t t = 0; t < batch.tokens; ++t) {
+      if (log_sums != nullptr) {
+        log_sums[tile.first / tile_rows * batch.tokens + t] = LogSum::Of(logits.of_token(t), logits.count);
+      }
+      BestK heap{heap_of(tile.worker, t), k, result.filled};
+      OfferTile(logits, t, &heap, &result.nan_row);
+      filled = heap.filled;
+    }
+    result.filled = filled;
+  });
   size_t nan_row = kNoRow;
-  for (size_t place = 0; place < places; ++place) nan_row = std::min(nan_row, job.found[place].nan_row);
+  for (const WorkerResult& result : results) nan_row = std::min(nan_row, result.nan_row);
   for (size_t t = 0; t < batch.tokens; ++t) {
     BestK merged{best + t * k, k, 0};
-    for (size_t place = 0; place < places; ++place) {
-      for (size_t i = 0; i < job.found[place].filled; ++i) merged.Offer(job.Heap(place, t)[i]);
+    for (size_t worker = 0; worker < kernels::kMaxThreads; ++worker) {
+      for (size_t i = 0; i < results[worker].filled; ++i) merged.Offer(heap_of(worker, t)[i]);
     }
     merged.Sort();
     if (log_sums != nullptr) log_z[t] = LogOfSum(log_sums + t, TileCount(batch), batch.tokens, batch.table.rows);

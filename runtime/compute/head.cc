@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/float_environment.h"
+#include "kernels/parallel.h"
 #if defined(TIED_XNNPACK)
 #include "kernels/gemm_xnnpack.h"
 #endif
@@ -74,65 +74,6 @@ void AddBias(const HeadBatch& batch, size_t first, size_t count, float* logits, 
   }
 }
 
-struct LogitsJob {
-  const HeadBatch& batch;
-  float* logits;
-};
-
-void LogitsTile(void* context, size_t first, size_t count) {
-  const kernels::ScopedFloatEnvironment environment;
-  const LogitsJob& job = *static_cast<const LogitsJob*>(context);
-  const HeadBatch& batch = job.batch;
-  if (batch.is_cancelled()) return;
-  const size_t stride = batch.table.ids.vocabulary;
-  if (batch.filter.bits != nullptr) {
-    for (size_t t = 0; t < batch.tokens; ++t) std::fill_n(job.logits + t * stride + first, count, -INFINITY);
-  }
-  batch.filter.ForEachRun(first, count,
-                          [&](size_t row, size_t rows) { RunRows(batch, row, rows, job.logits + row, stride); });
-}
-
-struct LogitsOfJob {
-  const HeadBatch& batch;
-  const int64_t* ids;
-  size_t count;
-  float* logits;
-};
-
-void LogitsOfTile(void* context, size_t first, size_t count) {
-  const kernels::ScopedFloatEnvironment environment;
-  const LogitsOfJob& job = *static_cast<const LogitsOfJob*>(context);
-  if (job.batch.is_cancelled()) return;
-  for (size_t i = first; i < first + count; ++i) {
-    const size_t row = job.batch.table.ids.RowOf(static_cast<size_t>(job.ids[i]));
-    if (row != kNoRow) {
-      RunRows(job.batch, row, 1, job.logits + i, job.count);
-    } else {
-      for (size_t t = 0; t < job.batch.tokens; ++t) job.logits[t * job.count + i] = -INFINITY;
-    }
-  }
-}
-
-struct ScatteredJob {
-  const HeadBatch& batch;
-  const float* hidden;  // packed, one token
-  const int64_t* ids;
-  float* logits;
-};
-
-void ScatteredTile(void* context, size_t first, size_t count) {
-  const kernels::ScopedFloatEnvironment environment;
-  const ScatteredJob& job = *static_cast<const ScatteredJob*>(context);
-  if (job.batch.is_cancelled()) return;
-  const TableView& table = job.batch.table;
-  kernels::DotFloats* const dot = FloatKernel(*job.batch.kernels, table.type);
-  for (size_t i = first; i < first + count; ++i) {
-    const auto row = static_cast<size_t>(job.ids[i]);
-    dot(table.Row(row), 1, table.cols, job.hidden, 1, &job.logits[i], 1);
-    if (job.batch.bias != nullptr) job.logits[i] += job.batch.bias[row];
-  }
-}
-
 }  // namespace
 
 size_t TileRows(size_t row_bytes) { return std::clamp<size_t>(kTileBytes / row_bytes, 4, kMaxTileRows); }
@@ -163,20 +104,44 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
 void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
                   float* logits) {
   constexpr size_t kTile = 16;
-  ScatteredJob job{batch, batch.packed->floats_of(token, batch.table.cols), ids, logits};
-  pthreadpool_parallelize_1d_tile_1d(pool, ScatteredTile, &job, count, kTile, /*flags=*/0);
+  const TableView& table = batch.table;
+  kernels::DotFloats* const dot = FloatKernel(*batch.kernels, table.type);
+  const float* const hidden = batch.packed->floats_of(token, table.cols);
+  kernels::ForEachTile(pool, *batch.cancelled, count, kTile, [&](const kernels::Tile& tile) {
+    for (size_t i = tile.first; i < tile.first + tile.count; ++i) {
+      const auto row = static_cast<size_t>(ids[i]);
+      dot(table.Row(row), 1, table.cols, hidden, 1, &logits[i], 1);
+      if (batch.bias != nullptr) logits[i] += batch.bias[row];
+    }
+  });
 }
 
 void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
   PackForTable(batch);
-  LogitsJob job{batch, logits};
-  pthreadpool_parallelize_1d_tile_1d(pool, LogitsTile, &job, batch.table.rows, TileRows(batch.table.row_bytes), 0);
+  const TableView& table = batch.table;
+  const size_t stride = table.ids.vocabulary;
+  kernels::ForEachTile(pool, *batch.cancelled, table.rows, TileRows(table.row_bytes), [&](const kernels::Tile& tile) {
+    if (batch.filter.bits != nullptr) {
+      for (size_t t = 0; t < batch.tokens; ++t) std::fill_n(logits + t * stride + tile.first, tile.count, -INFINITY);
+    }
+    batch.filter.ForEachRun(tile.first, tile.count,
+                            [&](size_t row, size_t rows) { RunRows(batch, row, rows, logits + row, stride); });
+  });
 }
 
 void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids, size_t count, float* logits) {
   PackForTable(batch);
-  LogitsOfJob job{batch, ids, count, logits};
-  pthreadpool_parallelize_1d_tile_1d(pool, LogitsOfTile, &job, count, TileRows(batch.table.row_bytes), 0);
+  const TableView& table = batch.table;
+  kernels::ForEachTile(pool, *batch.cancelled, count, TileRows(table.row_bytes), [&](const kernels::Tile& tile) {
+    for (size_t i = tile.first; i < tile.first + tile.count; ++i) {
+      const size_t row = table.ids.RowOf(static_cast<size_t>(ids[i]));
+      if (row != kNoRow) {
+        RunRows(batch, row, 1, logits + i, count);
+      } else {
+        for (size_t t = 0; t < batch.tokens; ++t) logits[t * count + i] = -INFINITY;
+      }
+    }
+  });
 }
 
 #if defined(TIED_XNNPACK)

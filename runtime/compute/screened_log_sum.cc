@@ -5,7 +5,7 @@
 #include <memory>
 #include <new>
 
-#include "kernels/float_environment.h"
+#include "kernels/parallel.h"
 
 namespace tied::runtime {
 
@@ -32,16 +32,6 @@ struct Level {
   }
 };
 
-struct Job {
-  const HeadBatch& batch;
-  size_t token;
-  const ScreenedLogits& logits;
-  double max;  // of the upper bounds that are finite
-  Level levels[kParts][kLevels];
-
-  size_t PartRows() const { return (batch.table.rows + kParts - 1) / kParts; }
-};
-
 size_t LevelOf(double below_max) {
   const double level = below_max * kLevelsInAUnit;
   return level < kLevels - 1 ? static_cast<size_t>(level) : kLevels - 1;
@@ -51,24 +41,33 @@ double Upper(const ScreenedLogits& logits, size_t row) {
   return static_cast<double>(logits.middles[row]) + static_cast<double>(logits.deviations[row]);
 }
 
-void SumPart(void* context, size_t part) {
-  const kernels::ScopedFloatEnvironment environment;
-  Job& job = *static_cast<Job*>(context);
-  const size_t rows = job.batch.table.rows;
-  const size_t first = std::min(part * job.PartRows(), rows);
-  const size_t end = std::min(first + job.PartRows(), rows);
-  job.batch.filter.ForEachRun(first, end - first, [&](size_t run_first, size_t run) {
-    for (size_t r = run_first; r < run_first + run; ++r) {
-      const double upper = Upper(job.logits, r);
-      if (std::isinf(upper)) continue;
-      const double below_max = job.max - upper;
-      const double width = 2 * static_cast<double>(job.logits.deviations[r]);
-      const double high = ExpOfNegative(-below_max);
-      // ExpOfNegative() is never less than exp(-707).
-      const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
-      job.levels[part][LevelOf(below_max)].Add({low, high, 1});
-    }
+// One part of the table: the largest of its upper bounds that are finite, and its sums.
+struct Part {
+  double max = -INFINITY;
+  Level levels[kLevels];
+};
+
+// Calls run(part, row) for the rows of each part that the filter allows.
+template <class Run>
+void ForEachPart(pthreadpool_t pool, const HeadBatch& batch, Part* parts, const Run& run) {
+  const size_t rows = batch.table.rows;
+  const size_t part_rows = (rows + kParts - 1) / kParts;
+  kernels::ForEachTile(pool, *batch.cancelled, rows, part_rows, [&](const kernels::Tile& tile) {
+    Part& part = parts[tile.first / part_rows];
+    batch.filter.ForEachRun(tile.first, tile.count, [&](size_t first, size_t count) {
+      for (size_t r = first; r < first + count; ++r) run(part, r);
+    });
   });
+}
+
+// Adds a row's exponential, of a logit that is within `deviation` of upper - deviation, to its level.
+void AddRow(double max, double upper, double deviation, Level* levels) {
+  const double below_max = max - upper;
+  const double width = 2 * deviation;
+  const double high = ExpOfNegative(-below_max);
+  // ExpOfNegative() is never less than exp(-707).
+  const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
+  levels[LevelOf(below_max)].Add({low, high, 1});
 }
 
 // How many of the first levels must be computed for the bound to hold.
@@ -90,18 +89,22 @@ size_t ChooseLevels(const Level (&levels)[kLevels], double tolerance) {
 ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t token, const ScreenedLogits& logits,
                              double tolerance, LogZ* log_z, uint64_t* computed) {
   const size_t rows = batch.table.rows;
-  const std::unique_ptr<Job> job(new (std::nothrow) Job{batch, token, logits, -INFINITY, {}});
-  if (job == nullptr) return ScreenOutcome::kNoMemory;
-  batch.filter.ForEachRun(0, rows, [&](size_t first, size_t count) {
-    for (size_t r = first; r < first + count; ++r) {
-      const double upper = Upper(logits, r);
-      if (!std::isinf(upper)) job->max = std::max(job->max, upper);
-    }
+  const std::unique_ptr<Part[]> parts(new (std::nothrow) Part[kParts]);
+  if (parts == nullptr) return ScreenOutcome::kNoMemory;
+  ForEachPart(pool, batch, parts.get(), [&](Part& part, size_t row) {
+    const double upper = Upper(logits, row);
+    if (!std::isinf(upper)) part.max = std::max(part.max, upper);
   });
-  pthreadpool_parallelize_1d(pool, SumPart, job.get(), kParts, /*flags=*/0);
+  double max = -INFINITY;
+  for (size_t i = 0; i < kParts; ++i) max = std::max(max, parts[i].max);
+  ForEachPart(pool, batch, parts.get(), [&](Part& part, size_t row) {
+    const double upper = Upper(logits, row);
+    if (!std::isinf(upper)) AddRow(max, upper, static_cast<double>(logits.deviations[row]), part.levels);
+  });
+  if (batch.is_cancelled()) return ScreenOutcome::kDone;
   Level levels[kLevels];
   for (size_t part = 0; part < kParts; ++part) {
-    for (size_t i = 0; i < kLevels; ++i) levels[i].Add(job->levels[part][i]);
+    for (size_t i = 0; i < kLevels; ++i) levels[i].Add(parts[part].levels[i]);
   }
   const size_t cut = ChooseLevels(levels, tolerance);
 
@@ -115,7 +118,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
   batch.filter.ForEachRun(0, rows, [&](size_t first, size_t run) {
     for (size_t r = first; r < first + run && fits; ++r) {
       const double upper = Upper(logits, r);
-      const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(job->max - upper) < cut);
+      const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(max - upper) < cut);
       if (needed && (fits = count < limit)) ids[count++] = static_cast<int64_t>(r);
     }
   });
@@ -126,7 +129,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
 
   Level rest;
   for (size_t i = cut; i < kLevels; ++i) rest.Add(levels[i]);
-  LogSum sums[2] = {LogSum::Of(exact.get(), count), {job->max, rest.lower}};
+  LogSum sums[2] = {LogSum::Of(exact.get(), count), {max, rest.lower}};
   const LogZ low = LogOfSum(sums, rest.lower > 0 ? 2 : 1, 1, rows);
   sums[1].sum = rest.upper;
   const LogZ high = LogOfSum(sums, rest.rows > 0 ? 2 : 1, 1, rows);

@@ -6,7 +6,6 @@
 #include <memory>
 #include <new>
 
-#include "kernels/float_environment.h"
 #include "kernels/parallel.h"
 #include "runtime/compute/screened_log_sum.h"
 #include "schema/checked_math.h"
@@ -68,7 +67,7 @@ TokenBounds BoundsOf(const HeadBatch& batch, size_t token) {
   return {step, norm * (1 + gamma) * up, slack, slack * kRoundUp + largest_sum * kRounding, row_norm * norm * kRoundUp};
 }
 
-// The suspects that the tiles in one work place have found for one token.
+// The suspects that the tiles of one worker have found for one token.
 struct Suspects {
   Suspect* list;  // [capacity]
   size_t count;
@@ -93,8 +92,7 @@ class Screening {
         batch_(batch),
         k_(k),
         capacity_(4 * k + 2048),
-        place_count_(pthreadpool_get_threads_count(pool)),
-        places_(place_count_) {}
+        worker_count_(pthreadpool_get_threads_count(pool)) {}
 
   bool Allocate(bool with_bounds);
   void Run();
@@ -107,29 +105,27 @@ class Screening {
   const float* deviations(size_t token) const { return deviations_.get() + token * batch_.table.rows; }
 
  private:
-  static void Tile(void* context, size_t first, size_t count);
-  void Chunk(size_t place, size_t first, size_t count);
+  void Chunk(size_t worker, size_t first, size_t count);
   bool MayHold(size_t token, size_t first, size_t count, const double* sums) const;
   Suspect Bound(size_t token, size_t row, double sum);
-  void Add(size_t place, size_t token, const Suspect& suspect);
+  void Add(size_t worker, size_t token, const Suspect& suspect);
   size_t Gather(size_t token);
-  Suspects& Of(size_t place, size_t token) { return suspects_[place * batch_.tokens + token]; }
+  Suspects& Of(size_t worker, size_t token) { return suspects_[worker * batch_.tokens + token]; }
 
   pthreadpool_t const pool_;
   const HeadBatch& batch_;
   const size_t k_;
   const size_t capacity_;  // of each list of suspects
-  const size_t place_count_;
-  kernels::WorkPlaces places_;
+  const size_t worker_count_;
   std::atomic<bool> too_many_{false};
   TokenBounds bounds_[kMaxBatch];
   std::atomic<double> threshold_[kMaxBatch];  // a lower bound of the k-th best logit
-  std::unique_ptr<Suspects[]> suspects_;      // [places, tokens]
-  std::unique_ptr<Suspect[]> lists_;          // [places, tokens, capacity]
-  std::unique_ptr<Candidate[]> heaps_;        // [places, tokens, k]
-  std::unique_ptr<Suspect[]> all_;            // [places, capacity]
-  std::unique_ptr<int64_t[]> ids_;            // [places, capacity]
-  std::unique_ptr<float[]> exact_;            // [places, capacity]: logits of the ids
+  std::unique_ptr<Suspects[]> suspects_;      // [workers, tokens]
+  std::unique_ptr<Suspect[]> lists_;          // [workers, tokens, capacity]
+  std::unique_ptr<Candidate[]> heaps_;        // [workers, tokens, k]
+  std::unique_ptr<Suspect[]> all_;            // [workers, capacity]
+  std::unique_ptr<int64_t[]> ids_;            // [workers, capacity]
+  std::unique_ptr<float[]> exact_;            // [workers, capacity]: logits of the ids
   std::unique_ptr<float[]> middles_;          // [tokens, rows], if they are to be kept
   std::unique_ptr<float[]> deviations_;
 };
@@ -141,12 +137,12 @@ bool Make(size_t count, std::unique_ptr<T[]>* array) {
 }
 
 bool Screening::Allocate(bool with_bounds) {
-  const size_t lists = place_count_ * batch_.tokens;
+  const size_t lists = worker_count_ * batch_.tokens;
   size_t bounds = 0;
   if (with_bounds && !CheckedMultiply(batch_.tokens, batch_.table.rows, &bounds)) return false;
   if (!Make(lists, &suspects_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
-      !Make(place_count_ * capacity_, &all_) || !Make(place_count_ * capacity_, &ids_) ||
-      !Make(place_count_ * capacity_, &exact_) ||
+      !Make(worker_count_ * capacity_, &all_) || !Make(worker_count_ * capacity_, &ids_) ||
+      !Make(worker_count_ * capacity_, &exact_) ||
       (with_bounds && (!Make(bounds, &middles_) || !Make(bounds, &deviations_)))) {
     return false;
   }
@@ -161,21 +157,16 @@ void Screening::Run() {
     bounds_[t] = BoundsOf(batch_, t);
     threshold_[t].store(-INFINITY, std::memory_order_relaxed);
   }
-  pthreadpool_parallelize_1d_tile_1d(pool_, Tile, this, batch_.table.rows, TileRows(batch_.table.cols), /*flags=*/0);
-}
-
-void Screening::Tile(void* context, size_t first, size_t count) {
-  Screening& self = *static_cast<Screening*>(context);
-  if (self.batch_.is_cancelled() || self.too_many()) return;
-  const kernels::ScopedFloatEnvironment environment;
-  const size_t place = self.places_.Take();
-  self.batch_.filter.ForEachRun(first, count, [&](size_t row, size_t rows) {
-    for (size_t r = 0; r < rows; r += kChunkRows) self.Chunk(place, row + r, std::min(kChunkRows, rows - r));
+  const size_t tile_rows = TileRows(batch_.table.cols);
+  kernels::ForEachTile(pool_, *batch_.cancelled, batch_.table.rows, tile_rows, [&](const kernels::Tile& tile) {
+    if (too_many()) return;
+    batch_.filter.ForEachRun(tile.first, tile.count, [&](size_t row, size_t rows) {
+      for (size_t r = 0; r < rows; r += kChunkRows) Chunk(tile.worker, row + r, std::min(kChunkRows, rows - r));
+    });
   });
-  self.places_.Return(place);
 }
 
-void Screening::Chunk(size_t place, size_t first, size_t count) {
+void Screening::Chunk(size_t worker, size_t first, size_t count) {
   double sums[kMaxBatch * kChunkRows];
   const TableView& table = batch_.table;
   batch_.kernels->dot_i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->steps(), sums,
@@ -185,7 +176,7 @@ void Screening::Chunk(size_t place, size_t first, size_t count) {
     if (middles_ == nullptr && !MayHold(t, first, count, token_sums)) continue;
     for (size_t r = 0; r < count; ++r) {
       const Suspect suspect = Bound(t, first + r, token_sums[r]);
-      if (!(suspect.upper < threshold_[t].load(std::memory_order_relaxed))) Add(place, t, suspect);
+      if (!(suspect.upper < threshold_[t].load(std::memory_order_relaxed))) Add(worker, t, suspect);
     }
   }
 }
@@ -239,8 +230,8 @@ Suspect Screening::Bound(size_t token, size_t row, double sum) {
   return suspect;
 }
 
-void Screening::Add(size_t place, size_t token, const Suspect& suspect) {
-  Suspects& suspects = Of(place, token);
+void Screening::Add(size_t worker, size_t token, const Suspect& suspect) {
+  Suspects& suspects = Of(worker, token);
   std::atomic<double>& threshold = threshold_[token];
   suspects.best_lower.Offer({RoundDown(suspect.lower), static_cast<int64_t>(suspect.row)});
   double known = threshold.load(std::memory_order_relaxed);
@@ -260,14 +251,14 @@ void Screening::Add(size_t place, size_t token, const Suspect& suspect) {
 // Fills all_ with the suspects of a token that the k-th best lower bound leaves, the largest upper bound first.
 size_t Screening::Gather(size_t token) {
   BestK& lowest = Of(0, token).best_lower;
-  for (size_t place = 1; place < place_count_; ++place) {
-    const BestK& other = Of(place, token).best_lower;
+  for (size_t worker = 1; worker < worker_count_; ++worker) {
+    const BestK& other = Of(worker, token).best_lower;
     for (size_t i = 0; i < other.filled; ++i) lowest.Offer(other.heap[i]);
   }
   const double threshold = lowest.full() ? static_cast<double>(lowest.worst().logit) : -INFINITY;
   size_t count = 0;
-  for (size_t place = 0; place < place_count_; ++place) {
-    Suspects& suspects = Of(place, token);
+  for (size_t worker = 0; worker < worker_count_; ++worker) {
+    Suspects& suspects = Of(worker, token);
     suspects.Compact(threshold);
     std::copy_n(suspects.list, suspects.count, all_.get() + count);
     count += suspects.count;
