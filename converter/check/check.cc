@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "converter/check/evaluator.h"
 #include "converter/output/open_model.h"
+#include "schema/number_format.h"
 
 namespace tied::converter {
 
@@ -106,12 +107,12 @@ class Checker {
     return false;
   }
 
-  bool IsQuantised() const { return table_.type == TIED_INT8 || table_.type == TIED_UINT8 || table_.type == TIED_INT4; }
+  bool IsQuantised() const { return format::FindFormat(static_cast<format::DataType>(table_.type))->is_quantised; }
 
-  // With integer tables hidden states are rounded to steps of 1 / 32512 of their largest element.
+  // With integer tables hidden states are quantised: off by half a unit of the largest element.
   double RelativeBound() const {
     const auto roundings = static_cast<double>(table_.cols + 2) * std::ldexp(1.0, -24);
-    return roundings / (1 - roundings) + (IsQuantised() ? 0.5 / 32512 : 0);
+    return roundings / (1 - roundings) + (IsQuantised() ? 0.5 / format::kLargestQuantisedHidden : 0);
   }
 
   // Every number replaced by the largest magnitude, which is what the steps of hidden states are made from.

@@ -7,13 +7,13 @@
 #include <random>
 
 #include "converter/output/open_model.h"
+#include "schema/number_format.h"
 
 namespace tied::converter {
 
 namespace {
 
 constexpr size_t kTokens = 2;
-constexpr size_t kInt4Block = 32;       // FORMAT.md
 constexpr double kSlack = 1 + 0x1p-10;  // of scales, which are rounded themselves
 
 // The first operation of a kind, which is what the typed calls use.
@@ -40,8 +40,8 @@ double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, si
       return std::max(std::fabs(*smallest), std::fabs(*largest)) / 127.0 / 2 * kSlack;
     }
     case format::DataType::Int4: {
-      const float* block = row + k / kInt4Block * kInt4Block;
-      const auto [smallest, largest] = std::minmax_element(block, std::min(block + kInt4Block, row + cols));
+      const float* block = row + k / format::kBlockCols * format::kBlockCols;
+      const auto [smallest, largest] = std::minmax_element(block, std::min(block + format::kBlockCols, row + cols));
       return std::max(*largest / 7.0, *smallest / -8.0) / 2 * kSlack;
     }
     default:
@@ -90,10 +90,7 @@ class RowCheck {
   }
 
  private:
-  bool HasIntegers() const {
-    return encoding_.type != format::DataType::Float32 && encoding_.type != format::DataType::Float16 &&
-           encoding_.type != format::DataType::BFloat16;
-  }
+  bool HasIntegers() const { return format::FindFormat(encoding_.type)->is_quantised; }
 
   // NaN counts as too much, too.
   static void Raise(double* worst, double error, double bound) {
@@ -105,7 +102,7 @@ class RowCheck {
   void CheckRow(const float* original, const float* stored) {
     double step = 0;
     for (size_t k = 0; k < cols_; ++k) {
-      if (!HasIntegers() || k % kInt4Block == 0) step = HalfStep(encoding_, original, cols_, k);
+      if (!HasIntegers() || k % format::kBlockCols == 0) step = HalfStep(encoding_, original, cols_, k);
       const double expected = static_cast<double>(original[k]) * scale_;
       const double rounding = scale_ == 1 ? 0 : 0x1p-24 * (std::fabs(expected) + step * std::fabs(scale_)) + 0x1p-149;
       Raise(&worst_row_, std::fabs(stored[k] - expected), step * std::fabs(scale_) + rounding);
@@ -125,8 +122,8 @@ class RowCheck {
       }
       const double bias = bias_.empty() ? 0 : static_cast<double>(bias_[row]);
       const double roundings = static_cast<double>(cols_ + 4) * 0x1p-24 * (magnitude + std::fabs(bias));
-      // With integer tables hidden states are rounded to steps of 1 / 32512 of their largest element.
-      const double steps = HasIntegers() ? 0.5 / 32512 * largest * weights : 0;
+      // With integer tables hidden states are quantised: off by half a unit of the largest element.
+      const double steps = HasIntegers() ? 0.5 / format::kLargestQuantisedHidden * largest * weights : 0;
       const double found =
           logits_[t * static_cast<size_t>(source_.vocabulary()) + static_cast<size_t>(source_.IdOf(row))];
       Raise(&worst_logit_, std::fabs(found - (sum + bias)), (roundings + steps) * kSlack + 0x1p-140);

@@ -14,9 +14,9 @@ namespace tied::converter {
 namespace {
 
 using format::DataType;
+using format::kBlockCols;
+using format::ScaleOf;
 
-constexpr size_t kBlockCols = 32;
-constexpr int kInt4ZeroPoint = 8;  // of tables without zero points
 constexpr float kSmallestScale = std::numeric_limits<float>::min();
 
 // As integers, which compare as the magnitudes do, and which compilers vectorise.
@@ -108,7 +108,7 @@ void EncodeInt8(const float* rows, size_t count, size_t cols, uint64_t first_row
 
 void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
                 std::vector<float>* decoded) {
-  const size_t blocks = (cols + kBlockCols - 1) / kBlockCols;
+  const auto blocks = static_cast<size_t>(format::BlocksOf(cols));
   for (size_t i = 0; i < count * blocks; ++i) {
     const size_t first = i / blocks * cols + i % blocks * kBlockCols;
     const size_t width = std::min(kBlockCols, cols - i % blocks * kBlockCols);
@@ -150,26 +150,10 @@ int Int4Shift(ElementType type) { return type == ElementType::kInt4 ? 8 : 0; }
 
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols) {
   EncodedSizes sizes = {};
-  const uint64_t blocks = (cols + kBlockCols - 1) / kBlockCols;
-  switch (encoding.type) {
-    case DataType::Float32:
-      sizes.values = rows * cols * 4;
-      break;
-    case DataType::Float16:
-    case DataType::BFloat16:
-      sizes.values = rows * cols * 2;
-      break;
-    case DataType::Int8:
-    case DataType::Uint8:
-      sizes.values = rows * cols;
-      sizes.scales = sizeof(float) * (encoding.scale_of == ScaleOf::kTable ? 1
-                                      : encoding.scale_of == ScaleOf::kRow ? rows
-                                                                           : rows * blocks);
-      break;
-    default:
-      sizes.values = rows * blocks * kBlockCols / 2;
-      sizes.scales = rows * blocks * sizeof(float);
-  }
+  sizes.values = rows * format::RowBytes(encoding.type, cols);
+  const format::NumberFormat& number_format = *format::FindFormat(encoding.type);
+  const ScaleOf scale_of = number_format.always_in_blocks ? ScaleOf::kBlock : encoding.scale_of;
+  if (number_format.is_quantised) sizes.scales = format::ScaleCount(scale_of, rows, cols) * sizeof(float);
   if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
   if (encoding.screen) {
     sizes.screen = rows * cols;
@@ -223,7 +207,7 @@ TableEncoding EncodingOf(const TableSource& table) {
     encoding.type = table.tensor.type == ElementType::kInt8 ? DataType::Int8 : DataType::Uint8;
     encoding.scale_of = table.scales_per_row() == 0 ? ScaleOf::kTable : one_block ? ScaleOf::kRow : ScaleOf::kBlock;
   }
-  const int without = quantisation.bits == 4 ? kInt4ZeroPoint : 0;
+  const int without = format::FindFormat(encoding.type)->default_zero_point;
   encoding.zero_points =
       quantisation.zero_points.length > 0 || quantisation.default_zero_point + Int4Shift(table.tensor.type) != without;
   return encoding;

@@ -9,20 +9,17 @@
 
 #include "base/error.h"
 #include "converter/graph/table_source.h"
-#include "tied_generated.h"
+#include "schema/number_format.h"
 
 namespace tied::converter {
 
-// What of a table of bytes has a scale of its own. Int4 has one for each block.
-enum class ScaleOf { kTable, kRow, kBlock };
-
 struct TableEncoding {
   format::DataType type = format::DataType::Float32;
-  bool screen = false;   // of float types
-  bool lossless = true;  // every value of the source survives
-  bool kept = false;     // a quantised table as it is: KeepRows()
-  ScaleOf scale_of = ScaleOf::kRow;
-  bool zero_points = false;  // as many as there are scales
+  bool screen = false;                               // of float types
+  bool lossless = true;                              // every value of the source survives
+  bool kept = false;                                 // a quantised table as it is: KeepRows()
+  format::ScaleOf scale_of = format::ScaleOf::kRow;  // of Int8 and Uint8
+  bool zero_points = false;                          // as many as there are scales
 };
 
 // A block of rows, plane by plane; empty for planes that the encoding does not have.

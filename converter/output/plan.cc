@@ -8,13 +8,13 @@
 #include "converter/graph/trace.h"
 #include "converter/passes/passes.h"
 #include "schema/checked_math.h"
+#include "schema/number_format.h"
 
 namespace tied::converter {
 
 namespace {
 
 constexpr uint64_t kMaxConstantBytes = 65536;
-constexpr int64_t kMaxK = 1024;  // FORMAT.md
 
 class Planner {
  public:
@@ -150,7 +150,7 @@ class Planner {
     const size_t table = AddTable({*graph.FindConstant(node.Input(1)), node.Int("transposed", 0) != 0}, node);
     const int bias = node.Input(2).empty() ? -1 : AddBias(*graph.FindConstant(node.Input(2)));
     const int64_t k = node.Int("k", 0);
-    const auto most = std::min<int64_t>(kMaxK, static_cast<int64_t>(plan_.tables[table].rows()));
+    const auto most = std::min<int64_t>(format::kMaxTopk, static_cast<int64_t>(plan_.tables[table].rows()));
     if (result != MatMulOp::Result::kLogits && (k < 1 || k > most)) {
       throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
                          std::to_string(most));

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "converter/output/open_model.h"
+#include "schema/preamble.h"
 #include "tied_generated.h"
 
 #define XXH_INLINE_ALL
@@ -19,12 +20,7 @@ namespace tied::converter {
 
 namespace {
 
-constexpr uint64_t kPlaneAlignment = 65536;
-constexpr uint32_t kFormatVersion = 1;
-constexpr size_t kPreambleSize = 32;
 constexpr size_t kMaxThreads = 8;  // more would wait for the disk
-
-uint64_t AlignPlane(uint64_t offset) { return (offset + kPlaneAlignment - 1) / kPlaneAlignment * kPlaneAlignment; }
 
 struct TablePlanes {
   format::Plane values;
@@ -151,13 +147,13 @@ Layout LayOut(const Plan& plan) {
   Layout layout;
   const auto place = [&](uint64_t length) {
     if (length == 0) return format::Plane(0, 0, 0);
-    const uint64_t offset = AlignPlane(layout.end);
+    const uint64_t offset = format::AlignPlane(layout.end);
     layout.end = offset + length;
     return format::Plane(offset, length, 0);
   };
   // Twice: how long the header is depends on which planes there are, not on where.
   for (int pass = 0; pass < 2; ++pass) {
-    layout.end = pass == 0 ? 0 : kPreambleSize + HeaderBuilder(plan, layout).Build().size();
+    layout.end = pass == 0 ? 0 : sizeof(format::Preamble) + HeaderBuilder(plan, layout).Build().size();
     layout.tables.clear();
     layout.biases.clear();
     for (size_t i = 0; i < plan.tables.size(); ++i) {
@@ -256,7 +252,7 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
     for (const Part& part : parts) {
       const EncodedRows& encoded = part.encoded;
       values.Append(encoded.values);
-      if (encoding.scale_of != ScaleOf::kTable || !scaled) {
+      if (encoding.scale_of != format::ScaleOf::kTable || !scaled) {
         scales.Append(encoded.scales);
         zero_points.Append(encoded.zero_points);
         scaled = !encoded.scales.empty();
@@ -275,21 +271,11 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
     plane->Finish();
 }
 
-void AppendBytes(std::string* bytes, const void* value, size_t size) {
-  bytes->append(static_cast<const char*>(value), size);
-}
-
 void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& file) {
-  std::string preamble("\x89TIED\r\n\x1A", 8);
-  const auto header_length = static_cast<uint32_t>(header.size());
-  AppendBytes(&preamble, &kFormatVersion, sizeof kFormatVersion);
-  AppendBytes(&preamble, &header_length, sizeof header_length);
-  AppendBytes(&preamble, &file_length, sizeof file_length);
-  const std::string hashed = preamble + header;
-  const uint64_t hash = XXH3_64bits(hashed.data(), hashed.size());
-  AppendBytes(&preamble, &hash, sizeof hash);
-  file.WriteAt(0, preamble.data(), preamble.size());
-  file.WriteAt(kPreambleSize, header.data(), header.size());
+  const format::Preamble preamble =
+      format::MakePreamble(header.data(), static_cast<uint32_t>(header.size()), file_length);
+  file.WriteAt(0, &preamble, sizeof preamble);
+  file.WriteAt(sizeof preamble, header.data(), header.size());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "runtime/api/interpreter.h"
 #include "runtime/api/session.h"
 #include "runtime/api/typed_calls.h"
+#include "runtime/compute/verify_table.h"
 #include "runtime/file/model.h"
 #include "tied/tied.h"
 
@@ -33,6 +34,13 @@ Model* Unwrap(tied_model* model) { return reinterpret_cast<Model*>(model); }
 const Model* Unwrap(const tied_model* model) { return reinterpret_cast<const Model*>(model); }
 Session* Unwrap(tied_session* session) { return reinterpret_cast<Session*>(session); }
 
+// Reads the whole file: hashes, scales, residual norms.
+Status Verify(const Model& model) {
+  TIED_RETURN_IF_ERROR(model.VerifyHashes());
+  for (size_t i = 0; i < model.table_count(); ++i) TIED_RETURN_IF_ERROR(VerifyTable(model.Table(i)));
+  return Status();
+}
+
 // Opens what `read_file` makes of the options.
 template <class ReadFile>
 Status OpenModel(const char* name, const tied_open_options* given, tied_model** model, const ReadFile& read_file) {
@@ -42,9 +50,14 @@ Status OpenModel(const char* name, const tied_open_options* given, tied_model** 
   MappedFile file;
   TIED_RETURN_IF_ERROR(read_file(options.copy != 0, &file));
   Model* opened = nullptr;
-  TIED_RETURN_IF_ERROR(Model::Create(std::move(file), name, options.verify_planes != 0, &opened));
-  *model = reinterpret_cast<tied_model*>(opened);
-  return Status();
+  TIED_RETURN_IF_ERROR(Model::Create(std::move(file), name, &opened));
+  const Status status = options.verify_planes != 0 ? Verify(*opened) : Status();
+  if (status.ok()) {
+    *model = reinterpret_cast<tied_model*>(opened);
+  } else {
+    opened->Unref();
+  }
+  return status;
 }
 
 // Runs `body`, a function of the model's header that returns a Status, on item `index` of `count`.
@@ -173,7 +186,7 @@ void tied_model_close(tied_model* model) {
 }
 
 tied_status tied_model_verify(const tied_model* model, tied_error* error) {
-  return Report(model == nullptr ? NullArgument("model") : Unwrap(model)->Verify(), error);
+  return Report(model == nullptr ? NullArgument("model") : Verify(*Unwrap(model)), error);
 }
 
 tied_status tied_model_trim(tied_model* model, tied_error* error) {

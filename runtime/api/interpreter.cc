@@ -7,6 +7,7 @@
 
 #include "runtime/api/entry_point.h"
 #include "schema/checked_math.h"
+#include "schema/number_format.h"
 
 namespace tied::runtime {
 
@@ -29,7 +30,7 @@ struct BoundOp {
   }
 };
 
-size_t SizeOf(tied_type type) { return ElementSize(static_cast<format::DataType>(type)); }
+size_t SizeOf(tied_type type) { return format::ElementSize(static_cast<format::DataType>(type)); }
 
 Status CountElements(const tied_tensor& tensor, size_t* count) {
   *count = 1;
@@ -217,8 +218,7 @@ Status Call::Prepare(const BoundOp& bound) const {
   if (bound.result.data == nullptr) return Status();
   switch (bound.op->operation_type()) {
     case format::Operation::Gather:
-      return session_.CheckIds(*bound.op->operation_as_Gather(),
-                               {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count});
+      return session_.CheckIds(*bound.op->operation_as_Gather(), {bound.input->data, bound.input->type, bound.count});
     case format::Operation::MatMul:
       return bound.topk() != nullptr ? Status() : session_.Reserve(*bound.op->operation_as_MatMul(), bound.count);
     default:
@@ -229,8 +229,7 @@ Status Call::Prepare(const BoundOp& bound) const {
 Status Call::Execute(const BoundOp& bound) const {
   switch (bound.op->operation_type()) {
     case format::Operation::Gather:
-      return session_.Gather(*bound.op->operation_as_Gather(),
-                             {bound.input->data, static_cast<format::DataType>(bound.input->type), bound.count},
+      return session_.Gather(*bound.op->operation_as_Gather(), {bound.input->data, bound.input->type, bound.count},
                              static_cast<float*>(bound.result.data));
     case format::Operation::MatMul: {
       const format::MatMul& matmul = *bound.op->operation_as_MatMul();

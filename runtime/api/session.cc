@@ -9,12 +9,17 @@
 
 #include "kernels/cpu.h"
 #include "kernels/parallel.h"
+#include "runtime/compute/gather.h"
 #include "runtime/compute/head.h"
 #include "runtime/compute/log_sum.h"
 #include "runtime/compute/screened_topk.h"
-#include "runtime/compute/topk.h"
+#include "schema/number_format.h"
 
 namespace tied::runtime {
+
+// Neither the kernels nor the file format know of each other.
+static_assert(kernels::kBlockCols == format::kBlockCols);
+static_assert(kernels::kMaxStep == format::kLargestQuantisedHidden);
 
 Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens)
     : model_(model), kernels_(kernels), xnnpack_min_tokens_(xnnpack_min_tokens) {
@@ -106,7 +111,7 @@ bool Session::MayUseXnnpack(const HeadBatch& batch) const {
   if (batch.filter.bits != nullptr) return false;
   size_t least = xnnpack_min_tokens_;
   if (least == 0) {
-    const bool widened = batch.table.type != format::DataType::Float32;
+    const bool widened = batch.table.type != TIED_FLOAT32;
     least = widened ? kernels_->xnnpack_min_tokens_widened : kernels_->xnnpack_min_tokens;
   }
   return batch.tokens >= least;

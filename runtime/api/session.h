@@ -10,31 +10,23 @@
 #include "runtime/compute/hidden.h"
 #include "runtime/compute/row_filter.h"
 #include "runtime/compute/thread_pool.h"
+#include "runtime/compute/topk.h"
 #include "runtime/file/model.h"
 #include "runtime/file/status.h"
 #include "tied/tied.h"
 
 namespace tied::runtime {
 
-struct HeadBatch;
-
 // Token ids as a caller has them.
 struct Ids {
   const void* data;
-  format::DataType type;  // Int64 or Int32
+  tied_type type;  // TIED_INT64 or TIED_INT32
   size_t count;
 
   int64_t operator[](size_t i) const {
-    if (type == format::DataType::Int64) return static_cast<const int64_t*>(data)[i];
+    if (type == TIED_INT64) return static_cast<const int64_t*>(data)[i];
     return static_cast<const int32_t*>(data)[i];
   }
-};
-
-struct TopkRequest {
-  size_t k;
-  RowFilter filter;
-  bool use_screen;         // if the table has one
-  double log_z_tolerance;  // 0: as exact as float64 is
 };
 
 // Used by one thread at a time.

@@ -120,7 +120,7 @@ Status Embed(Session& session, const int64_t* ids, size_t count, float* embeddin
   if (ids == nullptr) return NullArgument("ids");
   if (embeddings == nullptr) return NullArgument("embeddings");
   TIED_RETURN_IF_ERROR(CheckCapacity("embeddings", count, session.model().Table(gather->table()).cols, capacity));
-  const Ids view{ids, format::DataType::Int64, count};
+  const Ids view{ids, TIED_INT64, count};
   TIED_RETURN_IF_ERROR(session.CheckIds(*gather, view));
   return session.Gather(*gather, view, embeddings);
 }

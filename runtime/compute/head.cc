@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/parallel.h"
+#include "runtime/compute/gather.h"
 #if defined(TIED_XNNPACK)
 #include "kernels/gemm_xnnpack.h"
 #endif
@@ -17,11 +18,11 @@ constexpr size_t kTileBytes = 256 * 1024;
 // Rows of integers at a time: their sums stay in the L1 cache, and on small stacks.
 constexpr size_t kSumRows = 32;
 
-kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, format::DataType type) {
+kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, tied_type type) {
   switch (type) {
-    case format::DataType::Float32:
+    case TIED_FLOAT32:
       return kernels.dot_f32;
-    case format::DataType::Float16:
+    case TIED_FLOAT16:
       return kernels.dot_f16;
     default:
       return kernels.dot_bf16;
@@ -32,7 +33,7 @@ kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, format::DataTyp
 void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
   const kernels::StepsView steps = batch.packed->steps();
-  const auto dot = table.type == format::DataType::Int8 ? batch.kernels->dot_i8 : batch.kernels->dot_u8;
+  const auto dot = table.type == TIED_INT8 ? batch.kernels->dot_i8 : batch.kernels->dot_u8;
   double sums[kSumRows * kMaxBatch];
   dot(table.Row(first), count, table.cols, steps, sums, count);
   for (size_t t = 0; t < batch.tokens; ++t) {
@@ -44,11 +45,11 @@ void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* l
   }
 }
 
-kernels::DotBlocks* BlocksKernel(const kernels::Kernels& kernels, format::DataType type) {
+kernels::DotBlocks* BlocksKernel(const kernels::Kernels& kernels, tied_type type) {
   switch (type) {
-    case format::DataType::Int8:
+    case TIED_INT8:
       return kernels.dot_i8_blocks;
-    case format::DataType::Uint8:
+    case TIED_UINT8:
       return kernels.dot_u8_blocks;
     default:
       return kernels.dot_i4;
@@ -57,7 +58,7 @@ kernels::DotBlocks* BlocksKernel(const kernels::Kernels& kernels, format::DataTy
 
 void RunRowsOfBlocks(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
-  BlocksKernel(*batch.kernels, table.type)(table.Row(first), table.Blocks(first), count, table.cols,
+  BlocksKernel(*batch.kernels, table.type)(table.Row(first), BlocksOfRow(table, first), count, table.cols,
                                            batch.packed->steps(), logits, stride);
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
@@ -166,7 +167,7 @@ bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits)
   if (table.rows < 2 || table.cols < 4) return false;
   const size_t last = table.rows - 1, stride = table.ids.vocabulary;
   kernels::WidenRow* widen = nullptr;
-  if (table.type != format::DataType::Float32) {
+  if (table.type != TIED_FLOAT32) {
     widen = [](const void* context, size_t row, float* values) {
       GatherRow(*static_cast<const TableView*>(context), row, 1.0f, values);
     };

@@ -6,13 +6,21 @@
 #include <cstdint>
 #include <memory>
 
-#include "runtime/api/session.h"
 #include "runtime/compute/best_k.h"
 #include "runtime/compute/head.h"
 #include "runtime/compute/log_sum.h"
+#include "runtime/compute/row_filter.h"
 #include "runtime/file/status.h"
+#include "tied/tied.h"
 
 namespace tied::runtime {
+
+struct TopkRequest {
+  size_t k;
+  RowFilter filter;
+  bool use_screen;         // if the table has one
+  double log_z_tolerance;  // 0: as exact as float64 is
+};
 
 class TopkRun {
  public:

@@ -11,18 +11,6 @@
 
 namespace tied::runtime {
 
-inline constexpr uint32_t kFormatVersion = 1;
-inline constexpr size_t kPlaneAlignment = 65536;
-
-// Element size of an input or output in bytes; 0 for a type that none of them has.
-size_t ElementSize(format::DataType type);
-
-// Bytes of a row of a table; 0 for a type that no table has.
-uint64_t RowBytes(format::DataType type, uint64_t cols);
-
-// Scales that each row of a quantised table has, by their number; 0: one for the whole table.
-uint64_t ScalesPerRow(const format::TiedTable& table);
-
 // A checked header. It is a copy: a file that is changed later cannot change what was checked.
 class Header {
  public:

@@ -3,22 +3,38 @@
 #include <new>
 #include <utility>
 
-#include "runtime/file/verify.h"
+#include "schema/number_format.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace tied::runtime {
 
+namespace {
+
+// 0: one scale for the whole table.
+uint64_t ScalesPerRow(const format::TiedTable& table) {
+  const uint64_t scales = table.scales()->length() / sizeof(float);
+  switch (format::ScaleOfCount(table.type(), scales, table.rows(), table.cols())) {
+    case format::ScaleOf::kTable:
+      return 0;
+    case format::ScaleOf::kRow:
+      return 1;
+    default:
+      return format::BlocksOf(table.cols());
+  }
+}
+
+}  // namespace
+
 Model::Model(MappedFile file, Header header) : file_(std::move(file)), header_(std::move(header)) { ExpectGathers(); }
 
-Status Model::Create(MappedFile file, const char* name, bool verify_planes, Model** model) {
+Status Model::Create(MappedFile file, const char* name, Model** model) {
   Header header;
   TIED_RETURN_IF_ERROR(Header::Read(file.data(), file.size(), name, &header));
   Model* created = new (std::nothrow) Model(std::move(file), std::move(header));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
-  Status status = created->CheckIds(name);
-  if (status.ok() && verify_planes) status = created->Verify();
+  const Status status = created->CheckIds(name);
   if (status.ok()) {
     *model = created;
   } else {
@@ -39,13 +55,13 @@ void Model::Unref() {
 TableView Model::Table(size_t index) const {
   const format::TiedTable& table = *header_->tables()->Get(static_cast<flatbuffers::uoffset_t>(index));
   TableView view = {};
-  view.type = table.type();
+  view.type = static_cast<tied_type>(table.type());
   view.values = Bytes(*table.values());
   view.rows = static_cast<size_t>(table.rows());
   view.cols = static_cast<size_t>(table.cols());
   view.ids = {nullptr, view.rows, table.vocabulary() == 0 ? view.rows : static_cast<size_t>(table.vocabulary())};
   if (table.ids() != nullptr) view.ids.ids = reinterpret_cast<const uint32_t*>(Bytes(*table.ids()));
-  view.row_bytes = static_cast<size_t>(RowBytes(table.type(), table.cols()));
+  view.row_bytes = static_cast<size_t>(format::RowBytes(table.type(), table.cols()));
   if (table.scales() != nullptr) {
     view.scales = Floats(*table.scales());
     view.scales_per_row = static_cast<size_t>(ScalesPerRow(table));
@@ -66,11 +82,9 @@ Status Model::VerifyHash(const format::Plane& plane, const char* what) const {
                        static_cast<unsigned long long>(plane.offset()));
 }
 
-Status Model::Verify() const {
-  TIED_RETURN_IF_ERROR(
-      ForEachPlane(*header_, [this](const format::Plane& plane, const char* what) { return VerifyHash(plane, what); }));
-  for (size_t i = 0; i < header_->tables()->size(); ++i) TIED_RETURN_IF_ERROR(VerifyTable(Table(i)));
-  return Status();
+Status Model::VerifyHashes() const {
+  return ForEachPlane(*header_,
+                      [this](const format::Plane& plane, const char* what) { return VerifyHash(plane, what); });
 }
 
 void Model::ExpectGathers() {

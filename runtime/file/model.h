@@ -18,7 +18,7 @@ namespace tied::runtime {
 class Model {
  public:
   // Takes the file over. On success *model has one owner.
-  static Status Create(MappedFile file, const char* name, bool verify_planes, Model** model);
+  static Status Create(MappedFile file, const char* name, Model** model);
 
   void Ref() { owners_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();
@@ -27,12 +27,13 @@ class Model {
   uint32_t format_version() const { return header_.format_version(); }
   uint64_t file_size() const { return file_.size(); }
 
+  size_t table_count() const { return header_->tables()->size(); }
   TableView Table(size_t index) const;
   const float* Floats(const format::Plane& plane) const;
   const unsigned char* Bytes(const format::Plane& plane) const { return file_.data() + plane.offset(); }
 
-  // Reads the whole file: hashes, scales, residual norms.
-  Status Verify() const;
+  // Reads the whole file.
+  Status VerifyHashes() const;
 
   // Tells the kernel that whole tables, or their screens, are about to be read; the first call after opening or Trim()
   // acts.

@@ -5,9 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/int_formats.h"
-#include "runtime/file/header.h"
 #include "runtime/file/id_map.h"
+#include "tied/tied.h"
 
 namespace tied::runtime {
 
@@ -19,7 +18,7 @@ struct ScreenView {
 };
 
 struct TableView {
-  format::DataType type;
+  tied_type type;
   const unsigned char* values;  // [rows, row_bytes]
   size_t rows;
   size_t cols;
@@ -31,25 +30,17 @@ struct TableView {
   IdMap ids;
 
   bool is_float() const { return scales == nullptr; }
-  bool in_blocks() const { return type == format::DataType::Int4 || scales_per_row > 1; }
+  bool in_blocks() const { return type == TIED_INT4 || scales_per_row > 1; }
   const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
 
-  // Of tables in blocks.
-  kernels::BlocksView Blocks(size_t row) const {
-    return kernels::BlocksView{scales, zero_points}.From(row * scales_per_row);
-  }
-
-  // Of the other Int8 and Uint8 tables.
+  // Of Int8 and Uint8 tables that are not in blocks.
   float RowScale(size_t row) const { return scales[row * scales_per_row]; }
   int ZeroPoint(size_t row) const {
     if (zero_points == nullptr) return 0;
     const unsigned char byte = zero_points[row * scales_per_row];
-    return type == format::DataType::Int8 ? static_cast<int8_t>(byte) : byte;
+    return type == TIED_INT8 ? static_cast<int8_t>(byte) : byte;
   }
 };
-
-// embedding[k] = the row's element k * scale: kernels/gather.h.
-void GatherRow(const TableView& table, size_t row, float scale, float* embedding);
 
 }  // namespace tied::runtime
 

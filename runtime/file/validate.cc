@@ -3,9 +3,10 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/int_formats.h"
 #include "runtime/file/header.h"
 #include "schema/checked_math.h"
+#include "schema/number_format.h"
+#include "schema/preamble.h"
 
 namespace tied::runtime {
 
@@ -14,10 +15,8 @@ namespace {
 // Far more than any model has, and few enough that comparing each with each takes little time.
 constexpr size_t kMaxCount = 256;
 constexpr size_t kMaxOps = 1024;
-constexpr uint64_t kMaxTableSide = INT32_MAX;
 
-// Sums of so many products of 8 and 16 bits are exact in float64.
-constexpr uint64_t kMaxCols = uint64_t{1} << 30;
+static_assert(TIED_MAX_K == format::kMaxTopk);
 
 // Collects what all checks need; each check names the first thing that is wrong.
 class Validator {
@@ -94,7 +93,7 @@ bool Overlap(const format::Plane& a, const format::Plane& b) {
 
 Status Validator::CheckPlane(const format::Plane& plane, const char* what) const {
   uint64_t end = 0;
-  if (plane.offset() % kPlaneAlignment != 0 || plane.offset() < header_end_ ||
+  if (plane.offset() % format::kPlaneAlignment != 0 || plane.offset() < header_end_ ||
       !CheckedAdd(plane.offset(), plane.length(), &end) || end > file_size_) {
     return Status::Error(TIED_CORRUPT, "%s: plane '%s', %" PRIu64 " bytes at %" PRIu64 ", does not fit into the file",
                          name_, what, plane.length(), plane.offset());
@@ -133,15 +132,15 @@ Status Validator::CheckLength(const format::Plane& plane, uint64_t count, uint64
 
 Status Validator::CheckScales(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
-  const bool quantised = table.type() == format::DataType::Int8 || table.type() == format::DataType::Uint8 ||
-                         table.type() == format::DataType::Int4;
+  const bool quantised = format::FindFormat(table.type())->is_quantised;
   if ((table.scales() != nullptr) != quantised || (table.zero_points() != nullptr && !quantised)) {
     return Status::Error(TIED_CORRUPT, "%s: table '%s': scales or zero points do not fit its element type", name_,
                          what);
   }
   if (!quantised) return Status();
-  const uint64_t per_row = ScalesPerRow(table);
-  const uint64_t count = per_row == 0 ? 1 : table.rows() * per_row;
+  const uint64_t stored = table.scales()->length() / sizeof(float);
+  const format::ScaleOf scale_of = format::ScaleOfCount(table.type(), stored, table.rows(), table.cols());
+  const uint64_t count = format::ScaleCount(scale_of, table.rows(), table.cols());
   TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, sizeof(float), what, "scales"));
   if (table.zero_points() == nullptr) return Status();
   return CheckLength(*table.zero_points(), count, 1, what, "zero points");
@@ -162,7 +161,7 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
 // What the ids are is checked when the file is open: they are no part of the header.
 Status Validator::CheckVocabulary(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
-  if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > kMaxTableSide)) {
+  if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > format::kMaxTableRows)) {
     return Status::Error(TIED_CORRUPT, "%s: table '%s' has %" PRIu64 " rows for a vocabulary of %" PRIu64, name_, what,
                          table.rows(), table.vocabulary());
   }
@@ -172,23 +171,24 @@ Status Validator::CheckVocabulary(const format::TiedTable& table) const {
 
 Status Validator::CheckTable(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
-  if (RowBytes(table.type(), 1) == 0) {
+  if (format::RowBytes(table.type(), 1) == 0) {
     return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has the element type %d, which this library does not read",
                          name_, what, static_cast<int>(table.type()));
   }
-  if (table.rows() == 0 || table.cols() == 0 || table.rows() > kMaxTableSide || table.cols() > kMaxCols) {
+  if (table.rows() == 0 || table.cols() == 0 || table.rows() > format::kMaxTableRows ||
+      table.cols() > format::kMaxTableCols) {
     return Status::Error(TIED_CORRUPT, "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]", name_, what,
                          table.rows(), table.cols());
   }
   TIED_RETURN_IF_ERROR(
-      CheckLength(*table.values(), table.rows(), RowBytes(table.type(), table.cols()), what, "values"));
+      CheckLength(*table.values(), table.rows(), format::RowBytes(table.type(), table.cols()), what, "values"));
   TIED_RETURN_IF_ERROR(CheckVocabulary(table));
   TIED_RETURN_IF_ERROR(CheckScales(table));
   return CheckScreen(table);
 }
 
 Status Validator::CheckValue(const format::ValueInfo& value, const char* what) const {
-  if (ElementSize(value.type()) == 0) {
+  if (format::ElementSize(value.type()) == 0) {
     return Status::Error(TIED_UNSUPPORTED, "%s: %s '%s' has the unknown element type %d", name_, what,
                          value.name()->c_str(), static_cast<int>(value.type()));
   }
@@ -261,7 +261,7 @@ Status Validator::CheckMatMul(const format::Op& op, const format::ValueInfo& inp
 }
 
 Status Validator::CheckConstant(const format::Op& op, const char* entry_point) const {
-  uint64_t bytes = ElementSize(header_.outputs()->Get(op.output())->type());
+  uint64_t bytes = format::ElementSize(header_.outputs()->Get(op.output())->type());
   bool valid = true;
   for (const format::OutputDim* dim : *op.output_dims()) {
     valid = valid && dim->rule() == format::DimRule::Constant && CheckedMultiply(bytes, dim->value(), &bytes);
@@ -345,46 +345,6 @@ Status Validator::Run() {
 }
 
 }  // namespace
-
-size_t ElementSize(format::DataType type) {
-  switch (type) {
-    case format::DataType::Float32:
-    case format::DataType::Int32:
-      return 4;
-    case format::DataType::Int64:
-      return 8;
-    case format::DataType::Bool:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
-uint64_t RowBytes(format::DataType type, uint64_t cols) {
-  switch (type) {
-    case format::DataType::Float32:
-      return 4 * cols;
-    case format::DataType::Float16:
-    case format::DataType::BFloat16:
-      return 2 * cols;
-    case format::DataType::Int8:
-    case format::DataType::Uint8:
-      return cols;
-    case format::DataType::Int4:
-      return kernels::BlocksOf(cols) * kernels::kNibbleBlockBytes;
-    default:
-      return 0;
-  }
-}
-
-uint64_t ScalesPerRow(const format::TiedTable& table) {
-  const uint64_t scales = table.scales()->length() / sizeof(float);
-  if (table.type() != format::DataType::Int4) {
-    if (scales == 1) return 0;
-    if (scales == table.rows()) return 1;
-  }
-  return kernels::BlocksOf(table.cols());
-}
 
 Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name) {
   return Validator(header, header_end, file_size, name).Run();

@@ -116,7 +116,7 @@ TEST_F(KeepIds, OneScaleIsThereForOneRow) {
   zero->set_raw_data("\5");
   TableEncoding encoding;
   encoding.type = format::DataType::Int8;
-  encoding.scale_of = converter::ScaleOf::kTable;
+  encoding.scale_of = format::ScaleOf::kTable;
   encoding.zero_points = encoding.kept = true;
   ExpectTheSameBits(model, encoding);
   ConvertKeeping("5", encoding);

@@ -1,4 +1,4 @@
-#include "runtime/file/verify.h"
+#include "runtime/compute/verify_table.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include <new>
 
 #include "kernels/float_environment.h"
+#include "runtime/compute/gather.h"
 
 namespace tied::runtime {
 
@@ -71,7 +72,7 @@ Status VerifyTable(const TableView& table) {
   const size_t scales = table.scales_per_row == 0 ? 1 : table.rows * table.scales_per_row;
   const size_t per_row = std::max<size_t>(table.scales_per_row, 1);
   if (!table.is_float()) TIED_RETURN_IF_ERROR(VerifyScales(table.scales, scales, per_row));
-  if (table.type == format::DataType::Int4 && table.zero_points != nullptr) {
+  if (table.type == TIED_INT4 && table.zero_points != nullptr) {
     TIED_RETURN_IF_ERROR(VerifyNibbles(table.zero_points, scales, per_row));
   }
   if (table.screen.values == nullptr) return Status();

@@ -1,6 +1,6 @@
 // What is checked of a table's numbers on request.
-#ifndef TIED_RUNTIME_FILE_VERIFY_H_
-#define TIED_RUNTIME_FILE_VERIFY_H_
+#ifndef TIED_RUNTIME_COMPUTE_VERIFY_TABLE_H_
+#define TIED_RUNTIME_COMPUTE_VERIFY_TABLE_H_
 
 #include "runtime/file/status.h"
 #include "runtime/file/table.h"
@@ -13,4 +13,4 @@ Status VerifyTable(const TableView& table);
 
 }  // namespace tied::runtime
 
-#endif  // TIED_RUNTIME_FILE_VERIFY_H_
+#endif  // TIED_RUNTIME_COMPUTE_VERIFY_TABLE_H_

@@ -1,4 +1,4 @@
-#include "runtime/file/table.h"
+#include "runtime/compute/gather.h"
 
 #include "kernels/gather.h"
 
@@ -8,7 +8,7 @@ namespace {
 
 template <class Byte>
 void GatherBytes(const TableView& table, const Byte* values, size_t row, float scale, float* embedding) {
-  if (table.in_blocks()) return kernels::GatherBlocks(values, table.Blocks(row), table.cols, scale, embedding);
+  if (table.in_blocks()) return kernels::GatherBlocks(values, BlocksOfRow(table, row), table.cols, scale, embedding);
   kernels::GatherRow(values, table.cols, table.ZeroPoint(row), table.RowScale(row), scale, embedding);
 }
 
@@ -17,18 +17,18 @@ void GatherBytes(const TableView& table, const Byte* values, size_t row, float s
 void GatherRow(const TableView& table, size_t row, float scale, float* embedding) {
   const void* values = table.Row(row);
   switch (table.type) {
-    case format::DataType::Float32:
+    case TIED_FLOAT32:
       return kernels::GatherRow(static_cast<const float*>(values), table.cols, scale, embedding);
-    case format::DataType::Float16:
+    case TIED_FLOAT16:
       return kernels::GatherRow(static_cast<const kernels::Half*>(values), table.cols, scale, embedding);
-    case format::DataType::BFloat16:
+    case TIED_BFLOAT16:
       return kernels::GatherRow(static_cast<const kernels::BFloat16*>(values), table.cols, scale, embedding);
-    case format::DataType::Int8:
+    case TIED_INT8:
       return GatherBytes(table, static_cast<const int8_t*>(values), row, scale, embedding);
-    case format::DataType::Uint8:
+    case TIED_UINT8:
       return GatherBytes(table, static_cast<const uint8_t*>(values), row, scale, embedding);
     default:
-      return kernels::GatherBlocks(static_cast<const kernels::NibblePair*>(values), table.Blocks(row), table.cols,
+      return kernels::GatherBlocks(static_cast<const kernels::NibblePair*>(values), BlocksOfRow(table, row), table.cols,
                                    scale, embedding);
   }
 }

@@ -1,0 +1,22 @@
+// Rows of a table of any number format as float32.
+#ifndef TIED_RUNTIME_COMPUTE_GATHER_H_
+#define TIED_RUNTIME_COMPUTE_GATHER_H_
+
+#include <cstddef>
+
+#include "kernels/int_formats.h"
+#include "runtime/file/table.h"
+
+namespace tied::runtime {
+
+// embedding[k] = the row's element k * scale: kernels/gather.h.
+void GatherRow(const TableView& table, size_t row, float scale, float* embedding);
+
+// The scales and zero points of a table in blocks, from those of `row` on.
+inline kernels::BlocksView BlocksOfRow(const TableView& table, size_t row) {
+  return kernels::BlocksView{table.scales, table.zero_points}.From(row * table.scales_per_row);
+}
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_COMPUTE_GATHER_H_
