@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <ostream>
 #include <random>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "converter/check/evaluator.h"
 #include "converter/output/open_model.h"
 #include "schema/number_format.h"
@@ -27,21 +25,20 @@ struct Input {
 
 class Checker {
  public:
-  Checker(const Graph& graph, const std::string& path, bool lossless, std::ostream& out)
-      : graph_(graph), lossless_(lossless), out_(out), opened_(path) {
+  Checker(const Graph& graph, const std::string& path, bool lossless, CheckReport* report)
+      : graph_(graph), lossless_(lossless), report_(report), opened_(path) {
     tied_error error;
     Require(tied_model_get_table(opened_.model(), 0, &table_, &error), error);
     kept_.resize(static_cast<size_t>(table_.vocabulary));
     for (uint64_t row = 0; row < table_.rows; ++row) kept_[static_cast<size_t>(IdOf(row))] = true;
   }
 
-  bool Run() {
+  void Run() {
     tied_error error;
     tied_model_info info;
     Require(tied_model_get_info(opened_.model(), &info, &error), error);
-    bool passed = true;
-    for (size_t i = 0; i < info.entry_point_count; ++i) passed = RunEntryPoint(i) && passed;
-    return CheckDropped() && passed;
+    for (size_t i = 0; i < info.entry_point_count; ++i) RunEntryPoint(i);
+    CheckDropped();
   }
 
  private:
@@ -50,19 +47,17 @@ class Checker {
   }
 
   // That a dropped id cannot be embedded.
-  bool CheckDropped() {
+  void CheckDropped() {
     const auto dropped = std::find(kept_.begin(), kept_.end(), false);
-    if (dropped == kept_.end()) return true;
+    if (dropped == kept_.end()) return;
     const int64_t id = dropped - kept_.begin();
     std::vector<float> embedding(static_cast<size_t>(table_.cols));
     const tied_status status = tied_embed(opened_.session(), &id, 1, embedding.data(), embedding.size(), nullptr);
-    if (status == TIED_UNSUPPORTED) return true;
-    out_ << kept_.size() - static_cast<size_t>(table_.rows)
-         << " dropped ids, embedding: " << (status == TIED_OUT_OF_RANGE ? "refused\n" : "NOT REFUSED\n");
-    return status == TIED_OUT_OF_RANGE;
+    if (status == TIED_UNSUPPORTED) return;
+    report_->dropped_ids = {kept_.size() - table_.rows, status == TIED_OUT_OF_RANGE};
   }
 
-  bool RunEntryPoint(size_t index) {
+  void RunEntryPoint(size_t index) {
     tied_error error;
     tied_entry_point_info entry_point;
     Require(tied_model_get_entry_point(opened_.model(), index, &entry_point, &error), error);
@@ -84,14 +79,15 @@ class Checker {
       for (auto& [name, array] : arrays) array = Largest(array);
     }
     const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes, kept_);
-    bool passed = true;
     for (const ValueInfo& output : graph_.outputs) {
-      out_ << Printable(entry_point.name) << ", " << Printable(output.name) << ": ";
+      OutputCheck check;
+      check.entry_point = entry_point.name;
+      check.output = output.name;
       const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
       const bool logits = IsLogits(index, output.name);
-      passed = Compare(bytes, expected.at(output.name), magnitudes.at(output.name), logits) && passed;
+      Compare(bytes, expected.at(output.name), magnitudes.at(output.name), logits, &check);
+      report_->outputs.push_back(std::move(check));
     }
-    return passed;
   }
 
   // Whether the output has a number for each id of the vocabulary.
@@ -186,10 +182,12 @@ class Checker {
     return bytes;
   }
 
-  bool Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes, bool logits) {
+  void Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes, bool logits,
+               OutputCheck* check) {
+    check->values = expected.size();
     if (shape_ != expected.dims) {
-      out_ << "DIFFERENT SHAPE\n";
-      return false;
+      check->fault = OutputCheck::Fault::kDifferentShape;
+      return;
     }
     const double gamma = RelativeBound();
     double largest = 0;
@@ -198,8 +196,8 @@ class Checker {
     for (int64_t i = 0; i < expected.size(); ++i) {
       if (logits && !kept_[static_cast<size_t>(i) % kept_.size()]) {
         if (ValueAt(bytes, i) == -INFINITY) continue;
-        out_ << "A LOGIT FOR A DROPPED ID\n";
-        return false;
+        check->fault = OutputCheck::Fault::kLogitOfDroppedId;
+        return;
       }
       const bool ids = expected.ranked != nullptr;
       if (ids) other_ids += ValueAt(bytes, i) != expected.Float(i);
@@ -208,16 +206,11 @@ class Checker {
       largest = std::max(largest, found.size);
       if (found.size > 0) share = std::max(share, found.size / (gamma * found.magnitude));
     }
-    out_ << expected.size() << " values, ";
-    if (expected.ranked != nullptr) out_ << other_ids << " of them other ids, of values whose ";
-    out_ << "largest difference " << largest;
-    if (!lossless_) {
-      out_ << " from the float32 table\n";
-      return true;
-    }
-    const bool passed = share <= 1;
-    out_ << ", " << 100 * share << " % of the error bound" << (passed ? "" : ": TOO MUCH") << '\n';
-    return passed;
+    if (expected.ranked != nullptr) check->other_ids = other_ids;
+    check->largest_difference = largest;
+    if (!lossless_) return;
+    check->share_of_bound = share;
+    if (!(share <= 1)) check->fault = OutputCheck::Fault::kOutsideOfBound;
   }
 
   struct Difference {
@@ -261,7 +254,7 @@ class Checker {
 
   const Graph& graph_;
   const bool lossless_;
-  std::ostream& out_;
+  CheckReport* const report_;
   const OpenModel opened_;
   tied_table_info table_;
   std::vector<bool> kept_;  // of the vocabulary
@@ -272,8 +265,8 @@ class Checker {
 
 }  // namespace
 
-bool CheckConversion(const Graph& graph, const std::string& tied_path, bool lossless, std::ostream& out) {
-  return Checker(graph, tied_path, lossless, out).Run();
+void CheckConversion(const Graph& graph, const std::string& tied_path, bool lossless, CheckReport* report) {
+  Checker(graph, tied_path, lossless, report).Run();
 }
 
 }  // namespace tied::converter

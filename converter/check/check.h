@@ -2,19 +2,20 @@
 #ifndef TIED_CONVERTER_CHECK_CHECK_H_
 #define TIED_CONVERTER_CHECK_CHECK_H_
 
-#include <iosfwd>
 #include <string>
 
 #include "converter/graph/graph.h"
+#include "converter/report.h"
 
 namespace tied::converter {
 
-// Feeds every entry point seeded random inputs, and prints for each output the largest difference from the reference
+// Feeds every entry point seeded random inputs, and reports for each output the largest difference from the reference
 // evaluation and how much of the error bound that is. The bound is gamma_n * sum |w||x| with n = cols + 2 roundings
-// (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 3.1). Returns false if an output is outside of it or
-// has another shape. With `lossless` false the table was rounded: differences are printed and not judged.
+// (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 3.1). With `lossless` false the table was rounded:
+// differences are reported and not judged. Fills `outputs` and `dropped_ids`; throws ConvertError, with the outputs so
+// far in the report, for a graph that the evaluator does not know.
 // Maps the whole model, so it needs as much address space as the model is large.
-bool CheckConversion(const Graph& graph, const std::string& tied_path, bool lossless, std::ostream& out);
+void CheckConversion(const Graph& graph, const std::string& tied_path, bool lossless, CheckReport* report);
 
 }  // namespace tied::converter
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <ostream>
 #include <random>
 
 #include "converter/output/open_model.h"
@@ -68,7 +67,7 @@ class RowCheck {
     Require(tied_logits(opened_.session(), hidden_.data(), kTokens, logits_.data(), logits_.size(), &error), error);
   }
 
-  bool Run(std::ostream& out) {
+  RowsCheck Run() {
     source_.ForEachBlock([&](const RowBlock& block) {
       std::vector<int64_t> ids(block.count);
       for (size_t r = 0; r < block.count; ++r) ids[r] = static_cast<int64_t>(source_.IdOf(block.first + r));
@@ -81,12 +80,11 @@ class RowCheck {
       }
       return true;
     });
-    out << "rows: " << (encoding_.lossless ? "the model's, at most " : "at most ") << 100 * worst_row_
-        << (encoding_.lossless ? " % of a rounding apart" : " % of what the format rounds away");
-    if (head_) out << "; logits: at most " << 100 * worst_logit_ << " % of the error bound";
-    const bool passed = worst_row_ <= 1 && worst_logit_ <= 1;
-    out << (passed ? "\n" : ": TOO MUCH\n");
-    return passed;
+    RowsCheck check;
+    check.lossless = encoding_.lossless;
+    check.worst_row = worst_row_;
+    if (head_) check.worst_logit = worst_logit_;
+    return check;
   }
 
  private:
@@ -146,12 +144,12 @@ class RowCheck {
 
 }  // namespace
 
-bool CheckRows(const Plan& plan, const std::string& tied_path, std::ostream& out) {
+std::optional<RowsCheck> CheckRows(const Plan& plan, const std::string& tied_path) {
   const std::optional<GatherOp> gather = FirstOf<GatherOp>(plan);
   std::optional<MatMulOp> head = FirstOf<MatMulOp>(plan);
-  if (!gather || gather->scale == 0) return true;
+  if (!gather || gather->scale == 0) return std::nullopt;
   if (head && head->table != gather->table) head.reset();
-  return RowCheck(plan, tied_path, *gather, head).Run(out);
+  return RowCheck(plan, tied_path, *gather, head).Run();
 }
 
 }  // namespace tied::converter

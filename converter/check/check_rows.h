@@ -2,18 +2,18 @@
 #ifndef TIED_CONVERTER_CHECK_CHECK_ROWS_H_
 #define TIED_CONVERTER_CHECK_CHECK_ROWS_H_
 
-#include <iosfwd>
+#include <optional>
 #include <string>
 
 #include "converter/output/plan.h"
+#include "converter/report.h"
 
 namespace tied::converter {
 
 // Reads all rows that are kept through the embedding: each number must be the model's, or the nearest that a lossy
-// format has to it, and logits must be those of the rows that were read. Writes a line to `out` and returns whether
-// that is so. A model without an embedding passes, and so does a head with a table of its own: nothing gives their
-// rows.
-bool CheckRows(const Plan& plan, const std::string& tied_path, std::ostream& out);
+// format has to it, and logits must be those of the rows that were read. Returns nothing for a model without an
+// embedding, and does not look at a head with a table of its own: nothing gives their rows.
+std::optional<RowsCheck> CheckRows(const Plan& plan, const std::string& tied_path);
 
 }  // namespace tied::converter
 

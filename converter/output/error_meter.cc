@@ -82,14 +82,16 @@ void ErrorMeter::Add(const WeightErrors& errors) {
   errors_.sum_of_squares += errors.sum_of_squares;
 }
 
-void ErrorMeter::Report(std::ostream& out) const {
-  out << "  weights: largest error " << errors_.largest << ", root mean square "
-      << std::sqrt(errors_.sum_of_squares / (static_cast<double>(rows_) * static_cast<double>(cols_))) << '\n';
-  ReportLogits(out, "random", 0, kRandomTokens);
-  if (recorded_tokens_ > 0) ReportLogits(out, "recorded", kRandomTokens, recorded_tokens_);
+MeasuredError ErrorMeter::Report() const {
+  MeasuredError report;
+  report.largest_weight = errors_.largest;
+  report.rms_weight = std::sqrt(errors_.sum_of_squares / (static_cast<double>(rows_) * static_cast<double>(cols_)));
+  report.logits.push_back(ReportLogits("random", 0, kRandomTokens));
+  if (recorded_tokens_ > 0) report.logits.push_back(ReportLogits("recorded", kRandomTokens, recorded_tokens_));
+  return report;
 }
 
-void ErrorMeter::ReportLogits(std::ostream& out, const char* kind, size_t first_token, size_t tokens) const {
+LogitErrors ErrorMeter::ReportLogits(const char* kind, size_t first_token, size_t tokens) const {
   const size_t k = std::min<size_t>(10, rows_);
   float largest = 0;
   size_t same_best = 0;
@@ -102,9 +104,8 @@ void ErrorMeter::ReportLogits(std::ostream& out, const char* kind, size_t first_
     same_best += before[0] == after[0];
     for (const size_t row : before) overlap += static_cast<size_t>(std::count(after.begin(), after.end(), row));
   }
-  out << "  logits of " << tokens << ' ' << kind << " hidden states: largest error " << largest
-      << ", top-1 the same in " << same_best << " of " << tokens << ", top-" << k << " overlap "
-      << 100.0 * static_cast<double>(overlap) / static_cast<double>(tokens * k) << " %\n";
+  const double share = static_cast<double>(overlap) / static_cast<double>(tokens * k);
+  return {kind, tokens, static_cast<double>(largest), same_best, k, share};
 }
 
 }  // namespace tied::converter

@@ -4,9 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <ostream>
 #include <string>
 #include <vector>
+
+#include "converter/report.h"
 
 namespace tied::converter {
 
@@ -26,12 +27,10 @@ class ErrorMeter {
   WeightErrors Measure(uint64_t first, const float* original, const float* stored, size_t count);
   void Add(const WeightErrors& errors);
 
-  // Largest and root mean square error of the weights; for each kind of hidden states the largest error of the logits,
-  // how often the best row is the same, and how many of the ten best are.
-  void Report(std::ostream& out) const;
+  MeasuredError Report() const;
 
  private:
-  void ReportLogits(std::ostream& out, const char* kind, size_t first_token, size_t tokens) const;
+  LogitErrors ReportLogits(const char* kind, size_t first_token, size_t tokens) const;
 
   size_t rows_;
   size_t cols_;

@@ -3,24 +3,22 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "base/error.h"
 #include "converter/check/check.h"
-#include "converter/model_reader.h"
-#include "converter/output/keep_ids.h"
-#include "converter/output/plan.h"
-#include "converter/output/writer.h"
+#include "converter/graph/graph.h"
 
 namespace tied::test {
 
 namespace {
 
-void NoProgress(uint64_t, uint64_t) {}
-
+// Tables of any type become float32.
 void ConvertFile(const std::string& from, const std::string& to) {
-  const converter::Graph graph = converter::ReadModel(from);
-  converter::WriteFile(converter::MakePlan(graph, from, /*allow_untied=*/false, NoProgress), to, NoProgress);
+  converter::ConvertOptions options;
+  options.model = from;
+  options.output = to;
+  options.tables.format = converter::NumberFormat::kFloat32;
+  (void)converter::Convert(options);
 }
 
 }  // namespace
@@ -50,16 +48,27 @@ void ConversionTest::Convert(const onnx::ModelProto& model) {
   model_.reset(opened);
 }
 
-void ConversionTest::ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding,
+void ConversionTest::ConvertKeeping(const std::string& ids, converter::NumberFormat format, bool screen,
                                     const std::string& source) const {
   std::ofstream(Path("keep.txt")) << ids;
-  const converter::Graph graph = converter::ReadModel(Path(source));
-  converter::Plan plan = converter::MakePlan(graph, Path(source), /*allow_untied=*/true, NoProgress);
-  converter::KeepIds(&plan, Path("keep.txt"));
-  plan.encodings.assign(plan.tables.size(), encoding);
-  converter::WriteFile(plan, Path("kept.tied"), NoProgress);
-  std::ostringstream out;
-  EXPECT_TRUE(converter::CheckConversion(graph, Path("kept.tied"), encoding.lossless, out)) << out.str();
+  converter::ConvertOptions options;
+  options.model = Path(source);
+  options.output = Path("kept.tied");
+  options.tables.format = format;
+  options.tables.screen = screen;
+  options.tables.keep_ids = Path("keep.txt");
+  options.tables.allow_untied = true;
+  options.tables.check = true;
+  ExpectPassed(*converter::Convert(options).check);
+}
+
+void ConversionTest::ExpectPassed(const converter::CheckReport& check) {
+  EXPECT_EQ(check.not_checked, "");
+  for (const converter::OutputCheck& output : check.outputs) {
+    EXPECT_EQ(output.fault, converter::OutputCheck::Fault::kNone)
+        << output.output << ": " << output.share_of_bound.value_or(0) << " of the bound";
+  }
+  EXPECT_TRUE(check.passed());
 }
 
 std::string ConversionTest::Refusal(const std::string& path) const {
@@ -156,11 +165,10 @@ std::vector<std::string> ConversionTest::MatMulResults() const {
 }
 
 bool ConversionTest::Check() const {
-  std::ostringstream out;
-  const bool passed =
-      converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, out);
-  EXPECT_TRUE(passed) << out.str();
-  return passed;
+  converter::CheckReport check;
+  converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, &check);
+  ExpectPassed(check);
+  return check.passed();
 }
 
 }  // namespace tied::test

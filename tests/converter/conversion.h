@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "converter/output/encoding.h"
+#include "converter/convert.h"
 #include "tests/converter/onnx_builder.h"
 
 namespace tied::test {
@@ -27,8 +27,8 @@ class ConversionTest : public testing::Test {
   void Convert(const onnx::ModelProto& model);
 
   // Converts `source` to kept.tied, with the rows of these ids alone, and checks it.
-  void ConvertKeeping(const std::string& ids, const converter::TableEncoding& encoding = {},
-                      const std::string& source = "model.onnx") const;
+  void ConvertKeeping(const std::string& ids, converter::NumberFormat format = converter::NumberFormat::kFloat32,
+                      bool screen = false, const std::string& source = "model.onnx") const;
 
   // The message of a conversion that must fail; "" if it does not.
   std::string Refusal(const std::string& path) const;
@@ -41,7 +41,9 @@ class ConversionTest : public testing::Test {
   std::vector<std::string> EntryPointNames() const;
   int SelectorValue(size_t entry_point) const;
   std::vector<std::string> MatMulResults() const;  // of the first entry point: "TopkIds 5 log_softmax"
-  bool Check() const;
+  bool Check() const;                              // that model.tied computes what model.onnx does
+
+  static void ExpectPassed(const converter::CheckReport& check);
 
  private:
   struct Closer {

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <tuple>
 
+#include "converter/graph/tensor_ref.h"
 #include "tests/converter/conversion.h"
 #include "tests/support/oracle.h"
 

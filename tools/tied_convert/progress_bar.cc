@@ -7,9 +7,9 @@
 
 namespace tied::converter {
 
-Progress MakeProgressBar(const char* step) {
-  if (isatty(STDERR_FILENO) == 0) return [](uint64_t, uint64_t) {};
-  return [step, drawn = -1](uint64_t done, uint64_t total) mutable {
+StepProgress MakeProgressBar() {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [drawn = -1](const char* step, uint64_t done, uint64_t total) mutable {
     constexpr int kWidth = 40;
     const int percent =
         total == 0 ? 100 : static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total));

@@ -1,15 +1,13 @@
-// A line on a terminal that says how far a long step is.
+// Progress of long steps on a terminal.
 #ifndef TIED_TOOLS_TIED_CONVERT_PROGRESS_BAR_H_
 #define TIED_TOOLS_TIED_CONVERT_PROGRESS_BAR_H_
 
-#include <cstdint>
-
-#include "converter/graph/table_source.h"
+#include "converter/convert.h"
 
 namespace tied::converter {
 
-// Draws on stderr, and only if that is a terminal. `step`: what is going on, "writing".
-Progress MakeProgressBar(const char* step);
+// Draws a bar on standard error if that is a terminal, and wipes it at the end of each step.
+StepProgress MakeProgressBar();
 
 }  // namespace tied::converter
 

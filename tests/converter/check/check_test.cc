@@ -2,7 +2,6 @@
 #include "converter/check/check.h"
 
 #include <fstream>
-#include <sstream>
 
 #include "base/error.h"
 #include "converter/check/check_rows.h"
@@ -42,13 +41,13 @@ class Damage : public ConversionTest {
   }
 
   bool Check() const {
-    std::ostringstream out;
-    return converter::CheckConversion(graph_, Path("model.tied"), /*lossless=*/true, out);
+    converter::CheckReport report;
+    converter::CheckConversion(graph_, Path("model.tied"), /*lossless=*/true, &report);
+    return report.passed();
   }
 
   bool CheckRows(const converter::Plan& plan) const {
-    std::ostringstream out;
-    return converter::CheckRows(plan, Path("model.tied"), out);
+    return converter::CheckRows(plan, Path("model.tied")).value().passed();
   }
 
  private:
@@ -122,9 +121,10 @@ TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
     *graph->add_initializer() = IntTensor("double", {0});
     graph->mutable_initializer(graph->initializer_size() - 1)->set_data_type(onnx::TensorProto::DOUBLE);
     Convert(model);
-    std::ostringstream out;
+    converter::CheckReport report;
     try {
-      converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, out);
+      converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true,
+                                 &report);
       ADD_FAILURE() << words;
     } catch (const converter::ConvertError& error) {
       EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "converter/model_reader.h"
 #include "converter/output/id_list.h"
-#include "converter/output/writer.h"
 #include "tests/converter/conversion.h"
 #include "tests/support/oracle.h"
 #include "tools/tied_convert/count_ids.h"
@@ -16,7 +15,7 @@
 namespace tied::test {
 namespace {
 
-using converter::TableEncoding;
+using converter::NumberFormat;
 
 constexpr char kIds[] = "36, 3-9 # at the end, in front\n20 22\t5\n\n";
 const std::vector<uint32_t> kKept = {3, 4, 5, 6, 7, 8, 9, 20, 22, 36};
@@ -24,11 +23,11 @@ const std::vector<uint32_t> kKept = {3, 4, 5, 6, 7, 8, 9, 20, 22, 36};
 // Embeddings and logits are the bits that the model gives with all its rows.
 class KeepIds : public ConversionTest {
  protected:
-  void ExpectTheSameBits(const onnx::ModelProto& model, const TableEncoding& encoding) const {
+  void ExpectTheSameBits(const onnx::ModelProto& model, NumberFormat format, bool screen = false) const {
     Save(model, Path("model.onnx"));
-    ConvertKeeping("0-36", encoding);
+    ConvertKeeping("0-36", format, screen);
     ASSERT_EQ(rename(Path("kept.tied").c_str(), Path("full.tied").c_str()), 0);
-    ConvertKeeping(kIds, encoding);
+    ConvertKeeping(kIds, format, screen);
     const Model full = Model::Open(Path("full.tied")), kept = Model::Open(Path("kept.tied"));
     kept.Verify();
     for (size_t i = 0; i < full.Info().table_count; ++i) {
@@ -57,27 +56,20 @@ TEST_P(Storages, KeepTheBits) {
   ModelForm form;
   form.storage = GetParam();
   form.head = {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "L = Add(y, bias)"};
-  ExpectTheSameBits(MakeModel(form, Folder()), {});
+  ExpectTheSameBits(MakeModel(form, Folder()), NumberFormat::kFloat32);
 }
 INSTANTIATE_TEST_SUITE_P(All, Storages,
                          testing::Values(Storage::kRaw, Storage::kTyped, Storage::kConstantNodes, Storage::kRepeated,
                                          Storage::kExternal));
 
-class Encodings : public KeepIds, public testing::WithParamInterface<std::pair<format::DataType, bool>> {};
+class Encodings : public KeepIds, public testing::WithParamInterface<std::pair<NumberFormat, bool>> {};
 
-TEST_P(Encodings, KeepTheBits) {
-  TableEncoding encoding;
-  encoding.type = GetParam().first;
-  encoding.screen = GetParam().second;
-  encoding.lossless = encoding.type == format::DataType::Float32;
-  ExpectTheSameBits(MakeModel({}, Folder()), encoding);
-}
+TEST_P(Encodings, KeepTheBits) { ExpectTheSameBits(MakeModel({}, Folder()), GetParam().first, GetParam().second); }
 INSTANTIATE_TEST_SUITE_P(All, Encodings,
-                         testing::Values(std::pair(format::DataType::Float32, true),
-                                         std::pair(format::DataType::Float16, false),
-                                         std::pair(format::DataType::BFloat16, true),
-                                         std::pair(format::DataType::Int8, false),
-                                         std::pair(format::DataType::Int4, false)));
+                         testing::Values(std::pair(NumberFormat::kFloat32, true),
+                                         std::pair(NumberFormat::kFloat16, false),
+                                         std::pair(NumberFormat::kBFloat16, true),
+                                         std::pair(NumberFormat::kInt8, false), std::pair(NumberFormat::kInt4, false)));
 
 TEST_F(KeepIds, BothOfTwoTablesOneOfThemStoredTransposed) {
   ModelForm form;
@@ -86,7 +78,7 @@ TEST_F(KeepIds, BothOfTwoTablesOneOfThemStoredTransposed) {
   for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
     if (tensor.name() == "Wt") (*tensor.mutable_raw_data())[5] ^= 1;
   }
-  ExpectTheSameBits(model, {});
+  ExpectTheSameBits(model, NumberFormat::kFloat32);
   EXPECT_EQ(Model::Open(Path("kept.tied")).Info().table_count, 2u);
 }
 
@@ -114,12 +106,8 @@ TEST_F(KeepIds, OneScaleIsThereForOneRow) {
   zero->set_name("zero");
   zero->set_data_type(onnx::TensorProto::INT8);
   zero->set_raw_data("\5");
-  TableEncoding encoding;
-  encoding.type = format::DataType::Int8;
-  encoding.scale_of = format::ScaleOf::kTable;
-  encoding.zero_points = encoding.kept = true;
-  ExpectTheSameBits(model, encoding);
-  ConvertKeeping("5", encoding);
+  ExpectTheSameBits(model, NumberFormat::kAuto);
+  ConvertKeeping("5", NumberFormat::kAuto);
   const Model full = Model::Open(Path("full.tied")), kept = Model::Open(Path("kept.tied"));
   kept.Verify();
   const std::vector<int64_t> id = {5};
@@ -142,15 +130,13 @@ TEST_F(KeepIds, NumbersThatDoNotFitAreNamedByTheirId) {
   table[22 * kCols] = INFINITY;
   *model.mutable_graph()->mutable_initializer(0) = RawTensor("W", {kRows, kCols}, table);
   Save(model, Path("model.onnx"));
-  TableEncoding encoding;
-  encoding.type = format::DataType::Int8;
   try {
-    ConvertKeeping(kIds, encoding);
+    ConvertKeeping(kIds, NumberFormat::kInt8);
     FAIL();
   } catch (const converter::ConvertError& error) {
     EXPECT_EQ(std::string(error.what()).rfind("row 22 of the table is not finite", 0), 0u) << error.what();
   }
-  ConvertKeeping("0-21 23-36", {});
+  ConvertKeeping("0-21 23-36");
 }
 
 struct BadList {

@@ -6,14 +6,9 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <tied/tied.hpp>
 
 #include "base/error.h"
-#include "converter/check/check.h"
-#include "converter/model_reader.h"
-#include "converter/output/plan.h"
-#include "converter/output/writer.h"
 #include "tests/converter/conversion.h"
 
 namespace tied::test {
@@ -62,12 +57,12 @@ class SafetensorsTest : public ConversionTest {
   }
 
   Model ConvertAndCheck(const std::string& path) const {
-    const auto progress = [](uint64_t, uint64_t) {};
-    const converter::Graph graph = converter::ReadModel(path);
-    converter::WriteFile(converter::MakePlan(graph, path, /*allow_untied=*/false, progress), Path("model.tied"),
-                         progress);
-    std::ostringstream report;
-    EXPECT_TRUE(converter::CheckConversion(graph, Path("model.tied"), /*lossless=*/true, report)) << report.str();
+    converter::ConvertOptions options;
+    options.model = path;
+    options.output = Path("model.tied");
+    options.tables.format = converter::NumberFormat::kFloat32;
+    options.tables.check = true;
+    ExpectPassed(*converter::Convert(options).check);
     return Model::Open(Path("model.tied"));
   }
 };
@@ -143,7 +138,7 @@ TEST_P(SafetensorsModels, GiveOneTableWithItsScale) {
   const Model model = ConvertAndCheck(Path("model.safetensors"));
   EXPECT_EQ(model.Info().table_count, 1u);
   EXPECT_FLOAT_EQ(ScaleOf(model), GetParam().scale);
-  ConvertKeeping("5 30-36", {}, "model.safetensors");
+  ConvertKeeping("5 30-36", converter::NumberFormat::kFloat32, false, "model.safetensors");
   EXPECT_FLOAT_EQ(ScaleOf(Model::Open(Path("kept.tied"))), GetParam().scale);
 }
 

@@ -1,8 +1,6 @@
 // Whole exports without their embedding and their head.
 #include "converter/split/split.h"
 
-#include <sstream>
-
 #include "converter/check/check.h"
 #include "converter/onnx/import.h"
 #include "converter/onnx/write.h"
@@ -122,8 +120,9 @@ TEST_P(Exports, AreTakenApart) {
   converter::Plan written = plan;
   if (plan.tables[0].quantised()) written.encodings[0] = converter::EncodingOf(plan.tables[0]);
   converter::WriteFile(written, Path("model.tied"), progress);
-  std::ostringstream report;
-  EXPECT_TRUE(converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, report)) << report.str();
+  converter::CheckReport report;
+  converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, &report);
+  ExpectPassed(report);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Exports, testing::ValuesIn(kExports),
@@ -144,8 +143,9 @@ TEST_F(WholeExports, MayCallATableEmbeddings) {
   const auto progress = [](uint64_t, uint64_t) {};
   converter::WriteFile(converter::MakePlan(pair, Path("model.onnx"), /*allow_untied=*/false, progress),
                        Path("model.tied"), progress);
-  std::ostringstream report;
-  EXPECT_TRUE(converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, report)) << report.str();
+  converter::CheckReport report;
+  converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, &report);
+  ExpectPassed(report);
 }
 
 TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {

@@ -1,0 +1,181 @@
+#include "converter/convert.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "converter/check/check.h"
+#include "converter/check/check_rows.h"
+#include "converter/graph/graph.h"
+#include "converter/model_reader.h"
+#include "converter/onnx/write.h"
+#include "converter/output/choose_encoding.h"
+#include "converter/output/error_meter.h"
+#include "converter/output/keep_ids.h"
+#include "converter/output/plan.h"
+#include "converter/output/writer.h"
+#include "converter/split/split.h"
+
+namespace tied::converter {
+
+namespace {
+
+namespace fs = std::filesystem;
+using format::DataType;
+
+std::optional<DataType> TypeOf(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::kFloat32:
+      return DataType::Float32;
+    case NumberFormat::kFloat16:
+      return DataType::Float16;
+    case NumberFormat::kBFloat16:
+      return DataType::BFloat16;
+    case NumberFormat::kInt8:
+      return DataType::Int8;
+    case NumberFormat::kInt4:
+      return DataType::Int4;
+    default:
+      return std::nullopt;
+  }
+}
+
+Progress ProgressOf(const TableOptions& options, const char* step) {
+  if (!options.progress) return [](uint64_t, uint64_t) {};
+  return [&options, step](uint64_t done, uint64_t total) { options.progress(step, done, total); };
+}
+
+TableReport ReportOf(const TableSource& table, const ChosenEncoding& chosen) {
+  TableReport report;
+  report.name = table.tensor.name;
+  report.type = format::EnumNameDataType(chosen.encoding.type);
+  report.rows = table.rows();
+  report.vocabulary = table.vocabulary();
+  report.cols = table.cols();
+  report.screen = chosen.encoding.screen;
+  report.lossless = chosen.encoding.lossless;
+  report.reason = chosen.reason;
+  return report;
+}
+
+EntryPointReport ReportOf(const PlannedEntryPoint& entry_point) {
+  EntryPointReport report{entry_point.name, {}};
+  for (const Choice& choice : entry_point.choices) report.selectors.push_back({choice.input, choice.value});
+  return report;
+}
+
+CheckReport Check(const Graph& graph, const Plan& plan, const ConvertReport& written) {
+  const bool lossless = std::all_of(written.tables.begin(), written.tables.end(),
+                                    [](const TableReport& table) { return table.lossless; });
+  CheckReport report;
+  try {
+    CheckConversion(graph, written.output, lossless, &report);
+    report.rows = CheckRows(plan, written.output);
+  } catch (const ConvertError& error) {
+    report.not_checked = error.what();
+  }
+  return report;
+}
+
+// `source`: the file that the graph was read from. `others`: files that are written already and become visible with the
+// .tied file, before it.
+ConvertReport Write(const TableOptions& options, const Graph& graph, const std::string& source,
+                    const std::string& output, const std::vector<std::unique_ptr<OnnxWriter>>& others) {
+  const auto start = std::chrono::steady_clock::now();
+  ConvertReport report;
+  report.output = output;
+  Plan plan = MakePlan(graph, source, options.allow_untied, ProgressOf(options, "comparing"));
+  if (!options.keep_ids.empty()) KeepIds(&plan, options.keep_ids);
+  if (!options.drop_ids.empty()) DropIds(&plan, options.drop_ids);
+  for (size_t i = 0; i < plan.tables.size(); ++i) {
+    const ChosenEncoding chosen =
+        ChooseEncoding(plan.tables[i], TypeOf(options.format), options.screen, ProgressOf(options, "reading"));
+    plan.encodings[i] = chosen.encoding;
+    report.tables.push_back(ReportOf(plan.tables[i], chosen));
+  }
+  for (const PlannedEntryPoint& entry_point : plan.entry_points) report.entry_points.push_back(ReportOf(entry_point));
+  std::optional<ErrorMeter> meter;
+  if (!plan.encodings[0].lossless) meter.emplace(plan.tables[0].rows(), plan.tables[0].cols(), options.hidden);
+  OutputFile file(output);
+  WriteFile(plan, &file, ProgressOf(options, "writing"), meter ? &*meter : nullptr);
+  for (const auto& other : others) other->Commit();
+  file.Commit();
+  std::error_code ignored;
+  report.bytes = fs::file_size(output, ignored);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (meter) report.error = meter->Report();
+  if (options.check) report.check = Check(graph, plan, report);
+  return report;
+}
+
+// All exports must read the decoder's table, scaled in the same way.
+void CheckSameTable(const SplitModel& decoder, const SplitModel& other) {
+  const bool same = other.table.tensor.SamePlace(decoder.table.tensor) ||
+                    SameValues(decoder.table, other.table, [](uint64_t, uint64_t) {});
+  if (!same) throw ConvertError(decoder.path + " and " + other.path + " do not read the same table");
+  if (other.scale != decoder.scale) {
+    throw ConvertError(decoder.path + " and " + other.path + " scale embeddings in different ways");
+  }
+}
+
+// External data may lie in the folder of the output.
+void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitModel>& models) {
+  std::set<std::string> inputs = {options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids};
+  std::vector<fs::path> outputs = {"model.tied"};
+  for (const SplitModel& model : models) {
+    inputs.insert(model.files.begin(), model.files.end());
+    inputs.insert(model.path);
+    outputs.push_back(fs::path(model.path).filename());
+    outputs.push_back(outputs.back().string() + ".data");
+  }
+  for (const fs::path& output : outputs) RefuseInputs((options.folder / output).string(), inputs);
+}
+
+std::vector<SplitModel> ReadExports(const SplitOptions& options) {
+  std::vector<SplitModel> models;
+  std::set<std::string> names;
+  for (const std::string& path : options.exports) {
+    std::error_code ignored;
+    if (fs::equivalent(fs::absolute(path).parent_path(), options.folder, ignored)) {
+      throw ConvertError(options.folder + ": is the folder of " + path + " itself");
+    }
+    if (!names.insert(fs::path(path).filename()).second) throw ConvertError(path + ": another file has its name");
+    models.push_back(SplitOnnx(path));
+    CheckSameTable(models[0], models.back());
+  }
+  if (models.empty()) throw ConvertError("there is no export to split");
+  return models;
+}
+
+}  // namespace
+
+ConvertReport Convert(const ConvertOptions& options) {
+  const Graph graph = ReadModel(options.model);
+  std::set<std::string> inputs = FilesOfModel(options.model, graph);
+  inputs.insert({options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids});
+  RefuseInputs(options.output, inputs);
+  return Write(options.tables, graph, options.model, options.output, {});
+}
+
+ConvertReport Split(const SplitOptions& options) {
+  std::vector<SplitModel> models = ReadExports(options);
+  const Graph pair = PairOf(models[0]);
+  RefuseInputsOfSplit(options, models);
+  const fs::path folder = options.folder;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw ConvertError(options.folder + ": cannot be created: " + error.message());
+  std::vector<std::unique_ptr<OnnxWriter>> writers;
+  for (SplitModel& model : models) {
+    const std::string path = (folder / fs::path(model.path).filename()).string();
+    writers.push_back(std::make_unique<OnnxWriter>(std::move(model.model), model.path, path));
+    writers.back()->Write();
+  }
+  return Write(options.tables, pair, options.exports[0], (folder / "model.tied").string(), writers);
+}
+
+}  // namespace tied::converter

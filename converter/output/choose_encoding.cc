@@ -1,0 +1,62 @@
+#include "converter/output/choose_encoding.h"
+
+#include "base/error.h"
+
+namespace tied::converter {
+
+namespace {
+
+using format::DataType;
+
+ChosenEncoding ChooseForFloat32(const TableSource& table, const Progress& progress) {
+  const Survival survival = FindSurvival(table, progress);
+  ChosenEncoding chosen;
+  if (!survival.float16 && !survival.bfloat16) {
+    chosen.reason = "kept as float32: neither float16 nor bfloat16 holds every value exactly";
+    return chosen;
+  }
+  chosen.encoding.type = survival.float16 ? DataType::Float16 : DataType::BFloat16;
+  chosen.reason = std::string("every value survives ") + (survival.float16 ? "Float16" : "BFloat16") + " exactly";
+  return chosen;
+}
+
+ChosenEncoding ChooseAutomatically(const TableSource& table, const Progress& progress) {
+  if (table.quantised()) return {EncodingOf(table), "kept as it is quantised in the model"};
+  if (table.tensor.type == ElementType::kFloat32) return ChooseForFloat32(table, progress);
+  ChosenEncoding chosen;
+  chosen.encoding.type = static_cast<DataType>(table.tensor.type);
+  chosen.reason = "kept as it is in the model";
+  return chosen;
+}
+
+bool Survives(const TableSource& table, DataType type, const Progress& progress) {
+  if (type == DataType::Float32) return true;
+  if (type == DataType::Int8 || type == DataType::Int4) return false;
+  const Survival survival = FindSurvival(table, progress);
+  return type == DataType::Float16 ? survival.float16 : survival.bfloat16;
+}
+
+}  // namespace
+
+ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> type, bool screen,
+                              const Progress& progress) {
+  ChosenEncoding chosen;
+  if (type) {
+    chosen.encoding.type = *type;
+    chosen.encoding.lossless = Survives(table, *type, progress);
+  } else {
+    chosen = ChooseAutomatically(table, progress);
+  }
+  chosen.encoding.screen = screen;
+  if (!screen) return chosen;
+  if (chosen.encoding.kept) {
+    throw ConvertError("--screen is for float tables; '" + table.tensor.name +
+                       "' is quantised and reads little as it is");
+  }
+  if (type == DataType::Int8 || type == DataType::Int4) {
+    throw ConvertError("--screen is for float tables; int8 and int4 read little as they are");
+  }
+  return chosen;
+}
+
+}  // namespace tied::converter

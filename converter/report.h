@@ -1,0 +1,103 @@
+// What a conversion reports: plain data. tied-convert prints it; other callers may show it as they like.
+#ifndef TIED_CONVERTER_REPORT_H_
+#define TIED_CONVERTER_REPORT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tied::converter {
+
+struct TableReport {
+  std::string name;         // of the tensor in the model
+  std::string type;         // number format in the file, as the schema spells it: "Float32"
+  uint64_t rows = 0;        // written
+  uint64_t vocabulary = 0;  // token ids of the model; more than `rows` if only some were kept
+  uint64_t cols = 0;
+  bool screen = false;
+  bool lossless = true;  // every value of the model survives
+  std::string reason;    // why it has this number format; empty if the caller asked for it
+};
+
+struct SelectorReport {
+  std::string input;
+  bool value = false;
+};
+
+struct EntryPointReport {
+  std::string name;
+  std::vector<SelectorReport> selectors;
+};
+
+// Errors of the logits of some hidden states.
+struct LogitErrors {
+  std::string hidden;  // "random" or "recorded"
+  size_t tokens = 0;
+  double largest = 0;
+  size_t same_best = 0;  // tokens whose best row is the same
+  size_t k = 0;          // min(10, rows)
+  double overlap = 0;    // share of the k best rows that stay among them
+};
+
+// What rounding the table costs.
+struct MeasuredError {
+  double largest_weight = 0;
+  double rms_weight = 0;
+  std::vector<LogitErrors> logits;
+};
+
+// One output of one entry point, beside a reference evaluation of the model.
+struct OutputCheck {
+  enum class Fault { kNone, kDifferentShape, kLogitOfDroppedId, kOutsideOfBound };
+
+  std::string entry_point;
+  std::string output;
+  int64_t values = 0;
+  std::optional<int64_t> other_ids;      // of an output of token ids: how many are not those of the reference
+  double largest_difference = 0;         // for token ids, of the values that they stand for
+  std::optional<double> share_of_bound;  // largest share of the error bound; none if the table was rounded: not judged
+  Fault fault = Fault::kNone;
+};
+
+// Every row of the file beside the model's.
+struct RowsCheck {
+  bool lossless = true;
+  double worst_row = 0;               // largest share of the rounding that is allowed
+  std::optional<double> worst_logit;  // largest share of the error bound, if the head reads the same table
+  bool passed() const { return worst_row <= 1 && worst_logit.value_or(0) <= 1; }
+};
+
+struct DroppedIdsCheck {
+  uint64_t ids = 0;
+  bool refused = false;  // by the embedding, as it must be
+};
+
+struct CheckReport {
+  std::vector<OutputCheck> outputs;
+  std::optional<DroppedIdsCheck> dropped_ids;
+  std::optional<RowsCheck> rows;
+  std::string not_checked;  // why the check ended early; empty if it did not
+
+  bool passed() const {
+    for (const OutputCheck& output : outputs) {
+      if (output.fault != OutputCheck::Fault::kNone) return false;
+    }
+    return not_checked.empty() && (!dropped_ids || dropped_ids->refused) && (!rows || rows->passed());
+  }
+};
+
+struct ConvertReport {
+  std::string output;  // the .tied file
+  std::vector<TableReport> tables;
+  std::vector<EntryPointReport> entry_points;
+  uint64_t bytes = 0;                  // of the file
+  double seconds = 0;                  // until the file was there, without the check
+  std::optional<MeasuredError> error;  // of the first table, if it was rounded
+  std::optional<CheckReport> check;    // if asked for
+};
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_REPORT_H_
