@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/dot_int.h"
 #include "kernels/float_formats.h"
 #include "kernels/int_formats.h"
 
@@ -66,6 +67,7 @@ struct AvxFloat {
 // Rows of bytes: widened to words, whose products two by two are 32-bit lanes.
 template <size_t rows, size_t tokens>
 struct AvxInt {
+  static constexpr PackSteps* kPack = PackStepsAsWords;
   using Weights = __m256i;
   using Steps = __m256i;
   using Sum = __m256i;
@@ -89,6 +91,7 @@ struct AvxInt {
 // Rows in blocks: weights less their zero point as words, the even columns of a block and the odd ones.
 template <size_t rows, size_t tokens>
 struct AvxBlocks {
+  static constexpr PackSteps* kPack = PackStepsEvenOdd;
   struct Weights {
     __m256i even, odd;
   };

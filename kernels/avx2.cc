@@ -21,20 +21,6 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 
 }  // namespace
 
-const Kernels kAvx2 = {"avx2",
-                       Available,
-                       PackGroups<Float>,
-                       DotFloat<Float, float>::Dot,
-                       DotFloat<Float, Half>::Dot,
-                       DotFloat<Float, BFloat16>::Dot,
-                       PackStepsAsWords,
-                       DotInt<Int, int8_t>::Dot,
-                       DotInt<Int, uint8_t>::Dot,
-                       PackStepsEvenOdd,
-                       DotBlocksOf<Blocks, NibblePair>,
-                       DotBlocksOf<Blocks, int8_t>,
-                       DotBlocksOf<Blocks, uint8_t>,
-                       /*xnnpack_min_tokens=*/kNeverXnnpack,
-                       /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
+const Kernels kAvx2 = {"avx2", Available, &kFloatKernels<Float>, &kByteKernels<Int>, &kBlockKernels<Blocks>};
 
 }  // namespace tied::kernels

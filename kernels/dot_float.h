@@ -136,9 +136,8 @@ struct DotFloat {
     }
   }
 
-  static void Dot(const void* table, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+  static void Dot(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
                   size_t logits_stride) {
-    const auto* rows = static_cast<const Element*>(table);
     size_t r = 0;
     for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
       RowTile<Isa::kRows>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
@@ -148,6 +147,10 @@ struct DotFloat {
     }
   }
 };
+
+template <class Isa>
+constexpr FloatKernels kFloatKernels = {PackGroups<Isa>, DotFloat<Isa, float>::Dot, DotFloat<Isa, Half>::Dot,
+                                        DotFloat<Isa, BFloat16>::Dot};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -56,10 +56,10 @@ inline void PackStepsEvenOdd(const int16_t* steps, size_t tokens, size_t cols, v
   }
 }
 
-// Rows of int8 or uint8. Isa: kRows, kTokens, the largest tile; kWidth columns make a vector, kParts vectors a block;
-// Weights, Steps and Sum, what is held of a row, of a token and of their product; LoadWeights(pointer) for both
-// types, LoadSteps(pointer to 2 * kWidth packed bytes), Add(weights, steps, sum), Total(sum);
-// kMaxCols, how many columns a sum takes before it could overflow, at least kBlock of them;
+// Rows of int8 or uint8. Isa: kPack, which lays steps out as LoadSteps() reads them; kRows, kTokens, the largest tile;
+// kWidth columns make a vector, kParts vectors a block; Weights, Steps and Sum, what is held of a row, of a token and
+// of their product; LoadWeights(pointer) for both types, LoadSteps(pointer to 2 * kWidth packed bytes), Add(weights,
+// steps, sum), Total(sum); kMaxCols, how many columns a sum takes before it could overflow, at least kBlock of them;
 // Excess(pointer), what LoadWeights has added to each weight of that type.
 template <class Isa, class Byte>
 struct DotInt {
@@ -134,9 +134,8 @@ struct DotInt {
     }
   }
 
-  static void Dot(const void* table, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+  static void Dot(const Byte* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
                   size_t sums_stride) {
-    const auto* rows = static_cast<const Byte*>(table);
     size_t r = 0;
     for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
       RowTile<Isa::kRows, Isa::kTokens>(rows + r * cols, cols, steps, sums + r, sums_stride);
@@ -165,9 +164,10 @@ struct BlockedRows {
   }
 };
 
-// Rows in blocks. Isa: kRows, kTokens; LoadWeights(pointer to a block of each type, the bits to flip in its bytes, its
-// zero point then), what is held of it; kStepBytes, the packed size of a block of a token; Sum, kLanes float32 sums;
-// Add(what is held, pointer to the packed steps of a block, scale, sum); Total(sum), the reduction tree.
+// Rows in blocks. Isa: kPack, which lays steps out as Add() reads them; kRows, kTokens; LoadWeights(pointer to a block
+// of each type, the bits to flip in its bytes, its zero point then), what is held of it; kStepBytes, the packed size of
+// a block of a token; Sum, kLanes float32 sums; Add(what is held, pointer to the packed steps of a block, scale, sum);
+// Total(sum), the reduction tree.
 template <class Isa, class Element, bool with_zeros>
 struct DotBlocked {
   using Rows = BlockedRows<Element, with_zeros>;
@@ -238,17 +238,24 @@ struct DotBlocked {
 
 // Rows of NibblePair, int8 or uint8. With its sign bit flipped int8 is uint8, and 128 more, as its zero point is.
 template <class Isa, class Element>
-void DotBlocksOf(const void* rows, const BlocksView& view, size_t row_count, size_t cols, const StepsView& steps,
+void DotBlocksOf(const Element* rows, const BlocksView& view, size_t row_count, size_t cols, const StepsView& steps,
                  float* sums, size_t sums_stride) {
   using Stored = std::conditional_t<std::is_same_v<Element, int8_t>, uint8_t, Element>;
   constexpr uint8_t kFlip = std::is_same_v<Element, int8_t> ? 0x80 : 0;
-  const auto* stored = static_cast<const Stored*>(rows);
+  const auto* stored = reinterpret_cast<const Stored*>(rows);
   if (view.zero_points == nullptr) {
     DotBlocked<Isa, Stored, false>::Dot({stored, view, cols, kFlip}, row_count, steps, sums, sums_stride);
   } else {
     DotBlocked<Isa, Stored, true>::Dot({stored, view, cols, kFlip}, row_count, steps, sums, sums_stride);
   }
 }
+
+template <class Isa>
+constexpr ByteKernels kByteKernels = {Isa::kPack, DotInt<Isa, int8_t>::Dot, DotInt<Isa, uint8_t>::Dot};
+
+template <class Isa>
+constexpr BlockKernels kBlockKernels = {Isa::kPack, DotBlocksOf<Isa, NibblePair>, DotBlocksOf<Isa, int8_t>,
+                                        DotBlocksOf<Isa, uint8_t>};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -1,4 +1,5 @@
-// The table of kernels: one set of plain functions for each instruction set, the same signature in each.
+// The table of kernels: one set of plain functions for each instruction set, the same signature in each. The type of a
+// row's elements is part of the signature, so that no function can be put in the place of another.
 //
 // scalar.cc defines every result. The other sets reproduce it bit for bit (a NaN may differ in sign and payload), for
 // any split of rows and tokens over calls. Kernels own nothing, allocate nothing, start no thread and know no file.
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/float_formats.h"
 #include "kernels/int_formats.h"
 
 namespace tied::kernels {
@@ -27,8 +29,9 @@ size_t PackedHiddenSize(size_t tokens, size_t cols);
 using PackHidden = void(const float* hidden, size_t tokens, size_t cols, float* packed);
 
 // logits[t * logits_stride + r] = dot(rows[r, :], hidden[t, :]), r < row_count, t < tokens.
-// rows: [row_count, cols], dense, aligned to the element; nothing behind the last element is read.
-using DotFloats = void(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
+// rows: float, Half or BFloat16 [row_count, cols], dense; nothing behind the last element is read.
+template <class Element>
+using DotFloats = void(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
 
 // Bytes that `tokens` hidden states of `cols` elements take when packed as steps.
@@ -47,13 +50,45 @@ struct StepsView {
 
 // sums[t * sums_stride + r] = sum over k of rows[r, k] * steps[t, k]: an integer, exact.
 // rows: int8 or uint8 [row_count, cols]; nothing behind the last element is read.
-using DotBytes = void(const void* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+template <class Byte>
+using DotBytes = void(const Byte* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
                       size_t sums_stride);
 
 // sums[t * sums_stride + r]: the product of a row in blocks and steps, in units of the step (see scalar.cc).
-// rows: [row_count, RowElements()], dense; nothing behind the last element is read.
-using DotBlocks = void(const void* rows, const BlocksView& blocks, size_t row_count, size_t cols,
+// rows: NibblePair, int8 or uint8 [row_count, RowElements()], dense; nothing behind the last element is read.
+template <class Element>
+using DotBlocks = void(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
                        const StepsView& steps, float* sums, size_t sums_stride);
+
+// What a set has for tables of each kind: how hidden states are packed, and the products that read them so.
+struct FloatKernels {
+  PackHidden* pack;
+  DotFloats<float>* f32;
+  DotFloats<Half>* f16;
+  DotFloats<BFloat16>* bf16;
+};
+
+struct ByteKernels {
+  PackSteps* pack;
+  DotBytes<int8_t>* i8;
+  DotBytes<uint8_t>* u8;
+};
+
+struct BlockKernels {
+  PackSteps* pack;
+  DotBlocks<NibblePair>* i4;
+  DotBlocks<int8_t>* i8;
+  DotBlocks<uint8_t>* u8;
+};
+
+// For sets that XNNPACK does not beat at any number of tokens.
+inline constexpr size_t kNeverXnnpack = SIZE_MAX;
+
+// From this many tokens on, XNNPACK's order of summation is faster (docs/performance.md).
+struct XnnpackMinTokens {
+  size_t float32 = kNeverXnnpack;
+  size_t widened = kNeverXnnpack;  // for tables of other types, whose rows are widened to float32 for it
+};
 
 struct Kernels {
   const char* isa;
@@ -61,27 +96,13 @@ struct Kernels {
   // True if the CPU that this runs on, as cpuinfo sees it, has the instructions. cpuinfo is initialised by Select().
   bool (*available)();
 
-  PackHidden* pack_hidden;
-  DotFloats* dot_f32;
-  DotFloats* dot_f16;
-  DotFloats* dot_bf16;
+  // Sets may share them.
+  const FloatKernels* floats;
+  const ByteKernels* bytes;
+  const BlockKernels* blocks;
 
-  PackSteps* pack_steps;  // for dot_i8 and dot_u8
-  DotBytes* dot_i8;
-  DotBytes* dot_u8;
-  PackSteps* pack_block_steps;  // for those below
-  DotBlocks* dot_i4;
-  DotBlocks* dot_i8_blocks;
-  DotBlocks* dot_u8_blocks;
-
-  // From this many tokens on, XNNPACK's order of summation is faster (docs/performance.md): than dot_f32, and than the
-  // others, whose rows are widened for it.
-  size_t xnnpack_min_tokens;
-  size_t xnnpack_min_tokens_widened;
+  XnnpackMinTokens xnnpack_min_tokens = {};
 };
-
-// For sets that XNNPACK does not beat at any number of tokens.
-inline constexpr size_t kNeverXnnpack = SIZE_MAX;
 
 // Every set that this build has, slowest first: a null-terminated array.
 const Kernels* const* AllKernels();

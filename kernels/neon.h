@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/dot_int.h"
 #include "kernels/float_formats.h"
 #include "kernels/kernels.h"
 
@@ -71,6 +72,7 @@ struct NeonFloat {
 
 // Rows of bytes: widened to words, whose products are 32-bit lanes.
 struct NeonInt {
+  static constexpr PackSteps* kPack = PackStepsAsWords;
   struct Weights {
     int16x8_t low, high;
   };
@@ -149,6 +151,7 @@ struct NeonBlockSums {
 
 // Weights less their zero point as words, the even columns of a block and the odd ones.
 struct NeonBlocks : NeonBlockSums {
+  static constexpr PackSteps* kPack = PackStepsEvenOdd;
   struct Weights {
     int16x8_t even[2], odd[2];
   };

@@ -1,7 +1,6 @@
 // AArch64 with the dot-product instructions: four products of signed bytes a lane.
 #include <cpuinfo.h>
 
-#include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/neon.h"
 #include "kernels/sets.h"
@@ -20,6 +19,7 @@ struct DotprodInt {
     int32x4_t upper, lower;
   };
   static constexpr size_t kWidth = 16;
+  static constexpr PackSteps* kPack = PackStepsAsHalves<kWidth>;
   static constexpr size_t kParts = 1;
   // 2 x 4 tiles of two sums each, two rows and two vectors of steps: 20 of 32 registers.
   static constexpr size_t kRows = 2;
@@ -73,6 +73,8 @@ struct DotprodBlocks : NeonBlockSums {
     }
   }
 
+  static constexpr PackSteps* kPack = Pack;
+
   static Nibbles LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
     const uint8x16x2_t split = Split(p), order = vzipq_u8(split.val[0], split.val[1]);
     const int8x16_t zero = vdupq_n_s8(static_cast<int8_t>(zero_point));
@@ -110,18 +112,9 @@ bool Available() { return cpuinfo_has_arm_neon_dot(); }
 
 const Kernels kNeonDot = {"neondot",
                           Available,
-                          PackGroups<NeonFloat>,
-                          DotFloat<NeonFloat, float>::Dot,
-                          DotFloat<NeonFloat, Half>::Dot,
-                          DotFloat<NeonFloat, BFloat16>::Dot,
-                          PackStepsAsHalves<DotprodInt::kWidth>,
-                          DotInt<DotprodInt, int8_t>::Dot,
-                          DotInt<DotprodInt, uint8_t>::Dot,
-                          DotprodBlocks::Pack,
-                          DotBlocksOf<DotprodBlocks, NibblePair>,
-                          DotBlocksOf<DotprodBlocks, int8_t>,
-                          DotBlocksOf<DotprodBlocks, uint8_t>,
-                          /*xnnpack_min_tokens=*/16,
-                          /*xnnpack_min_tokens_widened=*/kNeverXnnpack};
+                          &kNeonFloats,
+                          &kByteKernels<DotprodInt>,
+                          &kBlockKernels<DotprodBlocks>,
+                          {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 
 }  // namespace tied::kernels

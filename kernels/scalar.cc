@@ -51,13 +51,12 @@ float DotRow(const Element* row, const float* hidden, size_t cols) {
 }
 
 template <class Element>
-void Dot(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+void Dot(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
          size_t logits_stride) {
   const size_t padded = PackedTokenSize(cols);
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
-      const Element* row = static_cast<const Element*>(rows) + r * cols;
-      logits[t * logits_stride + r] = DotRow(row, packed + t * padded, cols);
+      logits[t * logits_stride + r] = DotRow(rows + r * cols, packed + t * padded, cols);
     }
   }
 }
@@ -67,12 +66,12 @@ void Steps(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
 }
 
 template <class Byte>
-void DotRowsOfBytes(const void* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+void DotRowsOfBytes(const Byte* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
                     size_t sums_stride) {
   const auto* q = static_cast<const int16_t*>(steps.packed);
   for (size_t t = 0; t < steps.tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
-      const Byte* row = static_cast<const Byte*>(rows) + r * cols;
+      const Byte* row = rows + r * cols;
       int64_t sum = 0;
       for (size_t k = 0; k < cols; ++k) sum += row[k] * q[t * cols + k];
       sums[t * sums_stride + r] = static_cast<double>(sum);
@@ -95,13 +94,12 @@ float DotRowOfBlocks(const Element* row, const BlocksView& blocks, size_t first_
 }
 
 template <class Element>
-void DotRowsOfBlocks(const void* rows, const BlocksView& blocks, size_t row_count, size_t cols, const StepsView& steps,
-                     float* sums, size_t sums_stride) {
+void DotRowsOfBlocks(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
+                     const StepsView& steps, float* sums, size_t sums_stride) {
   const auto* q = static_cast<const int16_t*>(steps.packed);
-  const auto* elements = static_cast<const Element*>(rows);
   for (size_t t = 0; t < steps.tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
-      const Element* row = elements + r * RowElements(elements, cols);
+      const Element* row = rows + r * RowElements(rows, cols);
       sums[t * sums_stride + r] = DotRowOfBlocks(row, blocks, r * BlocksOf(cols), q + t * cols, cols);
     }
   }
@@ -109,35 +107,13 @@ void DotRowsOfBlocks(const void* rows, const BlocksView& blocks, size_t row_coun
 
 bool Available() { return true; }
 
+constexpr ByteKernels kBytes = {Steps, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
+constexpr BlockKernels kBlocks = {Steps, DotRowsOfBlocks<NibblePair>, DotRowsOfBlocks<int8_t>,
+                                  DotRowsOfBlocks<uint8_t>};
+
 }  // namespace
 
-void DotF32Scalar(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                  size_t logits_stride) {
-  Dot<float>(rows, row_count, cols, packed, tokens, logits, logits_stride);
-}
-void DotF16Scalar(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                  size_t logits_stride) {
-  Dot<Half>(rows, row_count, cols, packed, tokens, logits, logits_stride);
-}
-void DotBF16Scalar(const void* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                   size_t logits_stride) {
-  Dot<BFloat16>(rows, row_count, cols, packed, tokens, logits, logits_stride);
-}
-
-const Kernels kScalar = {"scalar",
-                         Available,
-                         Pack,
-                         DotF32Scalar,
-                         DotF16Scalar,
-                         DotBF16Scalar,
-                         Steps,
-                         DotRowsOfBytes<int8_t>,
-                         DotRowsOfBytes<uint8_t>,
-                         Steps,
-                         DotRowsOfBlocks<NibblePair>,
-                         DotRowsOfBlocks<int8_t>,
-                         DotRowsOfBlocks<uint8_t>,
-                         /*xnnpack_min_tokens=*/4,
-                         /*xnnpack_min_tokens_widened=*/4};
+const FloatKernels kScalarFloats = {Pack, Dot<float>, Dot<Half>, Dot<BFloat16>};
+const Kernels kScalar = {"scalar", Available, &kScalarFloats, &kBytes, &kBlocks, {/*float32=*/4, /*widened=*/4}};
 
 }  // namespace tied::kernels

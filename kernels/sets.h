@@ -13,12 +13,11 @@ extern const Kernels kAvx512Vnni;
 extern const Kernels kNeon;
 extern const Kernels kNeonDot;
 
-// The products with float rows of the AVX-512 sets, which differ in those with integers alone.
-PackHidden PackHiddenAvx512;
-DotFloats DotF32Avx512, DotF16Avx512, DotBF16Avx512;
-
-// The scalar dot products, for a set that must fall back on them. They read hidden as the scalar set packs it.
-DotFloats DotF32Scalar, DotF16Scalar, DotBF16Scalar;
+// What is shared: the AVX-512 sets and those of AArch64 differ in the products with integers alone, and NEON falls back
+// on the scalar products where it would flush subnormal numbers.
+extern const FloatKernels kScalarFloats;
+extern const FloatKernels kAvx512Floats;
+extern const FloatKernels kNeonFloats;
 
 }  // namespace tied::kernels
 

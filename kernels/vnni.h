@@ -23,6 +23,7 @@ struct VnniInt {
     __m512i upper, lower;
   };
   static constexpr size_t kWidth = 64;
+  static constexpr PackSteps* kPack = PackStepsAsHalves<kWidth>;
   static constexpr size_t kParts = 1;
   // 2 x 4 tiles of two sums each, two rows and two vectors of steps: 20 of 32 registers.
   static constexpr size_t kRows = 2;

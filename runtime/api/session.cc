@@ -111,8 +111,8 @@ bool Session::MayUseXnnpack(const HeadBatch& batch) const {
   if (batch.filter.bits != nullptr) return false;
   size_t least = xnnpack_min_tokens_;
   if (least == 0) {
-    const bool widened = batch.table.type != TIED_FLOAT32;
-    least = widened ? kernels_->xnnpack_min_tokens_widened : kernels_->xnnpack_min_tokens;
+    const kernels::XnnpackMinTokens& fastest = kernels_->xnnpack_min_tokens;
+    least = batch.table.type == TIED_FLOAT32 ? fastest.float32 : fastest.widened;
   }
   return batch.tokens >= least;
 }

@@ -18,14 +18,23 @@ constexpr size_t kTileBytes = 256 * 1024;
 // Rows of integers at a time: their sums stay in the L1 cache, and on small stacks.
 constexpr size_t kSumRows = 32;
 
-kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, tied_type type) {
-  switch (type) {
+// Gives `dot` the rows of the table from `first` on, as elements of the type that it takes, and the other arguments.
+template <class Element, class... Arguments, class... Given>
+void Dot(void (*dot)(const Element*, Arguments...), const TableView& table, size_t first, Given... given) {
+  dot(reinterpret_cast<const Element*>(table.Row(first)), given...);
+}
+
+void DotFloats(const HeadBatch& batch, size_t first, size_t count, const float* packed, size_t tokens, float* logits,
+               size_t stride) {
+  const kernels::FloatKernels& floats = *batch.kernels->floats;
+  const TableView& table = batch.table;
+  switch (table.type) {
     case TIED_FLOAT32:
-      return kernels.dot_f32;
+      return Dot(floats.f32, table, first, count, table.cols, packed, tokens, logits, stride);
     case TIED_FLOAT16:
-      return kernels.dot_f16;
+      return Dot(floats.f16, table, first, count, table.cols, packed, tokens, logits, stride);
     default:
-      return kernels.dot_bf16;
+      return Dot(floats.bf16, table, first, count, table.cols, packed, tokens, logits, stride);
   }
 }
 
@@ -33,9 +42,13 @@ kernels::DotFloats* FloatKernel(const kernels::Kernels& kernels, tied_type type)
 void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
   const kernels::StepsView steps = batch.packed->steps();
-  const auto dot = table.type == TIED_INT8 ? batch.kernels->dot_i8 : batch.kernels->dot_u8;
+  const kernels::ByteKernels& bytes = *batch.kernels->bytes;
   double sums[kSumRows * kMaxBatch];
-  dot(table.Row(first), count, table.cols, steps, sums, count);
+  if (table.type == TIED_INT8) {
+    Dot(bytes.i8, table, first, count, table.cols, steps, sums, count);
+  } else {
+    Dot(bytes.u8, table, first, count, table.cols, steps, sums, count);
+  }
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
       const double sum = sums[t * count + r] - table.ZeroPoint(first + r) * steps.totals[t];
@@ -45,21 +58,23 @@ void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* l
   }
 }
 
-kernels::DotBlocks* BlocksKernel(const kernels::Kernels& kernels, tied_type type) {
-  switch (type) {
+void DotBlocks(const HeadBatch& batch, size_t first, size_t count, float* sums, size_t stride) {
+  const kernels::BlockKernels& blocks = *batch.kernels->blocks;
+  const TableView& table = batch.table;
+  const kernels::BlocksView view = BlocksOfRow(table, first);
+  const kernels::StepsView steps = batch.packed->steps();
+  switch (table.type) {
     case TIED_INT8:
-      return kernels.dot_i8_blocks;
+      return Dot(blocks.i8, table, first, view, count, table.cols, steps, sums, stride);
     case TIED_UINT8:
-      return kernels.dot_u8_blocks;
+      return Dot(blocks.u8, table, first, view, count, table.cols, steps, sums, stride);
     default:
-      return kernels.dot_i4;
+      return Dot(blocks.i4, table, first, view, count, table.cols, steps, sums, stride);
   }
 }
 
 void RunRowsOfBlocks(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
-  const TableView& table = batch.table;
-  BlocksKernel(*batch.kernels, table.type)(table.Row(first), BlocksOfRow(table, first), count, table.cols,
-                                           batch.packed->steps(), logits, stride);
+  DotBlocks(batch, first, count, logits, stride);
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
       float& logit = logits[t * stride + r];
@@ -90,8 +105,7 @@ void PackForTable(const HeadBatch& batch) {
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
   if (table.is_float()) {
-    FloatKernel(*batch.kernels, table.type)(table.Row(first), count, table.cols, batch.packed->floats(), batch.tokens,
-                                            logits, stride);
+    DotFloats(batch, first, count, batch.packed->floats(), batch.tokens, logits, stride);
   } else if (table.in_blocks()) {
     RunRowsOfBlocks(batch, first, count, logits, stride);
   } else {
@@ -105,13 +119,11 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
 void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
                   float* logits) {
   constexpr size_t kTile = 16;
-  const TableView& table = batch.table;
-  kernels::DotFloats* const dot = FloatKernel(*batch.kernels, table.type);
-  const float* const hidden = batch.packed->floats_of(token, table.cols);
+  const float* const hidden = batch.packed->floats_of(token, batch.table.cols);
   kernels::ForEachTile(pool, *batch.cancelled, count, kTile, [&](const kernels::Tile& tile) {
     for (size_t i = tile.first; i < tile.first + tile.count; ++i) {
       const auto row = static_cast<size_t>(ids[i]);
-      dot(table.Row(row), 1, table.cols, hidden, 1, &logits[i], 1);
+      DotFloats(batch, row, 1, hidden, 1, &logits[i], 1);
       if (batch.bias != nullptr) logits[i] += batch.bias[row];
     }
   });

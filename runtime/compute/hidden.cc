@@ -45,12 +45,12 @@ Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_st
 }
 
 void PackedHidden::PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
-  kernels.pack_hidden(hidden, tokens, cols, floats_.get());
+  kernels.floats->pack(hidden, tokens, cols, floats_.get());
 }
 
 void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
   const size_t padded = kernels::PackedTokenSize(cols);
-  for (size_t t = 0; t < tokens; ++t) kernels.pack_hidden(hidden + t * cols, 1, cols, floats_.get() + t * padded);
+  for (size_t t = 0; t < tokens; ++t) kernels.floats->pack(hidden + t * cols, 1, cols, floats_.get() + t * padded);
 }
 
 void PackedHidden::PackSteps(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
@@ -61,7 +61,7 @@ void PackedHidden::PackSteps(const kernels::Kernels& kernels, bool in_blocks, co
     totals_[t] = scale.total;
   }
   step_tokens_ = tokens;
-  (in_blocks ? kernels.pack_block_steps : kernels.pack_steps)(quantised_.get(), tokens, cols, steps_.get());
+  (in_blocks ? kernels.blocks->pack : kernels.bytes->pack)(quantised_.get(), tokens, cols, steps_.get());
 }
 
 }  // namespace tied::runtime

@@ -169,8 +169,8 @@ void Screening::Run() {
 void Screening::Chunk(size_t worker, size_t first, size_t count) {
   double sums[kMaxBatch * kChunkRows];
   const TableView& table = batch_.table;
-  batch_.kernels->dot_i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->steps(), sums,
-                         count);
+  batch_.kernels->bytes->i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->steps(), sums,
+                            count);
   for (size_t t = 0; t < batch_.tokens; ++t) {
     const double* token_sums = sums + t * count;
     if (middles_ == nullptr && !MayHold(t, first, count, token_sums)) continue;

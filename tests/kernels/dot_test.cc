@@ -114,14 +114,16 @@ std::shared_ptr<T> Aligned(size_t count) {
           [](T* p) { ::operator delete(p, kAlignment); }};
 }
 
-// The products [tokens, rows], the rows being given to the kernel `rows_per_call` at a time.
-template <class Result, class Call>
-std::vector<double> Products(const Problem& problem, size_t rows_per_call, const Call& call) {
+// The products [tokens, rows], the rows being given to the kernel `dot` `rows_per_call` at a time:
+// call(dot, rows, index of the first one, how many, results).
+template <class Result, class Element, class... Arguments, class Call>
+std::vector<double> Products(void (*dot)(const Element*, Arguments...), const Problem& problem, size_t rows_per_call,
+                             const Call& call) {
   const GuardedBuffer table(problem.table);
   std::vector<Result> results(problem.tokens * problem.rows, Result{-12345});
   for (size_t first = 0; first < problem.rows; first += rows_per_call) {
-    call(table.data() + first * problem.row_bytes(), first, std::min(rows_per_call, problem.rows - first),
-         results.data() + first);
+    const auto* rows = reinterpret_cast<const Element*>(table.data() + first * problem.row_bytes());
+    call(dot, rows, first, std::min(rows_per_call, problem.rows - first), results.data() + first);
   }
   return std::vector<double>(results.begin(), results.end());
 }
@@ -129,13 +131,13 @@ std::vector<double> Products(const Problem& problem, size_t rows_per_call, const
 std::vector<double> FloatProducts(const Kernels& set, const Problem& problem, size_t rows_per_call) {
   const GuardedBuffer hidden(problem.hidden);
   const auto packed = Aligned<float>(kernels::PackedHiddenSize(problem.tokens, problem.cols));
-  set.pack_hidden(hidden.data(), problem.tokens, problem.cols, packed.get());
-  kernels::DotFloats* const dot = problem.format == Format::kF32   ? set.dot_f32
-                                  : problem.format == Format::kF16 ? set.dot_f16
-                                                                   : set.dot_bf16;
-  return Products<float>(problem, rows_per_call, [&](const void* rows, size_t, size_t count, float* logits) {
+  set.floats->pack(hidden.data(), problem.tokens, problem.cols, packed.get());
+  const auto call = [&](auto* dot, const auto* rows, size_t, size_t count, float* logits) {
     dot(rows, count, problem.cols, packed.get(), problem.tokens, logits, problem.rows);
-  });
+  };
+  if (problem.format == Format::kF32) return Products<float>(set.floats->f32, problem, rows_per_call, call);
+  if (problem.format == Format::kF16) return Products<float>(set.floats->f16, problem, rows_per_call, call);
+  return Products<float>(set.floats->bf16, problem, rows_per_call, call);
 }
 
 std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size_t rows_per_call) {
@@ -146,19 +148,20 @@ std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size
     const GuardedBuffer scales(problem.scales);
     const GuardedBuffer zero_points(problem.zero_points);
     const kernels::BlocksView blocks = {scales.data(), HasZeroPoints(problem.format) ? zero_points.data() : nullptr};
-    kernels::DotBlocks* const dot = IsNibbles(problem.format)  ? set.dot_i4
-                                    : IsSigned(problem.format) ? set.dot_i8_blocks
-                                                               : set.dot_u8_blocks;
-    set.pack_block_steps(steps.data(), problem.tokens, problem.cols, packed.get());
-    return Products<float>(problem, rows_per_call, [&](const void* rows, size_t first, size_t count, float* sums) {
+    set.blocks->pack(steps.data(), problem.tokens, problem.cols, packed.get());
+    const auto call = [&](auto* dot, const auto* rows, size_t first, size_t count, float* sums) {
       dot(rows, blocks.From(first * kernels::BlocksOf(problem.cols)), count, problem.cols, view, sums, problem.rows);
-    });
+    };
+    if (IsNibbles(problem.format)) return Products<float>(set.blocks->i4, problem, rows_per_call, call);
+    if (IsSigned(problem.format)) return Products<float>(set.blocks->i8, problem, rows_per_call, call);
+    return Products<float>(set.blocks->u8, problem, rows_per_call, call);
   }
-  set.pack_steps(steps.data(), problem.tokens, problem.cols, packed.get());
-  kernels::DotBytes* const dot = problem.format == Format::kI8 ? set.dot_i8 : set.dot_u8;
-  return Products<double>(problem, rows_per_call, [&](const void* rows, size_t, size_t count, double* sums) {
+  set.bytes->pack(steps.data(), problem.tokens, problem.cols, packed.get());
+  const auto call = [&](auto* dot, const auto* rows, size_t, size_t count, double* sums) {
     dot(rows, count, problem.cols, view, sums, problem.rows);
-  });
+  };
+  if (problem.format == Format::kI8) return Products<double>(set.bytes->i8, problem, rows_per_call, call);
+  return Products<double>(set.bytes->u8, problem, rows_per_call, call);
 }
 
 std::vector<double> Dot(const Kernels& set, const Problem& problem, size_t rows_per_call) {

@@ -63,13 +63,13 @@ std::vector<float> RandomModel::ScalarLogits(const std::vector<float>& hidden) c
   const kernels::Kernels& scalar = *kernels::AllKernels()[0];
   const size_t tokens = hidden.size() / cols();
   std::vector<float> packed(kernels::PackedHiddenSize(tokens, cols()));
-  scalar.pack_hidden(hidden.data(), tokens, cols(), packed.data());
+  scalar.floats->pack(hidden.data(), tokens, cols(), packed.data());
   std::vector<float> logits(tokens * rows());
   std::vector<float> table;
   for (size_t r = 0; r < rows(); ++r) {
     for (size_t c = 0; c < cols(); ++c) table.push_back(Value(r, c));
   }
-  scalar.dot_f32(table.data(), rows(), cols(), packed.data(), tokens, logits.data(), rows());
+  scalar.floats->f32(table.data(), rows(), cols(), packed.data(), tokens, logits.data(), rows());
   for (size_t i = 0; i < logits.size(); ++i) logits[i] += Bias(i % rows());
   return logits;
 }
