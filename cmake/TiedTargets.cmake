@@ -42,6 +42,11 @@ function(tied_not_hot target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>)
 endfunction()
 
+# tied_optimise_for_size(target): code whose speed nobody notices, in what a program ships.
+function(tied_optimise_for_size target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
+endfunction()
+
 # The rules of code that runs on a phone: no exceptions, no RTTI, and no contraction of a * b + c, because results are
 # defined to the bit.
 function(tied_runtime_defaults target)
