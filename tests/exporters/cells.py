@@ -1,0 +1,126 @@
+"""Every cell of the matrix: a family, an exporter, and what was done to its files afterwards."""
+
+import dataclasses
+import functools
+import pathlib
+import re
+import shutil
+import typing
+
+import changes
+import families
+
+DECODER = {"decoder": "model.onnx"}
+THREE = {"encoder": "encoder_model.onnx", "decoder": "decoder_model.onnx", "past": "decoder_with_past_model.onnx"}
+MERGED = {"encoder": "encoder_model.onnx", "decoder": "decoder_model_merged.onnx"}
+PAIR = {"pair": "model.onnx"}
+# What has all quantisers done to it. The others have float16 alone.
+QUANTISED = [("optimum", "Llama"), ("optimum", "GPT-2"), ("optimum", "M2M100, NLLB"), ("torch pair", "legacy"),
+             ("torch pair", "legacy If"), ("torch pair", "dynamo")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    exporter: str
+    family: str
+    change: str  # "" for none
+    files: typing.Any  # {role: file name}
+    tolerance: float
+
+    @property
+    def name(self):
+        return " / ".join(filter(None, [self.family, self.exporter, self.change]))
+
+
+def exporter_of(name, family):
+    """The function that fills a folder. torch takes long to import: only where something is exported."""
+    import exporters
+
+    if name.startswith("optimum"):
+        return functools.partial(exporters.optimum, family, dtype="fp16" if "fp16" in name else "fp32")
+    if name.startswith("genai "):
+        return functools.partial(exporters.genai, family, options=name.removeprefix("genai "))
+    if name == "jax2onnx":
+        return exporters.jax_pair
+    if name == "torch pair":
+        return functools.partial(exporters.torch_pair, family)
+    return functools.partial(exporters.torch_decoder, family, dynamo=name == "torch dynamo")
+
+
+def exports():
+    """(exporter, family, files, tolerance)"""
+    from_torch = ["Llama", "Qwen 3", "GPT-2", "Gemma 2"]
+    for exporter, tolerance in (("optimum", 1e-4), ("optimum fp16", 0.02)):
+        for family in families.DECODERS:
+            yield exporter, family, DECODER, tolerance
+        for family in families.TRANSLATORS:
+            yield exporter, family, THREE, tolerance
+            yield exporter + " merged", family, MERGED, tolerance
+    for options, (precision, _) in families.GENAI.items():
+        for family in families.GENAI_FAMILIES:
+            yield f"genai {options}", family, DECODER, {"fp32": 1e-4, "fp16": 0.02}.get(precision, 0.05)
+    for exporter in ("torch legacy", "torch dynamo"):
+        for family in from_torch:
+            yield exporter, family, DECODER, 1e-4
+    for family in ("legacy", "legacy If", "dynamo", "dynamo cond"):
+        yield "torch pair", family, PAIR, 1e-4
+    yield "jax2onnx", "Embed.attend", PAIR, 1e-4
+
+
+def cells():
+    for exporter, family, files, tolerance in exports():
+        yield Cell(exporter, family, "", files, tolerance)
+        quantised = (exporter.removesuffix(" merged"), family) in QUANTISED
+        if quantised:
+            for change, (_, loss) in changes.QUANTISERS.items():
+                yield Cell(exporter, family, change, files, loss)
+        if quantised or exporter in ("optimum", "torch dynamo") and files is DECODER:
+            for change, (_, loss) in changes.SIMPLIFIERS.items():
+                yield Cell(exporter, family, change, files, loss)
+
+
+def folder_name(words):
+    return re.sub(r"[^\w-]+", "_", words)
+
+
+class NotMade(Exception):
+    """The exporter or the quantiser itself failed: nothing of ours."""
+
+
+def cached(folder, make):
+    """folder, filled by make(folder) if it is not there. A failure is remembered."""
+    failed = folder.with_suffix(".failed")
+    if failed.exists():
+        raise NotMade(failed.read_text())
+    if folder.exists():
+        return folder
+    unfinished = folder.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        make(unfinished)
+    except BaseException as error:
+        shutil.rmtree(unfinished)
+        if not isinstance(error, Exception):
+            raise
+        failed.write_text(f"{type(error).__name__}: {error}"[:2000])
+        raise NotMade(failed.read_text()) from error
+    unfinished.rename(folder)
+    return folder
+
+
+def made(models, cell):
+    """The folder with the cell's files."""
+    exporter = cell.exporter.removesuffix(" merged")
+    whole = cached(models / folder_name(exporter) / folder_name(cell.family),
+                   lambda folder: exporter_of(exporter, cell.family)(folder))
+    if not cell.change:
+        return whole
+    function, _ = {**changes.QUANTISERS, **changes.SIMPLIFIERS}[cell.change]
+
+    def change(folder):
+        for name in cell.files.values():
+            function(whole / name, folder / name)
+
+    suffix = "_merged" if cell.files == MERGED else ""
+    return cached(models / folder_name(exporter) / folder_name(f"{cell.family}{suffix}__{cell.change}"), change)

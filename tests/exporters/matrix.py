@@ -1,0 +1,145 @@
+"""Converts what real exporters write, runs it before and after, and says of each cell: right, or refused and why.
+
+usage: matrix.py TIED_CONVERT TIED MODELS [--only PATTERN] [--jobs N] [--results FILE] [--update]
+
+MODELS is a folder that keeps what was exported. A wrong value or a crash is an error; a refusal is not.
+"""
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+
+import numpy as np
+
+import cells
+import generate
+import outcome
+import report
+
+
+def split_attempt(arguments, folder, cell, scratch):
+    """Of a decoder, perhaps with its encoder: the tokens and logits of a few steps."""
+    sessions = {role: generate.session(folder / name) for role, name in cell.files.items()}
+    tokens, expected = generate.Generator(sessions).generate()
+    takes_ids = {role for role, model in sessions.items() if any("ids" in v.name for v in model.get_inputs())}
+
+    def attempt(options):
+        out = scratch / "split"
+        shutil.rmtree(out, ignore_errors=True)
+        order = sorted(takes_ids, key=["decoder", "past", "encoder"].index)
+        outcome.call([arguments.convert, "split", *[folder / cell.files[role] for role in order], "-o", out, "--check",
+                      *options])
+        after = {role: generate.session((out if role in takes_ids else folder) / name)
+                 for role, name in cell.files.items()}
+        table = generate.Table(arguments.tied, out / "model.tied", expected.shape[-1])
+        _, actual = generate.Generator(after, table).generate(tokens)
+        outcome.compare(expected, actual, cell.tolerance)
+
+    return attempt
+
+
+def pair_attempt(arguments, folder, cell, scratch):
+    """Of the table alone: embeddings, and logits of random hidden states."""
+    model = generate.session(folder / cell.files["pair"])
+    shapes = {value.name: value.shape for value in model.get_inputs()}
+    names = list(shapes)
+    ids = np.array([[5, 17, 80]])
+    hidden = np.random.default_rng(2).normal(0, 1, (1, 3, shapes[names[1]][-1]))
+    given = {names[0]: ids, names[1]: hidden}
+    outputs = [value.name for value in model.get_outputs()]
+
+    def run(selector):
+        given_all = {**given, **{name: np.array(selector) for name in names[2:]}}
+        return dict(zip(outputs, generate.run(model, given_all).values()))
+
+    embeddings, logits = run(False)[outputs[0]], run(True)[outputs[1]]
+
+    def attempt(options):
+        target = scratch / "model.tied"
+        outcome.call([arguments.convert, folder / cell.files["pair"], "-o", target, "--check", *options])
+        table = generate.Table(arguments.tied, target, logits.shape[-1])
+        outcome.compare(embeddings[0], table.embed(ids[0]), cell.tolerance)
+        outcome.compare(logits[0], table.logits(hidden[0]), cell.tolerance)
+
+    return attempt
+
+
+def run_cell(arguments, cell):
+    try:
+        folder = cells.made(arguments.models, cell)
+    except cells.NotMade as error:
+        return outcome.Outcome("not made", str(error).splitlines()[0][:200])
+    return run_in(arguments, cell, folder)
+
+
+def run_in(arguments, cell, folder):
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            make = pair_attempt if "pair" in cell.files else split_attempt
+            attempt = make(arguments, folder, cell, pathlib.Path(scratch))
+        except Exception as error:  # ONNX Runtime does not run what was exported
+            return outcome.Outcome("not made", f"ONNX Runtime: {error}".replace("\n", " ")[:200])
+        return outcome.with_ways_forward(attempt)
+
+
+def run_group(work):
+    """All cells of one export, which the others wait for."""
+    arguments, group = work
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    results = []
+    arguments.models.mkdir(parents=True, exist_ok=True)
+    os.chdir(arguments.models)  # some quantisers leave files where they run
+    for cell in group:
+        silent, keep = os.open(os.devnull, os.O_WRONLY), os.dup(1)
+        keep_error = os.dup(2)
+        sys.stdout.flush()
+        os.dup2(silent, 1), os.dup2(silent, 2)
+        try:
+            result = run_cell(arguments, cell)
+        finally:
+            os.dup2(keep, 1), os.dup2(keep_error, 2)
+            for descriptor in (silent, keep, keep_error):
+                os.close(descriptor)
+        print(f"{cell.name}: {result.word}{': ' if result.why else ''}{result.why}", flush=True)
+        results.append((cell, result))
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("convert", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("tied", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("models", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("--only", default="", help="a regular expression of 'family / exporter / change'")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--results", type=pathlib.Path)
+    parser.add_argument("--update", action="store_true", help="write docs/converting.md")
+    arguments = parser.parse_args()
+    groups = {}
+    for cell in cells.cells():
+        if re.search(arguments.only, cell.name):
+            groups.setdefault((cell.exporter.removesuffix(" merged"), cell.family), []).append(cell)
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
+        results = [pair for group in pool.imap(run_group, [(arguments, group) for group in groups.values()]) for pair in group]
+    if arguments.results:
+        rows = [{"exporter": cell.exporter, "family": cell.family, "change": cell.change, "word": result.word,
+                 "why": result.why} for cell, result in results]
+        arguments.results.write_text(json.dumps(rows, indent=1))
+    if arguments.update:
+        report.write(pathlib.Path(__file__).parents[2] / "docs/converting.md", results)
+    words = [result.word for _, result in results]
+    print(", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)))
+    sys.exit(any(result.failed for _, result in results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Converts one model with the command line, and says what came of it: right, refused and why, wrong, or a crash."""
+
+import dataclasses
+import re
+import subprocess
+
+import numpy as np
+
+import generate
+
+WAY = re.compile(r"--(?:allow-untied|tie (?:embedding|head)|(?:dtype) (?:f32|f16|bf16|i8|i4)|(?:ids|logits|hidden|table) [\w.:/]+)")
+# Options that a message may name without a value.
+VALUES = {"--tie": ["--tie embedding", "--tie head"], "--dtype": ["--dtype f32"]}
+
+
+@dataclasses.dataclass
+class Outcome:
+    word: str  # right, refused, wrong, crash
+    why: str = ""  # of right: the option that it took
+
+    @property
+    def failed(self):
+        return self.word in ("wrong", "crash")
+
+
+class Refused(Exception):
+    pass
+
+
+class Wrong(Exception):
+    pass
+
+
+def call(command):
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", timeout=300)
+    if result.returncode == 0:
+        return
+    if result.returncode == 1 and "TOO MUCH" in result.stdout:
+        raise Wrong("--check: " + next(line.strip() for line in result.stdout.splitlines() if "TOO MUCH" in line))
+    if result.returncode != 1 or not result.stderr.strip():
+        raise RuntimeError(f"exit code {result.returncode}: {result.stderr[-500:]}")
+    raise Refused(result.stderr.strip())
+
+
+def compare(expected, actual, tolerance):
+    """Logits within the tolerance, a part of the largest; the best token of each row the same where it is clear."""
+    largest = np.abs(expected).max()
+    off = np.abs(expected - actual).max() / largest
+    if not off <= tolerance:
+        raise Wrong(f"logits are off by {off:.2g} of the largest")
+    order = np.sort(expected, axis=-1)
+    clear = order[:, -1] - order[:, -2] > 2 * tolerance * largest
+    if tolerance < 1e-3:
+        clear[:] = True
+    if not np.array_equal(expected.argmax(-1)[clear], actual.argmax(-1)[clear]):
+        raise Wrong("another token")
+
+
+def first_refusal(message):
+    """The part of a message that says why, on one line, without the paths of this machine."""
+    line = message.splitlines()[0]
+    return re.sub(r"\S*/([\w.]+\.onnx)", r"\1", line).removeprefix("tied-convert: ")
+
+
+def ways_forward(message):
+    """The options that a message names, each once."""
+    ways = WAY.findall(message)
+    for option, values in VALUES.items():
+        if option in message and not any(way.startswith(option) for way in ways):
+            ways += values
+    return list(dict.fromkeys(ways))
+
+
+def with_ways_forward(attempt):
+    """attempt(options) raises Refused. What the message names is tried in turn."""
+    try:
+        try:
+            attempt([])
+            return Outcome("right")
+        except Refused as refusal:
+            message = str(refusal)
+        ways = ways_forward(message)
+        for way in ways:
+            try:
+                attempt(way.split())
+                return Outcome("right", way)
+            except Refused:
+                continue
+        return Outcome("refused", first_refusal(message) + (f" (tried {', '.join(ways)})" if ways else ""))
+    except Wrong as wrong:
+        return Outcome("wrong", str(wrong))
+    except (RuntimeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        return Outcome("crash", str(error))
+    except Exception as error:  # ONNX Runtime refuses what split wrote
+        return Outcome("crash", f"{type(error).__name__}: {error}".replace("\n", " ")[:400])
