@@ -16,9 +16,9 @@
 namespace tied::kernels {
 namespace {
 
-// GCC would read memory again for each use of a vector; the load ports are what limits a tile.
+// Stops GCC from reading memory again for each use of a vector: a tile is limited by the load ports.
 template <class Vec>
-inline __attribute__((always_inline)) Vec Held(Vec v) {
+inline __attribute__((always_inline)) Vec KeepInRegister(Vec v) {
 #if defined(__AVX512F__)
   constexpr size_t kRegisterBytes = 64;
 #else
@@ -54,10 +54,10 @@ struct AvxFloat {
   static constexpr size_t kTokens = tokens;
 
   static Vec Zero() { return _mm256_setzero_ps(); }
-  static Vec Load(const float* p) { return Held(_mm256_loadu_ps(p)); }
-  static Vec Load(const Half* p) { return Held(_mm256_cvtph_ps(Load16Bytes(p))); }
+  static Vec Load(const float* p) { return KeepInRegister(_mm256_loadu_ps(p)); }
+  static Vec Load(const Half* p) { return KeepInRegister(_mm256_cvtph_ps(Load16Bytes(p))); }
   static Vec Load(const BFloat16* p) {
-    return Held(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16Bytes(p)), 16)));
+    return KeepInRegister(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16Bytes(p)), 16)));
   }
   static Vec LoadHidden(const float* p) { return Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
@@ -67,9 +67,9 @@ struct AvxFloat {
 // Rows of bytes: widened to words, whose products two by two are 32-bit lanes.
 template <size_t rows, size_t tokens>
 struct AvxInt {
-  static constexpr PackSteps* kPack = PackStepsAsWords;
+  static constexpr PackActivations* kPack = PackAsWords;
   using Weights = __m256i;
-  using Steps = __m256i;
+  using Activations = __m256i;
   using Sum = __m256i;
   static constexpr size_t kWidth = 16;
   static constexpr size_t kParts = 2;
@@ -80,10 +80,10 @@ struct AvxInt {
   static_assert(kMaxCols / kWidth * 2 * 255 * 32512 <= INT32_MAX);
 
   static Sum Zero() { return _mm256_setzero_si256(); }
-  static Weights LoadWeights(const int8_t* p) { return Held(_mm256_cvtepi8_epi16(Load16Bytes(p))); }
-  static Weights LoadWeights(const uint8_t* p) { return Held(_mm256_cvtepu8_epi16(Load16Bytes(p))); }
-  static Steps LoadSteps(const uint8_t* p) { return Held(Load32Bytes(p)); }
-  static void Add(Weights w, Steps q, Sum& sum) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, q)); }
+  static Weights LoadWeights(const int8_t* p) { return KeepInRegister(_mm256_cvtepi8_epi16(Load16Bytes(p))); }
+  static Weights LoadWeights(const uint8_t* p) { return KeepInRegister(_mm256_cvtepu8_epi16(Load16Bytes(p))); }
+  static Activations LoadActivations(const uint8_t* p) { return KeepInRegister(Load32Bytes(p)); }
+  static void Add(Weights w, Activations q, Sum& sum) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, q)); }
   static double Total(Sum sum) { return AddAll(sum); }
   static double Excess(const void*) { return 0; }
 };
@@ -91,27 +91,27 @@ struct AvxInt {
 // Rows in blocks: weights less their zero point as words, the even columns of a block and the odd ones.
 template <size_t rows, size_t tokens>
 struct AvxBlocks {
-  static constexpr PackSteps* kPack = PackStepsEvenOdd;
+  static constexpr PackActivations* kPack = PackEvenOdd;
   struct Weights {
     __m256i even, odd;
   };
   using Sum = __m256;
-  static constexpr size_t kStepBytes = 64;
+  static constexpr size_t kActivationBlockBytes = 64;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
 
   static Sum Zero() { return _mm256_setzero_ps(); }
-  static Weights Less(int zero_point, __m256i even, __m256i odd) {
+  static Weights SubtractZeroPoint(int zero_point, __m256i even, __m256i odd) {
     const __m256i zero = _mm256_set1_epi16(static_cast<int16_t>(zero_point));
-    return {Held(_mm256_sub_epi16(even, zero)), Held(_mm256_sub_epi16(odd, zero))};
+    return {KeepInRegister(_mm256_sub_epi16(even, zero)), KeepInRegister(_mm256_sub_epi16(odd, zero))};
   }
   static Weights LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
     const __m256i both = _mm256_cvtepu8_epi16(Load16Bytes(p));
-    return Less(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(15)), _mm256_srli_epi16(both, 4));
+    return SubtractZeroPoint(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(15)), _mm256_srli_epi16(both, 4));
   }
   static Weights LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
     const __m256i both = _mm256_xor_si256(Load32Bytes(p), _mm256_set1_epi8(static_cast<char>(flip)));
-    return Less(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(255)), _mm256_srli_epi16(both, 8));
+    return SubtractZeroPoint(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(255)), _mm256_srli_epi16(both, 8));
   }
   // A lane of the product is two of 255 * 32512 at most.
   static __m256i Products(const Weights& w, const uint8_t* q) {

@@ -12,7 +12,7 @@ namespace {
 
 // 3 x 4 sums, three rows and one hidden vector: all 16 registers.
 using Float = AvxFloat<3, 4>;
-// 2 x 4 sums, two rows, one vector of steps and one product: 12 of 16 registers.
+// 2 x 4 sums, two rows, one vector of activations and one product: 12 of 16 registers.
 using Int = AvxInt<2, 4>;
 // 2 x 4 sums, one row of two registers, two products, the scale, a mask and a zero point: 15 of 16 registers.
 using Blocks = AvxBlocks<2, 4>;

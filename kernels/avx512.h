@@ -18,11 +18,13 @@ struct Avx512Float {
   static constexpr size_t kTokens = 8;
 
   static Vec Zero() { return _mm512_setzero_ps(); }
-  static Vec Twice(__m256 row) { return Held(_mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_castps_pd(row)))); }
+  static Vec Twice(__m256 row) {
+    return KeepInRegister(_mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_castps_pd(row))));
+  }
   static Vec Load(const float* p) { return Twice(_mm256_loadu_ps(p)); }
   static Vec Load(const Half* p) { return Twice(AvxFloat<1, 1>::Load(p)); }
   static Vec Load(const BFloat16* p) { return Twice(AvxFloat<1, 1>::Load(p)); }
-  static Vec LoadHidden(const float* p) { return Held(_mm512_loadu_ps(p)); }
+  static Vec LoadHidden(const float* p) { return KeepInRegister(_mm512_loadu_ps(p)); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
   static float Sum(const Vec (&lanes)[1], size_t token) {
     return SumLanes(token == 0 ? _mm512_castps512_ps256(lanes[0])

@@ -1,5 +1,5 @@
-// The drivers of products of integer rows and steps that the vector instruction sets share (see avx.h for what a set
-// supplies). In an unnamed namespace for the reason given in dot_float.h.
+// The drivers of products of integer rows and activations that the vector instruction sets share (see avx.h for what a
+// set supplies). In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_DOT_INT_H_
 #define TIED_KERNELS_DOT_INT_H_
 
@@ -15,64 +15,67 @@
 namespace tied::kernels {
 namespace {
 
-// Steps are packed token after token, each padded with zeros to this many columns.
+// Activations are packed token after token, each padded with zeros to this many columns.
 inline __attribute__((always_inline)) size_t PaddedCols(size_t cols) { return (cols + 63) / 64 * 64; }
 
 // Natural order, as two bytes each.
-inline void PackStepsAsWords(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+inline void PackAsWords(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int16_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
-    std::memcpy(to, steps + t * cols, cols * sizeof(int16_t));
+    std::memcpy(to, activations + t * cols, cols * sizeof(int16_t));
     std::memset(to + cols, 0, (PaddedCols(cols) - cols) * sizeof(int16_t));
   }
 }
 
 // q = 256 * *upper + *lower, |q| <= 32512.
-inline void SplitStep(int q, int8_t* upper, int8_t* lower) {
+inline void SplitActivation(int q, int8_t* upper, int8_t* lower) {
   *upper = static_cast<int8_t>((q + 128) >> 8);
   *lower = static_cast<int8_t>(q - 256 * *upper);
 }
 
-// In runs of `width` columns, the upper halves of a run before the lower ones.
+// In runs of `width` columns, the upper bytes of a run before the lower ones.
 template <size_t width>
-void PackStepsAsHalves(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+void PackAsSplitBytes(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int8_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += 2 * PaddedCols(cols)) {
     for (size_t k = 0; k < PaddedCols(cols); ++k) {
       int8_t* upper = to + k / width * 2 * width + k % width;
-      SplitStep(k < cols ? steps[t * cols + k] : 0, upper, upper + width);
+      SplitActivation(k < cols ? activations[t * cols + k] : 0, upper, upper + width);
     }
   }
 }
 
-// In blocks of 32 columns, the 16 even ones before the 16 odd ones: as the halves of bytes and of words come apart.
-inline void PackStepsEvenOdd(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+// In blocks of 32 columns, the 16 even ones before the 16 odd ones: masks and shifts take bytes and words apart in this
+// order.
+inline void PackEvenOdd(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int16_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
     for (size_t k = 0; k < PaddedCols(cols); ++k) {
       const size_t in_block = k % kBlockCols;
-      to[k - in_block + in_block % 2 * (kBlockCols / 2) + in_block / 2] = k < cols ? steps[t * cols + k] : int16_t{0};
+      to[k - in_block + in_block % 2 * (kBlockCols / 2) + in_block / 2] =
+          k < cols ? activations[t * cols + k] : int16_t{0};
     }
   }
 }
 
-// Rows of int8 or uint8. Isa: kPack, which lays steps out as LoadSteps() reads them; kRows, kTokens, the largest tile;
-// kWidth columns make a vector, kParts vectors a block; Weights, Steps and Sum, what is held of a row, of a token and
-// of their product; LoadWeights(pointer) for both types, LoadSteps(pointer to 2 * kWidth packed bytes), Add(weights,
-// steps, sum), Total(sum); kMaxCols, how many columns a sum takes before it could overflow, at least kBlock of them;
-// Excess(pointer), what LoadWeights has added to each weight of that type.
+// Rows of int8 or uint8. Isa: kPack, which lays activations out as LoadActivations() reads them; kRows, kTokens, the
+// largest tile; kWidth columns make a vector, kParts vectors a block; Weights, Activations and Sum, what is held of a
+// row, of a token and of their product; LoadWeights(pointer) for both types, LoadActivations(pointer to 2 * kWidth
+// packed bytes), Add(weights, activations, sum), Total(sum); kMaxCols, how many columns a sum takes before it could
+// overflow, at least kBlock of them; Excess(pointer), what LoadWeights has added to each weight of that type.
 template <class Isa, class Byte>
 struct DotInt {
   static constexpr size_t kBlock = Isa::kWidth * Isa::kParts;
 
   template <size_t R, size_t T>
-  static inline __attribute__((always_inline)) void AddBlock(const Byte* rows, size_t row_stride, const uint8_t* steps,
-                                                             size_t token_stride, typename Isa::Sum (&sums)[R][T]) {
+  static inline __attribute__((always_inline)) void AddBlock(const Byte* rows, size_t row_stride,
+                                                             const uint8_t* activations, size_t token_stride,
+                                                             typename Isa::Sum (&sums)[R][T]) {
     TIED_UNROLL for (size_t p = 0; p < Isa::kParts; ++p) {
       typename Isa::Weights row[R];
       TIED_UNROLL for (size_t r = 0; r < R; ++r) row[r] = Isa::LoadWeights(rows + r * row_stride + p * Isa::kWidth);
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        const typename Isa::Steps q = Isa::LoadSteps(steps + t * token_stride + p * 2 * Isa::kWidth);
+        const typename Isa::Activations q = Isa::LoadActivations(activations + t * token_stride + p * 2 * Isa::kWidth);
         TIED_UNROLL for (size_t r = 0; r < R; ++r) Isa::Add(row[r], q, sums[r][t]);
       }
     }
@@ -80,19 +83,19 @@ struct DotInt {
 
   // R rows times T tokens over at most kMaxCols columns; adds to sums.
   template <size_t R, size_t T>
-  static void Columns(const Byte* rows, size_t row_stride, size_t cols, const uint8_t* steps, size_t token_stride,
+  static void Columns(const Byte* rows, size_t row_stride, size_t cols, const uint8_t* activations, size_t token_stride,
                       FetchAhead ahead, double (&totals)[R][T]) {
     typename Isa::Sum sums[R][T];
     TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) sums[r][t] = Isa::Zero(); }
     size_t col = 0;
     for (; col + kBlock <= cols; col += kBlock) {
       ahead.template Block<R * kBlock>(col / kBlock);
-      AddBlock(rows + col, row_stride, steps + 2 * col, token_stride, sums);
+      AddBlock(rows + col, row_stride, activations + 2 * col, token_stride, sums);
     }
     if (col < cols) {
       Byte tail[R * kBlock] = {};
       for (size_t r = 0; r < R; ++r) std::memcpy(tail + r * kBlock, rows + r * row_stride + col, cols - col);
-      AddBlock(tail, kBlock, steps + 2 * col, token_stride, sums);
+      AddBlock(tail, kBlock, activations + 2 * col, token_stride, sums);
     }
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       TIED_UNROLL for (size_t t = 0; t < T; ++t) totals[r][t] += Isa::Total(sums[r][t]);
@@ -100,14 +103,14 @@ struct DotInt {
   }
 
   template <size_t R, size_t T>
-  static void Tile(const Byte* rows, size_t cols, const StepsView& steps, size_t first, FetchAhead ahead, double* sums,
-                   size_t sums_stride) {
+  static void Tile(const Byte* rows, size_t cols, const ActivationsView& activations, size_t first, FetchAhead ahead,
+                   double* sums, size_t sums_stride) {
     static_assert(Isa::kMaxCols % kBlock == 0);
     const size_t token_stride = 2 * PaddedCols(cols);
-    const auto* q = static_cast<const uint8_t*>(steps.packed) + first * token_stride;
+    const auto* q = static_cast<const uint8_t*>(activations.packed) + first * token_stride;
     double totals[R][T];
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-      const double excess = Isa::Excess(rows) * steps.totals[first + t];
+      const double excess = Isa::Excess(rows) * activations.totals[first + t];
       TIED_UNROLL for (size_t r = 0; r < R; ++r) totals[r][t] = -excess;
     }
     for (size_t col = 0; col < cols; col += Isa::kMaxCols) {
@@ -126,21 +129,23 @@ struct DotInt {
   }
 
   template <size_t R, size_t T>
-  static void RowTile(const Byte* rows, size_t cols, const StepsView& steps, double* sums, size_t sums_stride) {
-    for (size_t first = 0, size = 0, group = 0; first < steps.tokens; first += size, ++group) {
-      size = GroupSize(first, steps.tokens, T);
-      const FetchAhead ahead(rows, R, cols, kBlock, group, size == steps.tokens);
-      TileOf<R, T, const Byte*, size_t, const StepsView&>(size, rows, cols, steps, first, ahead, sums, sums_stride);
+  static void RowTile(const Byte* rows, size_t cols, const ActivationsView& activations, double* sums,
+                      size_t sums_stride) {
+    for (size_t first = 0, size = 0, group = 0; first < activations.tokens; first += size, ++group) {
+      size = GroupSize(first, activations.tokens, T);
+      const FetchAhead ahead(rows, R, cols, kBlock, group, size == activations.tokens);
+      TileOf<R, T, const Byte*, size_t, const ActivationsView&>(size, rows, cols, activations, first, ahead, sums,
+                                                                sums_stride);
     }
   }
 
-  static void Dot(const Byte* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+  static void Dot(const Byte* rows, size_t row_count, size_t cols, const ActivationsView& activations, double* sums,
                   size_t sums_stride) {
     size_t r = 0;
     for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
-      RowTile<Isa::kRows, Isa::kTokens>(rows + r * cols, cols, steps, sums + r, sums_stride);
+      RowTile<Isa::kRows, Isa::kTokens>(rows + r * cols, cols, activations, sums + r, sums_stride);
     }
-    for (; r < row_count; ++r) RowTile<1, 1>(rows + r * cols, cols, steps, sums + r, sums_stride);
+    for (; r < row_count; ++r) RowTile<1, 1>(rows + r * cols, cols, activations, sums + r, sums_stride);
   }
 };
 
@@ -164,10 +169,10 @@ struct BlockedRows {
   }
 };
 
-// Rows in blocks. Isa: kPack, which lays steps out as Add() reads them; kRows, kTokens; LoadWeights(pointer to a block
-// of each type, the bits to flip in its bytes, its zero point then), what is held of it; kStepBytes, the packed size of
-// a block of a token; Sum, kLanes float32 sums; Add(what is held, pointer to the packed steps of a block, scale, sum);
-// Total(sum), the reduction tree.
+// Rows in blocks. Isa: kPack, which lays activations out as Add() reads them; kRows, kTokens; LoadWeights(pointer to a
+// block of each type, the bits to flip in its bytes, its zero point then), what is held of it; kActivationBlockBytes,
+// the packed size of a block of a token; Sum, kLanes float32 sums; Add(what is held, pointer to the packed activations
+// of a block, scale, sum); Total(sum), the reduction tree.
 template <class Isa, class Element, bool with_zeros>
 struct DotBlocked {
   using Rows = BlockedRows<Element, with_zeros>;
@@ -175,27 +180,27 @@ struct DotBlocked {
   // Adds block `block` of R rows, `stride` elements apart at `values`.
   template <size_t R, size_t T>
   static inline __attribute__((always_inline)) void AddBlock(const Rows& rows, size_t block, const Element* values,
-                                                             size_t stride, const uint8_t* steps, size_t token_stride,
-                                                             typename Isa::Sum (&sums)[R][T]) {
+                                                             size_t stride, const uint8_t* activations,
+                                                             size_t token_stride, typename Isa::Sum (&sums)[R][T]) {
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       const size_t at = r * rows.blocks() + block;
       const auto row = Isa::LoadWeights(values + r * stride, rows.flip, rows.ZeroPoint(at));
       const float scale = rows.view.scales[at];
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        Isa::Add(row, steps + t * token_stride + block * Isa::kStepBytes, scale, sums[r][t]);
+        Isa::Add(row, activations + t * token_stride + block * Isa::kActivationBlockBytes, scale, sums[r][t]);
       }
     }
   }
 
   template <size_t R, size_t T>
-  static void Tile(Rows rows, const uint8_t* steps, FetchAhead ahead, float* sums, size_t sums_stride) {
-    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kStepBytes;
+  static void Tile(Rows rows, const uint8_t* activations, FetchAhead ahead, float* sums, size_t sums_stride) {
+    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kActivationBlockBytes;
     typename Isa::Sum acc[R][T];
     TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) acc[r][t] = Isa::Zero(); }
     const size_t whole = rows.stride() / Rows::kBlock;
     for (size_t b = 0; b < whole; ++b) {
       ahead.template Block<R * Rows::kBlock>(b);
-      AddBlock(rows, b, rows.values + b * Rows::kBlock, rows.stride(), steps, token_stride, acc);
+      AddBlock(rows, b, rows.values + b * Rows::kBlock, rows.stride(), activations, token_stride, acc);
     }
     if (whole < rows.blocks()) {
       const size_t first = whole * Rows::kBlock;
@@ -203,7 +208,7 @@ struct DotBlocked {
       for (size_t r = 0; r < R; ++r) {
         std::memcpy(tail + r * Rows::kBlock, rows.values + r * rows.stride() + first, rows.stride() - first);
       }
-      AddBlock(rows, whole, tail, Rows::kBlock, steps, token_stride, acc);
+      AddBlock(rows, whole, tail, Rows::kBlock, activations, token_stride, acc);
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
       TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + r] = Isa::Total(acc[r][t]);
@@ -217,36 +222,37 @@ struct DotBlocked {
   }
 
   template <size_t R, size_t T>
-  static void RowTile(const Rows& rows, const StepsView& steps, float* sums, size_t sums_stride) {
-    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kStepBytes;
-    for (size_t first = 0, size = 0, group = 0; first < steps.tokens; first += size, ++group) {
-      size = GroupSize(first, steps.tokens, T);
-      const FetchAhead ahead(rows.values, R, rows.stride(), Rows::kBlock, group, size == steps.tokens);
-      TileOf<R, T>(size, rows, static_cast<const uint8_t*>(steps.packed) + first * token_stride, ahead,
+  static void RowTile(const Rows& rows, const ActivationsView& activations, float* sums, size_t sums_stride) {
+    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kActivationBlockBytes;
+    for (size_t first = 0, size = 0, group = 0; first < activations.tokens; first += size, ++group) {
+      size = GroupSize(first, activations.tokens, T);
+      const FetchAhead ahead(rows.values, R, rows.stride(), Rows::kBlock, group, size == activations.tokens);
+      TileOf<R, T>(size, rows, static_cast<const uint8_t*>(activations.packed) + first * token_stride, ahead,
                    sums + first * sums_stride, sums_stride);
     }
   }
 
-  static void Dot(const Rows& rows, size_t row_count, const StepsView& steps, float* sums, size_t sums_stride) {
+  static void Dot(const Rows& rows, size_t row_count, const ActivationsView& activations, float* sums,
+                  size_t sums_stride) {
     size_t r = 0;
     for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
-      RowTile<Isa::kRows, Isa::kTokens>(rows.From(r), steps, sums + r, sums_stride);
+      RowTile<Isa::kRows, Isa::kTokens>(rows.From(r), activations, sums + r, sums_stride);
     }
-    for (; r < row_count; ++r) RowTile<1, 1>(rows.From(r), steps, sums + r, sums_stride);
+    for (; r < row_count; ++r) RowTile<1, 1>(rows.From(r), activations, sums + r, sums_stride);
   }
 };
 
 // Rows of NibblePair, int8 or uint8. With its sign bit flipped int8 is uint8, and 128 more, as its zero point is.
 template <class Isa, class Element>
-void DotBlocksOf(const Element* rows, const BlocksView& view, size_t row_count, size_t cols, const StepsView& steps,
-                 float* sums, size_t sums_stride) {
+void DotBlocksOf(const Element* rows, const BlocksView& view, size_t row_count, size_t cols,
+                 const ActivationsView& activations, float* sums, size_t sums_stride) {
   using Stored = std::conditional_t<std::is_same_v<Element, int8_t>, uint8_t, Element>;
   constexpr uint8_t kFlip = std::is_same_v<Element, int8_t> ? 0x80 : 0;
   const auto* stored = reinterpret_cast<const Stored*>(rows);
   if (view.zero_points == nullptr) {
-    DotBlocked<Isa, Stored, false>::Dot({stored, view, cols, kFlip}, row_count, steps, sums, sums_stride);
+    DotBlocked<Isa, Stored, false>::Dot({stored, view, cols, kFlip}, row_count, activations, sums, sums_stride);
   } else {
-    DotBlocked<Isa, Stored, true>::Dot({stored, view, cols, kFlip}, row_count, steps, sums, sums_stride);
+    DotBlocked<Isa, Stored, true>::Dot({stored, view, cols, kFlip}, row_count, activations, sums, sums_stride);
   }
 }
 

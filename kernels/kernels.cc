@@ -45,7 +45,7 @@ size_t PackedTokenSize(size_t cols) { return (cols + kLanes - 1) / kLanes * kLan
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols) + kLanes; }
 
 // The largest layout is that of DotprodBlocks: 96 bytes for 32 columns, which are padded to 64.
-size_t PackedStepsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }
+size_t PackedActivationsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }
 
 const Kernels* const* AllKernels() { return kSets; }
 

@@ -34,31 +34,32 @@ template <class Element>
 using DotFloats = void(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
 
-// Bytes that `tokens` hidden states of `cols` elements take when packed as steps.
-size_t PackedStepsSize(size_t tokens, size_t cols);
+// Bytes that `tokens` hidden states of `cols` elements take as packed activations.
+size_t PackedActivationsSize(size_t tokens, size_t cols);
 
-// Lays the steps [tokens, cols] of QuantizeHidden() out as the products of the same set read them.
-// packed: PackedStepsSize(tokens, cols) bytes, aligned to 64 bytes.
-using PackSteps = void(const int16_t* steps, size_t tokens, size_t cols, void* packed);
+// Lays the activations [tokens, cols] of QuantiseHidden() out as the products of the same set read them.
+// packed: PackedActivationsSize(tokens, cols) bytes, aligned to 64 bytes.
+using PackActivations = void(const int16_t* activations, size_t tokens, size_t cols, void* packed);
 
-// Hidden states as the integer products take them.
-struct StepsView {
+// Packed activations, as the integer products take them.
+struct ActivationsView {
   const void* packed;
-  const double* totals;  // [tokens]: sums of the steps
+  const double* totals;  // [tokens]: the sum of each token's activations
   size_t tokens;
 };
 
-// sums[t * sums_stride + r] = sum over k of rows[r, k] * steps[t, k]: an integer, exact.
+// sums[t * sums_stride + r] = sum over k of rows[r, k] * activations[t, k]: an integer, exact.
 // rows: int8 or uint8 [row_count, cols]; nothing behind the last element is read.
 template <class Byte>
-using DotBytes = void(const Byte* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+using DotBytes = void(const Byte* rows, size_t row_count, size_t cols, const ActivationsView& activations, double* sums,
                       size_t sums_stride);
 
-// sums[t * sums_stride + r]: the product of a row in blocks and steps, in units of the step (see scalar.cc).
-// rows: NibblePair, int8 or uint8 [row_count, RowElements()], dense; nothing behind the last element is read.
+// sums[t * sums_stride + r]: the product of a row in blocks and activations, without the activations' scale (see
+// scalar.cc). rows: NibblePair, int8 or uint8 [row_count, RowElements()], dense; nothing behind the last element is
+// read.
 template <class Element>
 using DotBlocks = void(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
-                       const StepsView& steps, float* sums, size_t sums_stride);
+                       const ActivationsView& activations, float* sums, size_t sums_stride);
 
 // What a set has for tables of each kind: how hidden states are packed, and the products that read them so.
 struct FloatKernels {
@@ -69,13 +70,13 @@ struct FloatKernels {
 };
 
 struct ByteKernels {
-  PackSteps* pack;
+  PackActivations* pack;
   DotBytes<int8_t>* i8;
   DotBytes<uint8_t>* u8;
 };
 
 struct BlockKernels {
-  PackSteps* pack;
+  PackActivations* pack;
   DotBlocks<NibblePair>* i4;
   DotBlocks<int8_t>* i8;
   DotBlocks<uint8_t>* u8;

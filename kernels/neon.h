@@ -72,11 +72,11 @@ struct NeonFloat {
 
 // Rows of bytes: widened to words, whose products are 32-bit lanes.
 struct NeonInt {
-  static constexpr PackSteps* kPack = PackStepsAsWords;
+  static constexpr PackActivations* kPack = PackAsWords;
   struct Weights {
     int16x8_t low, high;
   };
-  struct Steps {
+  struct Activations {
     int16x8_t low, high;
   };
   struct Sum {
@@ -99,11 +99,11 @@ struct NeonInt {
     const uint8x16_t w = vld1q_u8(p);
     return {vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(w))), vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(w)))};
   }
-  static Steps LoadSteps(const uint8_t* p) {
+  static Activations LoadActivations(const uint8_t* p) {
     const auto* q = reinterpret_cast<const int16_t*>(p);
     return {vld1q_s16(q), vld1q_s16(q + 8)};
   }
-  static void Add(const Weights& w, const Steps& q, Sum& sum) {
+  static void Add(const Weights& w, const Activations& q, Sum& sum) {
     sum.low = vmlal_s16(sum.low, vget_low_s16(w.low), vget_low_s16(q.low));
     sum.high = vmlal_s16(sum.high, vget_high_s16(w.low), vget_high_s16(q.low));
     sum.low = vmlal_s16(sum.low, vget_low_s16(w.high), vget_low_s16(q.high));
@@ -151,27 +151,29 @@ struct NeonBlockSums {
 
 // Weights less their zero point as words, the even columns of a block and the odd ones.
 struct NeonBlocks : NeonBlockSums {
-  static constexpr PackSteps* kPack = PackStepsEvenOdd;
+  static constexpr PackActivations* kPack = PackEvenOdd;
   struct Weights {
     int16x8_t even[2], odd[2];
   };
-  static constexpr size_t kStepBytes = 64;
+  static constexpr size_t kActivationBlockBytes = 64;
 
-  static int16x8_t Less(uint8x8_t w, uint8x8_t zero) { return vreinterpretq_s16_u16(vsubl_u8(w, zero)); }
-  static Weights Less(int zero_point, const uint8x16x2_t& w) {
+  static int16x8_t SubtractZeroPoint(uint8x8_t w, uint8x8_t zero) { return vreinterpretq_s16_u16(vsubl_u8(w, zero)); }
+  static Weights SubtractZeroPoint(int zero_point, const uint8x16x2_t& w) {
     const uint8x8_t zero = vdup_n_u8(static_cast<uint8_t>(zero_point));
     const uint8x16_t even = w.val[0], odd = w.val[1];
-    return {{Less(vget_low_u8(even), zero), Less(vget_high_u8(even), zero)},
-            {Less(vget_low_u8(odd), zero), Less(vget_high_u8(odd), zero)}};
+    return {{SubtractZeroPoint(vget_low_u8(even), zero), SubtractZeroPoint(vget_high_u8(even), zero)},
+            {SubtractZeroPoint(vget_low_u8(odd), zero), SubtractZeroPoint(vget_high_u8(odd), zero)}};
   }
-  static Weights LoadWeights(const NibblePair* p, uint8_t, int zero_point) { return Less(zero_point, Split(p)); }
+  static Weights LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
+    return SubtractZeroPoint(zero_point, Split(p));
+  }
   static Weights LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
     uint8x16x2_t w = vld2q_u8(p);
     for (uint8x16_t& half : w.val) half = veorq_u8(half, vdupq_n_u8(flip));
-    return Less(zero_point, w);
+    return SubtractZeroPoint(zero_point, w);
   }
   // Lanes 0 … 3 of a block are the pairs of 8 even and 8 odd columns; the others follow.
-  static int32x4_t Half(int16x8_t even, int16x8_t odd, const int16_t* q) {
+  static int32x4_t SumsOfFour(int16x8_t even, int16x8_t odd, const int16_t* q) {
     const int16x8_t even_q = vld1q_s16(q), odd_q = vld1q_s16(q + kBlockCols / 2);
     int32x4_t low = vmull_s16(vget_low_s16(even), vget_low_s16(even_q));
     int32x4_t high = vmull_s16(vget_high_s16(even), vget_high_s16(even_q));
@@ -181,7 +183,7 @@ struct NeonBlocks : NeonBlockSums {
   }
   static void Add(const Weights& w, const uint8_t* packed, float scale, Sum& sum) {
     const auto* q = reinterpret_cast<const int16_t*>(packed);
-    AddScaled(Half(w.even[0], w.odd[0], q), Half(w.even[1], w.odd[1], q + 8), scale, sum);
+    AddScaled(SumsOfFour(w.even[0], w.odd[0], q), SumsOfFour(w.even[1], w.odd[1], q + 8), scale, sum);
   }
 };
 

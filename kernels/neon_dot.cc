@@ -9,19 +9,19 @@ namespace tied::kernels {
 
 namespace {
 
-// Rows of bytes, steps as halves. Unsigned weights are made signed by taking 128 away.
+// Rows of bytes, activations split into upper and lower bytes. Unsigned weights are made signed by taking 128 away.
 struct DotprodInt {
   using Weights = int8x16_t;
-  struct Steps {
+  struct Activations {
     int8x16_t upper, lower;
   };
   struct Sum {
     int32x4_t upper, lower;
   };
   static constexpr size_t kWidth = 16;
-  static constexpr PackSteps* kPack = PackStepsAsHalves<kWidth>;
+  static constexpr PackActivations* kPack = PackAsSplitBytes<kWidth>;
   static constexpr size_t kParts = 1;
-  // 2 x 4 tiles of two sums each, two rows and two vectors of steps: 20 of 32 registers.
+  // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
   // A lane takes four products of 16 columns, each at most 128 * 128.
@@ -31,11 +31,11 @@ struct DotprodInt {
   static Sum Zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
   static Weights LoadWeights(const int8_t* p) { return vld1q_s8(p); }
   static Weights LoadWeights(const uint8_t* p) { return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(128))); }
-  static Steps LoadSteps(const uint8_t* p) {
+  static Activations LoadActivations(const uint8_t* p) {
     const auto* q = reinterpret_cast<const int8_t*>(p);
     return {vld1q_s8(q), vld1q_s8(q + kWidth)};
   }
-  static void Add(Weights w, const Steps& q, Sum& sum) {
+  static void Add(Weights w, const Activations& q, Sum& sum) {
     sum.upper = vdotq_s32(sum.upper, w, q.upper);
     sum.lower = vdotq_s32(sum.lower, w, q.lower);
   }
@@ -44,8 +44,8 @@ struct DotprodInt {
   static double Excess(const uint8_t*) { return -128; }
 };
 
-// Rows in blocks, as signed bytes in the order of the columns. A block of packed steps: 32 upper halves, 32 lower ones,
-// and for each lane the sum of its four steps.
+// Rows in blocks, as signed bytes in the order of the columns. A block of packed activations: 32 upper bytes, 32 lower
+// ones, and for each lane the sum of its four activations.
 struct DotprodBlocks : NeonBlockSums {
   // Less their zero point.
   struct Nibbles {
@@ -56,16 +56,16 @@ struct DotprodBlocks : NeonBlockSums {
     int8x16_t low, high;
     int32_t zero_point;
   };
-  static constexpr size_t kStepBytes = 96;
+  static constexpr size_t kActivationBlockBytes = 96;
 
-  static void Pack(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
+  static void Pack(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
     auto* to = static_cast<int8_t*>(packed);
     for (size_t t = 0; t < tokens; ++t) {
-      for (size_t first = 0; first < PaddedCols(cols); first += kBlockCols, to += kStepBytes) {
+      for (size_t first = 0; first < PaddedCols(cols); first += kBlockCols, to += kActivationBlockBytes) {
         int32_t sums[kLanes] = {};
         for (size_t k = 0; k < kBlockCols; ++k) {
-          const int q = first + k < cols ? steps[t * cols + first + k] : 0;
-          SplitStep(q, to + k, to + kBlockCols + k);
+          const int q = first + k < cols ? activations[t * cols + first + k] : 0;
+          SplitActivation(q, to + k, to + kBlockCols + k);
           sums[k / 4] += q;
         }
         std::memcpy(to + 2 * kBlockCols, sums, sizeof sums);
@@ -73,7 +73,7 @@ struct DotprodBlocks : NeonBlockSums {
     }
   }
 
-  static constexpr PackSteps* kPack = Pack;
+  static constexpr PackActivations* kPack = Pack;
 
   static Nibbles LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
     const uint8x16x2_t split = Split(p), order = vzipq_u8(split.val[0], split.val[1]);

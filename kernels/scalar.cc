@@ -7,10 +7,10 @@
 //   3. s[j] += s[j + 4] for j < 4; s[j] += s[j + 2] for j < 2; the result is s[0] + s[1].
 //   fma and + round to nearest, ties to even, and keep subnormal numbers.
 //
-// Product of an int8 or uint8 row and steps: the exact integer.
+// Product of an int8 or uint8 row and activations: the exact integer.
 //
-// Product of a row in blocks and steps: for each block b of 32 columns, with scale c[b], zero point z[b] and weights w
-// (int8, uint8, or nibbles: column 2i in the lower half of byte i, column 2i + 1 in the upper),
+// Product of a row in blocks and activations: for each block b of 32 columns, with scale c[b], zero point z[b] and
+// weights w (int8, uint8, or nibbles: column 2i in the lower half of byte i, column 2i + 1 in the upper),
 //   s[j] = fma(c[b], float32(sum over the columns 4j … 4j + 3 of the block of (w - z[b]) * q), s[j]), j < 8;
 //   then step 3 as above.
 //   The inner sums are exact integers: |w - z| <= 255 and |q| <= 32512, so that they are below 2^25. float32() rounds
@@ -61,15 +61,15 @@ void Dot(const Element* rows, size_t row_count, size_t cols, const float* packed
   }
 }
 
-void Steps(const int16_t* steps, size_t tokens, size_t cols, void* packed) {
-  std::memcpy(packed, steps, tokens * cols * sizeof(int16_t));
+void CopyActivations(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
+  std::memcpy(packed, activations, tokens * cols * sizeof(int16_t));
 }
 
 template <class Byte>
-void DotRowsOfBytes(const Byte* rows, size_t row_count, size_t cols, const StepsView& steps, double* sums,
+void DotRowsOfBytes(const Byte* rows, size_t row_count, size_t cols, const ActivationsView& activations, double* sums,
                     size_t sums_stride) {
-  const auto* q = static_cast<const int16_t*>(steps.packed);
-  for (size_t t = 0; t < steps.tokens; ++t) {
+  const auto* q = static_cast<const int16_t*>(activations.packed);
+  for (size_t t = 0; t < activations.tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
       const Byte* row = rows + r * cols;
       int64_t sum = 0;
@@ -95,9 +95,9 @@ float DotRowOfBlocks(const Element* row, const BlocksView& blocks, size_t first_
 
 template <class Element>
 void DotRowsOfBlocks(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
-                     const StepsView& steps, float* sums, size_t sums_stride) {
-  const auto* q = static_cast<const int16_t*>(steps.packed);
-  for (size_t t = 0; t < steps.tokens; ++t) {
+                     const ActivationsView& activations, float* sums, size_t sums_stride) {
+  const auto* q = static_cast<const int16_t*>(activations.packed);
+  for (size_t t = 0; t < activations.tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
       const Element* row = rows + r * RowElements(rows, cols);
       sums[t * sums_stride + r] = DotRowOfBlocks(row, blocks, r * BlocksOf(cols), q + t * cols, cols);
@@ -107,8 +107,8 @@ void DotRowsOfBlocks(const Element* rows, const BlocksView& blocks, size_t row_c
 
 bool Available() { return true; }
 
-constexpr ByteKernels kBytes = {Steps, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
-constexpr BlockKernels kBlocks = {Steps, DotRowsOfBlocks<NibblePair>, DotRowsOfBlocks<int8_t>,
+constexpr ByteKernels kBytes = {CopyActivations, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
+constexpr BlockKernels kBlocks = {CopyActivations, DotRowsOfBlocks<NibblePair>, DotRowsOfBlocks<int8_t>,
                                   DotRowsOfBlocks<uint8_t>};
 
 }  // namespace

@@ -1,5 +1,5 @@
 // What dot_int.h asks of an instruction set, on x86-64 with AVX-512 VNNI: four products of an unsigned and a signed
-// byte a lane. Signed weights are made unsigned by adding 128, which the sums of the steps take away again.
+// byte a lane. Signed weights are made unsigned by adding 128, which the sums of the activations take away again.
 // In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_VNNI_H_
 #define TIED_KERNELS_VNNI_H_
@@ -13,19 +13,19 @@
 namespace tied::kernels {
 namespace {
 
-// Rows of bytes, steps as halves.
+// Rows of bytes, activations split into upper and lower bytes.
 struct VnniInt {
   using Weights = __m512i;
-  struct Steps {
+  struct Activations {
     __m512i upper, lower;
   };
   struct Sum {
     __m512i upper, lower;
   };
   static constexpr size_t kWidth = 64;
-  static constexpr PackSteps* kPack = PackStepsAsHalves<kWidth>;
+  static constexpr PackActivations* kPack = PackAsSplitBytes<kWidth>;
   static constexpr size_t kParts = 1;
-  // 2 x 4 tiles of two sums each, two rows and two vectors of steps: 20 of 32 registers.
+  // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
   // A lane takes four products of 64 columns, each at most 255 * 128, and Total() adds two lanes.
@@ -37,8 +37,10 @@ struct VnniInt {
   static Weights LoadWeights(const int8_t* p) {
     return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
   }
-  static Steps LoadSteps(const uint8_t* p) { return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + kWidth)}; }
-  static void Add(Weights w, const Steps& q, Sum& sum) {
+  static Activations LoadActivations(const uint8_t* p) {
+    return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + kWidth)};
+  }
+  static void Add(Weights w, const Activations& q, Sum& sum) {
     sum.upper = _mm512_dpbusd_epi32(sum.upper, w, q.upper);
     sum.lower = _mm512_dpbusd_epi32(sum.lower, w, q.lower);
   }
@@ -51,7 +53,7 @@ struct VnniInt {
 };
 
 // Rows in blocks: two products of words a lane, which takes no more instructions for 32 columns than bytes do, and no
-// halves to put together.
+// upper and lower sums to put together.
 struct VnniBlocks : AvxBlocks<2, 4> {
   static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) {
     const __m256i even = _mm256_dpwssd_epi32(_mm256_setzero_si256(), w.even, Load32Bytes(q));

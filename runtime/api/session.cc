@@ -19,7 +19,7 @@ namespace tied::runtime {
 
 // Neither the kernels nor the file format know of each other.
 static_assert(kernels::kBlockCols == format::kBlockCols);
-static_assert(kernels::kMaxStep == format::kLargestQuantisedHidden);
+static_assert(kernels::kMaxActivation == format::kLargestQuantisedHidden);
 
 Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens)
     : model_(model), kernels_(kernels), xnnpack_min_tokens_(xnnpack_min_tokens) {
@@ -85,7 +85,7 @@ Status Session::Gather(const format::Gather& gather, const Ids& ids, float* embe
 }
 
 Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
-  return packed_.Reserve(model_->Table(matmul.table()), tokens, /*with_steps=*/false);
+  return packed_.Reserve(model_->Table(matmul.table()), tokens, /*with_activations=*/false);
 }
 
 template <class Run>
@@ -173,22 +173,22 @@ Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t t
   const bool screen = request.use_screen && table.screen.values != nullptr && table.cols <= kMaxScreenedCols &&
                       request.k <= allowed / 8 && (!with_log_z || request.log_z_tolerance > 0);
   TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
-  TopkRun run;
-  TIED_RETURN_IF_ERROR(run.Allocate(tokens, request.k, allowed, with_log_z));
+  TopkCall call;
+  TIED_RETURN_IF_ERROR(call.Allocate(tokens, request.k, allowed, with_log_z));
   const auto run_batch = [&](const HeadBatch& batch, size_t first) {
     if (screen) {
       model_->PrepareForScreen();
       bool done = false;
       uint64_t table_rows = 0;
-      TIED_RETURN_IF_ERROR(run.Screen(pool_.get(), batch, first, request.log_z_tolerance, &done, &table_rows));
+      TIED_RETURN_IF_ERROR(call.RunScreened(pool_.get(), batch, first, request.log_z_tolerance, &done, &table_rows));
       model_->CountScatteredRows(static_cast<size_t>(table_rows));
       if (done) return Status();
     }
     model_->PrepareForHead();
-    return run.Full(pool_.get(), batch, first);
+    return call.RunFull(pool_.get(), batch, first);
   };
   TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, request.filter, run_batch));
-  run.Write(table.ids, tokens, result);
+  call.Write(table.ids, tokens, result);
   return Status();
 }
 

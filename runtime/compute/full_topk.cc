@@ -50,14 +50,14 @@ size_t TileCount(const HeadBatch& batch) {
 
 }  // namespace
 
-size_t TopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k) {
+size_t FullTopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k) {
   return pthreadpool_get_threads_count(pool) * batch.tokens * k;
 }
 
-size_t TopkLogSumSize(const HeadBatch& batch) { return TileCount(batch) * batch.tokens; }
+size_t FullTopkLogSumSize(const HeadBatch& batch) { return TileCount(batch) * batch.tokens; }
 
-size_t RunTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
-               LogSum* log_sums, LogZ* log_z) {
+size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
+                   LogSum* log_sums, LogZ* log_z) {
   PackForTable(batch);
   const size_t tile_rows = TileRows(batch.table.row_bytes);
   WorkerResult results[kernels::kMaxThreads];

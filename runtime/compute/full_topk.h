@@ -11,16 +11,16 @@
 
 namespace tied::runtime {
 
-// Scratch of RunTopk, in entries.
-size_t TopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k);
-size_t TopkLogSumSize(const HeadBatch& batch);
+// Scratch of RunFullTopk, in entries.
+size_t FullTopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k);
+size_t FullTopkLogSumSize(const HeadBatch& batch);
 
 // best[t, :] = the k best rows of token t among those that the filter allows, at least k, best first. Packs.
-// heaps: scratch of TopkHeapSize(); log_sums: scratch of TopkLogSumSize(), or null if log_z is not wanted.
+// heaps: scratch of FullTopkHeapSize(); log_sums: scratch of FullTopkLogSumSize(), or null if log_z is not wanted.
 // log_z: [tokens], of the allowed rows.
 // Returns the lowest row with a logit that is NaN, kNoRow if there is none; results are undefined if there is one.
-size_t RunTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
-               LogSum* log_sums, LogZ* log_z);
+size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
+                   LogSum* log_sums, LogZ* log_z);
 
 }  // namespace tied::runtime
 

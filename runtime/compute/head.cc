@@ -41,18 +41,18 @@ void DotFloats(const HeadBatch& batch, size_t first, size_t count, const float* 
 // sum of (w[k] - zero point) * q[k], times both scales: rounded to float32 once.
 void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
-  const kernels::StepsView steps = batch.packed->steps();
+  const kernels::ActivationsView activations = batch.packed->activations();
   const kernels::ByteKernels& bytes = *batch.kernels->bytes;
   double sums[kSumRows * kMaxBatch];
   if (table.type == TIED_INT8) {
-    Dot(bytes.i8, table, first, count, table.cols, steps, sums, count);
+    Dot(bytes.i8, table, first, count, table.cols, activations, sums, count);
   } else {
-    Dot(bytes.u8, table, first, count, table.cols, steps, sums, count);
+    Dot(bytes.u8, table, first, count, table.cols, activations, sums, count);
   }
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
-      const double sum = sums[t * count + r] - table.ZeroPoint(first + r) * steps.totals[t];
-      const double scale = static_cast<double>(table.RowScale(first + r)) * batch.packed->step(t);
+      const double sum = sums[t * count + r] - table.ZeroPoint(first + r) * activations.totals[t];
+      const double scale = static_cast<double>(table.RowScale(first + r)) * batch.packed->scale(t);
       logits[t * stride + r] = static_cast<float>(sum * scale);
     }
   }
@@ -62,14 +62,14 @@ void DotBlocks(const HeadBatch& batch, size_t first, size_t count, float* sums, 
   const kernels::BlockKernels& blocks = *batch.kernels->blocks;
   const TableView& table = batch.table;
   const kernels::BlocksView view = BlocksOfRow(table, first);
-  const kernels::StepsView steps = batch.packed->steps();
+  const kernels::ActivationsView activations = batch.packed->activations();
   switch (table.type) {
     case TIED_INT8:
-      return Dot(blocks.i8, table, first, view, count, table.cols, steps, sums, stride);
+      return Dot(blocks.i8, table, first, view, count, table.cols, activations, sums, stride);
     case TIED_UINT8:
-      return Dot(blocks.u8, table, first, view, count, table.cols, steps, sums, stride);
+      return Dot(blocks.u8, table, first, view, count, table.cols, activations, sums, stride);
     default:
-      return Dot(blocks.i4, table, first, view, count, table.cols, steps, sums, stride);
+      return Dot(blocks.i4, table, first, view, count, table.cols, activations, sums, stride);
   }
 }
 
@@ -78,7 +78,7 @@ void RunRowsOfBlocks(const HeadBatch& batch, size_t first, size_t count, float* 
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
       float& logit = logits[t * stride + r];
-      logit = static_cast<float>(static_cast<double>(logit) * batch.packed->step(t));
+      logit = static_cast<float>(static_cast<double>(logit) * batch.packed->scale(t));
     }
   }
 }
@@ -98,7 +98,8 @@ void PackForTable(const HeadBatch& batch) {
   if (batch.table.is_float()) {
     batch.packed->PackFloats(*batch.kernels, batch.hidden, batch.tokens, batch.table.cols);
   } else {
-    batch.packed->PackSteps(*batch.kernels, batch.table.in_blocks(), batch.hidden, batch.tokens, batch.table.cols);
+    batch.packed->PackActivations(*batch.kernels, batch.table.in_blocks(), batch.hidden, batch.tokens,
+                                  batch.table.cols);
   }
 }
 

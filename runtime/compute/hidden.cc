@@ -18,10 +18,10 @@ void* Allocate(size_t bytes) {
 
 void PackedHidden::Free::operator()(void* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc)
 
-Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_steps) {
+Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_activations) {
   tokens = std::min(tokens, kMaxBatch);
   const size_t float_count = kernels::PackedHiddenSize(tokens, table.cols);
-  size_t step_bytes = kernels::PackedStepsSize(tokens, table.cols);
+  size_t activation_bytes = kernels::PackedActivationsSize(tokens, table.cols);
   size_t quantised_count = tokens * table.cols;
   const Status no_memory = Status::Error(TIED_OUT_OF_MEMORY, "no memory for the hidden states of %zu tokens", tokens);
   if (table.is_float() && float_count > float_count_) {
@@ -29,15 +29,15 @@ Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_st
     float_count_ = floats_ == nullptr ? 0 : float_count;
     if (floats_ == nullptr) return no_memory;
   }
-  // Steps are padded: of two tables the one with more columns may need no more of them.
-  const bool more_steps = step_bytes > step_bytes_ || quantised_count > quantised_count_;
-  if ((with_steps || !table.is_float()) && more_steps) {
-    step_bytes = std::max(step_bytes, step_bytes_);
+  // Activations are padded: of two tables the one with more columns may need no more of them.
+  const bool more_activations = activation_bytes > activation_bytes_ || quantised_count > quantised_count_;
+  if ((with_activations || !table.is_float()) && more_activations) {
+    activation_bytes = std::max(activation_bytes, activation_bytes_);
     quantised_count = std::max(quantised_count, quantised_count_);
-    steps_.reset(static_cast<unsigned char*>(Allocate(step_bytes)));
+    activations_.reset(static_cast<unsigned char*>(Allocate(activation_bytes)));
     quantised_.reset(static_cast<int16_t*>(Allocate(quantised_count * sizeof(int16_t))));
-    const bool done = steps_ != nullptr && quantised_ != nullptr;
-    step_bytes_ = done ? step_bytes : 0;
+    const bool done = activations_ != nullptr && quantised_ != nullptr;
+    activation_bytes_ = done ? activation_bytes : 0;
     quantised_count_ = done ? quantised_count : 0;
     if (!done) return no_memory;
   }
@@ -53,15 +53,16 @@ void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float*
   for (size_t t = 0; t < tokens; ++t) kernels.floats->pack(hidden + t * cols, 1, cols, floats_.get() + t * padded);
 }
 
-void PackedHidden::PackSteps(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
-                             size_t cols) {
+void PackedHidden::PackActivations(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
+                                   size_t cols) {
   for (size_t t = 0; t < tokens; ++t) {
-    const kernels::StepScale scale = kernels::QuantizeHidden(hidden + t * cols, cols, quantised_.get() + t * cols);
-    step_[t] = scale.step;
+    const kernels::ActivationScale scale =
+        kernels::QuantiseHidden(hidden + t * cols, cols, quantised_.get() + t * cols);
+    scales_[t] = scale.scale;
     totals_[t] = scale.total;
   }
-  step_tokens_ = tokens;
-  (in_blocks ? kernels.blocks->pack : kernels.bytes->pack)(quantised_.get(), tokens, cols, steps_.get());
+  activation_tokens_ = tokens;
+  (in_blocks ? kernels.blocks->pack : kernels.bytes->pack)(quantised_.get(), tokens, cols, activations_.get());
 }
 
 }  // namespace tied::runtime

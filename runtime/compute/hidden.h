@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "kernels/activations.h"
 #include "kernels/kernels.h"
-#include "kernels/steps.h"
 #include "runtime/file/status.h"
 #include "runtime/file/table.h"
 
@@ -18,23 +18,24 @@ inline constexpr size_t kMaxBatch = 64;
 
 class PackedHidden {
  public:
-  // Gets the memory for batches of up to `tokens` on a table. `with_steps`: also for its screen.
-  Status Reserve(const TableView& table, size_t tokens, bool with_steps);
+  // Gets the memory for batches of up to `tokens` on a table. `with_activations`: also for its screen.
+  Status Reserve(const TableView& table, size_t tokens, bool with_activations);
 
   // hidden: [tokens, cols], at most what was reserved.
   void PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
   // Each token by itself, as a batch of one: floats_of(token).
   void PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
-  // in_blocks: the rows that the steps are multiplied with.
-  void PackSteps(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens, size_t cols);
+  // in_blocks: the rows that the activations are multiplied with.
+  void PackActivations(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
+                       size_t cols);
 
   const float* floats() const { return floats_.get(); }
   const float* floats_of(size_t token, size_t cols) const {
     return floats_.get() + token * kernels::PackedTokenSize(cols);
   }
   const int16_t* quantised(size_t token, size_t cols) const { return quantised_.get() + token * cols; }
-  kernels::StepsView steps() const { return {steps_.get(), totals_, step_tokens_}; }
-  double step(size_t token) const { return step_[token]; }
+  kernels::ActivationsView activations() const { return {activations_.get(), totals_, activation_tokens_}; }
+  double scale(size_t token) const { return scales_[token]; }
 
  private:
   struct Free {
@@ -45,12 +46,12 @@ class PackedHidden {
 
   Scratch<float> floats_;
   size_t float_count_ = 0;
-  Scratch<unsigned char> steps_;
+  Scratch<unsigned char> activations_;
   Scratch<int16_t> quantised_;  // before they are packed
-  size_t step_bytes_ = 0;
+  size_t activation_bytes_ = 0;
   size_t quantised_count_ = 0;
-  size_t step_tokens_ = 0;
-  double step_[kMaxBatch];
+  size_t activation_tokens_ = 0;
+  double scales_[kMaxBatch];
   double totals_[kMaxBatch];
 };
 

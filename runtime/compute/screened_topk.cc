@@ -20,8 +20,8 @@ constexpr size_t kChunkRows = 32;
 // Logits that a float32 kernel may overflow on, in a sum or in between, have no bound.
 constexpr double kLargest = 1e38;
 
-// A row that may be among the best.
-struct Suspect {
+// A row that may be among the best, and the bounds of its logit.
+struct ShortlistRow {
   double upper;
   double lower;
   size_t row;
@@ -30,10 +30,10 @@ struct Suspect {
 // What bounds the logits of one token: |error| <= residual norm * norm + scale * slack + tiny, and that much again for
 // the arithmetic in which it is computed, for adding a bias in float32, and for keeping both numbers as float32.
 struct TokenBounds {
-  double step;
+  double scale;
   double norm;        // of hidden, and of what float32 adds to it
   double slack;       // what comes in with the int8 row
-  double fast_slack;  // that, and kRounding times the largest |sum * step|
+  double fast_slack;  // that, and kRounding times the largest |sum * scale|
   double reach;       // at least |int8 row| * |hidden|
 };
 
@@ -42,17 +42,17 @@ constexpr double kRoundUp = 1 + 2 * kRounding;
 
 constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7
 
-// All inexact steps here round by 2^-53 at most, n of them in a row: a factor of 1 + n * 2^-50 covers them.
-TokenBounds BoundsOf(const HeadBatch& batch, size_t token) {
+// All inexact operations here round by 2^-53 at most, n of them in a row: a factor of 1 + n * 2^-50 covers them.
+TokenBounds BoundsOfToken(const HeadBatch& batch, size_t token) {
   const size_t cols = batch.table.cols;
   const float* x = batch.hidden + token * cols;
   const int16_t* q = batch.packed->quantised(token, cols);
-  const double step = batch.packed->step(token);
+  const double scale = batch.packed->scale(token);
   double norm2 = 0;
   double error2 = 0;
   for (size_t k = 0; k < cols; ++k) {
     const double value = static_cast<double>(x[k]);
-    const double error = std::fabs(value - step * q[k]) + std::fabs(value) * 0x1p-50;
+    const double error = std::fabs(value - scale * q[k]) + std::fabs(value) * 0x1p-50;
     norm2 += value * value;
     error2 += error * error;
   }
@@ -63,20 +63,21 @@ TokenBounds BoundsOf(const HeadBatch& batch, size_t token) {
   const double norm = std::sqrt(norm2) * up + kTiny;
   const double row_norm = 128 * std::sqrt(n);
   const double slack = row_norm * (std::sqrt(error2) + gamma * norm) * up;
-  const double largest_sum = 128.0 * kernels::kMaxStep * n * step;
-  return {step, norm * (1 + gamma) * up, slack, slack * kRoundUp + largest_sum * kRounding, row_norm * norm * kRoundUp};
+  const double largest_sum = 128.0 * kernels::kMaxActivation * n * scale;
+  return {scale, norm * (1 + gamma) * up, slack, slack * kRoundUp + largest_sum * kRounding,
+          row_norm * norm * kRoundUp};
 }
 
-// The suspects that the tiles of one worker have found for one token.
-struct Suspects {
-  Suspect* list;  // [capacity]
+// The rows that may be among the best of one token, from the tiles of one worker.
+struct Shortlist {
+  ShortlistRow* list;  // [capacity]
   size_t count;
   BestK best_lower;  // its logits are lower bounds, rounded down
 
-  // Drops those below the threshold.
+  // Drops the rows that cannot reach the threshold.
   void Compact(double threshold) {
     count = static_cast<size_t>(
-        std::remove_if(list, list + count, [&](const Suspect& s) { return s.upper < threshold; }) - list);
+        std::remove_if(list, list + count, [&](const ShortlistRow& s) { return s.upper < threshold; }) - list);
   }
 };
 
@@ -98,35 +99,35 @@ class Screening {
   void Run();
   bool too_many() const { return too_many_.load(std::memory_order_relaxed); }
 
-  // Computes the logits of what is left for a token. Returns the lowest row that is NaN.
-  size_t Finish(size_t token, Candidate* best, uint64_t* survivors);
+  // Computes the logits of the rows that are left for a token, and sorts the best. Returns the lowest row that is NaN.
+  size_t RankExactly(size_t token, Candidate* best, uint64_t* survivors);
 
   const float* middles(size_t token) const { return middles_.get() + token * batch_.table.rows; }
   const float* deviations(size_t token) const { return deviations_.get() + token * batch_.table.rows; }
 
  private:
-  void Chunk(size_t worker, size_t first, size_t count);
-  bool MayHold(size_t token, size_t first, size_t count, const double* sums) const;
-  Suspect Bound(size_t token, size_t row, double sum);
-  void Add(size_t worker, size_t token, const Suspect& suspect);
-  size_t Gather(size_t token);
-  Suspects& Of(size_t worker, size_t token) { return suspects_[worker * batch_.tokens + token]; }
+  void ScreenChunk(size_t worker, size_t first, size_t count);
+  bool MayReachThreshold(size_t token, size_t first, size_t count, const double* sums) const;
+  ShortlistRow BoundsOfRow(size_t token, size_t row, double sum);
+  void AddToShortlist(size_t worker, size_t token, const ShortlistRow& row_bounds);
+  size_t MergeShortlists(size_t token);
+  Shortlist& ShortlistOf(size_t worker, size_t token) { return shortlists_[worker * batch_.tokens + token]; }
 
   pthreadpool_t const pool_;
   const HeadBatch& batch_;
   const size_t k_;
-  const size_t capacity_;  // of each list of suspects
+  const size_t capacity_;  // of each shortlist
   const size_t worker_count_;
   std::atomic<bool> too_many_{false};
   TokenBounds bounds_[kMaxBatch];
   std::atomic<double> threshold_[kMaxBatch];  // a lower bound of the k-th best logit
-  std::unique_ptr<Suspects[]> suspects_;      // [workers, tokens]
-  std::unique_ptr<Suspect[]> lists_;          // [workers, tokens, capacity]
+  std::unique_ptr<Shortlist[]> shortlists_;   // [workers, tokens]
+  std::unique_ptr<ShortlistRow[]> lists_;     // [workers, tokens, capacity]
   std::unique_ptr<Candidate[]> heaps_;        // [workers, tokens, k]
-  std::unique_ptr<Suspect[]> all_;            // [workers, capacity]
+  std::unique_ptr<ShortlistRow[]> merged_;    // [workers, capacity]
   std::unique_ptr<int64_t[]> ids_;            // [workers, capacity]
   std::unique_ptr<float[]> exact_;            // [workers, capacity]: logits of the ids
-  std::unique_ptr<float[]> middles_;          // [tokens, rows], if they are to be kept
+  std::unique_ptr<float[]> middles_;          // [tokens, rows], for log_z; else null
   std::unique_ptr<float[]> deviations_;
 };
 
@@ -140,50 +141,50 @@ bool Screening::Allocate(bool with_bounds) {
   const size_t lists = worker_count_ * batch_.tokens;
   size_t bounds = 0;
   if (with_bounds && !CheckedMultiply(batch_.tokens, batch_.table.rows, &bounds)) return false;
-  if (!Make(lists, &suspects_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
-      !Make(worker_count_ * capacity_, &all_) || !Make(worker_count_ * capacity_, &ids_) ||
+  if (!Make(lists, &shortlists_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
+      !Make(worker_count_ * capacity_, &merged_) || !Make(worker_count_ * capacity_, &ids_) ||
       !Make(worker_count_ * capacity_, &exact_) ||
       (with_bounds && (!Make(bounds, &middles_) || !Make(bounds, &deviations_)))) {
     return false;
   }
-  for (size_t i = 0; i < lists; ++i) suspects_[i] = {&lists_[i * capacity_], 0, {&heaps_[i * k_], k_, 0}};
+  for (size_t i = 0; i < lists; ++i) shortlists_[i] = {&lists_[i * capacity_], 0, {&heaps_[i * k_], k_, 0}};
   return true;
 }
 
 void Screening::Run() {
   batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
-  batch_.packed->PackSteps(*batch_.kernels, /*in_blocks=*/false, batch_.hidden, batch_.tokens, batch_.table.cols);
+  batch_.packed->PackActivations(*batch_.kernels, /*in_blocks=*/false, batch_.hidden, batch_.tokens, batch_.table.cols);
   for (size_t t = 0; t < batch_.tokens; ++t) {
-    bounds_[t] = BoundsOf(batch_, t);
+    bounds_[t] = BoundsOfToken(batch_, t);
     threshold_[t].store(-INFINITY, std::memory_order_relaxed);
   }
   const size_t tile_rows = TileRows(batch_.table.cols);
   kernels::ForEachTile(pool_, *batch_.cancelled, batch_.table.rows, tile_rows, [&](const kernels::Tile& tile) {
     if (too_many()) return;
     batch_.filter.ForEachRun(tile.first, tile.count, [&](size_t row, size_t rows) {
-      for (size_t r = 0; r < rows; r += kChunkRows) Chunk(tile.worker, row + r, std::min(kChunkRows, rows - r));
+      for (size_t r = 0; r < rows; r += kChunkRows) ScreenChunk(tile.worker, row + r, std::min(kChunkRows, rows - r));
     });
   });
 }
 
-void Screening::Chunk(size_t worker, size_t first, size_t count) {
+void Screening::ScreenChunk(size_t worker, size_t first, size_t count) {
   double sums[kMaxBatch * kChunkRows];
   const TableView& table = batch_.table;
-  batch_.kernels->bytes->i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->steps(), sums,
-                            count);
+  batch_.kernels->bytes->i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->activations(),
+                            sums, count);
   for (size_t t = 0; t < batch_.tokens; ++t) {
     const double* token_sums = sums + t * count;
-    if (middles_ == nullptr && !MayHold(t, first, count, token_sums)) continue;
+    if (middles_ == nullptr && !MayReachThreshold(t, first, count, token_sums)) continue;
     for (size_t r = 0; r < count; ++r) {
-      const Suspect suspect = Bound(t, first + r, token_sums[r]);
-      if (!(suspect.upper < threshold_[t].load(std::memory_order_relaxed))) Add(worker, t, suspect);
+      const ShortlistRow row_bounds = BoundsOfRow(t, first + r, token_sums[r]);
+      if (!(row_bounds.upper < threshold_[t].load(std::memory_order_relaxed))) AddToShortlist(worker, t, row_bounds);
     }
   }
 }
 
 // False if no row of [first, first + count) can reach the threshold, which is so for nearly all: without a branch for
-// each, and a little more generous than Bound().
-bool Screening::MayHold(size_t token, size_t first, size_t count, const double* sums) const {
+// each, and a little more generous than BoundsOfRow().
+bool Screening::MayReachThreshold(size_t token, size_t first, size_t count, const double* sums) const {
   const TokenBounds& bounds = bounds_[token];
   const double threshold = threshold_[token].load(std::memory_order_relaxed);
   const float* scales = batch_.table.screen.scales + first;
@@ -194,7 +195,7 @@ bool Screening::MayHold(size_t token, size_t first, size_t count, const double* 
   for (size_t r = 0; r < count; ++r) {
     const double scale = static_cast<double>(scales[r]);
     const double residual = static_cast<double>(residual_norms[r]) * norm;
-    upper[r] = (sums[r] * bounds.step + bounds.fast_slack) * scale + residual + 2 * kTiny;
+    upper[r] = (sums[r] * bounds.scale + bounds.fast_slack) * scale + residual + 2 * kTiny;
     reach[r] = scale * bounds.reach + residual;
   }
   for (size_t r = 0; batch_.bias != nullptr && r < count; ++r) {
@@ -207,82 +208,85 @@ bool Screening::MayHold(size_t token, size_t first, size_t count, const double* 
   return below < count;
 }
 
-// A row's bounds: -infinity and infinity where nothing can be said.
-Suspect Screening::Bound(size_t token, size_t row, double sum) {
+// The bounds of a row's logit: -infinity and infinity where nothing is known.
+ShortlistRow Screening::BoundsOfRow(size_t token, size_t row, double sum) {
   const TokenBounds& bounds = bounds_[token];
   const double scale = static_cast<double>(batch_.table.screen.scales[row]);
   const double residual_norm = static_cast<double>(batch_.table.screen.residual_norms[row]);
   const double bias = batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]);
-  const double middle = sum * scale * bounds.step + bias;
+  const double middle = sum * scale * bounds.scale + bias;
   double deviation = residual_norm * bounds.norm + scale * bounds.slack + kTiny;
   deviation += (std::fabs(middle) + deviation) * kRounding;
   const bool bounded =
       scale > 0 && residual_norm >= 0 && scale * bounds.reach + residual_norm * bounds.norm * kRoundUp < kLargest;
   const bool known = bounded && std::fabs(middle) < kLargest;
-  const Suspect suspect = {known                          ? middle + deviation
-                           : bounded && bias == -INFINITY ? -INFINITY
-                                                          : INFINITY,
-                           known ? middle - deviation : -INFINITY, row};
+  const ShortlistRow row_bounds = {known                          ? middle + deviation
+                                   : bounded && bias == -INFINITY ? -INFINITY
+                                                                  : INFINITY,
+                                   known ? middle - deviation : -INFINITY, row};
   if (middles_ != nullptr) {
-    middles_[token * batch_.table.rows + row] = static_cast<float>(known ? middle : suspect.upper);
+    middles_[token * batch_.table.rows + row] = static_cast<float>(known ? middle : row_bounds.upper);
     deviations_[token * batch_.table.rows + row] = static_cast<float>(known ? deviation : 0);
   }
-  return suspect;
+  return row_bounds;
 }
 
-void Screening::Add(size_t worker, size_t token, const Suspect& suspect) {
-  Suspects& suspects = Of(worker, token);
+void Screening::AddToShortlist(size_t worker, size_t token, const ShortlistRow& row_bounds) {
+  Shortlist& shortlist = ShortlistOf(worker, token);
   std::atomic<double>& threshold = threshold_[token];
-  suspects.best_lower.Offer({RoundDown(suspect.lower), static_cast<int64_t>(suspect.row)});
+  shortlist.best_lower.Offer({RoundDown(row_bounds.lower), static_cast<int64_t>(row_bounds.row)});
   double known = threshold.load(std::memory_order_relaxed);
-  if (suspects.best_lower.full()) {
-    const double found = static_cast<double>(suspects.best_lower.worst().logit);
+  if (shortlist.best_lower.full()) {
+    const double found = static_cast<double>(shortlist.best_lower.worst().logit);
     while (found > known && !threshold.compare_exchange_weak(known, found, std::memory_order_relaxed)) {
     }
   }
-  if (suspects.count == capacity_) suspects.Compact(threshold.load(std::memory_order_relaxed));
-  if (suspects.count == capacity_) {
+  if (shortlist.count == capacity_) shortlist.Compact(threshold.load(std::memory_order_relaxed));
+  if (shortlist.count == capacity_) {
     too_many_.store(true, std::memory_order_relaxed);
   } else {
-    suspects.list[suspects.count++] = suspect;
+    shortlist.list[shortlist.count++] = row_bounds;
   }
 }
 
-// Fills all_ with the suspects of a token that the k-th best lower bound leaves, the largest upper bound first.
-size_t Screening::Gather(size_t token) {
-  BestK& lowest = Of(0, token).best_lower;
+// Fills merged_ with the rows of all shortlists of a token that can reach the k-th best lower bound, the largest upper
+// bound first.
+size_t Screening::MergeShortlists(size_t token) {
+  BestK& lowest = ShortlistOf(0, token).best_lower;
   for (size_t worker = 1; worker < worker_count_; ++worker) {
-    const BestK& other = Of(worker, token).best_lower;
+    const BestK& other = ShortlistOf(worker, token).best_lower;
     for (size_t i = 0; i < other.filled; ++i) lowest.Offer(other.heap[i]);
   }
   const double threshold = lowest.full() ? static_cast<double>(lowest.worst().logit) : -INFINITY;
   size_t count = 0;
   for (size_t worker = 0; worker < worker_count_; ++worker) {
-    Suspects& suspects = Of(worker, token);
-    suspects.Compact(threshold);
-    std::copy_n(suspects.list, suspects.count, all_.get() + count);
-    count += suspects.count;
+    Shortlist& shortlist = ShortlistOf(worker, token);
+    shortlist.Compact(threshold);
+    std::copy_n(shortlist.list, shortlist.count, merged_.get() + count);
+    count += shortlist.count;
   }
-  std::sort(all_.get(), all_.get() + count,
-            [](const Suspect& a, const Suspect& b) { return a.upper != b.upper ? a.upper > b.upper : a.row < b.row; });
+  std::sort(merged_.get(), merged_.get() + count, [](const ShortlistRow& a, const ShortlistRow& b) {
+    return a.upper != b.upper ? a.upper > b.upper : a.row < b.row;
+  });
   return count;
 }
 
-size_t Screening::Finish(size_t token, Candidate* best, uint64_t* survivors) {
+size_t Screening::RankExactly(size_t token, Candidate* best, uint64_t* survivors) {
   constexpr size_t kAtOnce = 256;
-  const size_t count = Gather(token);
+  const size_t count = MergeShortlists(token);
   BestK found{best, k_, 0};
-  const auto is_out = [&](const Suspect& suspect) {
-    return found.full() && suspect.upper < static_cast<double>(found.worst().logit);
+  const auto is_out = [&](const ShortlistRow& row_bounds) {
+    return found.full() && row_bounds.upper < static_cast<double>(found.worst().logit);
   };
   size_t nan_row = kNoRow;
   size_t done = 0;
   *survivors = 0;
-  while (done < count && !is_out(all_[done])) {
+  while (done < count && !is_out(merged_[done])) {
     // The k best are needed in any case; behind them each chunk may be the last.
     const size_t chunk = std::min(std::max(k_, kAtOnce), count - done);
     size_t used = 0;
-    for (; used < chunk && !is_out(all_[done + used]); ++used) ids_[used] = static_cast<int64_t>(all_[done + used].row);
+    for (; used < chunk && !is_out(merged_[done + used]); ++used)
+      ids_[used] = static_cast<int64_t>(merged_[done + used].row);
     RunScattered(pool_, batch_, token, ids_.get(), used, exact_.get());
     if (batch_.is_cancelled()) return kNoRow;
     for (size_t i = 0; i < used; ++i) {
@@ -311,7 +315,7 @@ ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t 
   if (screening->too_many()) result.outcome = ScreenOutcome::kTooMany;
   for (size_t t = 0; t < batch.tokens && result.outcome == ScreenOutcome::kDone; ++t) {
     if (batch.is_cancelled()) return result;
-    result.nan_row = std::min(result.nan_row, screening->Finish(t, best + t * k, &survivors[t]));
+    result.nan_row = std::min(result.nan_row, screening->RankExactly(t, best + t * k, &survivors[t]));
     if (log_z != nullptr && !batch.is_cancelled()) {
       const ScreenedLogits logits = {screening->middles(t), screening->deviations(t)};
       uint64_t computed = 0;

@@ -1,8 +1,8 @@
 // The best rows of each token by a first pass over the screen: an int8 approximation of the table with one scale and
-// one residual norm for each row. Exact: the same result, to the bit, as RunTopk().
+// one residual norm for each row. Exact: the same result, to the bit, as RunFullTopk().
 //
-// For a row w = s * i + d, i its int8 row, |d| <= residual norm, and a hidden state x = step * q + e:
-//   |w * x - s * step * (i * q)| <= |d| * |x| + s * |i| * |e|           (Cauchy-Schwarz, twice)
+// For a row w = s * i + d, i its int8 row, |d| <= residual norm, and a hidden state x = c * q + e in quantised form:
+//   |w * x - s * c * (i * q)| <= |d| * |x| + s * |i| * |e|           (Cauchy-Schwarz, twice)
 // and the float32 kernel's logit is within gamma * |w| * |x| of w * x (Higham 2002, 3.1). So each screened logit has
 // a bound, and only rows whose upper bound reaches the k-th best lower bound can be among the k best: their logits
 // are computed from the table.
@@ -29,7 +29,7 @@ enum class ScreenOutcome {
 
 struct ScreenResult {
   ScreenOutcome outcome;
-  size_t nan_row;       // as RunTopk() returns it
+  size_t nan_row;       // as RunFullTopk() returns it
   uint64_t table_rows;  // rows read from the table, all tokens together
 };
 

@@ -29,7 +29,7 @@ size_t ScaleBytes(const TableView& table) {
 
 }  // namespace
 
-Status TopkRun::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z) {
+Status TopkCall::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z) {
   size_t results = 0;
   if (!CheckedMultiply(tokens, k, &results)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
@@ -41,8 +41,8 @@ Status TopkRun::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_
   return with_log_z ? runtime::Allocate(tokens, &log_z_) : Status();
 }
 
-Status TopkRun::Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
-                       uint64_t* table_rows) {
+Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance,
+                             bool* done, uint64_t* table_rows) {
   const TableView& table = batch.table;
   const ScreenResult screened = RunScreenedTopk(pool, batch, k_, &best_[first * k_], &survivors_[first],
                                                 log_z_tolerance, log_z_ == nullptr ? nullptr : &log_z_[first]);
@@ -57,18 +57,18 @@ Status TopkRun::Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first,
   return NanLogit(table.ids, screened.nan_row);
 }
 
-Status TopkRun::Full(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
+Status TopkCall::RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
   std::unique_ptr<Candidate[]> heaps;
   std::unique_ptr<LogSum[]> log_sums;
-  TIED_RETURN_IF_ERROR(runtime::Allocate(TopkHeapSize(pool, batch, k_), &heaps));
-  if (log_z_ != nullptr) TIED_RETURN_IF_ERROR(runtime::Allocate(TopkLogSumSize(batch), &log_sums));
+  TIED_RETURN_IF_ERROR(runtime::Allocate(FullTopkHeapSize(pool, batch, k_), &heaps));
+  if (log_z_ != nullptr) TIED_RETURN_IF_ERROR(runtime::Allocate(FullTopkLogSumSize(batch), &log_sums));
   for (size_t t = 0; t < batch.tokens; ++t) survivors_[first + t] = allowed_;
   bytes_read_ += allowed_ * (batch.table.row_bytes + ScaleBytes(batch.table));
-  return NanLogit(batch.table.ids, RunTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
-                                           log_z_ == nullptr ? nullptr : &log_z_[first]));
+  return NanLogit(batch.table.ids, RunFullTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
+                                               log_z_ == nullptr ? nullptr : &log_z_[first]));
 }
 
-void TopkRun::Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const {
+void TopkCall::Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const {
   for (size_t i = 0; i < tokens * k_; ++i) {
     if (result.ids != nullptr) result.ids[i] = static_cast<int64_t>(ids.IdOf(static_cast<size_t>(best_[i].id)));
     if (result.logits != nullptr) result.logits[i] = best_[i].logit;

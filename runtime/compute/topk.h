@@ -22,16 +22,16 @@ struct TopkRequest {
   double log_z_tolerance;  // 0: as exact as float64 is
 };
 
-class TopkRun {
+class TopkCall {
  public:
   // allowed: rows that the filter of the batches allows.
   Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
 
-  // The tokens from `first` on. *done: false if the screen was of no use, and Full() has to do it.
+  // The tokens from `first` on. *done: false if the screen was of no use, and RunFull() has to do it.
   // *table_rows: rows that were read from the table.
-  Status Screen(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
-                uint64_t* table_rows);
-  Status Full(pthreadpool_t pool, const HeadBatch& batch, size_t first);
+  Status RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
+                     uint64_t* table_rows);
+  Status RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first);
 
   void Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const;
 

@@ -9,9 +9,9 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "kernels/float_formats.h"
 #include "kernels/kernels.h"
-#include "kernels/steps.h"
 #include "tests/kernels/guarded_buffer.h"
 #include "tests/kernels/sets.h"
 #include "tests/support/oracle.h"
@@ -49,7 +49,7 @@ struct Problem {
   std::vector<float> scales;         // of the blocks
   std::vector<uint8_t> zero_points;  // of the blocks
   std::vector<float> hidden;
-  std::vector<int16_t> steps;
+  std::vector<int16_t> activations;
   std::vector<double> totals;
 
   size_t row_bytes() const { return table.size() / rows; }
@@ -100,9 +100,10 @@ Problem MakeProblem(Format format, Numbers numbers, size_t rows, size_t cols, si
     problem.zero_points.push_back(numbers == Numbers::kSpecial ? farthest : static_cast<uint8_t>(random()));
   }
   if (IsFloat(format)) return problem;
-  problem.steps.resize(tokens * cols);
+  problem.activations.resize(tokens * cols);
   for (size_t t = 0; t < tokens; ++t) {
-    problem.totals.push_back(kernels::QuantizeHidden(&problem.hidden[t * cols], cols, &problem.steps[t * cols]).total);
+    problem.totals.push_back(
+        kernels::QuantiseHidden(&problem.hidden[t * cols], cols, &problem.activations[t * cols]).total);
   }
   return problem;
 }
@@ -141,14 +142,14 @@ std::vector<double> FloatProducts(const Kernels& set, const Problem& problem, si
 }
 
 std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size_t rows_per_call) {
-  const GuardedBuffer steps(problem.steps);
-  const auto packed = Aligned<uint8_t>(kernels::PackedStepsSize(problem.tokens, problem.cols));
-  const kernels::StepsView view = {packed.get(), problem.totals.data(), problem.tokens};
+  const GuardedBuffer activations(problem.activations);
+  const auto packed = Aligned<uint8_t>(kernels::PackedActivationsSize(problem.tokens, problem.cols));
+  const kernels::ActivationsView view = {packed.get(), problem.totals.data(), problem.tokens};
   if (InBlocks(problem.format)) {
     const GuardedBuffer scales(problem.scales);
     const GuardedBuffer zero_points(problem.zero_points);
     const kernels::BlocksView blocks = {scales.data(), HasZeroPoints(problem.format) ? zero_points.data() : nullptr};
-    set.blocks->pack(steps.data(), problem.tokens, problem.cols, packed.get());
+    set.blocks->pack(activations.data(), problem.tokens, problem.cols, packed.get());
     const auto call = [&](auto* dot, const auto* rows, size_t first, size_t count, float* sums) {
       dot(rows, blocks.From(first * kernels::BlocksOf(problem.cols)), count, problem.cols, view, sums, problem.rows);
     };
@@ -156,7 +157,7 @@ std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size
     if (IsSigned(problem.format)) return Products<float>(set.blocks->i8, problem, rows_per_call, call);
     return Products<float>(set.blocks->u8, problem, rows_per_call, call);
   }
-  set.bytes->pack(steps.data(), problem.tokens, problem.cols, packed.get());
+  set.bytes->pack(activations.data(), problem.tokens, problem.cols, packed.get());
   const auto call = [&](auto* dot, const auto* rows, size_t, size_t count, double* sums) {
     dot(rows, count, problem.cols, view, sums, problem.rows);
   };
@@ -242,7 +243,7 @@ TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
   const size_t lane = InBlocks(format) ? kernels::BlocksOf(cols) + 2 : (cols + kernels::kLanes - 1) / kernels::kLanes;
   const size_t roundings = lane + 3;
   const std::vector<float> x =
-      IsFloat(format) ? problem.hidden : std::vector<float>(problem.steps.begin(), problem.steps.end());
+      IsFloat(format) ? problem.hidden : std::vector<float>(problem.activations.begin(), problem.activations.end());
   std::vector<float> row(cols);
   for (size_t t = 0; t < problem.tokens; ++t) {
     for (size_t r = 0; r < problem.rows; ++r) {

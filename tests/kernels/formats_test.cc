@@ -4,8 +4,8 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "kernels/float_formats.h"
-#include "kernels/steps.h"
 #include "tests/support/oracle.h"
 
 namespace tied::test {
@@ -37,35 +37,35 @@ TEST(FloatFormats, WidenEveryNumberExactly) {
   EXPECT_EQ(FirstDifference(bfloat, bfloat_expected), -1);
 }
 
-class Steps : public testing::TestWithParam<Numbers> {};
+class Activations : public testing::TestWithParam<Numbers> {};
 
-TEST_P(Steps, AreWithinHalfAStepOfTheHiddenState) {
+TEST_P(Activations, TimesTheirScaleAreWithinHalfAScaleOfTheHiddenState) {
   for (const size_t cols : {1u, 31u, 1024u}) {
     const std::vector<float> x = MakeNumbers(GetParam(), cols, cols);
     std::vector<int16_t> q(cols);
-    const kernels::StepScale scale = kernels::QuantizeHidden(x.data(), cols, q.data());
+    const kernels::ActivationScale scale = kernels::QuantiseHidden(x.data(), cols, q.data());
     double total = 0;
     int largest = 0;
     for (size_t k = 0; k < cols; ++k) {
-      const double error = static_cast<double>(x[k]) - scale.step * q[k];
-      EXPECT_LE(std::fabs(error), scale.step * (0.5 + 1e-9));
+      const double error = static_cast<double>(x[k]) - scale.scale * q[k];
+      EXPECT_LE(std::fabs(error), scale.scale * (0.5 + 1e-9));
       largest = std::max(largest, std::abs(int{q[k]}));
       total += q[k];
     }
     EXPECT_EQ(scale.total, total);
-    EXPECT_EQ(largest, kernels::kMaxStep);
+    EXPECT_EQ(largest, kernels::kMaxActivation);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Numbers, Steps,
+INSTANTIATE_TEST_SUITE_P(Numbers, Activations,
                          testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes, Numbers::kSubnormal));
 
-TEST(Steps, OfZerosAreZeroAndOfWhatIsNotFiniteNaN) {
+TEST(Activations, OfZerosAreZeroAndOfInfinityAndNaNHaveNoScale) {
   std::vector<int16_t> q(3, 7);
-  EXPECT_EQ(kernels::QuantizeHidden(std::vector<float>{0, -0.0f, 0}.data(), 3, q.data()).step, 0);
+  EXPECT_EQ(kernels::QuantiseHidden(std::vector<float>{0, -0.0f, 0}.data(), 3, q.data()).scale, 0);
   EXPECT_EQ(q, std::vector<int16_t>(3, 0));
   for (const float bad : {INFINITY, -INFINITY, NAN}) {
-    EXPECT_TRUE(std::isnan(kernels::QuantizeHidden(std::vector<float>{1, bad, 2}.data(), 3, q.data()).step));
+    EXPECT_TRUE(std::isnan(kernels::QuantiseHidden(std::vector<float>{1, bad, 2}.data(), 3, q.data()).scale));
   }
 }
 

@@ -25,8 +25,8 @@ std::vector<TableForm> AllTableForms();
 // Rounds values [rows, cols] to what `form` can hold, and makes them table 0 of the file.
 void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols, std::vector<float>* values);
 
-// How far a logit is moved by rounding hidden [cols] to steps, which heads of integer tables do, at most: half a step
-// for each weight of the row [cols]. 0 for float tables.
+// How far a logit is moved by rounding hidden [cols] to activations, which heads of integer tables do, at most: half a
+// step for each weight of the row [cols]. 0 for float tables.
 double StepError(const TableForm& form, const float* row, const float* hidden, size_t cols);
 
 // The planes of a screen for values [rows, cols].

@@ -141,7 +141,7 @@ TEST_P(Ids, LogitsAreThoseOfTheWholeTable) {
 }
 
 // Two sums of the same products are each within gamma of the exact one. Of an integer table XNNPACK multiplies hidden
-// states as they are, and the kernels, which take the last row, their steps.
+// states as they are, and the kernels, which take the last row, their activations.
 TEST_P(Ids, LogitsThroughXnnpackAreNearThoseOfTheWholeTable) {
   const std::vector<float> logits = kept_.Logits(kept_.open.get(), 2, false);
   const std::vector<float> full = kept_.Logits(kept_.full_open.get(), 2, false);

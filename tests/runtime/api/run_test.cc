@@ -119,7 +119,7 @@ TEST_F(Run, ConstantsAreCopied) {
   EXPECT_EQ(std::vector<float>(logits_.begin(), logits_.begin() + 2), numbers);
 }
 
-class RunTopk : public Run {
+class RunFullTopk : public Run {
  protected:
   // Entry point "head" makes `results` of the k best rows, or of all, one output for each.
   ModelPtr Open(const std::vector<format::MatMulT>& results) {
@@ -159,7 +159,7 @@ class RunTopk : public Run {
   std::string bytes_;
 };
 
-TEST_F(RunTopk, GivesWhatTheTypedCallsGive) {
+TEST_F(RunFullTopk, GivesWhatTheTypedCallsGive) {
   using Kind = format::MatMulResult;
   const ModelPtr open =
       Open({Result(Kind::TopkIds, 3), Result(Kind::TopkValues, 3), Result(Kind::TopkIds, 1),
@@ -197,7 +197,7 @@ TEST_F(RunTopk, GivesWhatTheTypedCallsGive) {
   }
 }
 
-TEST_F(RunTopk, HiddenThatIsNotFiniteIsRefused) {
+TEST_F(RunFullTopk, HiddenThatIsNotFiniteIsRefused) {
   const ModelPtr open = Open({Result(format::MatMulResult::Logits, 0), Result(format::MatMulResult::TopkIds, 3)});
   std::vector<int64_t> ids(6, -7);
   hidden_[7] = NAN;

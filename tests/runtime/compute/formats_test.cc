@@ -32,7 +32,7 @@ class Formats : public testing::TestWithParam<std::tuple<TableForm, size_t>> {
     return logits;
   }
 
-  // Float64, and how far float32 logits may be off: roundings, and those of hidden to steps.
+  // Float64, and how far float32 logits may be off: roundings, and those of hidden to activations.
   void ExpectNearExact(const std::vector<float>& logits) {
     for (size_t t = 0; t < kTokens; ++t) {
       const float* x = &hidden_[t * cols_];

@@ -92,13 +92,13 @@ void Scale(float* row, float factor) {
 }
 
 // Rows that the screen holds without a residual, so that only the bounds of roundings tell them apart: the same number
-// of steps everywhere, but for one more or less here and there.
+// of activations everywhere, but for one more or less here and there.
 std::function<void(std::mt19937_64&, std::vector<float>&)> HeldExactly(float step) {
   return [step](std::mt19937_64& random, std::vector<float>& values) {
-    std::vector<int> steps(kCols);
-    for (int& number : steps) number = static_cast<int>(random() % 253) - 126;
+    std::vector<int> activations(kCols);
+    for (int& number : activations) number = static_cast<int>(random() % 253) - 126;
     for (size_t i = 0; i < values.size(); ++i) {
-      const int number = steps[i % kCols] + (random() % 10 == 0 ? static_cast<int>(random() % 3) - 1 : 0);
+      const int number = activations[i % kCols] + (random() % 10 == 0 ? static_cast<int>(random() % 3) - 1 : 0);
       values[i] = step * static_cast<float>(i % kCols == 0 ? 127 : number);
     }
   };

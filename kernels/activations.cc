@@ -1,4 +1,4 @@
-#include "kernels/steps.h"
+#include "kernels/activations.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 namespace tied::kernels {
 
-StepScale QuantizeHidden(const float* x, size_t cols, int16_t* q) {
+ActivationScale QuantiseHidden(const float* x, size_t cols, int16_t* q) {
   float largest = 0.0f;
   bool finite = true;
   for (size_t k = 0; k < cols; ++k) {
@@ -17,16 +17,16 @@ StepScale QuantizeHidden(const float* x, size_t cols, int16_t* q) {
     std::fill_n(q, cols, int16_t{0});
     return {finite ? 0.0 : std::numeric_limits<double>::quiet_NaN(), 0.0};
   }
-  const double step = static_cast<double>(largest) / kMaxStep;
+  const double scale = static_cast<double>(largest) / kMaxActivation;
   int64_t total = 0;
   for (size_t k = 0; k < cols; ++k) {
     // Adding and taking away 1.5 * 2^52 rounds to an integer, ties to even (float_environment.h sets the mode).
     constexpr double kRound = 0x1.8p52;
-    const double rounded = (static_cast<double>(x[k]) / step + kRound) - kRound;
+    const double rounded = (static_cast<double>(x[k]) / scale + kRound) - kRound;
     q[k] = static_cast<int16_t>(rounded);
     total += q[k];
   }
-  return {step, static_cast<double>(total)};
+  return {scale, static_cast<double>(total)};
 }
 
 }  // namespace tied::kernels
