@@ -112,16 +112,6 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   return report;
 }
 
-// All exports must read the decoder's table, scaled in the same way.
-void CheckSameTable(const SplitModel& decoder, const SplitModel& other) {
-  const bool same = other.table.tensor.SamePlace(decoder.table.tensor) ||
-                    SameValues(decoder.table, other.table, [](uint64_t, uint64_t) {});
-  if (!same) throw ConvertError(decoder.path + " and " + other.path + " do not read the same table");
-  if (other.scale != decoder.scale) {
-    throw ConvertError(decoder.path + " and " + other.path + " scale embeddings in different ways");
-  }
-}
-
 // External data may lie in the folder of the output.
 void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitModel>& models) {
   std::set<std::string> inputs = {options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids};
@@ -135,20 +125,16 @@ void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitMod
   for (const fs::path& output : outputs) RefuseInputs((options.folder / output).string(), inputs);
 }
 
-std::vector<SplitModel> ReadExports(const SplitOptions& options) {
-  std::vector<SplitModel> models;
+void CheckPaths(const std::vector<std::string>& exports, const std::string& folder) {
+  if (exports.empty()) throw ConvertError("there is no export to split");
   std::set<std::string> names;
-  for (const std::string& path : options.exports) {
+  for (const std::string& path : exports) {
     std::error_code ignored;
-    if (fs::equivalent(fs::absolute(path).parent_path(), options.folder, ignored)) {
-      throw ConvertError(options.folder + ": is the folder of " + path + " itself");
+    if (fs::equivalent(fs::absolute(path).parent_path(), folder, ignored)) {
+      throw ConvertError(folder + ": is the folder of " + path + " itself");
     }
     if (!names.insert(fs::path(path).filename()).second) throw ConvertError(path + ": another file has its name");
-    models.push_back(SplitOnnx(path));
-    CheckSameTable(models[0], models.back());
   }
-  if (models.empty()) throw ConvertError("there is no export to split");
-  return models;
 }
 
 }  // namespace
@@ -162,8 +148,10 @@ ConvertReport Convert(const ConvertOptions& options) {
 }
 
 ConvertReport Split(const SplitOptions& options) {
-  std::vector<SplitModel> models = ReadExports(options);
-  const Graph pair = PairOf(models[0]);
+  const std::vector<std::string> exports = ExportsIn(options.exports);
+  CheckPaths(exports, options.folder);
+  std::vector<SplitModel> models = SplitExports(exports, {options.ids, options.logits, options.hidden});
+  const Graph pair = PairOf(models);
   RefuseInputsOfSplit(options, models);
   const fs::path folder = options.folder;
   std::error_code error;
@@ -171,11 +159,12 @@ ConvertReport Split(const SplitOptions& options) {
   if (error) throw ConvertError(options.folder + ": cannot be created: " + error.message());
   std::vector<std::unique_ptr<OnnxWriter>> writers;
   for (SplitModel& model : models) {
+    if (model.empty) continue;
     const std::string path = (folder / fs::path(model.path).filename()).string();
     writers.push_back(std::make_unique<OnnxWriter>(std::move(model.model), model.path, path));
     writers.back()->Write();
   }
-  return Write(options.tables, pair, options.exports[0], (folder / "model.tied").string(), writers);
+  return Write(options.tables, pair, exports[0], (folder / "model.tied").string(), writers);
 }
 
 }  // namespace tied::converter

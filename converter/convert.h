@@ -43,9 +43,12 @@ struct ConvertOptions {
 ConvertReport Convert(const ConvertOptions& options);
 
 struct SplitOptions {
-  std::vector<std::string> exports;  // the decoder's ONNX file, then others that read the same table
+  std::vector<std::string> exports;  // the ONNX files of one model, or the folder of them
   std::string folder;                // for model.tied, and each export without the table under its own name
   TableOptions tables;
+  std::string ids;                // the exports' input of token ids; empty: input_ids, or what their structure shows
+  std::string logits;             // their output of logits; empty: logits, or what their structure shows
+  std::string hidden = "hidden";  // what the output is called that takes its place
 };
 
 // Takes whole exports apart. All files are on the disk before the first becomes visible; model.tied is the last.

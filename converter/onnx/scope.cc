@@ -56,6 +56,46 @@ void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses) {
   for (const onnx::ValueInfoProto& output : graph.output()) uses->insert(output.name());
 }
 
+Uses::Uses(const onnx::GraphProto& graph) {
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const std::string& input : node.input()) {
+      Use& use = uses_[input];
+      ++use.count;
+      use.node = &node;
+    }
+    std::set<std::string> inside;
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) CollectUses(attribute.g(), &inside);
+    }
+    for (const std::string& value : inside) uses_[value].count += 2;
+  }
+  for (const onnx::ValueInfoProto& output : graph.output()) uses_[output.name()].count += 2;
+}
+
+const onnx::NodeProto* Uses::OnlyUser(const std::string& value) const {
+  const auto use = uses_.find(value);
+  return use != uses_.end() && use->second.count == 1 ? use->second.node : nullptr;
+}
+
+void RenameValue(onnx::GraphProto* graph, const std::string& from, const std::string& to) {
+  const auto rename = [&](auto* values) {
+    for (auto& value : *values) {
+      if (value.name() == from) value.set_name(to);
+    }
+  };
+  rename(graph->mutable_input());
+  rename(graph->mutable_output());
+  rename(graph->mutable_initializer());
+  rename(graph->mutable_value_info());
+  for (onnx::NodeProto& node : *graph->mutable_node()) {
+    std::replace(node.mutable_input()->begin(), node.mutable_input()->end(), from, to);
+    std::replace(node.mutable_output()->begin(), node.mutable_output()->end(), from, to);
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) RenameValue(attribute.mutable_g(), from, to);
+    }
+  }
+}
+
 void SortNodes(onnx::GraphProto* graph) {
   std::map<std::string, int> producers;
   for (int i = 0; i < graph->node_size(); ++i) {
@@ -117,11 +157,12 @@ void RemoveUnused(onnx::GraphProto* graph) {
   RemoveIf(graph->mutable_value_info(), unused);
 }
 
-Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : graph_(graph), outer_(outer) {
+Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : outer_(outer) {
   for (const onnx::TensorProto& tensor : graph.initializer()) initializers_[tensor.name()] = &tensor;
   for (const onnx::ValueInfoProto& input : graph.input()) inputs_.insert(input.name());
   for (const onnx::NodeProto& node : graph.node()) {
     for (const std::string& output : node.output()) producers_[output] = &node;
+    places_.emplace(&node, static_cast<int>(places_.size()));
   }
   // Once for each node, in their order: what is constant may be used many times.
   for (const onnx::NodeProto& node : graph.node()) {
@@ -166,9 +207,13 @@ bool Scope::IsConstant(const std::string& name) const {
 std::vector<const onnx::NodeProto*> Scope::InOrder(const std::set<const onnx::NodeProto*>& nodes) const {
   std::vector<const onnx::NodeProto*> ordered;
   if (outer_ != nullptr) ordered = outer_->InOrder(nodes);
-  for (const onnx::NodeProto& node : graph_.node()) {
-    if (nodes.count(&node) > 0) ordered.push_back(&node);
+  std::vector<std::pair<int, const onnx::NodeProto*>> own;
+  for (const onnx::NodeProto* node : nodes) {
+    const auto place = places_.find(node);
+    if (place != places_.end()) own.emplace_back(place->second, node);
   }
+  std::sort(own.begin(), own.end());
+  for (const auto& [place, node] : own) ordered.push_back(node);
   return ordered;
 }
 

@@ -31,12 +31,29 @@ class Scope {
   std::vector<const onnx::NodeProto*> InOrder(const std::set<const onnx::NodeProto*>& nodes) const;
 
  private:
-  const onnx::GraphProto& graph_;
   const Scope* outer_;
+  std::map<const onnx::NodeProto*, int> places_;  // of the nodes in the graph
   std::map<std::string, const onnx::TensorProto*> initializers_;
   std::set<std::string> inputs_;
   std::map<std::string, const onnx::NodeProto*> producers_;
   std::set<std::string> constants_;  // that nodes make
+};
+
+// How often the values of a graph are used: by its nodes, as its outputs, and in its subgraphs.
+class Uses {
+ public:
+  // The graph must outlive it.
+  explicit Uses(const onnx::GraphProto& graph);
+
+  // The node of the graph that has the value as an input, if that is its only use; null otherwise.
+  const onnx::NodeProto* OnlyUser(const std::string& value) const;
+
+ private:
+  struct Use {
+    int count = 0;
+    const onnx::NodeProto* node = nullptr;
+  };
+  std::map<std::string, Use> uses_;
 };
 
 // The names that a graph's nodes and outputs use, those in its subgraphs included.
@@ -53,6 +70,9 @@ void RemoveIf(google::protobuf::RepeatedPtrField<Element>* elements, const Unuse
 
 // Removes nodes and initializers that nothing uses, in subgraphs too. The nodes are in order.
 void RemoveUnused(onnx::GraphProto* graph);
+
+// Gives a value another name wherever it is named, in subgraphs too.
+void RenameValue(onnx::GraphProto* graph, const std::string& from, const std::string& to);
 
 // A value and what it is made from.
 struct Slice {

@@ -7,153 +7,186 @@
 #include "converter/graph/shapes.h"
 #include "converter/onnx/import.h"
 #include "converter/passes/passes.h"
+#include "converter/split/known_values.h"
 #include "converter/split/names.h"
 
 namespace tied::converter {
 
 namespace {
 
+// The node that makes the embeddings of a Gather, and how many nodes lie between the ids and them.
+struct Rows {
+  const onnx::NodeProto* last;
+  int steps;
+};
+
 class EmbeddingTaker {
  public:
-  explicit EmbeddingTaker(const PieceReader& reader) : reader_(reader) {}
+  EmbeddingTaker(const PieceReader& reader, const std::set<std::string>& ids, bool with_scale)
+      : reader_(reader), ids_(ids), with_scale_(with_scale) {}
 
-  Embedding Run(onnx::GraphProto* graph) {
-    Replace(graph, nullptr, 0);
+  std::optional<Embedding> Run(onnx::GraphProto* graph) {
+    for (const onnx::ValueInfoProto& input : graph->input()) {
+      if (ids_.count(input.name()) > 0) declared_[input.name()] = input;
+    }
+    Replace(graph, nullptr, nullptr, ids_, 0);
     if (taken_.tables.empty()) throw ConvertError(reader_.path() + ": no Gather on a constant matrix by input_ids");
-    return std::move(taken_);
+    return differ_ ? std::nullopt : std::optional(std::move(taken_));
   }
 
  private:
-  void Replace(onnx::GraphProto* graph, const Scope* outer, int depth) {
+  // ids: the inputs that still have their names here. The body of a Loop may have others of these names.
+  void Replace(onnx::GraphProto* graph, const Scope* outer, const KnownValues* known_outside, std::set<std::string> ids,
+               int depth) {
     reader_.CheckDepth(depth);
     const onnx::GraphProto original = *graph;
     const Scope scope(original, outer);
+    const KnownValues known(original, scope, known_outside);
+    const Uses uses(original);
+    if (outer != nullptr) {
+      for (const onnx::ValueInfoProto& own : original.input()) ids.erase(own.name());
+    }
+    std::map<const onnx::NodeProto*, std::string> replaced;  // by inputs
     for (int i = 0; i < original.node_size(); ++i) {
       const onnx::NodeProto& node = original.node(i);
       for (onnx::AttributeProto& attribute : *graph->mutable_node(i)->mutable_attribute()) {
-        if (attribute.has_g() && !DeclaresTokenIds(attribute.g())) {
-          Replace(attribute.mutable_g(), &scope, depth + 1);
-        }
+        if (attribute.has_g()) Replace(attribute.mutable_g(), &scope, &known, ids, depth + 1);
       }
-      if (IsEmbedding(node, scope)) ReplaceOne(original, node, scope, graph);
+      if (!IsEmbedding(node, scope, ids)) continue;
+      const Rows rows = FindRows(node, scope, uses);
+      replaced[rows.last] = Record(node, rows, scope, known);
+    }
+    for (int i = 0; i < original.node_size(); ++i) {
+      const auto found = replaced.find(&original.node(i));
+      if (found == replaced.end()) continue;
+      *graph->mutable_node(i) = Identity(found->first->name(), found->second, found->first->output(0));
     }
   }
 
-  // The body of a Loop may have ids of its own.
-  static bool DeclaresTokenIds(const onnx::GraphProto& graph) {
-    return std::any_of(graph.input().begin(), graph.input().end(),
-                       [](const onnx::ValueInfoProto& input) { return IsTokenIds(input.name()); });
-  }
-
-  static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope) {
+  static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope, const std::set<std::string>& ids) {
     if (node.op_type() != "Gather" && node.op_type() != "GatherBlockQuantized") return false;
     return node.input_size() >= 2 && node.output_size() > 0 && IsMatrix(node.input(0), scope) &&
-           !TokenIdsOf(node.input(1), scope).empty();
+           ids.count(InputBehind(node.input(1), scope)) > 0;
   }
 
-  // A constant with two dimensions, or what is computed from one.
-  static bool IsMatrix(std::string name, const Scope& scope) {
-    if (!scope.IsConstant(name)) return false;
-    while (scope.Constant(name) == nullptr) {
-      const onnx::NodeProto* node = scope.Producer(name);
-      if (node == nullptr || node->input_size() == 0) return false;
-      name = node->input(0);
+  // What makes numbers of the rows, of another type perhaps, and scales them; up to the first value that is used twice.
+  Rows FindRows(const onnx::NodeProto& gather, const Scope& scope, const Uses& uses) const {
+    Rows rows{&gather, 1};
+    bool scaled = false;
+    while (const onnx::NodeProto* next = uses.OnlyUser(rows.last->output(0))) {
+      if (next->output_size() == 0 || rows.steps == kMaxSteps) break;
+      const bool first = next->input(0) == rows.last->output(0);
+      const bool cast = first && next->op_type() == "Cast" && with_scale_;
+      const bool scale = with_scale_ && !scaled && IsScale(*next, rows.last->output(0), scope);
+      const bool numbers = first && (next->op_type() == "DequantizeLinear" || IsCrop(gather, *next, scope));
+      if (!cast && !scale && !numbers) break;
+      scaled = scaled || scale;
+      rows.last = next;
+      ++rows.steps;
     }
-    return scope.Constant(name)->dims_size() >= 2;
+    return rows;
   }
 
-  // The input of embeddings is [batch, sequence, cols]: so the ids must be [batch, sequence] where they are looked up.
-  void CheckShapeOfIds(const onnx::NodeProto& gather, const Scope& scope) const {
-    const std::string ids = TokenIdsOf(gather.input(1), scope);
-    onnx::ValueInfoProto declared = Declare(ids, onnx::TensorProto::INT64, 0);
-    for (const onnx::ValueInfoProto& input : reader_.model().graph().input()) {
-      if (input.name() == ids && input.type().tensor_type().has_shape()) declared = input;
-    }
-    bool same = declared.type().tensor_type().shape().dim_size() == 2;
-    if (same && gather.input(1) != ids) {
-      const Graph view = FoldConstants(reader_.Import(scope, {gather.input(1), ids, kMaxSteps}, declared,
-                                                      Declare("tied_ids", onnx::TensorProto::INT64, 0)));
-      const Shapes shapes = InferShapes(view);
-      const SymbolicShape* shape = shapes.Find(view.results[0]);
-      same = view.inputs.size() == 1 && shape != nullptr && *shape == *shapes.Find(ids);
-    }
-    if (!same) reader_.Refuse(gather, "looks up '" + ids + "' in another shape than [batch, sequence]");
+  // A product with a constant number.
+  bool IsScale(const onnx::NodeProto& node, const std::string& value, const Scope& scope) const {
+    if (node.op_type() != "Mul" || node.input_size() != 2) return false;
+    const onnx::TensorProto* factor = scope.Constant(node.input(node.input(0) == value ? 1 : 0));
+    if (factor == nullptr) return false;
+    const TensorRef number = ImportTensor(*factor, reader_.path());
+    return number.elements() == 1 && IsFloat(number.type);
   }
 
-  void ReplaceOne(const onnx::GraphProto& original, const onnx::NodeProto& gather, const Scope& scope,
-                  onnx::GraphProto* graph) {
-    // What makes numbers of the rows, of another type perhaps, and scales them.
-    const onnx::NodeProto* last = &gather;
-    std::optional<int> type;
-    int steps = 1;
-    for (const onnx::NodeProto& node : original.node()) {
-      if (node.output_size() == 0) continue;
-      const bool first = node.input_size() > 0 && node.input(0) == last->output(0);
-      const onnx::TensorProto* factor = last->op_type() == "Mul" ? nullptr : FactorBeside(node, last->output(0), scope);
-      if (factor != nullptr) {
-        type = factor->data_type();
-      } else if (first && node.op_type() == "Cast") {
-        for (const onnx::AttributeProto& attribute : node.attribute()) {
-          if (attribute.name() == "to") type = static_cast<int>(attribute.i());
-        }
-      } else if (!first || node.op_type() != "DequantizeLinear") {
-        continue;
-      }
-      last = &node;
-      ++steps;
-    }
-    const std::string rows = last->output(0);
-    CheckShapeOfIds(gather, scope);
-    SetEmbedding(
-        gather, reader_.Import(scope, {rows, gather.input(1), steps}, Declare("input_ids", onnx::TensorProto::INT64, 0),
-                               Declare("embeddings", onnx::TensorProto::FLOAT, 0)));
+  // Columns that only fill a block are cut off behind the lookup.
+  bool IsCrop(const onnx::NodeProto& gather, const onnx::NodeProto& node, const Scope& scope) const {
+    if (gather.op_type() != "GatherBlockQuantized" || node.op_type() != "Slice" || node.input_size() < 4) return false;
+    const onnx::TensorProto* axes = scope.Constant(node.input(3));
+    if (axes == nullptr) return false;
+    const TensorRef axis = ImportTensor(*axes, reader_.path());
+    return axis.elements() == 1 && (axis.ReadInts()[0] == -1 || axis.ReadInts()[0] > 1);
+  }
+
+  // Returns the name of the input that takes the place of the rows.
+  std::string Record(const onnx::NodeProto& gather, const Rows& rows, const Scope& scope, const KnownValues& known) {
+    const std::string ids = InputBehind(gather.input(1), scope);
+    CheckShapeOfIds(gather, ids, scope);
+    onnx::ValueInfoProto input = DeclaredIds(ids);
+    const int rank = input.type().tensor_type().shape().dim_size() + 1;
+    const Slice slice{rows.last->output(0), gather.input(1), rows.steps};
+    SetEmbedding(gather, reader_.Import(scope, slice, Declare(kIds, onnx::TensorProto::INT64, 0, rank),
+                                        Declare("embeddings", onnx::TensorProto::FLOAT, 0, rank)));
     // A graph of an encoder and a decoder has ids for each.
-    const bool second = TokenIdsOf(gather.input(1), scope) == kDecoderIds && scope.IsInput(kIds);
-    const std::string embeddings = second ? kDecoderEmbeddings : kEmbeddings;
-    taken_.inputs[embeddings] = type.value_or(FloatTypeOf(taken_.table));
-    for (onnx::NodeProto& node : *graph->mutable_node()) {
-      if (node.output_size() > 0 && node.output(0) == rows) node = Identity(node.name(), embeddings, rows);
+    const std::string name = ids == kDecoderIds && ids_.size() > 1 ? kDecoderEmbeddings : kEmbeddings;
+    input.set_name(name);
+    onnx::TypeProto_Tensor* type = input.mutable_type()->mutable_tensor_type();
+    type->set_elem_type(known.Type(rows.last->output(0)).value_or(FloatTypeOf(taken_.table)));
+    type->mutable_shape()->add_dim()->set_dim_value(static_cast<int64_t>(taken_.table.cols()));
+    const auto [other, added] = taken_.inputs.emplace(name, input);
+    if (!added && other->second.type().tensor_type().elem_type() != type->elem_type()) {
+      Differ(gather, "its rows are of another type than those of another");
+    }
+    return name;
+  }
+
+  // The dimensions of embeddings are those of the ids and the width: so the ids must be looked up in their own shape.
+  void CheckShapeOfIds(const onnx::NodeProto& gather, const std::string& ids, const Scope& scope) const {
+    if (gather.input(1) == ids) return;
+    const Slice slice{gather.input(1), ids, kMaxSteps};
+    const onnx::ValueInfoProto declared = DeclaredIds(ids);
+    const Graph view =
+        FoldConstants(reader_.Import(scope, slice, declared, Declare("tied_ids", onnx::TensorProto::INT64, 0)));
+    const Shapes shapes = InferShapes(view);
+    const SymbolicShape* shape = shapes.Find(view.results[0]);
+    if (shape == nullptr || *shape != *shapes.Find(ids)) {
+      reader_.Refuse(gather, "looks up '" + ids + "' in another shape than they have as an input");
     }
   }
 
-  // The constant number that a Mul multiplies `value` with.
-  const onnx::TensorProto* FactorBeside(const onnx::NodeProto& node, const std::string& value,
-                                        const Scope& scope) const {
-    if (node.op_type() != "Mul" || node.input_size() != 2) return nullptr;
-    for (const int i : {0, 1}) {
-      const onnx::TensorProto* factor = scope.Constant(node.input(1 - i));
-      if (node.input(i) != value || factor == nullptr) continue;
-      const TensorRef number = ImportTensor(*factor, reader_.path());
-      if (number.elements() == 1 && IsFloat(number.type)) return factor;
-    }
-    return nullptr;
+  // [batch, sequence] where the export does not say.
+  onnx::ValueInfoProto DeclaredIds(const std::string& ids) const {
+    const onnx::ValueInfoProto& declared = declared_.at(ids);
+    if (declared.type().tensor_type().has_shape()) return declared;
+    return Declare(ids, declared.type().tensor_type().elem_type(), 0, 3, kPrefix);
   }
 
   void SetEmbedding(const onnx::NodeProto& gather, Graph graph) {
     const Plan plan = reader_.PlanOf(gather, graph);
     const TableSource& table = plan.tables[0];
-    const float scale = std::get<GatherOp>(plan.entry_points[0].ops[0].operation).scale;
-    if (!taken_.tables.empty() && !SameTable(taken_.table, table)) {
-      reader_.Refuse(gather, "reads '" + table.tensor.name + "', another Gather by input_ids reads '" +
+    const auto* operation = std::get_if<GatherOp>(&plan.entry_points[0].ops[0].operation);
+    if (operation == nullptr) reader_.Refuse(gather, "does not look up rows");
+    const bool first = taken_.tables.empty();
+    if (!first && !SameTable(taken_.table, table)) {
+      reader_.Refuse(gather, "reads '" + table.tensor.name + "', another Gather by token ids reads '" +
                                  taken_.table.tensor.name + "'");
     }
-    if (!taken_.tables.empty() && taken_.scale != scale)
-      reader_.Refuse(gather, "its rows are scaled in another way than those of another");
+    if (!first && taken_.scale != operation->scale) {
+      Differ(gather, "its rows are scaled in another way than those of another");
+    }
     taken_.tables.insert(table.tensor.name);
     graph.outputs[0].dims.push_back({static_cast<int64_t>(table.cols()), ""});
     taken_.table = table;
-    taken_.scale = scale;
+    taken_.scale = operation->scale;
     taken_.graph = std::move(graph);
   }
 
+  // Without scales and Casts places may still agree.
+  void Differ(const onnx::NodeProto& gather, const std::string& reason) {
+    if (!with_scale_) reader_.Refuse(gather, reason);
+    differ_ = true;
+  }
+
   const PieceReader& reader_;
+  const std::set<std::string>& ids_;
+  const bool with_scale_;
+  std::map<std::string, onnx::ValueInfoProto> declared_;  // of the ids
   Embedding taken_;
+  bool differ_ = false;
 };
 
 }  // namespace
 
-Embedding TakeEmbedding(const PieceReader& reader, onnx::GraphProto* graph) {
-  return EmbeddingTaker(reader).Run(graph);
+std::optional<Embedding> TakeEmbedding(const PieceReader& reader, const std::set<std::string>& ids, bool with_scale,
+                                       onnx::GraphProto* graph) {
+  return EmbeddingTaker(reader, ids, with_scale).Run(graph);
 }
 
 }  // namespace tied::converter

@@ -5,6 +5,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -19,12 +20,15 @@ struct Embedding {
   Graph graph;  // input_ids to embeddings, as the export computes them
   TableSource table;
   float scale = 1;
-  std::map<std::string, int> inputs;  // that take the place of rows, with their types
-  std::set<std::string> tables;       // names of the tables in the export
+  std::map<std::string, onnx::ValueInfoProto> inputs;  // that take the place of rows
+  std::set<std::string> tables;                        // names of the tables in the export
 };
 
-// In each Gather's place comes an input of embeddings, in subgraphs too. Throws ConvertError where there is none.
-Embedding TakeEmbedding(const PieceReader& reader, onnx::GraphProto* graph);
+// In the place of each Gather by `ids` comes an input of embeddings, in subgraphs too. with_scale: a Cast of rows, and
+// their product with a constant number, belong to the embedding where nothing else uses what comes before. Nothing
+// where the places do not agree in them; the graph has been changed even so.
+std::optional<Embedding> TakeEmbedding(const PieceReader& reader, const std::set<std::string>& ids, bool with_scale,
+                                       onnx::GraphProto* graph);
 
 }  // namespace tied::converter
 

@@ -6,13 +6,12 @@
 #include "base/error.h"
 #include "converter/onnx/import.h"
 #include "converter/passes/passes.h"
+#include "converter/split/known_values.h"
 #include "converter/split/names.h"
 
 namespace tied::converter {
 
 namespace {
-
-constexpr int kMaxLayers = 10000;  // nodes from the head back to the embedding
 
 bool IsView(const std::string& op) {
   return op == "Reshape" || op == "Squeeze" || op == "Unsqueeze" || op == "Flatten" || op == "Transpose";
@@ -23,6 +22,7 @@ struct Product {
   std::string hidden;     // "" if the passes see no head
   bool reshaped = false;  // logits have another shape than the product
   bool viewed = false;    // what it multiplies has another shape than hidden
+  int64_t cols = 0;       // of the table
 };
 
 Product FindProduct(const Graph& graph) {
@@ -32,6 +32,7 @@ Product FindProduct(const Graph& graph) {
   while (const Node* node = canonical.FindProducer(value)) {
     if (node->op == "tied.Head") {
       product.hidden = node->Input(0);
+      product.cols = canonical.FindConstant(node->Input(1))->dims[node->Int("transposed", 0) != 0 ? 0 : 1];
       break;
     }
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
@@ -43,21 +44,33 @@ Product FindProduct(const Graph& graph) {
   return product;
 }
 
+bool SameBias(const Plan& a, const Plan& b) {
+  if (a.biases.empty() || b.biases.empty()) return a.biases.empty() && b.biases.empty();
+  return a.biases[0].SamePlace(b.biases[0]) || a.biases[0].ReadFloats() == b.biases[0].ReadFloats();
+}
+
 class HeadTaker {
  public:
-  HeadTaker(const PieceReader& reader, int64_t cols) : reader_(reader), cols_(cols) {}
+  HeadTaker(const PieceReader& reader, const std::string& name) : reader_(reader), name_(name) {}
 
-  Head Run(onnx::GraphProto* graph, int index) {
-    Replace(graph, nullptr, index, kHidden, 0);
+  Head Run(int index, onnx::GraphProto* graph) {
+    Replace(graph, Around{}, index, name_, 0);
     return std::move(taken_);
   }
 
  private:
+  // Of the graph that a branch is in.
+  struct Around {
+    const Scope* scope = nullptr;
+    const KnownValues* known = nullptr;
+  };
+
   // Output `index` of the graph becomes what the head's product is made from, under another name.
-  void Replace(onnx::GraphProto* graph, const Scope* outer, int index, const std::string& name, int depth) {
+  void Replace(onnx::GraphProto* graph, const Around& around, int index, const std::string& name, int depth) {
     reader_.CheckDepth(depth);
     const onnx::GraphProto original = *graph;
-    const Scope scope(original, outer);
+    const Scope scope(original, around.scope);
+    const KnownValues known(original, scope, around.known);
     const onnx::ValueInfoProto& output = original.output(index);
     std::string logits = output.name();
     const onnx::NodeProto* node = scope.Producer(logits);
@@ -66,17 +79,17 @@ class HeadTaker {
       node = scope.Producer(logits);
     }
     if (node == nullptr) throw ConvertError(reader_.path() + ": output '" + output.name() + "' is made by nothing");
-    const int rank = RankOf(output).value_or(3);
     const bool branches = node->op_type() == "If";
-    const std::string hidden =
-        branches ? ReplaceInBranches(graph, *node, logits, scope, depth) : RecordHead(*node, original, output, scope);
+    const std::string hidden = branches ? ReplaceInBranches(graph, *node, logits, {&scope, &known}, depth)
+                                        : RecordHead(*node, output, scope, known);
     *graph->add_node() = Identity("tied_hidden", hidden, name);
-    *graph->mutable_output(index) = Declare(name, type_, cols_, rank, kPrefix);
+    const auto cols = static_cast<int64_t>(taken_.plan.tables[0].cols());
+    *graph->mutable_output(index) = Declare(name, type_, cols, rank_, kPrefix);
   }
 
   // Returns the name of the If's output, which is the hidden state from now on.
   std::string ReplaceInBranches(onnx::GraphProto* graph, const onnx::NodeProto& node, const std::string& logits,
-                                const Scope& scope, int depth) {
+                                const Around& around, int depth) {
     const auto index =
         static_cast<int>(std::find(node.output().begin(), node.output().end(), logits) - node.output().begin());
     const std::string hidden = logits + "_hidden";
@@ -87,39 +100,42 @@ class HeadTaker {
         if (!attribute.has_g()) continue;
         if (attribute.g().output_size() <= index) reader_.Refuse(node, "a branch has too few outputs");
         const std::string name = attribute.g().output(index).name() + "_hidden";
-        Replace(attribute.mutable_g(), &scope, index, name, depth + 1);
+        Replace(attribute.mutable_g(), around, index, name, depth + 1);
       }
     }
+    if (taken_.plan.tables.empty()) reader_.Refuse(node, "has no branch");
     taken_.replaced.insert(logits);
     return hidden;
   }
 
-  // Takes the head that makes `logits` out; returns what it multiplies.
-  std::string RecordHead(const onnx::NodeProto& node, const onnx::GraphProto& graph, const onnx::ValueInfoProto& output,
-                         const Scope& scope) {
+  // Takes the head that makes the output out; returns what it multiplies.
+  std::string RecordHead(const onnx::NodeProto& node, const onnx::ValueInfoProto& output, const Scope& scope,
+                         const KnownValues& known) {
     const std::string& logits = output.name();
     const Product product = FindHidden(node, logits, scope);
     const std::string& hidden = product.hidden;
-    const std::optional<int> declared = RankOf(output);
-    const int rank = declared.value_or(3);
+    const int logits_rank = DeclaredRank(output).value_or(3);
     // A product keeps the rank, and so do views on both sides of it; one side alone does not.
-    const int likely = product.reshaped == product.viewed ? rank : 0;
-    if ((!declared || product.reshaped) && RankOf(hidden, graph, scope).value_or(likely) != rank) {
-      reader_.Refuse(node, "its hidden states may have another rank than its logits");
-    }
-    Graph head =
-        reader_.Import(scope, {logits, hidden, kMaxSteps}, Declare(kHidden, onnx::TensorProto::FLOAT, cols_, rank),
-                       Declare("logits", onnx::TensorProto::FLOAT, 0, rank));
+    const std::optional<int> likely =
+        product.reshaped == product.viewed ? std::optional<int>(logits_rank) : std::nullopt;
+    const std::optional<int> rank = known.Rank(hidden) ? known.Rank(hidden) : likely;
+    if (!rank || *rank < 1) reader_.Refuse(node, "the rank of its hidden states does not follow from the export");
+    Graph head = reader_.Import(scope, {logits, hidden, kMaxSteps},
+                                Declare(kHidden, onnx::TensorProto::FLOAT, product.cols, *rank),
+                                Declare(kLogits, onnx::TensorProto::FLOAT, 0, logits_rank));
     const Plan plan = reader_.PlanOf(node, head);
+    head.outputs[0].dims.resize(plan.entry_points[0].ops[0].output_dims.size() - 1);  // as it is, not as declared
+    head.outputs[0].dims.push_back({static_cast<int64_t>(plan.tables[0].rows()), ""});
+    if (!taken_.plan.tables.empty() && (rank_ != *rank || !SameHead(taken_.plan, plan))) {
+      reader_.Refuse(node, "another branch makes its logits from another matrix or bias, or in another shape");
+    }
     const bool rounded = std::any_of(head.nodes.begin(), head.nodes.end(), [](const Node& user) {
       return user.op == "DynamicQuantizeLinear" && user.Input(0) == kHidden;
     });
-    type_ = rounded ? static_cast<int>(onnx::TensorProto::FLOAT) : FloatTypeOf(plan.tables[0]);
-    head.outputs[0].dims.push_back({static_cast<int64_t>(plan.tables[0].rows()), ""});
-    if (!taken_.plan.tables.empty() &&
-        !(SameTable(taken_.plan.tables[0], plan.tables[0]) && SameBias(taken_.plan, plan))) {
-      reader_.Refuse(node, "another branch makes its logits from another matrix or bias");
-    }
+    const int likely_type = rounded ? static_cast<int>(onnx::TensorProto::FLOAT) : FloatTypeOf(plan.tables[0]);
+    type_ = known.Type(hidden).value_or(likely_type);
+    rank_ = *rank;
+    taken_.input = scope.IsInput(hidden) ? hidden : "";
     taken_.replaced.insert(plan.tables[0].tensor.name);
     taken_.plan = plan;
     taken_.graph = std::move(head);
@@ -174,64 +190,31 @@ class HeadTaker {
     return ImportTensor(*first, reader_.path()).SamePlace(ImportTensor(*second, reader_.path()));
   }
 
-  static std::optional<int> RankOf(const onnx::ValueInfoProto& value) {
+  static std::optional<int> DeclaredRank(const onnx::ValueInfoProto& value) {
     const onnx::TypeProto::Tensor& tensor = value.type().tensor_type();
     return tensor.has_shape() ? std::optional<int>(tensor.shape().dim_size()) : std::nullopt;
   }
 
-  // Of what the layers before the head make; nothing where it cannot be told.
-  std::optional<int> RankOf(std::string value, const onnx::GraphProto& graph, const Scope& scope) const {
-    static const std::set<std::string> kKeepRank = {"Add",
-                                                    "Cast",
-                                                    "DequantizeLinear",
-                                                    "Div",
-                                                    "Identity",
-                                                    "LayerNormalization",
-                                                    "MatMul",
-                                                    "Mul",
-                                                    "QuantizeLinear",
-                                                    "Relu",
-                                                    "SkipLayerNormalization",
-                                                    "Sub",
-                                                    "Tanh"};
-    for (int steps = 0; steps < kMaxLayers; ++steps) {
-      if (value == kEmbeddings || value == kDecoderEmbeddings) return 3;
-      for (const auto* values :
-           {&graph.value_info(), &reader_.model().graph().value_info(), &reader_.model().graph().input()}) {
-        for (const onnx::ValueInfoProto& known : *values) {
-          if (known.name() == value && RankOf(known)) return RankOf(known);
-        }
-      }
-      const onnx::NodeProto* node = scope.Producer(value);
-      if (node == nullptr || node->input_size() == 0) return std::nullopt;
-      if (node->op_type() == "Gemm" || node->op_type() == "Flatten") return 2;
-      if (node->op_type() == "Reshape" && node->input_size() > 1) {
-        const onnx::TensorProto* shape = scope.Constant(node->input(1));
-        if (shape == nullptr || shape->dims_size() != 1) return std::nullopt;
-        return static_cast<int>(shape->dims(0));
-      }
-      if (kKeepRank.count(node->op_type()) == 0) return std::nullopt;
-      const bool second = node->input_size() > 1 && scope.IsConstant(node->input(0));  // a bias before its product
-      value = node->input(second ? 1 : 0);
-    }
-    return std::nullopt;
-  }
-
-  static bool SameBias(const Plan& a, const Plan& b) {
-    if (a.biases.empty() || b.biases.empty()) return a.biases.empty() && b.biases.empty();
-    return a.biases[0].SamePlace(b.biases[0]) || a.biases[0].ReadFloats() == b.biases[0].ReadFloats();
-  }
-
   const PieceReader& reader_;
-  const int64_t cols_;
-  int type_ = 0;  // of hidden states
+  const std::string& name_;  // of the output
+  int type_ = 0;             // of hidden states
+  int rank_ = 0;
   Head taken_;
 };
 
 }  // namespace
 
-Head TakeHead(const PieceReader& reader, uint64_t cols, onnx::GraphProto* graph, int index) {
-  return HeadTaker(reader, static_cast<int64_t>(cols)).Run(graph, index);
+Head TakeHead(const PieceReader& reader, const std::string& hidden, int index, onnx::GraphProto* graph) {
+  return HeadTaker(reader, hidden).Run(index, graph);
+}
+
+bool SameHead(const Plan& a, const Plan& b) {
+  const SymbolicShape &dims = a.entry_points[0].ops[0].output_dims, &others = b.entry_points[0].ops[0].output_dims;
+  const bool same_dims = std::equal(dims.begin(), dims.end(), others.begin(), others.end(),
+                                    [](const SymbolicInt& x, const SymbolicInt& y) {
+                                      return x == y || (x.kind == y.kind && x.kind == SymbolicInt::Kind::kUnknown);
+                                    });
+  return same_dims && SameTable(a.tables[0], b.tables[0]) && SameBias(a, b);
 }
 
 }  // namespace tied::converter

@@ -17,11 +17,16 @@ namespace tied::converter {
 struct Head {
   Graph graph;                     // hidden to logits
   Plan plan;                       // of it
+  std::string input;               // the input of the export that its hidden states are; "" if the export makes them
   std::set<std::string> replaced;  // names in the export of its tables, and of values that made logits
 };
 
-// Output `index` of the graph becomes `hidden`, what the head's product is made from. cols: of the embedding.
-Head TakeHead(const PieceReader& reader, uint64_t cols, onnx::GraphProto* graph, int index);
+// Output `index` of the graph becomes what the head's product is made from, under the name `hidden`. Throws
+// ConvertError where no head makes the output; the graph may have been changed by then.
+Head TakeHead(const PieceReader& reader, const std::string& hidden, int index, onnx::GraphProto* graph);
+
+// The same table, bias and shape of logits.
+bool SameHead(const Plan& a, const Plan& b);
 
 }  // namespace tied::converter
 

@@ -1,23 +1,106 @@
 #include "converter/split/names.h"
 
-#include <set>
+#include <algorithm>
+#include <map>
 
 #include "base/error.h"
 
 namespace tied::converter {
 
-bool IsTokenIds(const std::string& name) { return name == kIds || name == kDecoderIds; }
+namespace {
 
-std::string TokenIdsOf(std::string name, const Scope& scope) {
+constexpr int kMaxViews = 64;  // between an input and its use
+
+bool IsIntegers(const onnx::ValueInfoProto& value) {
+  const int type = value.type().tensor_type().elem_type();
+  return type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32;
+}
+
+// The constant that a matrix is, or is computed from; null if it is no matrix.
+const onnx::TensorProto* MatrixOf(std::string value, const Scope& scope) {
+  if (!scope.IsConstant(value)) return nullptr;
+  while (scope.Constant(value) == nullptr) {
+    const onnx::NodeProto* node = scope.Producer(value);
+    if (node == nullptr || node->input_size() == 0) return nullptr;
+    value = node->input(0);
+  }
+  const onnx::TensorProto* tensor = scope.Constant(value);
+  return tensor->dims_size() >= 2 ? tensor : nullptr;
+}
+
+void VisitLookups(const onnx::GraphProto& graph, const Scope* outer, std::set<std::string> inputs,
+                  const VisitLookup& visit) {
+  const Scope scope(graph, outer);
+  // The body of a Loop may have an input of that name.
+  if (outer != nullptr) {
+    for (const onnx::ValueInfoProto& own : graph.input()) inputs.erase(own.name());
+  }
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) VisitLookups(attribute.g(), &scope, inputs, visit);
+    }
+    const bool gather = node.op_type() == "Gather" || node.op_type() == "GatherBlockQuantized";
+    if (!gather || node.input_size() < 2 || node.output_size() == 0) continue;
+    const onnx::TensorProto* matrix = MatrixOf(node.input(0), scope);
+    if (matrix == nullptr) continue;
+    const std::string input = InputBehind(node.input(1), scope);
+    if (inputs.count(input) > 0) visit(node, input, *matrix);
+  }
+}
+
+bool HasRows(const onnx::TensorProto& matrix, int64_t rows) {
+  return rows == 0 || std::count(matrix.dims().begin(), matrix.dims().end(), rows) > 0;
+}
+
+std::string Join(const std::set<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "'" : ", '") + name + "'";
+  return list;
+}
+
+}  // namespace
+
+std::string InputBehind(std::string value, const Scope& scope) {
   static const std::set<std::string> kPassing = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"};
-  for (int steps = 0; steps < 64; ++steps) {
-    if (scope.Initializer(name) != nullptr) return "";
-    if (scope.IsInput(name)) return IsTokenIds(name) ? name : "";
-    const onnx::NodeProto* producer = scope.Producer(name);
+  for (int steps = 0; steps < kMaxViews; ++steps) {
+    if (scope.Initializer(value) != nullptr) return "";
+    if (scope.IsInput(value)) return value;
+    const onnx::NodeProto* producer = scope.Producer(value);
     if (producer == nullptr || producer->input_size() == 0 || kPassing.count(producer->op_type()) == 0) return "";
-    name = producer->input(0);
+    value = producer->input(0);
   }
   return "";
+}
+
+bool IsMatrix(const std::string& value, const Scope& scope) { return MatrixOf(value, scope) != nullptr; }
+
+void ForEachLookup(const onnx::GraphProto& graph, const VisitLookup& visit) {
+  std::set<std::string> inputs;
+  for (const onnx::ValueInfoProto& input : graph.input()) {
+    if (IsIntegers(input)) inputs.insert(input.name());
+  }
+  VisitLookups(graph, nullptr, std::move(inputs), visit);
+}
+
+std::set<std::string> ChooseIds(const onnx::GraphProto& graph, const std::string& path, const std::string& given,
+                                int64_t vocabulary) {
+  std::set<std::string> all, named, fitting;
+  ForEachLookup(graph, [&](const onnx::NodeProto&, const std::string& input, const onnx::TensorProto& matrix) {
+    all.insert(input);
+    if (input == kIds || input == kDecoderIds) named.insert(input);
+    if (HasRows(matrix, vocabulary)) fitting.insert(input);
+  });
+  if (!given.empty()) {
+    const bool input = std::any_of(graph.input().begin(), graph.input().end(),
+                                   [&](const onnx::ValueInfoProto& value) { return value.name() == given; });
+    if (!input) throw ConvertError(path + ": has no input '" + given + "'; its inputs are " + ListNames(graph.input()));
+    if (all.count(given) == 0) throw ConvertError(path + ": no Gather on a constant matrix by '" + given + "'");
+    return {given};
+  }
+  if (!named.empty()) return named;
+  if (fitting.size() <= 1) return fitting;
+  throw ConvertError(path + ": token ids may be any of the inputs " + Join(fitting) +
+                     ", which look up rows of matrices; --ids NAME says which");
 }
 
 onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to) {
@@ -34,18 +117,29 @@ onnx::ValueInfoProto Declare(const std::string& name, int type, int64_t width, i
   value.set_name(name);
   onnx::TypeProto_Tensor* tensor = value.mutable_type()->mutable_tensor_type();
   tensor->set_elem_type(type);
-  tensor->mutable_shape()->add_dim()->set_dim_param(prefix + "batch");
-  if (rank > 2) tensor->mutable_shape()->add_dim()->set_dim_param(prefix + "sequence");
-  if (width > 0) tensor->mutable_shape()->add_dim()->set_dim_value(width);
+  onnx::TensorShapeProto* shape = tensor->mutable_shape();
+  for (int i = 0; i < rank - 1; ++i) {
+    const std::string middle = "dim_" + std::to_string(i);
+    shape->add_dim()->set_dim_param(prefix + (i == 0 ? "batch" : i == rank - 2 ? "sequence" : middle));
+  }
+  if (width > 0) shape->add_dim()->set_dim_value(width);
   return value;
 }
 
-void CheckNames(const onnx::GraphProto& graph, const std::string& path) {
-  const Scope scope(graph, nullptr);
-  for (const char* name : {kEmbeddings, kDecoderEmbeddings, kHidden}) {
-    if (!scope.IsInput(name) && scope.Producer(name) == nullptr && scope.Initializer(name) == nullptr) continue;
-    throw ConvertError(path + ": has a value called '" + name + "' already");
+void ClearName(const std::string& name, const std::string& path, const std::string& advice, onnx::GraphProto* graph) {
+  const auto has = [&](const auto& values) {
+    return std::any_of(values.begin(), values.end(), [&](const auto& value) { return value.name() == name; });
+  };
+  if (has(graph->input()) || has(graph->output())) {
+    throw ConvertError(path + ": has a value called '" + name + "' already; " + advice);
   }
+  std::string other = name + "_";
+  std::set<std::string> taken;
+  CollectUses(*graph, &taken);
+  for (const onnx::NodeProto& node : graph->node()) taken.insert(node.output().begin(), node.output().end());
+  if (taken.count(name) == 0) return;
+  while (taken.count(other) > 0) other += "_";
+  RenameValue(graph, name, other);
 }
 
 }  // namespace tied::converter

@@ -1,10 +1,12 @@
-// The names that a split goes by, and those that it adds.
+// The names that an export has for token ids and logits, and those that a split gives.
 #ifndef TIED_CONVERTER_SPLIT_NAMES_H_
 #define TIED_CONVERTER_SPLIT_NAMES_H_
 
 #include <onnx/onnx_pb.h>
 
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 
 #include "converter/onnx/scope.h"
@@ -19,19 +21,40 @@ inline constexpr char kLogits[] = "logits";
 inline constexpr char kHidden[] = "hidden";
 inline constexpr char kPrefix[] = "tied_";  // dimensions of an export may have any other name
 
-bool IsTokenIds(const std::string& name);
+// "'a', 'b', 'c'"
+template <class Named>
+std::string ListNames(const google::protobuf::RepeatedPtrField<Named>& values) {
+  std::string list;
+  for (const Named& value : values) list += (list.empty() ? "'" : ", '") + value.name() + "'";
+  return list;
+}
 
-// The input of token ids that a value has the elements of; "" if it is another value.
-std::string TokenIdsOf(std::string name, const Scope& scope);
+// The input of the export that a value is a view of; "" if it is another value.
+std::string InputBehind(std::string value, const Scope& scope);
+
+// True for a constant with two dimensions or more, and for what is computed from one.
+bool IsMatrix(const std::string& value, const Scope& scope);
+
+// Calls visit(node, input, matrix) for each Gather on a constant matrix by the values of an input of integers, in
+// subgraphs too.
+using VisitLookup = std::function<void(const onnx::NodeProto&, const std::string&, const onnx::TensorProto&)>;
+void ForEachLookup(const onnx::GraphProto& graph, const VisitLookup& visit);
+
+// The inputs of token ids: `given`, or input_ids and decoder_input_ids, or the one input that looks up rows of a matrix
+// of `vocabulary` rows, or of any if that is 0. Nothing if there is no lookup. Throws ConvertError where that is
+// ambiguous.
+std::set<std::string> ChooseIds(const onnx::GraphProto& graph, const std::string& path, const std::string& given,
+                                int64_t vocabulary);
 
 onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to);
 
-// [batch, sequence, width], or [batch, width]; width 0: [batch, sequence]. prefix: of the names of free dimensions.
+// [batch, sequence, width], or with `rank` dimensions; width 0: without the last. prefix: of the names of the others.
 onnx::ValueInfoProto Declare(const std::string& name, int type, int64_t width, int rank = 3,
                              const std::string& prefix = "");
 
-// Throws ConvertError, naming `path`, if the graph has a value of a name that is added.
-void CheckNames(const onnx::GraphProto& graph, const std::string& path);
+// The graph gives values of its own other names than `name`. Throws ConvertError, with `advice`, where an input or an
+// output has it.
+void ClearName(const std::string& name, const std::string& path, const std::string& advice, onnx::GraphProto* graph);
 
 }  // namespace tied::converter
 

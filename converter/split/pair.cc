@@ -1,36 +1,78 @@
-// The embedding and the head of a decoder in one graph.
+// The embedding and the head of exports in one graph.
+#include <algorithm>
+
 #include "base/error.h"
 #include "converter/split/split.h"
 
 namespace tied::converter {
 
-Graph PairOf(const SplitModel& decoder) {
-  if (!decoder.head) throw ConvertError(decoder.path + ": has no output 'logits'");
-  Graph pair = decoder.embedding;
-  const Graph& head = *decoder.head;
-  pair.inputs.insert(pair.inputs.end(), head.inputs.begin(), head.inputs.end());
-  pair.outputs.insert(pair.outputs.end(), head.outputs.begin(), head.outputs.end());
-  pair.results.insert(pair.results.end(), head.results.begin(), head.results.end());
-  // What both have is the same, unless it comes from two branches that use a name for two things.
-  const auto require = [&](bool same, const std::string& name) {
-    if (!same) throw ConvertError(decoder.path + ": the embedding and the head have two things called '" + name + "'");
-  };
-  for (const ValueInfo& input : head.inputs) {
-    require(pair.FindConstant(input.name) == nullptr && pair.FindProducer(input.name) == nullptr, input.name);
+namespace {
+
+bool Has(const Graph& graph, const std::string& value) {
+  return graph.FindInput(value) != nullptr || graph.FindConstant(value) != nullptr ||
+         graph.FindProducer(value) != nullptr;
+}
+
+void RenameValue(const std::string& from, const std::string& to, Graph* graph) {
+  const auto constant = graph->constants.find(from);
+  if (constant != graph->constants.end()) {
+    graph->constants[to] = std::move(constant->second);
+    graph->constants.erase(from);
   }
-  for (const auto& [name, tensor] : head.constants) {
-    require(pair.FindInput(name) == nullptr && pair.FindProducer(name) == nullptr, name);
-    const auto [place, added] = pair.constants.emplace(name, tensor);
-    require(added || place->second.SamePlace(tensor), name);
+  for (Node& node : graph->nodes) {
+    std::replace(node.outputs.begin(), node.outputs.end(), from, to);
   }
-  for (const Node& node : head.nodes) {
-    const Node* same = node.outputs.empty() ? nullptr : pair.FindProducer(node.outputs[0]);
-    for (const std::string& output : node.outputs) {
-      require(pair.FindInput(output) == nullptr && pair.FindConstant(output) == nullptr, output);
-    }
-    if (same == nullptr) pair.nodes.push_back(node);
-    require(same == nullptr || (same->op == node.op && same->inputs == node.inputs), node.name);
+  graph->ReplaceUses(from, to);
+}
+
+// Values that are called as others of `other`, and are not an input, get names of their own: they may come from another
+// file, or from another branch.
+Graph WithOwnNames(Graph graph, const Graph& other) {
+  std::set<std::string> values;
+  for (const auto& [name, tensor] : graph.constants) values.insert(name);
+  for (const Node& node : graph.nodes) values.insert(node.outputs.begin(), node.outputs.end());
+  values.erase("");
+  for (const std::string& value : values) {
+    const TensorRef *constant = graph.FindConstant(value), *same = other.FindConstant(value);
+    if (!Has(other, value) || (constant != nullptr && same != nullptr && constant->SamePlace(*same))) continue;
+    std::string own = value + "_";
+    while (Has(other, own) || Has(graph, own)) own += "_";
+    RenameValue(value, own, &graph);
   }
+  return graph;
+}
+
+std::string ListOutputs(const std::vector<SplitModel>& models) {
+  std::string list;
+  for (const SplitModel& model : models) {
+    for (const std::string& output : model.outputs) list += (list.empty() ? "'" : ", '") + output + "'";
+  }
+  return list;
+}
+
+}  // namespace
+
+Graph PairOf(const std::vector<SplitModel>& models) {
+  const auto embedding =
+      std::find_if(models.begin(), models.end(), [](const SplitModel& model) { return model.embedding.has_value(); });
+  const auto head =
+      std::find_if(models.begin(), models.end(), [](const SplitModel& model) { return model.head.has_value(); });
+  if (head == models.end()) {
+    throw ConvertError(models.at(0).path +
+                       ": has no output 'logits', and no product with the table makes another output; outputs are " +
+                       ListOutputs(models) + "; --logits NAME says which they are");
+  }
+  if (embedding == models.end()) {
+    throw ConvertError(models[0].path + ": no Gather on a constant matrix by token ids; --ids NAME says which input " +
+                       "they are, and the export with the embedding may be another file");
+  }
+  const Graph rest = WithOwnNames(*head->head, *embedding->embedding);
+  Graph pair = WithOwnNames(*embedding->embedding, rest);
+  pair.inputs.insert(pair.inputs.end(), rest.inputs.begin(), rest.inputs.end());
+  pair.outputs.insert(pair.outputs.end(), rest.outputs.begin(), rest.outputs.end());
+  pair.results.insert(pair.results.end(), rest.results.begin(), rest.results.end());
+  pair.constants.insert(rest.constants.begin(), rest.constants.end());
+  pair.nodes.insert(pair.nodes.end(), rest.nodes.begin(), rest.nodes.end());
   return pair;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/error.h"
 #include "converter/onnx/import.h"
 #include "converter/onnx/scope.h"
 #include "converter/onnx/slim.h"
@@ -29,46 +30,145 @@ void CheckGone(const PieceReader& reader, const onnx::GraphProto& graph, const s
   }
 }
 
-// Inputs of embeddings instead of ids that nothing uses any more. Initializers may be listed as inputs, too.
-void SetInputs(const Embedding& embedding, const std::set<std::string>& initializers, onnx::GraphProto* graph) {
-  std::set<std::string> uses;
-  CollectUses(*graph, &uses);
-  RemoveIf(graph->mutable_input(), [&](const onnx::ValueInfoProto& input) {
-    return (IsTokenIds(input.name()) || initializers.count(input.name()) > 0) && uses.count(input.name()) == 0;
-  });
-  for (const auto& [name, type] : embedding.inputs) {
-    *graph->add_input() = Declare(name, type, static_cast<int64_t>(embedding.table.cols()), 3, kPrefix);
-  }
+template <class Named>
+std::set<std::string> NamesOf(const google::protobuf::RepeatedPtrField<Named>& values) {
+  std::set<std::string> names;
+  for (const Named& value : values) names.insert(value.name());
+  return names;
 }
+
+// One export on its way to a SplitModel.
+class Splitter {
+ public:
+  Splitter(const std::string& path, const SplitNames& names) : names_(names) {
+    split_.path = path;
+    split_.model = ReadSlimModel(path);
+    initializers_ = NamesOf(graph().initializer());
+    split_.inputs = NamesOf(graph().input());
+    split_.outputs = NamesOf(graph().output());
+    split_.files = FilesOf(ImportModel(split_.model, path));  // whose graph has no cycle, and no name twice
+    ForEachLookup(graph(), [&](const onnx::NodeProto&, const std::string&, const onnx::TensorProto& matrix) {
+      matrix_dims_.insert(matrix.dims().begin(), matrix.dims().end());
+    });
+  }
+
+  // Nothing where the places of the embedding do not agree in its scale.
+  std::optional<SplitModel> Run(bool with_scale, int64_t vocabulary) {
+    onnx::GraphProto* graph = split_.model.mutable_graph();
+    const int logits = FindLogits();
+    if (logits >= 0) TakeTheHead(logits);
+    RemoveUnused(graph);
+    if (split_.head) vocabulary = static_cast<int64_t>(split_.head_plan.tables[0].vocabulary());
+    const std::string given = split_.inputs.count(names_.ids) > 0 ? names_.ids : "";
+    const std::set<std::string> ids = ChooseIds(*graph, split_.path, given, vocabulary);
+    if (!ids.empty() && !TakeTheEmbedding(ids, with_scale)) return std::nullopt;
+    if (!split_.embedding && !split_.head) {
+      throw ConvertError(split_.path + ": no Gather on a constant matrix by token ids, and no product with one makes " +
+                         "an output; its inputs are " + ListNames(graph->input()) + ", its outputs " +
+                         ListNames(graph->output()));
+    }
+    RemoveUnused(graph);
+    CheckGone(reader_, *graph, gone_);
+    SetInputs(ids, graph);
+    split_.empty = !split_.embedding && graph->output_size() == 1 && from_input_;
+    if (!split_.empty) (void)ImportModel(split_.model, split_.path);  // as it will be written
+    return std::move(split_);
+  }
+
+ private:
+  const onnx::GraphProto& graph() const { return split_.model.graph(); }
+
+  // The index of the output; -1 if there is none.
+  int FindLogits() {
+    const std::string wanted = split_.outputs.count(names_.logits) > 0 ? names_.logits : kLogits;
+    std::vector<int> found;
+    for (int i = 0; i < graph().output_size(); ++i) {
+      if (graph().output(i).name() == wanted) return i;
+    }
+    for (int i = 0; i < graph().output_size(); ++i) {
+      if (MakesLogits(i)) found.push_back(i);
+    }
+    if (found.size() < 2) return found.empty() ? -1 : found[0];
+    throw ConvertError(split_.path + ": logits may be the output '" + graph().output(found[0]).name() + "' or '" +
+                       graph().output(found[1]).name() + "'; --logits NAME says which");
+  }
+
+  // True for an output that is a product with a matrix whose rows token ids look up; in a file without such a matrix,
+  // for a product of an input.
+  bool MakesLogits(int index) const {
+    const onnx::TypeProto::Tensor& type = graph().output(index).type().tensor_type();
+    const int dims = type.shape().dim_size();
+    const int64_t last = dims > 0 ? type.shape().dim(dims - 1).dim_value() : 0;
+    if (last > 0 && !matrix_dims_.empty() && matrix_dims_.count(last) == 0) return false;
+    onnx::GraphProto copy = graph();
+    try {
+      const Head head = TakeHead(reader_, names_.hidden, index, &copy);
+      if (matrix_dims_.empty()) return !head.input.empty();
+      return matrix_dims_.count(static_cast<int64_t>(head.plan.tables[0].vocabulary())) > 0 &&
+             matrix_dims_.count(static_cast<int64_t>(head.plan.tables[0].cols())) > 0;
+    } catch (const ConvertError&) {
+      return false;
+    }
+  }
+
+  void TakeTheHead(int logits) {
+    onnx::GraphProto* graph = split_.model.mutable_graph();
+    const onnx::GraphProto original = *graph;
+    Head head = TakeHead(reader_, names_.hidden, logits, graph);
+    from_input_ = !head.input.empty();
+    // An input may be called as the output, if nothing is left of the graph.
+    if (!from_input_ || graph->output_size() > 1) {
+      *graph = original;
+      ClearName(names_.hidden, split_.path, "--hidden NAME gives the output of hidden states another name", graph);
+      head = TakeHead(reader_, names_.hidden, logits, graph);
+    }
+    gone_.merge(head.replaced);
+    split_.head = std::move(head.graph);
+    split_.head_plan = std::move(head.plan);
+  }
+
+  // False where its places do not agree in its scale.
+  bool TakeTheEmbedding(const std::set<std::string>& ids, bool with_scale) {
+    onnx::GraphProto* graph = split_.model.mutable_graph();
+    for (const char* name : {kEmbeddings, kDecoderEmbeddings}) {
+      if (name == kEmbeddings || ids.size() > 1) ClearName(name, split_.path, "an input of embeddings gets it", graph);
+    }
+    std::optional<Embedding> embedding = TakeEmbedding(reader_, ids, with_scale, graph);
+    if (!embedding) return false;
+    gone_.merge(embedding->tables);
+    split_.embedding = std::move(embedding->graph);
+    split_.table = embedding->table;
+    split_.scale = embedding->scale;
+    inputs_ = std::move(embedding->inputs);
+    return true;
+  }
+
+  // Inputs of embeddings instead of ids that nothing uses any more. Initializers may be listed as inputs, too.
+  void SetInputs(const std::set<std::string>& ids, onnx::GraphProto* graph) const {
+    std::set<std::string> uses;
+    CollectUses(*graph, &uses);
+    RemoveIf(graph->mutable_input(), [&](const onnx::ValueInfoProto& input) {
+      return (ids.count(input.name()) > 0 || initializers_.count(input.name()) > 0) && uses.count(input.name()) == 0;
+    });
+    for (const auto& [name, input] : inputs_) *graph->add_input() = input;
+  }
+
+  const SplitNames& names_;
+  SplitModel split_;
+  const PieceReader reader_{split_.model, split_.path};
+  std::set<std::string> initializers_;                  // of the export
+  std::set<int64_t> matrix_dims_;                       // of matrices whose rows integers look up
+  std::set<std::string> gone_;                          // values that nothing may use in the end
+  std::map<std::string, onnx::ValueInfoProto> inputs_;  // of embeddings
+  bool from_input_ = false;                             // hidden states are an input of the export
+};
 
 }  // namespace
 
-SplitModel SplitOnnx(const std::string& path) {
-  SplitModel split;
-  split.path = path;
-  split.model = ReadSlimModel(path);
-  onnx::GraphProto* graph = split.model.mutable_graph();
-  std::set<std::string> initializers;
-  for (const onnx::TensorProto& tensor : graph->initializer()) initializers.insert(tensor.name());
-  split.files = FilesOf(ImportModel(split.model, path));  // whose graph has no cycle, and no name twice
-  CheckNames(*graph, path);
-  const PieceReader reader(split.model, split.path);
-  Embedding embedding = TakeEmbedding(reader, graph);
-  std::set<std::string> gone = embedding.tables;
-  for (int i = 0; i < graph->output_size(); ++i) {
-    if (graph->output(i).name() != kLogits) continue;
-    Head head = TakeHead(reader, embedding.table.cols(), graph, i);
-    gone.merge(head.replaced);
-    split.head = std::move(head.graph);
-  }
-  RemoveUnused(graph);
-  CheckGone(reader, *graph, gone);
-  SetInputs(embedding, initializers, graph);
-  (void)ImportModel(split.model, path);  // names that are added may have been there
-  split.embedding = std::move(embedding.graph);
-  split.table = embedding.table;
-  split.scale = embedding.scale;
-  return split;
+SplitModel SplitOnnx(const std::string& path, const SplitNames& names, bool with_scale, int64_t vocabulary) {
+  std::optional<SplitModel> split = Splitter(path, names).Run(with_scale, vocabulary);
+  if (!split) split = Splitter(path, names).Run(/*with_scale=*/false, vocabulary);
+  return std::move(*split);
 }
 
 }  // namespace tied::converter

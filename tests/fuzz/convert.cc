@@ -62,14 +62,18 @@ void ConvertSafely(const Folder& folder, const std::string& name, const ConvertO
 
 void SplitSafely(const Folder& folder, const std::string& name) {
   const std::string path = folder.Path("split.onnx");
+  bool left = false;
   const bool written = Succeeds(folder, [&] {
     converter::SplitModel split = converter::SplitOnnx(folder.Path(name));
-    if (split.head) (void)converter::MakePlan(converter::PairOf(split), name, /*allow_untied=*/true, NoProgress);
+    if (split.head && split.embedding)
+      (void)converter::MakePlan(converter::PairOf({split}), name, /*allow_untied=*/true, NoProgress);
+    left = !split.empty;
+    if (split.empty) return;
     converter::OnnxWriter writer(std::move(split.model), split.path, path);
     writer.Write();
     writer.Commit();
   });
-  if (!written) return;
+  if (!written || !left) return;
   (void)converter::ImportModel(converter::ReadSlimModel(path), path);
   std::filesystem::remove(path);
   std::filesystem::remove(path + ".data");

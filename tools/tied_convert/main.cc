@@ -19,12 +19,13 @@ namespace {
 using tied::converter::ConvertReport;
 using tied::converter::NumberFormat;
 using tied::converter::Printable;
+using tied::converter::SplitOptions;
 using tied::converter::TableOptions;
 
 struct Options {
   std::string input;
-  std::vector<std::string> exports;  // of `split`
   std::string output;
+  SplitOptions split;
   std::string dtype = "auto";
   TableOptions tables;
   bool quiet = false;
@@ -39,9 +40,10 @@ int Run(const Options& options) {
   TableOptions tables = options.tables;
   tables.format = kFormats.at(options.dtype);
   if (!options.quiet) tables.progress = tied::converter::MakeProgressBar();
-  const ConvertReport report = options.exports.empty()
-                                   ? tied::converter::Convert({options.input, options.output, tables})
-                                   : tied::converter::Split({options.exports, options.output, tables});
+  SplitOptions split = options.split;
+  split.tables = tables;
+  const ConvertReport report = split.exports.empty() ? tied::converter::Convert({options.input, options.output, tables})
+                                                     : tied::converter::Split(split);
   if (!options.quiet) tied::converter::PrintSummary(report, std::cout);
   if (report.error) tied::converter::PrintError(*report.error, std::cout);
   if (!report.check) return 0;
@@ -52,7 +54,8 @@ int Run(const Options& options) {
   return report.check->passed() ? 0 : 1;
 }
 
-void AddTableOptions(CLI::App* app, Options* options) {
+// recorded: the option of hidden states, whose name is another thing to `split`.
+void AddTableOptions(CLI::App* app, const std::string& recorded, Options* options) {
   app->add_option("--dtype", options->dtype,
                   "Number format of the table: auto (default) keeps quantised and narrow tables as they are, and "
                   "float32 unless every value survives float16 or bfloat16 exactly; f32, f16, bf16, i8 (one scale a "
@@ -60,7 +63,7 @@ void AddTableOptions(CLI::App* app, Options* options) {
       ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "i8", "i4"}));
   app->add_flag("--screen", options->tables.screen,
                 "Add an int8 screen, with which the best rows are found by reading a quarter of a float32 table");
-  app->add_option("--hidden", options->tables.hidden,
+  app->add_option(recorded, options->tables.hidden,
                   "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
                   "[tokens, cols]")
       ->check(CLI::ExistingFile);
@@ -86,12 +89,16 @@ int Main(int argc, char** argv) {
                  "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the "
                  "folder of either, with its config.json");
   app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced");
-  AddTableOptions(&app, &options);
+  AddTableOptions(&app, "--hidden", &options);
   CLI::App* split = app.add_subcommand("split", "Take whole exports apart: the tied pair, and ONNX files without it");
-  split->add_option("exports", options.exports, "The decoder's ONNX file, then others that read the same table")
-      ->required();
-  split->add_option("-o,--output", options.output, "The folder for model.tied and the ONNX files")->required();
-  AddTableOptions(split, &options);
+  SplitOptions& names = options.split;
+  split->add_option("exports", names.exports, "The ONNX files of one model, or the folder of an export")->required();
+  split->add_option("-o,--output", names.folder, "The folder for model.tied and the ONNX files")->required();
+  split->add_option("--ids", names.ids,
+                    "The input of token ids; default: input_ids, or the one that looks up the table");
+  split->add_option("--logits", names.logits, "The output of logits; default: logits, or the product with the table");
+  split->add_option("--hidden", names.hidden, "What to call the output that takes its place")->capture_default_str();
+  AddTableOptions(split, "--recorded", &options);
   const CLI::App* count_ids = tied::converter::AddCountIds(&app);
   app.set_version_flag("--version", "tied-convert " TIED_CONVERTER_VERSION);
   try {
@@ -100,7 +107,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (count_ids->parsed()) return 0;
-  if (options.exports.empty() && (options.input.empty() || options.output.empty())) {
+  if (options.split.exports.empty() && (options.input.empty() || options.output.empty())) {
     std::cerr << "tied-convert: " << (options.input.empty() ? "model" : "--output") << " is required\n";
     return 2;
   }
