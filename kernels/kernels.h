@@ -94,7 +94,8 @@ struct XnnpackMinTokens {
 struct Kernels {
   const char* isa;
 
-  // True if the CPU that this runs on, as cpuinfo sees it, has the instructions. cpuinfo is initialised by Select().
+  // True if the CPU that this runs on, as cpuinfo sees it, has the instructions. ChooseKernels() has initialised
+  // cpuinfo.
   bool (*available)();
 
   // Sets may share them.
