@@ -11,8 +11,10 @@
 #include <map>
 #include <set>
 
+#include "base/beside.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/foreign_file.h"
 #include "converter/graph/graph.h"
 #include "converter/onnx/slim.h"
 #include "schema/checked_math.h"
@@ -244,6 +246,7 @@ class Importer {
     if (!has_length) tensor->length = size > tensor->offset ? size - tensor->offset : 0;
     uint64_t end = 0;
     if (!CheckedAdd(tensor->offset, tensor->length, &end) || end > size) {
+      RefuseForeignFile(tensor->path);
       throw ConvertError(path_ + ": tensor '" + tensor->name + "' lies behind the end of " + tensor->path);
     }
   }
@@ -255,20 +258,13 @@ class Importer {
     throw ConvertError(path_ + ": tensor '" + name + "': '" + text + "' is no offset or length");
   }
 
-  // A stranger's model must not reach files outside its folder, by ".." or by a link.
   std::string ExternalPath(const std::string& location, const std::string& name) const {
-    namespace fs = std::filesystem;
-    const std::string what = path_ + ": tensor '" + name + "': external data '" + location + "' ";
-    if (location.empty() || fs::path(location).is_absolute())
-      throw ConvertError(what + "is not relative to the model's folder");
-    std::error_code error;
-    const fs::path folder = fs::canonical(fs::absolute(path_).parent_path());
-    const fs::path resolved = fs::weakly_canonical(folder / location, error);
-    if (error) throw ConvertError(what + "is no path: " + error.message());
-    const fs::path relative = resolved.lexically_relative(folder);
-    if (relative.empty() || *relative.begin() == "..") throw ConvertError(what + "leaves the model's folder");
-    if (!fs::exists(resolved, error)) throw ConvertError(what + "does not exist");
-    return resolved.string();
+    const std::string what = path_ + ": tensor '" + name + "': external data";
+    std::string file = FileBeside(path_, location, what);
+    if (!std::filesystem::exists(file)) {
+      throw ConvertError(what + " '" + location + "' does not exist: it belongs in the folder of the model");
+    }
+    return file;
   }
 
   const std::string& path_;

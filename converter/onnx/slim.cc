@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/foreign_file.h"
 #include "converter/onnx/scope.h"
 
 namespace tied::converter {
@@ -178,8 +179,8 @@ class Slimmer {
 }  // namespace
 
 onnx::ModelProto ReadSlimModel(const std::string& path) {
+  RefuseForeignFile(path);
   const InputFile file(path);
-  if (file.size() == 0) throw ConvertError(path + ": is empty");
   if (file.size() > INT_MAX) {
     throw ConvertError(path +
                        ": is larger than the 2 GB that protobuf can hold; such models keep their weights in an "

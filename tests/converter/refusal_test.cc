@@ -357,7 +357,7 @@ const Fault kFaults[] = {
     {"ExternalNameWithoutEnd",
      Stored(Storage::kExternal),
      [](onnx::ModelProto& model) { SetExternal(model, "location", std::string(5000, 'x')); },
-     {"'W'", "no path"}},
+     {"'W'", "not a path"}},
     {"NoOpset", {}, [](onnx::ModelProto& model) { model.clear_opset_import(); }, {"opset 1"}},
     {"TwoTables",
      Embed({"g = Gather(W, input_ids)", "h = Gather(Wt, input_ids)", "E = Add(g, h)"}),
@@ -535,7 +535,7 @@ TEST_F(UnsoundFiles, ExternalDataBehindLinksStaysInTheFolder) {
   fs::create_symlink("table.bin", Path("stays.bin"));
   const std::pair<const char*, const char*> refusals[] = {
       {"leaves.bin", "leaves"},          {"folder/table.bin", "leaves"}, {"dangles_outside.bin", "does not exist"},
-      {"dangles.bin", "does not exist"}, {"loop.bin", "no path"},        {"stays.bin", ""}};
+      {"dangles.bin", "does not exist"}, {"loop.bin", "not a path"},     {"stays.bin", ""}};
   for (const auto& [location, reason] : refusals) {
     SetExternal(model, "location", location);
     Save(model, Path("model.onnx"));

@@ -1,0 +1,18 @@
+// Files that are given as a model and are something else.
+#ifndef TIED_BASE_FOREIGN_FILE_H_
+#define TIED_BASE_FOREIGN_FILE_H_
+
+#include <string>
+
+namespace tied::converter {
+
+// What the file at `path` is, told by its first bytes, and what to do about it: "is a GGUF file …". "" if it may be
+// ONNX, safetensors or JSON. Throws ConvertError if it cannot be read.
+std::string DescribeForeignFile(const std::string& path);
+
+// Throws ConvertError with that description, if there is one.
+void RefuseForeignFile(const std::string& path);
+
+}  // namespace tied::converter
+
+#endif  // TIED_BASE_FOREIGN_FILE_H_
