@@ -24,7 +24,8 @@ std::string FileBeside(const std::string& model, const std::string& name, const 
   }
   std::error_code error;
   const fs::path parent = fs::absolute(model).parent_path();
-  const fs::path folder = fs::canonical(parent);
+  const fs::path folder = fs::canonical(parent, error);
+  if (error) throw ConvertError(parent.string() + ": " + error.message());
   const fs::path resolved = fs::weakly_canonical(folder / name, error);
   if (error) throw ConvertError(file + "is not a path: " + error.message());
   if (IsInside(resolved, folder)) return resolved.string();

@@ -140,7 +140,7 @@ void CheckPaths(const std::vector<std::string>& exports, const std::string& fold
 }  // namespace
 
 ConvertReport Convert(const ConvertOptions& options) {
-  const Graph graph = ReadModel(options.model);
+  const Graph graph = ReadModel(options.model, options.choice);
   std::set<std::string> inputs = FilesOfModel(options.model, graph);
   inputs.insert({options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids});
   RefuseInputs(options.output, inputs);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "converter/report.h"
+#include "converter/safetensors/table_choice.h"
 
 namespace tied::converter {
 
@@ -37,6 +38,7 @@ struct ConvertOptions {
   std::string model;   // an ONNX file; a safetensors file, the index of several, or the folder of either
   std::string output;  // the .tied file; one that is there already is replaced
   TableOptions tables;
+  TableChoice choice = {};  // of safetensors
 };
 
 // Converts a model. The check, if asked for, never throws ConvertError: the file is written by then.

@@ -6,11 +6,13 @@
 #include <string>
 
 #include "converter/graph/graph.h"
+#include "converter/safetensors/safetensors.h"
 
 namespace tied::converter {
 
-// Reads an ONNX file (graph.h) or a safetensors model (safetensors.h), whichever the path leads to.
-Graph ReadModel(const std::string& path);
+// Reads an ONNX file (graph.h) or a safetensors model (safetensors.h), whichever the path leads to. `choice` is for
+// safetensors alone. Throws ConvertError that says what else the path leads to.
+Graph ReadModel(const std::string& path, const TableChoice& choice = {});
 
 // All files of a model that was read so.
 std::set<std::string> FilesOfModel(const std::string& path, const Graph& graph);

@@ -261,7 +261,8 @@ class Importer {
   std::string ExternalPath(const std::string& location, const std::string& name) const {
     const std::string what = path_ + ": tensor '" + name + "': external data";
     std::string file = FileBeside(path_, location, what);
-    if (!std::filesystem::exists(file)) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) {
       throw ConvertError(what + " '" + location + "' does not exist: it belongs in the folder of the model");
     }
     return file;

@@ -2,28 +2,23 @@
 #ifndef TIED_CONVERTER_SAFETENSORS_SAFETENSORS_H_
 #define TIED_CONVERTER_SAFETENSORS_SAFETENSORS_H_
 
-#include <map>
 #include <set>
 #include <string>
 
 #include "converter/graph/graph.h"
+#include "converter/safetensors/reader.h"
+#include "converter/safetensors/table_choice.h"
 
 namespace tied::converter {
-
-// True for X.safetensors, X.safetensors.index.json, and a folder that holds model.safetensors or its index.
-bool IsSafetensors(const std::string& path);
-
-// The tensors of a model, of all its shards: where they lie. Throws ConvertError for headers that are not sound.
-std::map<std::string, TensorRef> ReadSafetensors(const std::string& path);
 
 // The index, all shards and the config.json of a model.
 std::set<std::string> FilesOfSafetensors(const std::string& path);
 
 // The tied pair of a model as a graph: input_ids [batch, sequence] to embeddings [batch, sequence, cols], scaled as the
-// model's family does it, and hidden [batch, sequence, cols] to logits [batch, sequence, rows]. Throws ConvertError for
-// families that are not known, for models without such a table, and where config.json says that they are not tied.
-// Where the file has a matrix for the lm_head it is in the graph: what the table is compared with.
-Graph ReadSafetensorsGraph(const std::string& path);
+// model's family (families.h) or `choice` says, and hidden [batch, sequence, cols] to logits [batch, sequence, rows].
+// Throws ConvertError for families that are not known, for models without such a table, and where config.json says that
+// they are not tied. Where the file has a matrix for the lm_head it is in the graph: what the table is compared with.
+Graph ReadSafetensorsGraph(const std::string& path, const TableChoice& choice = {});
 
 }  // namespace tied::converter
 

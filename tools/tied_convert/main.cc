@@ -28,6 +28,7 @@ struct Options {
   SplitOptions split;
   std::string dtype = "auto";
   TableOptions tables;
+  tied::converter::TableChoice choice;  // of safetensors
   bool quiet = false;
 };
 
@@ -42,8 +43,9 @@ int Run(const Options& options) {
   if (!options.quiet) tables.progress = tied::converter::MakeProgressBar();
   SplitOptions split = options.split;
   split.tables = tables;
-  const ConvertReport report = split.exports.empty() ? tied::converter::Convert({options.input, options.output, tables})
-                                                     : tied::converter::Split(split);
+  const ConvertReport report = split.exports.empty()
+                                   ? tied::converter::Convert({options.input, options.output, tables, options.choice})
+                                   : tied::converter::Split(split);
   if (!options.quiet) tied::converter::PrintSummary(report, std::cout);
   if (report.error) tied::converter::PrintError(*report.error, std::cout);
   if (!report.check) return 0;
@@ -52,6 +54,16 @@ int Run(const Options& options) {
     std::cerr << "tied-convert: " << Printable(report.check->not_checked) << '\n';
   }
   return report.check->passed() ? 0 : 1;
+}
+
+void AddChoiceOptions(CLI::App* app, tied::converter::TableChoice* choice) {
+  app->add_option("--table", choice->table,
+                  "For safetensors: the name of the tensor that is the embedding and the lm_head, whatever config.json "
+                  "says; for families that are not known");
+  app->add_option("--scale", choice->scale,
+                  "With --table: what the model multiplies embeddings with, a number or sqrt, the square root of the "
+                  "width; default 1");
+  app->add_option("--bias", choice->bias, "With --table: the name of the tensor that is added to the logits");
 }
 
 // recorded: the option of hidden states, whose name is another thing to `split`.
@@ -89,6 +101,7 @@ int Main(int argc, char** argv) {
                  "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the "
                  "folder of either, with its config.json");
   app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced");
+  AddChoiceOptions(&app, &options.choice);
   AddTableOptions(&app, "--hidden", &options);
   CLI::App* split = app.add_subcommand("split", "Take whole exports apart: the tied pair, and ONNX files without it");
   SplitOptions& names = options.split;

@@ -5,73 +5,12 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
-#include <tied/tied.hpp>
 
 #include "base/error.h"
-#include "tests/converter/conversion.h"
+#include "tests/converter/safetensors/model_files.h"
 
 namespace tied::test {
 namespace {
-
-using Json = nlohmann::json;
-
-struct Tensor {
-  std::string name;
-  std::string dtype;
-  std::vector<int64_t> dims;
-  std::string bytes;
-};
-
-std::string Bytes(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
-}
-
-Tensor TableTensor(const std::string& name) { return {name, "F32", {kRows, kCols}, Bytes(Table())}; }
-Tensor OtherTable(const std::string& name) {
-  Tensor tensor = TableTensor(name);
-  tensor.bytes[5] = static_cast<char>(tensor.bytes[5] ^ 1);
-  return tensor;
-}
-Tensor BiasTensor() { return {"final_logits_bias", "F32", {1, kRows}, Bytes(Bias())}; }
-
-void SaveShard(const std::string& path, const std::vector<Tensor>& tensors) {
-  Json header = {{"__metadata__", {{"format", "pt"}}}};
-  std::string data;
-  for (const Tensor& tensor : tensors) {
-    header[tensor.name] = {{"dtype", tensor.dtype},
-                           {"shape", tensor.dims},
-                           {"data_offsets", {data.size(), data.size() + tensor.bytes.size()}}};
-    data += tensor.bytes;
-  }
-  const std::string text = header.dump();
-  const uint64_t length = text.size();
-  std::ofstream(path, std::ios::binary) << std::string(reinterpret_cast<const char*>(&length), 8) << text << data;
-}
-
-class SafetensorsTest : public ConversionTest {
- protected:
-  void SaveModel(const Json& config, const std::vector<Tensor>& tensors) const {
-    SaveShard(Path("model.safetensors"), tensors);
-    std::ofstream(Path("config.json")) << config;
-  }
-
-  Model ConvertAndCheck(const std::string& path) const {
-    converter::ConvertOptions options;
-    options.model = path;
-    options.output = Path("model.tied");
-    options.tables.format = converter::NumberFormat::kFloat32;
-    options.tables.check = true;
-    ExpectPassed(*converter::Convert(options).check);
-    return Model::Open(Path("model.tied"));
-  }
-};
-
-// What row 5 is multiplied with.
-float ScaleOf(const Model& model) {
-  Session session(model);
-  return session.Embed(std::vector<int64_t>{5})[1] / Table()[5 * kCols + 1];
-}
 
 const float kRoot = std::sqrt(static_cast<float>(kCols));
 
@@ -182,10 +121,10 @@ std::ostream& operator<<(std::ostream& out, const Bad& bad) { return out << bad.
 
 const Tensor kPlain = TableTensor("model.embed_tokens.weight");
 const Bad kBad[] = {
-    {"UntiedByConfig", {{"model_type", "llama"}}, {kPlain}, "tie_word_embeddings is false"},
+    {"UntiedByConfig", {{"model_type", "llama"}}, {kPlain}, "tie_word_embeddings is missing, which means false"},
     {"UntiedByValue", {{"model_type", "gemma"}}, {kPlain, OtherTable("lm_head.weight")}, "are not tied"},
-    {"UnknownFamily", {{"model_type", "mamba"}}, {kPlain}, "model_type 'mamba' is not known"},
-    {"WrongTypeInConfig", {{"model_type", 3}}, {kPlain}, "'model_type' has a type"},
+    {"UnknownFamily", {{"model_type", "mumble"}}, {kPlain}, "model_type 'mumble' is not known"},
+    {"WrongTypeInConfig", {{"model_type", 3}}, {kPlain}, "'model_type' has an unexpected type"},
     {"NoTable", {{"model_type", "gemma"}}, {BiasTensor()}, "no tensor has the name of an embedding"},
     {"IntegerTable",
      {{"model_type", "gemma"}},
@@ -195,7 +134,7 @@ const Bad kBad[] = {
      {{"model_type", "qwen3"}, {"tie_word_embeddings", true}},
      {{"model.embed_tokens.weight", "F8_E4M3", {2, 2}, "abcd"}},
      "has dtype F8_E4M3; F32, F16 and BF16"},
-    {"TableOfOneDimension", {{"model_type", "gemma"}}, {{"lm_head.weight", "F32", {1}, "abcd"}}, "is no matrix"},
+    {"TableOfOneDimension", {{"model_type", "gemma"}}, {{"lm_head.weight", "F32", {1}, "abcd"}}, "is not a matrix"},
     {"UntiedT5",
      {{"model_type", "t5"}, {"tie_word_embeddings", false}},
      {TableTensor("shared.weight"), OtherTable("lm_head.weight")},
@@ -203,11 +142,11 @@ const Bad kBad[] = {
     {"EncoderWithAnotherTable",
      {{"model_type", "marian"}, {"share_encoder_decoder_embeddings", false}},
      {TableTensor("model.decoder.embed_tokens.weight"), OtherTable("model.encoder.embed_tokens.weight")},
-     "the encoder has an embedding of its own"},
+     "the encoder has a different embedding"},
     {"EncoderWithASmallerTable",
      {{"model_type", "marian"}, {"share_encoder_decoder_embeddings", false}},
      {TableTensor("model.decoder.embed_tokens.weight"), {"model.encoder.embed_tokens.weight", "F32", {1, 1}, "abcd"}},
-     "the encoder has an embedding of its own"},
+     "the encoder has a different embedding"},
     {"ShapeThatDoesNotFit",
      {{"model_type", "gemma"}},
      {{"model.embed_tokens.weight", "F32", {kRows, kCols + 1}, Bytes(Table())}},
@@ -215,7 +154,7 @@ const Bad kBad[] = {
     {"NegativeDimension",
      {{"model_type", "gemma"}},
      {{"model.embed_tokens.weight", "F32", {-kRows, kCols}, Bytes(Table())}},
-     "a shape or data_offsets that are no sizes"},
+     "a shape or data_offsets that are not sizes"},
     {"ShortBias",
      {{"model_type", "mbart"}},
      {TableTensor("model.shared.weight"), {"final_logits_bias", "F32", {1, 2}, std::string(8, '\1')}},
@@ -252,7 +191,7 @@ TEST_F(SafetensorsTest, DamagedFilesAreRefused) {
   EXPECT_NE(refusal(std::string(8, '\xff') + "{}").find("header would have"), std::string::npos);
   EXPECT_NE(refusal(good.substr(0, 40)).find("header would have"), std::string::npos);
   EXPECT_NE(refusal(good.substr(0, good.size() - 1)).find("behind the end"), std::string::npos);
-  EXPECT_NE(refusal(good.substr(0, 8) + std::string(good.size() - 8, 'x')).find("is no JSON object"),
+  EXPECT_NE(refusal(good.substr(0, 8) + std::string(good.size() - 8, 'x')).find("does not begin with '{'"),
             std::string::npos);
 }
 
@@ -272,7 +211,7 @@ TEST_F(SafetensorsTest, HeadersTakeTimeInProportionToTheirLength) {
 TEST_F(SafetensorsTest, AnIndexMustNotLeaveItsFolder) {
   std::ofstream(Path("config.json")) << Json{{"model_type", "gemma"}};
   std::ofstream(Path("model.safetensors.index.json")) << Json{{"weight_map", {{"a", "../other.safetensors"}}}};
-  EXPECT_NE(Refusal(Path("model.safetensors.index.json")).find("is no file name"), std::string::npos);
+  EXPECT_NE(Refusal(Path("model.safetensors.index.json")).find("is not a file name"), std::string::npos);
 }
 
 }  // namespace

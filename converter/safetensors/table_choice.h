@@ -1,0 +1,19 @@
+#ifndef TIED_CONVERTER_SAFETENSORS_TABLE_CHOICE_H_
+#define TIED_CONVERTER_SAFETENSORS_TABLE_CHOICE_H_
+
+#include <string>
+
+namespace tied::converter {
+
+// What a caller says of a safetensors model whose family is not known. Without a table the family decides.
+struct TableChoice {
+  std::string table;  // name of the tensor that is both the embedding and the head
+  std::string scale;  // of the embeddings: a number, or "sqrt", the square root of the width; "": 1
+  std::string bias;   // name of the tensor that is added to the logits; "": none
+
+  bool Any() const { return !table.empty() || !scale.empty() || !bias.empty(); }
+};
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_SAFETENSORS_TABLE_CHOICE_H_
