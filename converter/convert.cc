@@ -19,6 +19,7 @@
 #include "converter/output/plan.h"
 #include "converter/output/writer.h"
 #include "converter/split/split.h"
+#include "converter/split/whole_model.h"
 
 namespace tied::converter {
 
@@ -144,7 +145,13 @@ ConvertReport Convert(const ConvertOptions& options) {
   std::set<std::string> inputs = FilesOfModel(options.model, graph);
   inputs.insert({options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids});
   RefuseInputs(options.output, inputs);
-  return Write(options.tables, graph, options.model, options.output, {});
+  try {
+    return Write(options.tables, graph, options.model, options.output, {});
+  } catch (const ConvertError&) {
+    if (!IsWholeModel(graph)) throw;
+    throw ConvertError(options.model +
+                       ": is a whole decoder or encoder; 'tied-convert split' takes the tied pair out of it");
+  }
 }
 
 ConvertReport Split(const SplitOptions& options) {

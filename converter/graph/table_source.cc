@@ -85,6 +85,7 @@ class BlockReader {
   }
 
   void ReadTransposed(size_t count, char* stored) {
+    if (source_.quantised() && source_.tensor.quantisation->bits == 4) return TransposeNibbles(count, stored);
     switch (ElementSize(source_.tensor.type)) {
       case 4:
         return TransposeColumns<uint32_t>(count, reinterpret_cast<uint32_t*>(stored));
@@ -112,6 +113,22 @@ class BlockReader {
     }
   }
 
+  // The same of four-bit integers, which follow each other through all stored rows.
+  void TransposeNibbles(size_t count, char* block) {
+    std::memset(block, 0, count * row_bytes_);
+    for (size_t col = 0; col < cols_; ++col) {
+      const uint64_t first = col * source_.vocabulary() + first_;
+      std::vector<char> run((first + count + 1) / 2 - first / 2);
+      ReadBytes(first / 2, run.data(), run.size());
+      for (size_t r = 0; r < count; ++r) {
+        const size_t place = static_cast<size_t>(first % 2) + r;
+        const int nibble = static_cast<unsigned char>(run[place / 2]) >> (place % 2 * 4) & 15;
+        char& byte = block[r * row_bytes_ + col / 2];
+        byte = static_cast<char>(static_cast<unsigned char>(byte) | nibble << (col % 2 * 4));
+      }
+    }
+  }
+
   // Scales and zero points of the rows first_ … first_ + count.
   void ReadQuantisation(size_t count) {
     const size_t per_row = source_.scales_per_row();
@@ -119,17 +136,37 @@ class BlockReader {
     const size_t first = per_row == 0 ? 0 : static_cast<size_t>(first_);
     const size_t rows = per_row == 0 ? 1 : count;
     const size_t scales = std::max<size_t>(per_row, 1);
-    ReadScales(first * scales, rows * scales);
+    if (source_.transposed && source_.tensor.quantisation->block > 0) return ReadTransposedQuantisation(rows, scales);
+    scales_ = ReadScales(first * scales, rows * scales);
     ReadZeroPoints(first, rows, scales);
   }
 
-  void ReadScales(size_t first, size_t count) {
+  // A run of `count` scales, and of zero points, of each block of columns.
+  void ReadTransposedQuantisation(size_t count, size_t blocks) {
+    const Quantisation& quantisation = *source_.tensor.quantisation;
+    const auto bits = static_cast<size_t>(quantisation.bits);
+    scales_.resize(count * blocks);
+    zero_points_.assign(count * blocks, quantisation.default_zero_point);
+    for (size_t block = 0; block < blocks; ++block) {
+      const size_t first = block * static_cast<size_t>(source_.vocabulary()) + static_cast<size_t>(first_);
+      const std::vector<float> scales = ReadScales(first, count);
+      for (size_t r = 0; r < count; ++r) scales_[r * blocks + block] = scales[r];
+      if (quantisation.zero_points.length == 0) continue;
+      const size_t begin = first * bits / 8;
+      std::vector<char> bytes(((first + count) * bits + 7) / 8 - begin);
+      quantisation.zero_points.ReadRange(begin, bytes.data(), bytes.size());
+      const size_t skipped = first % (8 / bits);
+      for (size_t r = 0; r < count; ++r) zero_points_[r * blocks + block] = Integer(bytes.data(), skipped + r);
+    }
+  }
+
+  std::vector<float> ReadScales(size_t first, size_t count) const {
     TensorRef part = source_.tensor.quantisation->scales;
     const size_t size = ElementSize(part.type);
     std::string bytes(count * size, '\0');
     part.ReadRange(first * size, bytes.data(), bytes.size());
     part.SetBytes(std::move(bytes));
-    scales_ = part.ReadFloats();
+    return part.ReadFloats();
   }
 
   void ReadZeroPoints(size_t first, size_t rows, size_t scales) {
@@ -223,7 +260,9 @@ void TableSource::CheckQuantisation(const std::string& what) const {
   }
   if (!IsFloat(quantisation.scales.type)) throw ConvertError(what + ": its scales are no floating-point numbers");
   if (quantisation.block > 0) {
-    if (transposed) throw ConvertError(what + ": blocks that run along the vocabulary are not supported");
+    if (quantisation.axis != (transposed ? 1 : 0)) {
+      throw ConvertError(what + ": blocks that run along the vocabulary are not supported");
+    }
     if (scales != vocabulary() * scales_per_row()) {
       throw ConvertError(what + ": has " + std::to_string(scales) + " scales, blocks of " +
                          std::to_string(quantisation.block) + " columns need " +

@@ -294,7 +294,7 @@ void CheckPair(const onnx::ModelProto& model, const std::string& onnx_path) {
   const int nodes = CountNodes(model.graph());
   if (nodes > kMaxNodes) {
     throw ConvertError(onnx_path + ": has " + std::to_string(nodes) + " nodes, more than " + std::to_string(kMaxNodes) +
-                       "; 'tied-convert split' takes whole decoders apart");
+                       "; 'tied-convert split' takes the tied pair out of a whole decoder or encoder");
   }
   std::set<std::string> initializers;
   for (const onnx::TensorProto& tensor : model.graph().initializer()) initializers.insert(tensor.name());

@@ -142,22 +142,28 @@ class HeadTaker {
     return hidden;
   }
 
-  // Slices grow until the passes see a head in one.
+  // Slices grow until the passes see a head in one. What one lacks may be further back; what two lack, one after the
+  // other, is the reason if none has a head.
   Product FindHidden(const onnx::NodeProto& node, const std::string& logits, const Scope& scope) const {
-    std::string reason =
-        reader_.path() + ": " + Describe(node) +
-        ": makes the logits; a product with the table, and a sum with a bias behind it, are understood";
+    std::string reason = Describe(node) +
+                         ": makes the logits; a product with the table, and a sum with a bias behind it, are "
+                         "understood";
+    std::string last;
+    bool found = false;
     for (int steps = 1; steps <= kMaxSteps; ++steps) {
       try {
         const Slice slice{logits, "", steps};
         const Product product =
             FindProduct(reader_.Import(scope, slice, {}, Declare("logits", onnx::TensorProto::FLOAT, 0)));
         if (!product.hidden.empty()) return BeforeProduct(product, scope);
-      } catch (const ConvertError& error) {  // what it lacks may be further back
-        if (steps == kMaxSteps) reason = reader_.path() + ": " + error.what();
+        last.clear();
+      } catch (const ConvertError& error) {
+        if (!found && last == error.what()) reason = last;
+        found = found || last == error.what();
+        last = error.what();
       }
     }
-    throw ConvertError(reason);
+    throw ConvertError(reader_.path() + ": " + reason);
   }
 
   // Before it was rounded by QuantizeLinear, or reshaped for a Gemm.

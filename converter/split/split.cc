@@ -12,10 +12,13 @@
 #include "converter/split/head.h"
 #include "converter/split/names.h"
 #include "converter/split/piece.h"
+#include "schema/checked_math.h"
 
 namespace tied::converter {
 
 namespace {
+
+constexpr int kMaxTried = 64;  // outputs, where none is called logits
 
 // Refuses a node that uses a value which is gone, in subgraphs too.
 void CheckGone(const PieceReader& reader, const onnx::GraphProto& graph, const std::set<std::string>& gone) {
@@ -48,21 +51,21 @@ class Splitter {
     split_.outputs = NamesOf(graph().output());
     split_.files = FilesOf(ImportModel(split_.model, path));  // whose graph has no cycle, and no name twice
     ForEachLookup(graph(), [&](const onnx::NodeProto&, const std::string&, const onnx::TensorProto& matrix) {
-      matrix_dims_.insert(matrix.dims().begin(), matrix.dims().end());
+      matrices_.insert({{matrix.dims().begin(), matrix.dims().end()}, matrix.data_type()});
     });
   }
 
   // Nothing where the places of the embedding do not agree in its scale.
   std::optional<SplitModel> Run(bool with_scale, int64_t vocabulary) {
     onnx::GraphProto* graph = split_.model.mutable_graph();
-    const int logits = FindLogits();
+    const int logits = FindLogits(vocabulary);
     if (logits >= 0) TakeTheHead(logits);
     RemoveUnused(graph);
     if (split_.head) vocabulary = static_cast<int64_t>(split_.head_plan.tables[0].vocabulary());
     const std::string given = split_.inputs.count(names_.ids) > 0 ? names_.ids : "";
     const std::set<std::string> ids = ChooseIds(*graph, split_.path, given, vocabulary);
     if (!ids.empty() && !TakeTheEmbedding(ids, with_scale)) return std::nullopt;
-    if (!split_.embedding && !split_.head) {
+    if (!split_.embedding && !split_.head && (vocabulary == 0 || IsLookedUp(vocabulary, 0))) {
       throw ConvertError(split_.path + ": no Gather on a constant matrix by token ids, and no product with one makes " +
                          "an output; its inputs are " + ListNames(graph->input()) + ", its outputs " +
                          ListNames(graph->output()));
@@ -79,36 +82,59 @@ class Splitter {
   const onnx::GraphProto& graph() const { return split_.model.graph(); }
 
   // The index of the output; -1 if there is none.
-  int FindLogits() {
+  int FindLogits(int64_t vocabulary) const {
     const std::string wanted = split_.outputs.count(names_.logits) > 0 ? names_.logits : kLogits;
     std::vector<int> found;
     for (int i = 0; i < graph().output_size(); ++i) {
       if (graph().output(i).name() == wanted) return i;
     }
-    for (int i = 0; i < graph().output_size(); ++i) {
-      if (MakesLogits(i)) found.push_back(i);
+    int tried = 0;  // each takes a copy of the graph
+    for (int i = 0; i < graph().output_size() && tried < kMaxTried; ++i) {
+      if (!MayBeLogits(graph().output(i))) continue;
+      ++tried;
+      if (MakesLogits(i, vocabulary)) found.push_back(i);
     }
     if (found.size() < 2) return found.empty() ? -1 : found[0];
     throw ConvertError(split_.path + ": logits may be the output '" + graph().output(found[0]).name() + "' or '" +
                        graph().output(found[1]).name() + "'; --logits NAME says which");
   }
 
-  // True for an output that is a product with a matrix whose rows token ids look up; in a file without such a matrix,
-  // for a product of an input.
-  bool MakesLogits(int index) const {
-    const onnx::TypeProto::Tensor& type = graph().output(index).type().tensor_type();
+  // False for what is declared with another last dimension than a table has rows.
+  bool MayBeLogits(const onnx::ValueInfoProto& output) const {
+    const onnx::TypeProto::Tensor& type = output.type().tensor_type();
     const int dims = type.shape().dim_size();
     const int64_t last = dims > 0 ? type.shape().dim(dims - 1).dim_value() : 0;
-    if (last > 0 && !matrix_dims_.empty() && matrix_dims_.count(last) == 0) return false;
+    return last == 0 || matrices_.empty() || IsLookedUp(last, 0);
+  }
+
+  // True for an output that is a product with a matrix whose rows token ids look up; in a file without such a matrix,
+  // for one of as many numbers as the table has rows.
+  bool MakesLogits(int index, int64_t vocabulary) const {
     onnx::GraphProto copy = graph();
     try {
       const Head head = TakeHead(reader_, names_.hidden, index, &copy);
-      if (matrix_dims_.empty()) return !head.input.empty();
-      return matrix_dims_.count(static_cast<int64_t>(head.plan.tables[0].vocabulary())) > 0 &&
-             matrix_dims_.count(static_cast<int64_t>(head.plan.tables[0].cols())) > 0;
+      const auto rows = static_cast<int64_t>(head.plan.tables[0].vocabulary());
+      if (matrices_.empty()) return rows == vocabulary;
+      return IsLookedUp(rows, static_cast<int64_t>(head.plan.tables[0].cols()));
     } catch (const ConvertError&) {
       return false;
     }
+  }
+
+  // True if integers look up the rows of a matrix of that size. cols: 0 for any.
+  bool IsLookedUp(int64_t rows, int64_t cols) const {
+    return std::any_of(matrices_.begin(), matrices_.end(), [&](const auto& matrix) {
+      const auto& [dims, type] = matrix;
+      if (std::count(dims.begin(), dims.end(), rows) == 0 || rows == 0) return false;
+      int64_t others = 1;
+      for (const int64_t dim : dims) {
+        if (!CheckedMultiply(others, dim, &others)) return false;
+      }
+      others /= rows;
+      // Two numbers may be in a byte, and rows filled up to whole blocks.
+      const bool packed = type != onnx::TensorProto::FLOAT && others >= cols / 2;
+      return cols == 0 || others == cols || packed;
+    });
   }
 
   void TakeTheHead(int logits) {
@@ -156,11 +182,11 @@ class Splitter {
   const SplitNames& names_;
   SplitModel split_;
   const PieceReader reader_{split_.model, split_.path};
-  std::set<std::string> initializers_;                  // of the export
-  std::set<int64_t> matrix_dims_;                       // of matrices whose rows integers look up
-  std::set<std::string> gone_;                          // values that nothing may use in the end
-  std::map<std::string, onnx::ValueInfoProto> inputs_;  // of embeddings
-  bool from_input_ = false;                             // hidden states are an input of the export
+  std::set<std::string> initializers_;                       // of the export
+  std::set<std::pair<std::vector<int64_t>, int>> matrices_;  // dimensions and types of those whose rows are looked up
+  std::set<std::string> gone_;                               // values that nothing may use in the end
+  std::map<std::string, onnx::ValueInfoProto> inputs_;       // of embeddings
+  bool from_input_ = false;                                  // hidden states are an input of the export
 };
 
 }  // namespace
