@@ -1,10 +1,10 @@
 // The C ABI: checks pointers, translates Status, and calls in.
-#include <cstring>
 #include <utility>
 
 #include "kernels/cpu.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
+#include "runtime/api/c_abi.h"
 #include "runtime/api/interpreter.h"
 #include "runtime/api/session.h"
 #include "runtime/api/typed_calls.h"
@@ -16,28 +16,17 @@ using tied::runtime::MappedFile;
 using tied::runtime::Model;
 using tied::runtime::NullArgument;
 using tied::runtime::ReadOptions;
+using tied::runtime::Report;
 using tied::runtime::Session;
 using tied::runtime::Status;
-namespace format = tied::format;
+using tied::runtime::Unwrap;
 
 namespace {
-
-tied_status Report(const Status& status, tied_error* error) {
-  if (!status.ok() && error != nullptr) {
-    error->status = status.code();
-    std::memcpy(error->message, status.message(), sizeof error->message);
-  }
-  return status.code();
-}
-
-Model* Unwrap(tied_model* model) { return reinterpret_cast<Model*>(model); }
-const Model* Unwrap(const tied_model* model) { return reinterpret_cast<const Model*>(model); }
-Session* Unwrap(tied_session* session) { return reinterpret_cast<Session*>(session); }
 
 // Reads the whole file: hashes, scales, residual norms.
 Status Verify(const Model& model) {
   TIED_RETURN_IF_ERROR(model.VerifyHashes());
-  for (size_t i = 0; i < model.table_count(); ++i) TIED_RETURN_IF_ERROR(VerifyTable(model.Table(i)));
+  for (const tied::runtime::TableView& table : model.graph().tables()) TIED_RETURN_IF_ERROR(VerifyTable(table));
   return Status();
 }
 
@@ -58,54 +47,6 @@ Status OpenModel(const char* name, const tied_open_options* given, tied_model** 
     opened->Unref();
   }
   return status;
-}
-
-// Runs `body`, a function of the model's header that returns a Status, on item `index` of `count`.
-template <class Count, class Body>
-tied_status Describe(const tied_model* model, size_t index, const void* info, tied_error* error, const Count& count,
-                     const Body& body) {
-  if (model == nullptr) return Report(NullArgument("model"), error);
-  if (info == nullptr) return Report(NullArgument("info"), error);
-  const format::Header& header = Unwrap(model)->header();
-  const size_t items = count(header);
-  if (index >= items) {
-    return Report(Status::Error(TIED_INVALID_ARGUMENT, "index %zu is not below %zu", index, items), error);
-  }
-  body(header, static_cast<flatbuffers::uoffset_t>(index));
-  return TIED_OK;
-}
-
-tied_plane_info PlaneInfo(const format::Plane* plane) {
-  if (plane == nullptr) return {};
-  return {plane->offset(), plane->length(), plane->hash()};
-}
-
-void FillValueInfo(const format::ValueInfo& value, tied_value_info* info) {
-  *info = {};
-  info->name = value.name()->c_str();
-  info->type = static_cast<tied_type>(value.type());
-  info->rank = value.dims()->size();
-  for (size_t i = 0; i < info->rank; ++i) {
-    const format::Dim& dim = *value.dims()->Get(static_cast<flatbuffers::uoffset_t>(i));
-    info->dims[i] = dim.size() < 0 ? -1 : dim.size();
-    info->symbols[i] = dim.symbol() == nullptr ? "" : dim.symbol()->c_str();
-  }
-}
-
-void FillOpInfo(const format::Op& op, tied_op_info* info) {
-  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0, ""};
-  if (op.origin() != nullptr) info->origin = op.origin()->c_str();
-  if (const format::Gather* gather = op.operation_as_Gather()) {
-    info->table = gather->table();
-    info->scale = gather->scale();
-  }
-  if (const format::MatMul* matmul = op.operation_as_MatMul()) {
-    info->table = matmul->table();
-    info->has_bias = matmul->bias() != nullptr;
-    info->result = format::EnumNameMatMulResult(matmul->result());
-    if (matmul->result() != format::MatMulResult::Logits) info->k = matmul->k();
-    info->log_softmax = matmul->log_softmax();
-  }
 }
 
 // Runs `body` with the session to itself.
@@ -197,93 +138,6 @@ tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, 
   if (model == nullptr) return Report(NullArgument("model"), error);
   if (bytes == nullptr) return Report(NullArgument("bytes"), error);
   return Report(Unwrap(model)->CountResident(bytes), error);
-}
-
-tied_status tied_model_get_info(const tied_model* model, tied_model_info* info, tied_error* error) {
-  if (model == nullptr) return Report(NullArgument("model"), error);
-  if (info == nullptr) return Report(NullArgument("info"), error);
-  const format::Header& header = Unwrap(model)->header();
-  const auto text = [](const flatbuffers::String* string) { return string == nullptr ? "" : string->c_str(); };
-  *info = {Unwrap(model)->format_version(), Unwrap(model)->file_size(), text(header.producer()),
-           text(header.source()),           text(header.graph()),       header.tables()->size(),
-           header.inputs()->size(),         header.outputs()->size(),   header.entry_points()->size()};
-  return TIED_OK;
-}
-
-tied_status tied_model_get_table(const tied_model* model, size_t index, tied_table_info* info, tied_error* error) {
-  return Describe(
-      model, index, info, error, [](const format::Header& header) { return header.tables()->size(); },
-      [&](const format::Header& header, flatbuffers::uoffset_t i) {
-        const format::TiedTable& table = *header.tables()->Get(i);
-        *info = {};
-        info->name = table.name()->c_str();
-        info->type = static_cast<tied_type>(table.type());
-        info->rows = table.rows();
-        info->cols = table.cols();
-        info->values = PlaneInfo(table.values());
-        const tied::runtime::TableView view = Unwrap(model)->Table(i);
-        info->vocabulary = view.ids.vocabulary;
-        info->ids = PlaneInfo(table.ids());
-        info->id_of_row = view.ids.ids;
-        info->data = view.values;
-        info->scales = PlaneInfo(table.scales());
-        info->zero_points = PlaneInfo(table.zero_points());
-        const format::Screen* screen = table.screen();
-        if (screen == nullptr) return;
-        info->screen = PlaneInfo(screen->values());
-        info->screen_scales = PlaneInfo(screen->scales());
-        info->screen_residual_norms = PlaneInfo(screen->residual_norms());
-      });
-}
-
-tied_status tied_model_get_input(const tied_model* model, size_t index, tied_value_info* info, tied_error* error) {
-  return Describe(
-      model, index, info, error, [](const format::Header& header) { return header.inputs()->size(); },
-      [&](const format::Header& header, flatbuffers::uoffset_t i) { FillValueInfo(*header.inputs()->Get(i), info); });
-}
-
-tied_status tied_model_get_output(const tied_model* model, size_t index, tied_value_info* info, tied_error* error) {
-  return Describe(
-      model, index, info, error, [](const format::Header& header) { return header.outputs()->size(); },
-      [&](const format::Header& header, flatbuffers::uoffset_t i) { FillValueInfo(*header.outputs()->Get(i), info); });
-}
-
-tied_status tied_model_get_entry_point(const tied_model* model, size_t index, tied_entry_point_info* info,
-                                       tied_error* error) {
-  return Describe(
-      model, index, info, error, [](const format::Header& header) { return header.entry_points()->size(); },
-      [&](const format::Header& header, flatbuffers::uoffset_t i) {
-        const format::EntryPoint& entry_point = *header.entry_points()->Get(i);
-        *info = {entry_point.name()->c_str(), entry_point.selectors() == nullptr ? 0 : entry_point.selectors()->size(),
-                 entry_point.ops()->size()};
-      });
-}
-
-tied_status tied_model_get_selector(const tied_model* model, size_t entry_point, size_t index, tied_selector_info* info,
-                                    tied_error* error) {
-  tied_entry_point_info parent;
-  const tied_status status = tied_model_get_entry_point(model, entry_point, &parent, error);
-  if (status != TIED_OK) return status;
-  return Describe(
-      model, index, info, error, [&](const format::Header&) { return parent.selector_count; },
-      [&](const format::Header& header, flatbuffers::uoffset_t i) {
-        const auto which = static_cast<flatbuffers::uoffset_t>(entry_point);
-        const format::Selector& selector = *header.entry_points()->Get(which)->selectors()->Get(i);
-        *info = {selector.input(), selector.value()};
-      });
-}
-
-tied_status tied_model_get_op(const tied_model* model, size_t entry_point, size_t index, tied_op_info* info,
-                              tied_error* error) {
-  tied_entry_point_info parent;
-  const tied_status status = tied_model_get_entry_point(model, entry_point, &parent, error);
-  if (status != TIED_OK) return status;
-  return Describe(
-      model, index, info, error, [&](const format::Header&) { return parent.op_count; },
-      [&](const format::Header& header, flatbuffers::uoffset_t i) {
-        const auto which = static_cast<flatbuffers::uoffset_t>(entry_point);
-        FillOpInfo(*header.entry_points()->Get(which)->ops()->Get(i), info);
-      });
 }
 
 tied_status tied_session_create(tied_model* model, const tied_session_options* given, tied_session** session,

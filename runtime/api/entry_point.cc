@@ -9,12 +9,10 @@ namespace {
 enum class Match { kYes, kNo, kMissing };
 
 // How the selectors among the inputs compare with the entry point's; *input names the one that decided.
-Status MatchSelectors(const format::Header& header, const format::EntryPoint& entry_point, const Inputs& inputs,
-                      Match* match, const char** input) {
+Status MatchSelectors(const EntryPoint& entry_point, const Inputs& inputs, Match* match, const char** input) {
   *match = Match::kYes;
-  if (entry_point.selectors() == nullptr) return Status();
-  for (const format::Selector* selector : *entry_point.selectors()) {
-    const char* name = header.inputs()->Get(selector->input())->name()->c_str();
+  for (const Selector& selector : entry_point.selectors) {
+    const char* name = selector.input->name;
     const tied_tensor* tensor = inputs.Find(name);
     if (tensor == nullptr) {
       if (*match == Match::kYes) *input = name;
@@ -28,7 +26,7 @@ Status MatchSelectors(const format::Header& header, const format::EntryPoint& en
       if (tensor->dims[i] == 1) continue;
       return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is a selector: it must be one Boolean", name);
     }
-    if ((*static_cast<const unsigned char*>(tensor->data) != 0) == selector->value()) continue;
+    if ((*static_cast<const unsigned char*>(tensor->data) != 0) == selector.value) continue;
     *match = Match::kNo;
     *input = name;
     return Status();
@@ -36,17 +34,16 @@ Status MatchSelectors(const format::Header& header, const format::EntryPoint& en
   return Status();
 }
 
-Status FindByName(const format::Header& header, const char* name, const Inputs& inputs,
-                  const format::EntryPoint** found) {
-  for (const format::EntryPoint* entry_point : *header.entry_points()) {
-    if (std::strcmp(entry_point->name()->c_str(), name) != 0) continue;
+Status FindByName(const Graph& graph, const char* name, const Inputs& inputs, const EntryPoint** found) {
+  for (const EntryPoint& entry_point : graph.entry_points()) {
+    if (std::strcmp(entry_point.name, name) != 0) continue;
     Match match;
     const char* input = "";
-    TIED_RETURN_IF_ERROR(MatchSelectors(header, *entry_point, inputs, &match, &input));
+    TIED_RETURN_IF_ERROR(MatchSelectors(entry_point, inputs, &match, &input));
     if (match == Match::kNo) {
       return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' selects another entry point than '%s'", input, name);
     }
-    *found = entry_point;
+    *found = &entry_point;
     return Status();
   }
   return Status::Error(TIED_NOT_FOUND, "the model has no entry point '%s'", name);
@@ -54,16 +51,15 @@ Status FindByName(const format::Header& header, const char* name, const Inputs& 
 
 }  // namespace
 
-Status FindEntryPoint(const format::Header& header, const char* name, const Inputs& inputs,
-                      const format::EntryPoint** found) {
-  if (name != nullptr) return FindByName(header, name, inputs, found);
+Status FindEntryPoint(const Graph& graph, const char* name, const Inputs& inputs, const EntryPoint** found) {
+  if (name != nullptr) return FindByName(graph, name, inputs, found);
   const char* missing = nullptr;
-  for (const format::EntryPoint* entry_point : *header.entry_points()) {
+  for (const EntryPoint& entry_point : graph.entry_points()) {
     Match match;
     const char* input = "";
-    TIED_RETURN_IF_ERROR(MatchSelectors(header, *entry_point, inputs, &match, &input));
+    TIED_RETURN_IF_ERROR(MatchSelectors(entry_point, inputs, &match, &input));
     if (match == Match::kYes) {
-      *found = entry_point;
+      *found = &entry_point;
       return Status();
     }
     if (match == Match::kMissing) missing = input;

@@ -7,8 +7,7 @@
 namespace tied::runtime {
 
 // By name (null: by the selectors among the inputs); with a name, selectors that are given must agree.
-Status FindEntryPoint(const format::Header& header, const char* name, const Inputs& inputs,
-                      const format::EntryPoint** entry_point);
+Status FindEntryPoint(const Graph& graph, const char* name, const Inputs& inputs, const EntryPoint** entry_point);
 
 }  // namespace tied::runtime
 

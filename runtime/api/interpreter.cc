@@ -7,7 +7,6 @@
 
 #include "runtime/api/entry_point.h"
 #include "schema/checked_math.h"
-#include "schema/number_format.h"
 
 namespace tied::runtime {
 
@@ -15,22 +14,15 @@ namespace {
 
 // An operation with the tensors that it reads and writes, checked and ready to run.
 struct BoundOp {
-  const format::Op* op;
-  const tied_tensor* input;  // null for Constant
+  const Operation* op;
+  const tied_tensor* input;  // null for a constant
   size_t count;              // ids, or tokens of hidden
   tied_tensor result;        // what the caller's output becomes
   bool done;
 
   bool is_wanted() const { return !done && result.data != nullptr && result.bytes > 0; }
-
-  // Null for other operations.
-  const format::MatMul* topk() const {
-    const format::MatMul* matmul = op->operation_as_MatMul();
-    return matmul == nullptr || matmul->result() == format::MatMulResult::Logits ? nullptr : matmul;
-  }
+  bool is_wanted_topk() const { return is_wanted() && op->is_topk(); }
 };
-
-size_t SizeOf(tied_type type) { return format::ElementSize(static_cast<format::DataType>(type)); }
 
 Status CountElements(const tied_tensor& tensor, size_t* count) {
   *count = 1;
@@ -44,26 +36,25 @@ Status CountElements(const tied_tensor& tensor, size_t* count) {
 }
 
 // Type, rank, dimensions and size of an input against what the graph declares.
-Status CheckInput(const tied_tensor& tensor, const format::ValueInfo& declared, size_t* count) {
-  const auto type = static_cast<tied_type>(declared.type());
-  if (tensor.type != type) {
+Status CheckInput(const tied_tensor& tensor, const Value& declared, size_t* count) {
+  if (tensor.type != declared.type) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has element type %d, the graph wants %d", tensor.name,
-                         tensor.type, type);
+                         tensor.type, declared.type);
   }
-  if (tensor.rank != declared.dims()->size()) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu dimensions, the graph wants %u", tensor.name,
-                         tensor.rank, declared.dims()->size());
+  if (tensor.rank != declared.rank) {
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu dimensions, the graph wants %zu", tensor.name,
+                         tensor.rank, declared.rank);
   }
   TIED_RETURN_IF_ERROR(CountElements(tensor, count));
   for (size_t i = 0; i < tensor.rank; ++i) {
-    const int64_t wanted = declared.dims()->Get(static_cast<flatbuffers::uoffset_t>(i))->size();
+    const int64_t wanted = declared.dims[i];
     if (wanted >= 0 && tensor.dims[i] != wanted) {
       return Status::Error(TIED_INVALID_ARGUMENT, "input '%s': dimension %zu is %" PRId64 ", the graph wants %" PRId64,
                            tensor.name, i, tensor.dims[i], wanted);
     }
   }
   size_t bytes = 0;
-  if (!CheckedMultiply(*count, SizeOf(type), &bytes) || tensor.bytes < bytes || (tensor.data == nullptr && bytes > 0)) {
+  if (!CheckedMultiply(*count, declared.element_size, &bytes) || tensor.bytes < bytes || (tensor.data == nullptr && bytes > 0)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has a buffer of %zu bytes, its shape needs %zu",
                          tensor.name, tensor.data == nullptr ? 0 : tensor.bytes, bytes);
   }
@@ -71,17 +62,17 @@ Status CheckInput(const tied_tensor& tensor, const format::ValueInfo& declared, 
 }
 
 // Sets result->rank and dims by the operation's rules. `elements`: how many the operation makes.
-Status ApplyOutputDims(const format::Op& op, const tied_tensor* input, size_t elements, tied_tensor* result) {
+Status ApplyOutputDims(const Operation& op, const tied_tensor* input, size_t elements, tied_tensor* result) {
   size_t known = 1;
   size_t inferred = TIED_MAX_RANK;
-  result->rank = op.output_dims()->size();
+  result->rank = op.rank;
   for (size_t i = 0; i < result->rank; ++i) {
-    const format::OutputDim& dim = *op.output_dims()->Get(static_cast<flatbuffers::uoffset_t>(i));
-    if (dim.rule() == format::DimRule::Infer) {
+    const OutputDim& dim = op.dims[i];
+    if (dim.rule == OutputDim::Rule::kInfer) {
       inferred = i;
       continue;
     }
-    result->dims[i] = dim.rule() == format::DimRule::InputDim ? input->dims[dim.value()] : dim.value();
+    result->dims[i] = dim.rule == OutputDim::Rule::kInputDim ? input->dims[dim.value] : dim.value;
     if (!CheckedMultiply(known, result->dims[i], &known)) known = SIZE_MAX;
   }
   if (inferred < result->rank) {
@@ -98,10 +89,10 @@ Status ApplyOutputDims(const format::Op& op, const tied_tensor* input, size_t el
 class Call {
  public:
   Call(Session& session, const Inputs& inputs, const Outputs& outputs)
-      : session_(session), header_(session.model().header()), inputs_(inputs), outputs_(outputs) {}
+      : session_(session), graph_(session.model().graph()), inputs_(inputs), outputs_(outputs) {}
 
   Status CheckNames() const;
-  Status Bind(const format::EntryPoint& entry_point, const tied_tensor& output, BoundOp* bound) const;
+  Status Bind(const EntryPoint& entry_point, const tied_tensor& output, BoundOp* bound) const;
   Status Prepare(const BoundOp& bound) const;
   Status Execute(const BoundOp& bound) const;
 
@@ -110,25 +101,23 @@ class Call {
 
  private:
   Status BindInput(BoundOp* bound) const;
-  Status BindGather(BoundOp* bound, size_t* elements) const;
-  Status BindMatMul(BoundOp* bound, size_t* elements) const;
+  Status BindEmbedding(BoundOp* bound, size_t* elements) const;
+  Status BindHead(BoundOp* bound, size_t* elements) const;
 
   Session& session_;
-  const format::Header& header_;
+  const Graph& graph_;
   const Inputs& inputs_;
   const Outputs& outputs_;
 };
 
-template <class Infos>
-bool Contains(const Infos& infos, const char* name) {
-  for (const format::ValueInfo* info : infos) {
-    if (std::strcmp(info->name()->c_str(), name) == 0) return true;
+bool Contains(Items<Value> values, const char* name) {
+  for (const Value& value : values) {
+    if (std::strcmp(value.name, name) == 0) return true;
   }
   return false;
 }
 
-template <class Infos>
-Status CheckTensorNames(const tied_tensor* tensors, size_t count, const Infos& known, const char* what) {
+Status CheckTensorNames(const tied_tensor* tensors, size_t count, Items<Value> known, const char* what) {
   for (size_t i = 0; i < count; ++i) {
     const char* name = tensors[i].name;
     if (name == nullptr) return Status::Error(TIED_INVALID_ARGUMENT, "%s %zu has no name", what, i);
@@ -142,67 +131,64 @@ Status CheckTensorNames(const tied_tensor* tensors, size_t count, const Infos& k
 }
 
 Status Call::CheckNames() const {
-  TIED_RETURN_IF_ERROR(CheckTensorNames(inputs_.tensors, inputs_.count, *header_.inputs(), "input"));
-  return CheckTensorNames(outputs_.tensors, outputs_.count, *header_.outputs(), "output");
+  TIED_RETURN_IF_ERROR(CheckTensorNames(inputs_.tensors, inputs_.count, graph_.inputs(), "input"));
+  return CheckTensorNames(outputs_.tensors, outputs_.count, graph_.outputs(), "output");
 }
 
 Status Call::BindInput(BoundOp* bound) const {
-  const format::ValueInfo& declared = *header_.inputs()->Get(bound->op->input());
-  bound->input = inputs_.Find(declared.name()->c_str());
+  const Value& declared = *bound->op->input;
+  bound->input = inputs_.Find(declared.name);
   if (bound->input == nullptr) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is missing: output '%s' is made from it",
-                         declared.name()->c_str(), bound->result.name);
+                         declared.name, bound->result.name);
   }
   return CheckInput(*bound->input, declared, &bound->count);
 }
 
-Status Call::BindGather(BoundOp* bound, size_t* elements) const {
+Status Call::BindEmbedding(BoundOp* bound, size_t* elements) const {
   TIED_RETURN_IF_ERROR(BindInput(bound));
-  const TableView table = session_.model().Table(bound->op->operation_as_Gather()->table());
-  if (CheckedMultiply(bound->count, table.cols, elements)) return Status();
+  if (CheckedMultiply(bound->count, bound->op->embedding.table.cols, elements)) return Status();
   return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has too many elements", bound->input->name);
 }
 
-Status Call::BindMatMul(BoundOp* bound, size_t* elements) const {
+Status Call::BindHead(BoundOp* bound, size_t* elements) const {
   TIED_RETURN_IF_ERROR(BindInput(bound));
-  const format::MatMul& matmul = *bound->op->operation_as_MatMul();
-  const TableView table = session_.model().Table(matmul.table());
+  const TableView& table = bound->op->head.table;
   if (bound->count % table.cols != 0) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu elements, not a multiple of %zu",
                          bound->input->name, bound->count, table.cols);
   }
   bound->count /= table.cols;
-  if (CheckedMultiply(bound->count, bound->topk() == nullptr ? table.ids.vocabulary : matmul.k(), elements))
-    return Status();
+  const size_t per_token = bound->op->is_topk() ? bound->op->k : table.ids.vocabulary;
+  if (CheckedMultiply(bound->count, per_token, elements)) return Status();
   return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has too many elements", bound->input->name);
 }
 
-Status Call::Bind(const format::EntryPoint& entry_point, const tied_tensor& output, BoundOp* bound) const {
+Status Call::Bind(const EntryPoint& entry_point, const tied_tensor& output, BoundOp* bound) const {
   bound->op = nullptr;
-  for (const format::Op* op : *entry_point.ops()) {
-    if (std::strcmp(header_.outputs()->Get(op->output())->name()->c_str(), output.name) == 0) bound->op = op;
+  for (const Operation& op : entry_point.operations) {
+    if (std::strcmp(op.output->name, output.name) == 0) bound->op = &op;
   }
   if (bound->op == nullptr) {
-    return Status::Error(TIED_NOT_FOUND, "entry point '%s' does not make output '%s'", entry_point.name()->c_str(),
+    return Status::Error(TIED_NOT_FOUND, "entry point '%s' does not make output '%s'", entry_point.name,
                          output.name);
   }
   bound->input = nullptr;
   bound->count = 0;
   bound->done = false;
   bound->result = output;
-  bound->result.type = static_cast<tied_type>(header_.outputs()->Get(bound->op->output())->type());
-  const size_t element_size = SizeOf(bound->result.type);
+  bound->result.type = bound->op->output->type;
+  const size_t element_size = bound->op->output->element_size;
   size_t elements = 0;
-  switch (bound->op->operation_type()) {
-    case format::Operation::Gather:
-      TIED_RETURN_IF_ERROR(BindGather(bound, &elements));
+  switch (bound->op->kind) {
+    case Operation::Kind::kEmbedding:
+      TIED_RETURN_IF_ERROR(BindEmbedding(bound, &elements));
       break;
-    case format::Operation::MatMul:
-      TIED_RETURN_IF_ERROR(BindMatMul(bound, &elements));
+    case Operation::Kind::kHead:
+      TIED_RETURN_IF_ERROR(BindHead(bound, &elements));
       break;
     default:
-      const auto* data = bound->op->operation_as_Constant()->data();
-      elements = data == nullptr ? 0 : data->size() / element_size;
+      elements = bound->op->constant_bytes / element_size;
   }
   if (!CheckedMultiply(elements, element_size, &bound->result.bytes)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' would not fit in memory", output.name);
@@ -216,67 +202,63 @@ Status Call::Bind(const format::EntryPoint& entry_point, const tied_tensor& outp
 // Everything that can still fail.
 Status Call::Prepare(const BoundOp& bound) const {
   if (bound.result.data == nullptr) return Status();
-  switch (bound.op->operation_type()) {
-    case format::Operation::Gather:
-      return session_.CheckIds(*bound.op->operation_as_Gather(), {bound.input->data, bound.input->type, bound.count});
-    case format::Operation::MatMul:
-      return bound.topk() != nullptr ? Status() : session_.Reserve(*bound.op->operation_as_MatMul(), bound.count);
+  switch (bound.op->kind) {
+    case Operation::Kind::kEmbedding:
+      return session_.CheckIds(bound.op->embedding, {bound.input->data, bound.input->type, bound.count});
+    case Operation::Kind::kHead:
+      return bound.op->is_topk() ? Status() : session_.Reserve(bound.op->head, bound.count);
     default:
       return Status();
   }
 }
 
 Status Call::Execute(const BoundOp& bound) const {
-  switch (bound.op->operation_type()) {
-    case format::Operation::Gather:
-      return session_.Gather(*bound.op->operation_as_Gather(), {bound.input->data, bound.input->type, bound.count},
+  switch (bound.op->kind) {
+    case Operation::Kind::kEmbedding:
+      return session_.Embed(bound.op->embedding, {bound.input->data, bound.input->type, bound.count},
                              static_cast<float*>(bound.result.data));
-    case format::Operation::MatMul: {
-      const format::MatMul& matmul = *bound.op->operation_as_MatMul();
-      return session_.MatMul(matmul, static_cast<const float*>(bound.input->data), bound.count, RowFilter(),
-                             matmul.log_softmax(), static_cast<float*>(bound.result.data));
-    }
+    case Operation::Kind::kHead:
+      return session_.Logits(bound.op->head, static_cast<const float*>(bound.input->data), bound.count, RowFilter(),
+                             bound.op->log_softmax, static_cast<float*>(bound.result.data));
     default:
-      std::memcpy(bound.result.data, bound.op->operation_as_Constant()->data()->data(), bound.result.bytes);
+      std::memcpy(bound.result.data, bound.op->constant, bound.result.bytes);
       return Status();
   }
 }
 
 // Whether two top-k operations find the same rows.
 bool SameTopk(const BoundOp& a, const BoundOp& b) {
-  const format::MatMul *x = a.topk(), *y = b.topk();
-  if (y == nullptr || a.input != b.input || x->table() != y->table() || x->k() != y->k()) return false;
-  if (x->bias() == nullptr || y->bias() == nullptr) return x->bias() == y->bias();
-  return x->bias()->offset() == y->bias()->offset();
+  return b.op->is_topk() && a.input == b.input && a.op->head.table_index == b.op->head.table_index &&
+         a.op->k == b.op->k && a.op->head.bias == b.op->head.bias;
 }
 
 Status Call::ExecuteTopk(BoundOp* bound, BoundOp* end) const {
-  const format::MatMul& matmul = *bound->topk();
+  const size_t k = bound->op->k;
   tied_topk_result result = {};
-  const format::MatMul* values = nullptr;
+  const Operation* values = nullptr;
   for (BoundOp* other = bound; other < end; ++other) {
     if (!other->is_wanted() || !SameTopk(*bound, *other)) continue;
-    if (other->topk()->result() == format::MatMulResult::TopkIds) {
+    if (other->op->result == Operation::Result::kTopkIds) {
       if (result.ids != nullptr) continue;
       result.ids = static_cast<int64_t*>(other->result.data);
     } else {
       if (values != nullptr) continue;
-      values = other->topk();
+      values = other->op;
       result.logits = static_cast<float*>(other->result.data);
     }
     other->done = true;
   }
   std::unique_ptr<double[]> log_z;
-  if (values != nullptr && values->log_softmax()) {
+  if (values != nullptr && values->log_softmax) {
     log_z.reset(new (std::nothrow) double[bound->count]);
     if (log_z == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu tokens", bound->count);
     result.log_z = log_z.get();
   }
-  const TopkRequest request = {matmul.k(), RowFilter(), /*use_screen=*/true, /*log_z_tolerance=*/0};
+  const TopkRequest request = {k, RowFilter(), /*use_screen=*/true, /*log_z_tolerance=*/0};
   TIED_RETURN_IF_ERROR(
-      session_.Topk(matmul, static_cast<const float*>(bound->input->data), bound->count, request, result));
-  for (size_t i = 0; log_z != nullptr && i < bound->count * matmul.k(); ++i) {
-    result.logits[i] = static_cast<float>(static_cast<double>(result.logits[i]) - log_z[i / matmul.k()]);
+      session_.Topk(bound->op->head, static_cast<const float*>(bound->input->data), bound->count, request, result));
+  for (size_t i = 0; log_z != nullptr && i < bound->count * k; ++i) {
+    result.logits[i] = static_cast<float>(static_cast<double>(result.logits[i]) - log_z[i / k]);
   }
   return Status();
 }
@@ -293,8 +275,8 @@ const tied_tensor* Inputs::Find(const char* name) const {
 Status Run(Session& session, const char* entry_point_name, const Inputs& inputs, const Outputs& outputs) {
   const Call call(session, inputs, outputs);
   TIED_RETURN_IF_ERROR(call.CheckNames());
-  const format::EntryPoint* entry_point = nullptr;
-  TIED_RETURN_IF_ERROR(FindEntryPoint(session.model().header(), entry_point_name, inputs, &entry_point));
+  const EntryPoint* entry_point = nullptr;
+  TIED_RETURN_IF_ERROR(FindEntryPoint(session.model().graph(), entry_point_name, inputs, &entry_point));
   // In passes, so that nothing is written unless everything can be. A top-k can fail when its logits are known; it
   // writes after that.
   const std::unique_ptr<BoundOp[]> bound(new (std::nothrow) BoundOp[outputs.count]);
@@ -305,7 +287,7 @@ Status Run(Session& session, const char* entry_point_name, const Inputs& inputs,
     TIED_RETURN_IF_ERROR(call.Prepare(bound[i]));
   }
   for (BoundOp* op = bound.get(); op < end; ++op) {
-    if (op->is_wanted() && op->topk() != nullptr) TIED_RETURN_IF_ERROR(call.ExecuteTopk(op, end));
+    if (op->is_wanted_topk()) TIED_RETURN_IF_ERROR(call.ExecuteTopk(op, end));
   }
   for (BoundOp* op = bound.get(); op < end; ++op) {
     if (op->is_wanted()) TIED_RETURN_IF_ERROR(call.Execute(*op));

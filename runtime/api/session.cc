@@ -13,13 +13,8 @@
 #include "runtime/compute/head.h"
 #include "runtime/compute/log_sum.h"
 #include "runtime/compute/screened_topk.h"
-#include "schema/number_format.h"
 
 namespace tied::runtime {
-
-// Neither the kernels nor the file format know of each other.
-static_assert(kernels::kBlockCols == format::kBlockCols);
-static_assert(kernels::kMaxActivation == format::kLargestQuantisedHidden);
 
 Session::Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens)
     : model_(model), kernels_(kernels), xnnpack_min_tokens_(xnnpack_min_tokens) {
@@ -52,8 +47,8 @@ bool Session::Enter() {
   return true;
 }
 
-Status Session::CheckIds(const format::Gather& gather, const Ids& ids) const {
-  const IdMap map = model_->Table(gather.table()).ids;
+Status Session::CheckIds(const Embedding& embedding, const Ids& ids) const {
+  const IdMap& map = embedding.table.ids;
   for (size_t i = 0; i < ids.count; ++i) {
     const int64_t id = ids[i];
     if (id < 0 || static_cast<uint64_t>(id) >= map.vocabulary) {
@@ -73,28 +68,28 @@ Status Session::CancelledOrOk() const {
                                                     : Status();
 }
 
-Status Session::Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const {
-  const TableView table = model_->Table(gather.table());
+Status Session::Embed(const Embedding& embedding, const Ids& ids, float* embeddings) const {
+  const TableView& table = embedding.table;
   for (size_t i = 0; i < ids.count; ++i) {
     if (i % 256 == 0) TIED_RETURN_IF_ERROR(CancelledOrOk());
     const size_t row = table.ids.RowOf(static_cast<size_t>(ids[i]));
-    GatherRow(table, row, gather.scale(), embeddings + i * table.cols);
+    GatherRow(table, row, embedding.scale, embeddings + i * table.cols);
   }
   model_->CountScatteredRows(ids.count);
   return Status();
 }
 
-Status Session::Reserve(const format::MatMul& matmul, size_t tokens) {
-  return packed_.Reserve(model_->Table(matmul.table()), tokens, /*with_activations=*/false);
+Status Session::Reserve(const Head& head, size_t tokens) {
+  return packed_.Reserve(head.table, tokens, /*with_activations=*/false);
 }
 
 template <class Run>
-Status Session::ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+Status Session::ForEachBatch(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
                              const Run& run) {
   HeadBatch batch;
   batch.kernels = kernels_;
-  batch.table = model_->Table(matmul.table());
-  batch.bias = matmul.bias() == nullptr ? nullptr : model_->Floats(*matmul.bias());
+  batch.table = head.table;
+  batch.bias = head.bias;
   batch.packed = &packed_;
   batch.filter = filter;
   batch.cancelled = &cancelled_;
@@ -117,11 +112,11 @@ bool Session::MayUseXnnpack(const HeadBatch& batch) const {
   return batch.tokens >= least;
 }
 
-Status Session::MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+Status Session::Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
                        bool log_softmax, float* logits) {
   model_->PrepareForHead();
-  const TableView table = model_->Table(matmul.table());
-  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
+  const TableView& table = head.table;
+  TIED_RETURN_IF_ERROR(ForEachBatch(head, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
     float* out = logits + first * table.ids.vocabulary;
     if (!MayUseXnnpack(batch) || !RunLogitsXnnpack(pool_.get(), batch, out)) RunLogits(pool_.get(), batch, out);
     return Status();
@@ -139,9 +134,9 @@ Status Session::FinishLogits(const TableView& table, size_t tokens, bool log_sof
   return CancelledOrOk();
 }
 
-Status Session::MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids,
+Status Session::LogitsOf(const Head& head, const float* hidden, size_t tokens, const int64_t* ids,
                          size_t count, float* logits) {
-  return ForEachBatch(matmul, hidden, tokens, RowFilter(), [&](const HeadBatch& batch, size_t first) {
+  return ForEachBatch(head, hidden, tokens, RowFilter(), [&](const HeadBatch& batch, size_t first) {
     RunLogitsOf(pool_.get(), batch, ids, count, logits + first * count);
     return Status();
   });
@@ -163,9 +158,9 @@ Status Session::CheckTopk(const TableView& table, const float* hidden, size_t to
   return Status();
 }
 
-Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
+Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
                      const tied_topk_result& result) {
-  const TableView table = model_->Table(matmul.table());
+  const TableView& table = head.table;
   const size_t allowed = request.filter.Count(table.rows);
   TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request, allowed));
   const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
@@ -187,7 +182,7 @@ Status Session::Topk(const format::MatMul& matmul, const float* hidden, size_t t
     model_->PrepareForHead();
     return call.RunFull(pool_.get(), batch, first);
   };
-  TIED_RETURN_IF_ERROR(ForEachBatch(matmul, hidden, tokens, request.filter, run_batch));
+  TIED_RETURN_IF_ERROR(ForEachBatch(head, hidden, tokens, request.filter, run_batch));
   call.Write(table.ids, tokens, result);
   return Status();
 }

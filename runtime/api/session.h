@@ -49,27 +49,27 @@ class Session {
   // Ends the computation that is running; from any thread.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  // Checks what Gather() would compute on.
-  Status CheckIds(const format::Gather& gather, const Ids& ids) const;
+  // Checks what Embed() would compute on.
+  Status CheckIds(const Embedding& embedding, const Ids& ids) const;
 
   // embeddings: [ids.count, cols]; the ids have been checked.
-  Status Gather(const format::Gather& gather, const Ids& ids, float* embeddings) const;
+  Status Embed(const Embedding& embedding, const Ids& ids, float* embeddings) const;
 
-  // Gets the memory that MatMul() needs for that many tokens.
-  Status Reserve(const format::MatMul& matmul, size_t tokens);
+  // Gets the memory that Logits() needs for that many tokens.
+  Status Reserve(const Head& head, size_t tokens);
 
   // hidden: [tokens, cols]; logits: [tokens, vocabulary], -infinity for ids that have no row or one that the filter
   // denies. log_softmax: make them log-probabilities. Needs Reserve(). Fails only if cancelled.
-  Status MatMul(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+  Status Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
                 bool log_softmax, float* logits);
 
   // logits: [tokens, count], of the token ids ids[0 … count), which are below the vocabulary; -infinity for those that
   // have no row. Needs Reserve(). Fails only if cancelled.
-  Status MatMulOf(const format::MatMul& matmul, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
+  Status LogitsOf(const Head& head, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
                   float* logits);
 
   // Nothing is written on error. Every pointer in `result` may be null.
-  Status Topk(const format::MatMul& matmul, const float* hidden, size_t tokens, const TopkRequest& request,
+  Status Topk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
               const tied_topk_result& result);
 
  private:
@@ -77,7 +77,7 @@ class Session {
 
   // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
   template <class Run>
-  Status ForEachBatch(const format::MatMul& matmul, const float* hidden, size_t tokens, const RowFilter& filter,
+  Status ForEachBatch(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
                       const Run& run);
 
   Status CancelledOrOk() const;

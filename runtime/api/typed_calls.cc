@@ -11,17 +11,6 @@ namespace tied::runtime {
 
 namespace {
 
-// The model's first operation of a kind.
-template <class Operation>
-const Operation* FirstOp(const Model& model) {
-  for (const format::EntryPoint* entry_point : *model.header().entry_points()) {
-    for (const format::Op* op : *entry_point->ops()) {
-      if (const Operation* found = op->operation_as<Operation>()) return found;
-    }
-  }
-  return nullptr;
-}
-
 // `capacity` elements are enough for count * width.
 Status CheckCapacity(const char* what, size_t count, size_t width, size_t capacity) {
   size_t needed = 0;
@@ -31,15 +20,14 @@ Status CheckCapacity(const char* what, size_t count, size_t width, size_t capaci
 }
 
 // The head, if there are tokens to run it on; null if there are none.
-Status FindHead(const Session& session, const float* hidden, size_t tokens, const format::MatMul** matmul) {
-  *matmul = FirstOp<format::MatMul>(session.model());
-  if (*matmul == nullptr) return Status::Error(TIED_UNSUPPORTED, "the model has no lm_head");
-  const TableView table = session.model().Table((*matmul)->table());
+Status FindHead(const Session& session, const float* hidden, size_t tokens, const Head** head) {
+  TIED_RETURN_IF_ERROR(session.model().graph().FindHead(head));
   size_t elements = 0;
-  if (!CheckedMultiply(tokens, table.cols, &elements) || !CheckedMultiply(elements, sizeof(float), &elements)) {
+  if (!CheckedMultiply(tokens, (*head)->table.cols, &elements) ||
+      !CheckedMultiply(elements, sizeof(float), &elements)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "%zu tokens are too many", tokens);
   }
-  if (tokens == 0) *matmul = nullptr;
+  if (tokens == 0) *head = nullptr;
   if (tokens > 0 && hidden == nullptr) return NullArgument("hidden");
   return Status();
 }
@@ -114,49 +102,49 @@ class Allowed {
 }  // namespace
 
 Status Embed(Session& session, const int64_t* ids, size_t count, float* embeddings, size_t capacity) {
-  const format::Gather* gather = FirstOp<format::Gather>(session.model());
-  if (gather == nullptr) return Status::Error(TIED_UNSUPPORTED, "the model has no embedding");
+  const Embedding* embedding = nullptr;
+  TIED_RETURN_IF_ERROR(session.model().graph().FindEmbedding(&embedding));
   if (count == 0) return Status();
   if (ids == nullptr) return NullArgument("ids");
   if (embeddings == nullptr) return NullArgument("embeddings");
-  TIED_RETURN_IF_ERROR(CheckCapacity("embeddings", count, session.model().Table(gather->table()).cols, capacity));
+  TIED_RETURN_IF_ERROR(CheckCapacity("embeddings", count, embedding->table.cols, capacity));
   const Ids view{ids, TIED_INT64, count};
-  TIED_RETURN_IF_ERROR(session.CheckIds(*gather, view));
-  return session.Gather(*gather, view, embeddings);
+  TIED_RETURN_IF_ERROR(session.CheckIds(*embedding, view));
+  return session.Embed(*embedding, view, embeddings);
 }
 
 Status Logits(Session& session, const float* hidden, size_t tokens, const RowFilter& filter, float* logits,
               size_t capacity) {
-  const format::MatMul* matmul = nullptr;
-  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
-  if (matmul == nullptr) return Status();
+  const Head* head = nullptr;
+  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &head));
+  if (head == nullptr) return Status();
   if (logits == nullptr) return NullArgument("logits");
   TIED_RETURN_IF_ERROR(
-      CheckCapacity("logits", tokens, session.model().Table(matmul->table()).ids.vocabulary, capacity));
-  TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
-  return session.MatMul(*matmul, hidden, tokens, filter, /*log_softmax=*/false, logits);
+      CheckCapacity("logits", tokens, head->table.ids.vocabulary, capacity));
+  TIED_RETURN_IF_ERROR(session.Reserve(*head, tokens));
+  return session.Logits(*head, hidden, tokens, filter, /*log_softmax=*/false, logits);
 }
 
 Status LogitsOf(Session& session, const float* hidden, size_t tokens, const int64_t* row_ids, size_t row_count,
                 float* logits, size_t capacity) {
-  const format::MatMul* matmul = nullptr;
-  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
-  if (matmul == nullptr || row_count == 0) return Status();
+  const Head* head = nullptr;
+  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &head));
+  if (head == nullptr || row_count == 0) return Status();
   if (logits == nullptr) return NullArgument("logits");
   TIED_RETURN_IF_ERROR(CheckCapacity("logits", tokens, row_count, capacity));
-  TIED_RETURN_IF_ERROR(CheckRowIds(session.model().Table(matmul->table()).ids, row_ids, row_count));
-  TIED_RETURN_IF_ERROR(session.Reserve(*matmul, tokens));
-  return session.MatMulOf(*matmul, hidden, tokens, row_ids, row_count, logits);
+  TIED_RETURN_IF_ERROR(CheckRowIds(head->table.ids, row_ids, row_count));
+  TIED_RETURN_IF_ERROR(session.Reserve(*head, tokens));
+  return session.LogitsOf(*head, hidden, tokens, row_ids, row_count, logits);
 }
 
 Status LogitsAllowed(Session& session, const float* hidden, size_t tokens, const uint8_t* allowed, size_t allowed_bytes,
                      float* logits, size_t capacity) {
-  const format::MatMul* matmul = nullptr;
-  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
-  if (matmul == nullptr) return Status();
+  const Head* head = nullptr;
+  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &head));
+  if (head == nullptr) return Status();
   if (allowed == nullptr) return NullArgument("allowed");
   Allowed rows;
-  TIED_RETURN_IF_ERROR(rows.SetBits(session.model().Table(matmul->table()).ids, allowed, allowed_bytes));
+  TIED_RETURN_IF_ERROR(rows.SetBits(head->table.ids, allowed, allowed_bytes));
   return Logits(session, hidden, tokens, rows.filter(), logits, capacity);
 }
 
@@ -164,21 +152,21 @@ Status Topk(Session& session, const float* hidden, size_t tokens, size_t k, cons
             const tied_topk_result& result) {
   tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
   TIED_RETURN_IF_ERROR(ReadOptions(given, &options));
-  const format::MatMul* matmul = nullptr;
-  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &matmul));
-  if (result.bytes_read != nullptr && matmul == nullptr) *result.bytes_read = 0;
-  if (matmul == nullptr) return Status();
+  const Head* head = nullptr;
+  TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &head));
+  if (result.bytes_read != nullptr && head == nullptr) *result.bytes_read = 0;
+  if (head == nullptr) return Status();
   if (result.ids == nullptr) return NullArgument("ids");
   if (!(options.log_z_tolerance >= 0)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "log_z_tolerance is %g, it must be at least 0",
                          options.log_z_tolerance);
   }
-  const IdMap map = session.model().Table(matmul->table()).ids;
+  const IdMap& map = head->table.ids;
   Allowed rows;
   TIED_RETURN_IF_ERROR(rows.SetBits(map, options.allowed, options.allowed_bytes));
   TIED_RETURN_IF_ERROR(rows.SetIds(map, options.row_ids, options.row_count));
   const TopkRequest request = {k, rows.filter(), options.use_screen != 0, options.log_z_tolerance};
-  return session.Topk(*matmul, hidden, tokens, request, result);
+  return session.Topk(*head, hidden, tokens, request, result);
 }
 
 }  // namespace tied::runtime

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "schema/preamble.h"
+#include "tied_generated.h"
 
 namespace tied::runtime {
 

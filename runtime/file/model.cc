@@ -3,29 +3,12 @@
 #include <new>
 #include <utility>
 
-#include "schema/number_format.h"
+#include "runtime/file/planes.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace tied::runtime {
-
-namespace {
-
-// 0: one scale for the whole table.
-uint64_t ScalesPerRow(const format::TiedTable& table) {
-  const uint64_t scales = table.scales()->length() / sizeof(float);
-  switch (format::ScaleOfCount(table.type(), scales, table.rows(), table.cols())) {
-    case format::ScaleOf::kTable:
-      return 0;
-    case format::ScaleOf::kRow:
-      return 1;
-    default:
-      return format::BlocksOf(table.cols());
-  }
-}
-
-}  // namespace
 
 Model::Model(MappedFile file, Header header) : file_(std::move(file)), header_(std::move(header)) { ExpectGathers(); }
 
@@ -34,7 +17,8 @@ Status Model::Create(MappedFile file, const char* name, Model** model) {
   TIED_RETURN_IF_ERROR(Header::Read(file.data(), file.size(), name, &header));
   Model* created = new (std::nothrow) Model(std::move(file), std::move(header));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
-  const Status status = created->CheckIds(name);
+  Status status = Graph::Resolve(created->header(), created->file_.data(), name, &created->graph_);
+  if (status.ok()) status = created->CheckIds(name);
   if (status.ok()) {
     *model = created;
   } else {
@@ -44,7 +28,7 @@ Status Model::Create(MappedFile file, const char* name, Model** model) {
 }
 
 Status Model::CheckIds(const char* name) const {
-  for (size_t i = 0; i < header_->tables()->size(); ++i) TIED_RETURN_IF_ERROR(Table(i).ids.Check(name));
+  for (const TableView& table : graph_.tables()) TIED_RETURN_IF_ERROR(table.ids.Check(name));
   return Status();
 }
 
@@ -52,39 +36,13 @@ void Model::Unref() {
   if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-TableView Model::Table(size_t index) const {
-  const format::TiedTable& table = *header_->tables()->Get(static_cast<flatbuffers::uoffset_t>(index));
-  TableView view = {};
-  view.type = static_cast<tied_type>(table.type());
-  view.values = Bytes(*table.values());
-  view.rows = static_cast<size_t>(table.rows());
-  view.cols = static_cast<size_t>(table.cols());
-  view.ids = {nullptr, view.rows, table.vocabulary() == 0 ? view.rows : static_cast<size_t>(table.vocabulary())};
-  if (table.ids() != nullptr) view.ids.ids = reinterpret_cast<const uint32_t*>(Bytes(*table.ids()));
-  view.row_bytes = static_cast<size_t>(format::RowBytes(table.type(), table.cols()));
-  if (table.scales() != nullptr) {
-    view.scales = Floats(*table.scales());
-    view.scales_per_row = static_cast<size_t>(ScalesPerRow(table));
-  }
-  if (table.zero_points() != nullptr) view.zero_points = Bytes(*table.zero_points());
-  if (const format::Screen* screen = table.screen()) {
-    view.screen = {reinterpret_cast<const int8_t*>(Bytes(*screen->values())), Floats(*screen->scales()),
-                   Floats(*screen->residual_norms())};
-  }
-  return view;
-}
-
-const float* Model::Floats(const format::Plane& plane) const { return reinterpret_cast<const float*>(Bytes(plane)); }
-
-Status Model::VerifyHash(const format::Plane& plane, const char* what) const {
-  if (XXH3_64bits(file_.data() + plane.offset(), static_cast<size_t>(plane.length())) == plane.hash()) return Status();
-  return Status::Error(TIED_CORRUPT, "plane '%s' at offset %llu does not match its hash", what,
-                       static_cast<unsigned long long>(plane.offset()));
-}
-
 Status Model::VerifyHashes() const {
-  return ForEachPlane(*header_,
-                      [this](const format::Plane& plane, const char* what) { return VerifyHash(plane, what); });
+  return ForEachPlane(*header_, [this](const format::Plane& plane, const char* what) {
+    const auto length = static_cast<size_t>(plane.length());
+    if (XXH3_64bits(file_.data() + plane.offset(), length) == plane.hash()) return Status();
+    return Status::Error(TIED_CORRUPT, "plane '%s' at offset %llu does not match its hash", what,
+                         static_cast<unsigned long long>(plane.offset()));
+  });
 }
 
 void Model::ExpectGathers() {

@@ -6,10 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/file/graph.h"
 #include "runtime/file/header.h"
 #include "runtime/file/mapped_file.h"
 #include "runtime/file/status.h"
-#include "runtime/file/table.h"
+
+namespace tied::format {
+struct Plane;
+}
 
 namespace tied::runtime {
 
@@ -27,10 +31,7 @@ class Model {
   uint32_t format_version() const { return header_.format_version(); }
   uint64_t file_size() const { return file_.size(); }
 
-  size_t table_count() const { return header_->tables()->size(); }
-  TableView Table(size_t index) const;
-  const float* Floats(const format::Plane& plane) const;
-  const unsigned char* Bytes(const format::Plane& plane) const { return file_.data() + plane.offset(); }
+  const Graph& graph() const { return graph_; }
 
   // Reads the whole file.
   Status VerifyHashes() const;
@@ -53,7 +54,6 @@ class Model {
   Model(MappedFile file, Header header);
   ~Model() = default;
   Status CheckIds(const char* name) const;
-  Status VerifyHash(const format::Plane& plane, const char* what) const;
   void ExpectGathers();
   void ExpectWholeReads(const format::Plane& plane);
 
@@ -63,6 +63,7 @@ class Model {
   std::atomic<size_t> scattered_rows_{0};  // since their pages were given back
   const MappedFile file_;
   const Header header_;
+  Graph graph_;  // points into both; constant once the model is created
 };
 
 }  // namespace tied::runtime

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/file/header.h"
+#include "runtime/file/planes.h"
 #include "schema/checked_math.h"
 #include "schema/number_format.h"
 #include "schema/preamble.h"

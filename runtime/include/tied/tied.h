@@ -13,8 +13,8 @@
  *  5. Nothing throws, nothing aborts, nothing is printed; but for cpuinfo, which says on standard error when it cannot
  *     read what the system knows of the CPU. Sessions then run the scalar kernels: slower, the same bits.
  *  6. Every allocation may fail, and every call that a signal interrupts is made again.
- *  7. Option structs begin with their own size and are filled by the _INIT macro, so that a program built against an
- *     older header keeps working with a newer library.
+ *  7. Option structs, and the infos of the embedding and the head, begin with their own size and are filled by the
+ *     _INIT macro, so that a program built against an older header keeps working with a newer library.
  *
  * Words: the table is [rows, cols = d_model], one row for each token id below the vocabulary; hidden is [tokens, cols],
  * the decoder's last hidden states; logits are [tokens, vocabulary]. All are float32 and row-major.
@@ -224,6 +224,35 @@ typedef struct tied_op_info {
   const char* origin;  /* the nodes of the model that it stands for, one a line; "" if the file does not say */
 } tied_op_info;
 
+/* What tied_embed() computes. The caller sets struct_size, by the _INIT macro. */
+typedef struct tied_embedding_info {
+  size_t struct_size;
+  size_t table;        /* index of the table */
+  uint64_t cols;       /* of the table: floats of an embedding */
+  uint64_t rows;       /* of the table */
+  uint64_t vocabulary; /* token ids are below it */
+  float scale;         /* factor on the row */
+} tied_embedding_info;
+#define TIED_EMBEDDING_INFO_INIT \
+  { sizeof(tied_embedding_info), 0, 0, 0, 0, 0.0f }
+
+/* What tied_logits(), tied_topk() and the calls like them compute. The caller sets struct_size, by the _INIT macro. */
+typedef struct tied_head_info {
+  size_t struct_size;
+  size_t table;        /* index of the table */
+  uint64_t cols;       /* of the table: floats of a hidden state */
+  uint64_t rows;       /* of the table */
+  uint64_t vocabulary; /* logits for each hidden state */
+  int32_t has_bias;    /* 1 if a bias is added to the logits */
+} tied_head_info;
+#define TIED_HEAD_INFO_INIT \
+  { sizeof(tied_head_info), 0, 0, 0, 0, 0 }
+
+/* The embedding and the lm_head of the model. They may use different tables with different dimensions. UNSUPPORTED if
+ * the model has none; *info is then unchanged. */
+TIED_API tied_status tied_model_get_embedding(const tied_model* model, tied_embedding_info* info, tied_error* error);
+TIED_API tied_status tied_model_get_head(const tied_model* model, tied_head_info* info, tied_error* error);
+
 /* Each fills *info; INVALID_ARGUMENT for a null pointer or an index at or above the count. */
 TIED_API tied_status tied_model_get_info(const tied_model* model, tied_model_info* info, tied_error* error);
 TIED_API tied_status tied_model_get_table(const tied_model* model, size_t index, tied_table_info* info,
@@ -273,10 +302,10 @@ TIED_API size_t tied_session_threads(const tied_session* session);
  * thread while another runs on the same session. */
 TIED_API void tied_session_cancel(tied_session* session);
 
-/* The typed calls use the model's first Gather and its first MatMul, scale and bias included, whatever the MatMul's
- * result is in the graph: tied_logits() gives logits. A model with more than one table may have one of its own, with
- * other sides, for each of the two: tied_model_get_op() says which. UNSUPPORTED if the model has none. Zero ids or
- * tokens are fine: nothing happens, and the pointers may be NULL. */
+/* The typed calls compute the model's first embedding and its first head, scale and bias included, whatever the head's
+ * result is in the graph: tied_logits() gives logits. tied_model_get_embedding() and tied_model_get_head() describe
+ * them. UNSUPPORTED if the model has none. Zero ids or tokens are fine: nothing happens, and the pointers may be NULL.
+ */
 
 /* embeddings[i, :] = the row of ids[i] * scale.
  * embeddings: [count, cols], `capacity` floats at least count * cols.

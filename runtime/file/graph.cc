@@ -1,0 +1,167 @@
+#include "runtime/file/graph.h"
+
+#include <new>
+
+#include "schema/number_format.h"
+#include "tied_generated.h"
+
+namespace tied::runtime {
+
+namespace {
+
+template <class Ours, class Theirs>
+constexpr bool SameNumber(Ours ours, Theirs theirs) {
+  return static_cast<int>(ours) == static_cast<int>(theirs);
+}
+static_assert(SameNumber(OutputDim::Rule::kConstant, format::DimRule::Constant) &&
+              SameNumber(OutputDim::Rule::kInputDim, format::DimRule::InputDim) &&
+              SameNumber(OutputDim::Rule::kInfer, format::DimRule::Infer));
+static_assert(SameNumber(Operation::Result::kLogits, format::MatMulResult::Logits) &&
+              SameNumber(Operation::Result::kTopkValues, format::MatMulResult::TopkValues) &&
+              SameNumber(Operation::Result::kTopkIds, format::MatMulResult::TopkIds));
+
+const unsigned char* BytesAt(const unsigned char* file, const format::Plane& plane) { return file + plane.offset(); }
+
+const float* FloatsAt(const unsigned char* file, const format::Plane& plane) {
+  return reinterpret_cast<const float*>(BytesAt(file, plane));
+}
+
+// 0: one scale for the whole table.
+uint64_t ScalesPerRow(const format::TiedTable& table) {
+  const uint64_t scales = table.scales()->length() / sizeof(float);
+  switch (format::ScaleOfCount(table.type(), scales, table.rows(), table.cols())) {
+    case format::ScaleOf::kTable:
+      return 0;
+    case format::ScaleOf::kRow:
+      return 1;
+    default:
+      return format::BlocksOf(table.cols());
+  }
+}
+
+TableView ResolveTable(const format::TiedTable& table, const unsigned char* file) {
+  TableView view = {};
+  view.type = static_cast<tied_type>(table.type());
+  view.values = BytesAt(file, *table.values());
+  view.rows = static_cast<size_t>(table.rows());
+  view.cols = static_cast<size_t>(table.cols());
+  view.ids = {nullptr, view.rows, table.vocabulary() == 0 ? view.rows : static_cast<size_t>(table.vocabulary())};
+  if (table.ids() != nullptr) view.ids.ids = reinterpret_cast<const uint32_t*>(BytesAt(file, *table.ids()));
+  view.row_bytes = static_cast<size_t>(format::RowBytes(table.type(), table.cols()));
+  if (table.scales() != nullptr) {
+    view.scales = FloatsAt(file, *table.scales());
+    view.scales_per_row = static_cast<size_t>(ScalesPerRow(table));
+  }
+  if (table.zero_points() != nullptr) view.zero_points = BytesAt(file, *table.zero_points());
+  if (const format::Screen* screen = table.screen()) {
+    view.screen = {reinterpret_cast<const int8_t*>(BytesAt(file, *screen->values())),
+                   FloatsAt(file, *screen->scales()), FloatsAt(file, *screen->residual_norms())};
+  }
+  return view;
+}
+
+Value ResolveValue(const format::ValueInfo& info) {
+  Value value = {};
+  value.name = info.name()->c_str();
+  value.type = static_cast<tied_type>(info.type());
+  value.element_size = format::ElementSize(info.type());
+  for (const format::Dim* dim : *info.dims()) value.dims[value.rank++] = dim->size();
+  return value;
+}
+
+// All but the input and the output.
+Operation ResolveOperation(const format::Op& op, const unsigned char* file, const TableView* tables) {
+  Operation operation = {};
+  for (const format::OutputDim* dim : *op.output_dims()) {
+    operation.dims[operation.rank++] = {static_cast<OutputDim::Rule>(dim->rule()), dim->value()};
+  }
+  if (const format::Gather* gather = op.operation_as_Gather()) {
+    operation.kind = Operation::Kind::kEmbedding;
+    operation.embedding = {gather->table(), tables[gather->table()], gather->scale()};
+  } else if (const format::MatMul* matmul = op.operation_as_MatMul()) {
+    operation.kind = Operation::Kind::kHead;
+    const float* bias = matmul->bias() == nullptr ? nullptr : FloatsAt(file, *matmul->bias());
+    operation.head = {matmul->table(), tables[matmul->table()], bias};
+    operation.result = static_cast<Operation::Result>(matmul->result());
+    operation.k = matmul->k();
+    operation.log_softmax = matmul->log_softmax();
+  } else {
+    operation.kind = Operation::Kind::kConstant;
+    const auto* data = op.operation_as_Constant()->data();
+    if (data != nullptr) operation.constant = data->data();
+    if (data != nullptr) operation.constant_bytes = data->size();
+  }
+  return operation;
+}
+
+}  // namespace
+
+template <class T>
+bool Graph::Array<T>::Allocate(size_t size) {
+  items.reset(new (std::nothrow) T[size]);
+  count = items == nullptr ? 0 : size;
+  return items != nullptr;
+}
+
+bool Graph::Allocate(const format::Header& header) {
+  size_t operations = 0, selectors = 0;
+  for (const format::EntryPoint* entry_point : *header.entry_points()) {
+    operations += entry_point->ops()->size();
+    if (entry_point->selectors() != nullptr) selectors += entry_point->selectors()->size();
+  }
+  return tables_.Allocate(header.tables()->size()) && inputs_.Allocate(header.inputs()->size()) &&
+         outputs_.Allocate(header.outputs()->size()) && operations_.Allocate(operations) &&
+         selectors_.Allocate(selectors) && entry_points_.Allocate(header.entry_points()->size());
+}
+
+Status Graph::Resolve(const format::Header& header, const unsigned char* file, const char* name, Graph* graph) {
+  if (!graph->Allocate(header)) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
+  const auto resolve_values = [](const auto& infos, Value* value) {
+    for (const format::ValueInfo* info : infos) *value++ = ResolveValue(*info);
+  };
+  resolve_values(*header.inputs(), graph->inputs_.items.get());
+  resolve_values(*header.outputs(), graph->outputs_.items.get());
+  TableView* table_view = graph->tables_.items.get();
+  for (const format::TiedTable* table : *header.tables()) *table_view++ = ResolveTable(*table, file);
+
+  EntryPoint* resolved = graph->entry_points_.items.get();
+  Operation* operation = graph->operations_.items.get();
+  Selector* selector = graph->selectors_.items.get();
+  for (const format::EntryPoint* entry_point : *header.entry_points()) {
+    *resolved = {entry_point->name()->c_str(), {selector, 0}, {operation, entry_point->ops()->size()}};
+    if (entry_point->selectors() != nullptr) {
+      for (const format::Selector* given : *entry_point->selectors()) {
+        *selector++ = {&graph->inputs_.items[given->input()], given->value()};
+        ++resolved->selectors.count;
+      }
+    }
+    for (const format::Op* op : *entry_point->ops()) {
+      *operation = ResolveOperation(*op, file, graph->tables_.items.get());
+      operation->output = &graph->outputs_.items[op->output()];
+      if (operation->kind != Operation::Kind::kConstant) operation->input = &graph->inputs_.items[op->input()];
+      ++operation;
+    }
+    ++resolved;
+  }
+  graph->FindFirst();
+  return Status();
+}
+
+void Graph::FindFirst() {
+  for (const Operation& operation : operations_.view()) {
+    if (embedding_ == nullptr && operation.kind == Operation::Kind::kEmbedding) embedding_ = &operation.embedding;
+    if (head_ == nullptr && operation.kind == Operation::Kind::kHead) head_ = &operation.head;
+  }
+}
+
+Status Graph::FindEmbedding(const Embedding** embedding) const {
+  *embedding = embedding_;
+  return embedding_ != nullptr ? Status() : Status::Error(TIED_UNSUPPORTED, "the model has no embedding");
+}
+
+Status Graph::FindHead(const Head** head) const {
+  *head = head_;
+  return head_ != nullptr ? Status() : Status::Error(TIED_UNSUPPORTED, "the model has no lm_head");
+}
+
+}  // namespace tied::runtime
