@@ -65,7 +65,7 @@ TableReport ReportOf(const TableSource& table, const ChosenEncoding& chosen) {
 
 EntryPointReport ReportOf(const PlannedEntryPoint& entry_point) {
   EntryPointReport report{entry_point.name, {}};
-  for (const Choice& choice : entry_point.choices) report.selectors.push_back({choice.input, choice.value});
+  for (const Selector& selector : entry_point.selectors) report.selectors.push_back({selector.input, selector.value});
   return report;
 }
 

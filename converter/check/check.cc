@@ -28,7 +28,9 @@ class Checker {
   Checker(const Graph& graph, const std::string& path, bool lossless, CheckReport* report)
       : graph_(graph), lossless_(lossless), report_(report), opened_(path) {
     tied_error error;
-    Require(tied_model_get_table(opened_.model(), 0, &table_, &error), error);
+    tied_head_info head = TIED_HEAD_INFO_INIT;
+    const bool has_head = tied_model_get_head(opened_.model(), &head, nullptr) == TIED_OK;
+    Require(tied_model_get_table(opened_.model(), has_head ? head.table : 0, &table_, &error), error);
     kept_.resize(static_cast<size_t>(table_.vocabulary));
     for (uint64_t row = 0; row < table_.rows; ++row) kept_[static_cast<size_t>(IdOf(row))] = true;
   }
@@ -51,9 +53,10 @@ class Checker {
     const auto dropped = std::find(kept_.begin(), kept_.end(), false);
     if (dropped == kept_.end()) return;
     const int64_t id = dropped - kept_.begin();
-    std::vector<float> embedding(static_cast<size_t>(table_.cols));
+    tied_embedding_info info = TIED_EMBEDDING_INFO_INIT;
+    if (tied_model_get_embedding(opened_.model(), &info, nullptr) != TIED_OK) return;
+    std::vector<float> embedding(static_cast<size_t>(info.cols));
     const tied_status status = tied_embed(opened_.session(), &id, 1, embedding.data(), embedding.size(), nullptr);
-    if (status == TIED_UNSUPPORTED) return;
     report_->dropped_ids = {kept_.size() - table_.rows, status == TIED_OUT_OF_RANGE};
   }
 

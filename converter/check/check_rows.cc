@@ -50,11 +50,11 @@ double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, si
 
 class RowCheck {
  public:
-  RowCheck(const Plan& plan, const std::string& path, const GatherOp& gather, std::optional<MatMulOp> head)
-      : source_(plan.tables[gather.table]),
-        encoding_(plan.encodings[gather.table]),
+  RowCheck(const Plan& plan, const std::string& path, const EmbeddingOp& embedding, std::optional<HeadOp> head)
+      : source_(plan.tables[embedding.table]),
+        encoding_(plan.encodings[embedding.table]),
         cols_(static_cast<size_t>(source_.cols())),
-        scale_(gather.scale),
+        scale_(embedding.scale),
         head_(head),
         opened_(path),
         hidden_(kTokens * cols_),
@@ -132,7 +132,7 @@ class RowCheck {
   const TableEncoding encoding_;
   const size_t cols_;
   const float scale_;
-  const std::optional<MatMulOp> head_;
+  const std::optional<HeadOp> head_;
   const OpenModel opened_;
   std::vector<float> hidden_;
   std::vector<float> logits_;
@@ -145,11 +145,11 @@ class RowCheck {
 }  // namespace
 
 std::optional<RowsCheck> CheckRows(const Plan& plan, const std::string& tied_path) {
-  const std::optional<GatherOp> gather = FirstOf<GatherOp>(plan);
-  std::optional<MatMulOp> head = FirstOf<MatMulOp>(plan);
-  if (!gather || gather->scale == 0) return std::nullopt;
-  if (head && head->table != gather->table) head.reset();
-  return RowCheck(plan, tied_path, *gather, head).Run();
+  const std::optional<EmbeddingOp> embedding = FirstOf<EmbeddingOp>(plan);
+  std::optional<HeadOp> head = FirstOf<HeadOp>(plan);
+  if (!embedding || embedding->scale == 0) return std::nullopt;
+  if (head && head->table != embedding->table) head.reset();
+  return RowCheck(plan, tied_path, *embedding, head).Run();
 }
 
 }  // namespace tied::converter

@@ -49,7 +49,8 @@ float Node::Float(const std::string& attribute, float otherwise) const {
 }
 
 std::string Node::Describe() const {
-  return "node '" + (name.empty() && !outputs.empty() ? outputs[0] : name) + "' (" + op + ")";
+  const std::string text = "node '" + (name.empty() && !outputs.empty() ? outputs[0] : name) + "'";
+  return op.rfind("tied.", 0) == 0 ? text : text + " (" + op + ")";  // those of the passes mean nothing to a user
 }
 
 const TensorRef* Graph::FindConstant(const std::string& constant) const {

@@ -37,15 +37,15 @@ void Restrict(Plan* plan, const std::vector<bool>& kept) {
   std::vector<bool> done(plan->biases.size());
   for (PlannedEntryPoint& entry_point : plan->entry_points) {
     for (PlannedOp& op : entry_point.ops) {
-      const auto* matmul = std::get_if<MatMulOp>(&op.operation);
-      if (matmul == nullptr) continue;
-      const TableSource& table = plan->tables[matmul->table];
-      if (static_cast<uint64_t>(matmul->k) > table.rows()) {
-        throw ConvertError("output '" + plan->outputs[op.output].name + "' is the " + std::to_string(matmul->k) +
+      const auto* head = std::get_if<HeadOp>(&op.operation);
+      if (head == nullptr) continue;
+      const TableSource& table = plan->tables[head->table];
+      if (static_cast<uint64_t>(head->k) > table.rows()) {
+        throw ConvertError("output '" + plan->outputs[op.output].name + "' is the " + std::to_string(head->k) +
                            " best, and only " + std::to_string(table.rows()) + " token ids are left");
       }
-      if (table.kept == nullptr || matmul->bias < 0) continue;
-      const auto bias = static_cast<size_t>(matmul->bias);
+      if (table.kept == nullptr || head->bias < 0) continue;
+      const auto bias = static_cast<size_t>(head->bias);
       if (!done[bias]) plan->biases[bias] = KeptOf(plan->biases[bias], *table.kept);
       done[bias] = true;
     }

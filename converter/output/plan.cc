@@ -32,7 +32,7 @@ class Planner {
     const Graph graph = Canonicalise(folded, shapes);
     PlannedEntryPoint entry_point;
     entry_point.name = path.branch_names.empty() ? graph.name : path.branch_names.back();
-    entry_point.choices = path.choices;
+    entry_point.selectors = path.selectors;
     for (size_t i = 0; i < graph.results.size(); ++i) {
       entry_point.ops.push_back(Lower(graph, graph.results[i]));
       PlannedOp& op = entry_point.ops.back();
@@ -80,11 +80,11 @@ class Planner {
     if (const TensorRef* constant = graph.FindConstant(result)) return LowerConstant(*constant);
     const Node* node = graph.FindProducer(result);
     if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is made by nothing");
-    if (node->op == "tied.Gather") return LowerGather(graph, *node);
-    if (node->op == "tied.Head") return LowerHead(graph, *node, MatMulOp::Result::kLogits);
+    if (node->op == "tied.Gather") return LowerEmbedding(graph, *node);
+    if (node->op == "tied.Head") return LowerHead(graph, *node, HeadOp::Result::kLogits);
     if (node->op == "tied.Topk" && graph.FindConstant(node->Input(1)) != nullptr) {
       const bool values = node->outputs[0] == result;
-      return LowerHead(graph, *node, values ? MatMulOp::Result::kTopkValues : MatMulOp::Result::kTopkIds);
+      return LowerHead(graph, *node, values ? HeadOp::Result::kTopkValues : HeadOp::Result::kTopkIds);
     }
     Refuse(graph, *node);
   }
@@ -138,24 +138,24 @@ class Planner {
     throw ConvertError(node.Describe() + ": its operand '" + value + "' is not an input of the graph");
   }
 
-  PlannedOp LowerGather(const Graph& graph, const Node& node) {
+  PlannedOp LowerEmbedding(const Graph& graph, const Node& node) {
     const size_t ids = DataInput(graph, node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(0)), false}, node);
     has_gather_.insert(table);
-    return {GatherOp{table, node.Float("scale", 1)}, ids, 0, {}, {}};
+    return {EmbeddingOp{table, node.Float("scale", 1)}, ids, 0, {}, {}};
   }
 
-  PlannedOp LowerHead(const Graph& graph, const Node& node, MatMulOp::Result result) {
+  PlannedOp LowerHead(const Graph& graph, const Node& node, HeadOp::Result result) {
     const size_t hidden = DataInput(graph, node, node.Input(0), {ElementType::kFloat32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(1)), node.Int("transposed", 0) != 0}, node);
     const int bias = node.Input(2).empty() ? -1 : AddBias(*graph.FindConstant(node.Input(2)));
     const int64_t k = node.Int("k", 0);
     const auto most = std::min<int64_t>(format::kMaxTopk, static_cast<int64_t>(plan_.tables[table].rows()));
-    if (result != MatMulOp::Result::kLogits && (k < 1 || k > most)) {
+    if (result != HeadOp::Result::kLogits && (k < 1 || k > most)) {
       throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
                          std::to_string(most));
     }
-    return {MatMulOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}, {}};
+    return {HeadOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}, {}};
   }
 
   size_t AddTable(const TableSource& source, const Node& node) {
@@ -182,8 +182,8 @@ class Planner {
   }
 
   static void CheckOutputType(const ValueInfo& output, const PlannedOp& op) {
-    const auto* matmul = std::get_if<MatMulOp>(&op.operation);
-    const bool ids = matmul != nullptr && matmul->result == MatMulOp::Result::kTopkIds;
+    const auto* head = std::get_if<HeadOp>(&op.operation);
+    const bool ids = head != nullptr && head->result == HeadOp::Result::kTopkIds;
     if (output.type == (ids ? ElementType::kInt64 : ElementType::kFloat32)) return;
     throw ConvertError("output '" + output.name + "' is made as " + (ids ? "int64" : "float32") +
                        ", and declared as something else");
@@ -245,8 +245,8 @@ class Planner {
     plan_.encodings.resize(plan_.tables.size());
     for (PlannedEntryPoint& entry_point : plan_.entry_points) {
       for (PlannedOp& op : entry_point.ops) {
-        if (auto* gather = std::get_if<GatherOp>(&op.operation)) gather->table = index[gather->table];
-        if (auto* matmul = std::get_if<MatMulOp>(&op.operation)) matmul->table = index[matmul->table];
+        if (auto* embedding = std::get_if<EmbeddingOp>(&op.operation)) embedding->table = index[embedding->table];
+        if (auto* head = std::get_if<HeadOp>(&op.operation)) head->table = index[head->table];
       }
     }
   }

@@ -14,12 +14,12 @@
 
 namespace tied::converter {
 
-struct GatherOp {
+struct EmbeddingOp {
   size_t table;
   float scale;
 };
 
-struct MatMulOp {
+struct HeadOp {
   enum class Result { kLogits, kTopkValues, kTopkIds };
   size_t table;
   int bias;  // index into Plan::biases, -1: none
@@ -33,7 +33,7 @@ struct ConstantOp {
 };
 
 struct PlannedOp {
-  std::variant<GatherOp, MatMulOp, ConstantOp> operation;
+  std::variant<EmbeddingOp, HeadOp, ConstantOp> operation;
   size_t input;               // index into Plan::inputs; 0 for ConstantOp
   size_t output;              // index into Plan::outputs
   std::string origin;         // TraceNodes()
@@ -42,7 +42,7 @@ struct PlannedOp {
 
 struct PlannedEntryPoint {
   std::string name;
-  std::vector<Choice> choices;
+  std::vector<Selector> selectors;
   std::vector<PlannedOp> ops;
 };
 

@@ -89,10 +89,10 @@ class HeaderBuilder {
 
   flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
     std::vector<flatbuffers::Offset<format::Selector>> selectors;
-    for (const Choice& choice : entry_point.choices) {
+    for (const Selector& selector : entry_point.selectors) {
       uint32_t input = 0;
-      while (plan_.inputs[input].name != choice.input) ++input;
-      selectors.push_back(format::CreateSelector(builder_, input, choice.value));
+      while (plan_.inputs[input].name != selector.input) ++input;
+      selectors.push_back(format::CreateSelector(builder_, input, selector.value));
     }
     std::vector<flatbuffers::Offset<format::Op>> ops;
     for (const PlannedOp& op : entry_point.ops) ops.push_back(Build(op));
@@ -119,16 +119,16 @@ class HeaderBuilder {
   }
 
   std::pair<format::Operation, flatbuffers::Offset<void>> BuildOperation(const PlannedOp& op) {
-    if (const auto* gather = std::get_if<GatherOp>(&op.operation)) {
-      return {format::Operation::Gather,
-              format::CreateGather(builder_, static_cast<uint32_t>(gather->table), gather->scale).Union()};
+    if (const auto* embedding = std::get_if<EmbeddingOp>(&op.operation)) {
+      return {format::Operation::Embedding,
+              format::CreateEmbedding(builder_, static_cast<uint32_t>(embedding->table), embedding->scale).Union()};
     }
-    if (const auto* matmul = std::get_if<MatMulOp>(&op.operation)) {
-      const format::Plane* bias = matmul->bias < 0 ? nullptr : &layout_.biases[static_cast<size_t>(matmul->bias)];
-      return {format::Operation::MatMul, format::CreateMatMul(builder_, static_cast<uint32_t>(matmul->table), bias,
-                                                              static_cast<format::MatMulResult>(matmul->result),
-                                                              static_cast<uint32_t>(matmul->k), matmul->log_softmax)
-                                             .Union()};
+    if (const auto* head = std::get_if<HeadOp>(&op.operation)) {
+      const format::Plane* bias = head->bias < 0 ? nullptr : &layout_.biases[static_cast<size_t>(head->bias)];
+      return {format::Operation::Head, format::CreateHead(builder_, static_cast<uint32_t>(head->table), bias,
+                                                          static_cast<format::HeadResult>(head->result),
+                                                          static_cast<uint32_t>(head->k), head->log_softmax)
+                                           .Union()};
     }
     const std::string& data = std::get<ConstantOp>(op.operation).data;
     const std::vector<uint8_t> bytes(data.begin(), data.end());

@@ -15,7 +15,7 @@ constexpr size_t kMaxPaths = 64;
 constexpr size_t kMaxIfs = 64;  // on a path, one inlined after the other
 
 // The graph input that decides an If, and the value of it that takes the then-branch.
-Choice FindCondition(const Graph& graph, const Node& node) {
+Selector FindCondition(const Graph& graph, const Node& node) {
   static const std::set<std::string> kPassing = {"Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Flatten"};
   bool value = true;
   std::string condition = node.Input(0);
@@ -163,9 +163,9 @@ void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
   const Node node = *found;
   const auto index = static_cast<size_t>(found - nodes.begin());
   if (path.branch_names.size() == kMaxIfs) throw ConvertError(node.Describe() + ": there are too many Ifs before it");
-  const Choice condition = FindCondition(path.graph, node);
-  const auto known = std::find_if(path.choices.begin(), path.choices.end(),
-                                  [&](const Choice& earlier) { return earlier.input == condition.input; });
+  const Selector condition = FindCondition(path.graph, node);
+  const auto known = std::find_if(path.selectors.begin(), path.selectors.end(),
+                                  [&](const Selector& earlier) { return earlier.input == condition.input; });
   const auto take = [&](FlatGraph next, bool then) {
     const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
     next.branch_names.push_back(branch.name);
@@ -178,13 +178,13 @@ void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
     throw ConvertError(node.Describe() + ": has no " + attribute);
   }
   // An If below another on the same input has only one way left.
-  if (known != path.choices.end()) {
+  if (known != path.selectors.end()) {
     const bool then = known->value == condition.value;
     return take(std::move(path), then);
   }
-  path.choices.push_back(condition);
+  path.selectors.push_back(condition);
   take(path, /*then=*/true);
-  path.choices.back().value = !condition.value;
+  path.selectors.back().value = !condition.value;
   take(std::move(path), /*then=*/false);
 }
 

@@ -10,14 +10,14 @@
 namespace tied::converter {
 
 // The value that a Boolean graph input has on a path.
-struct Choice {
+struct Selector {
   std::string input;
   bool value;
 };
 
 struct FlatGraph {
   std::vector<std::string> branch_names;  // names of the branch graphs on the way, outermost first
-  std::vector<Choice> choices;
+  std::vector<Selector> selectors;
   Graph graph;  // without If
 };
 

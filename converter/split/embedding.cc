@@ -151,7 +151,7 @@ class EmbeddingTaker {
   void SetEmbedding(const onnx::NodeProto& gather, Graph graph) {
     const Plan plan = reader_.PlanOf(gather, graph);
     const TableSource& table = plan.tables[0];
-    const auto* operation = std::get_if<GatherOp>(&plan.entry_points[0].ops[0].operation);
+    const auto* operation = std::get_if<EmbeddingOp>(&plan.entry_points[0].ops[0].operation);
     if (operation == nullptr) reader_.Refuse(gather, "does not look up rows");
     const bool first = taken_.tables.empty();
     if (!first && !SameTable(taken_.table, table)) {

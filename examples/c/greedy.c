@@ -32,8 +32,8 @@ static int Greedy(tied_session* session, int64_t id, float* hidden, size_t cols)
 int main(int argc, char** argv) {
   tied_model* model = NULL;
   tied_session* session = NULL;
-  tied_model_info info;
-  tied_table_info table;
+  tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+  tied_head_info head = TIED_HEAD_INFO_INIT;
   tied_error error;
   float* hidden = NULL;
   int result = EXIT_FAILURE;
@@ -42,15 +42,16 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (tied_model_open(argv[1], NULL, &model, &error) != TIED_OK) return Fail("open", &error);
-  if (tied_model_get_info(model, &info, &error) != TIED_OK ||
-      tied_model_get_table(model, 0, &table, &error) != TIED_OK) {
-    Fail("table", &error);
-  } else if (info.table_count != 1) {
-    fprintf(stderr, "%s: has %lu tables, this program is for one\n", argv[1], (unsigned long)info.table_count);
+  if (tied_model_get_embedding(model, &embedding, &error) != TIED_OK ||
+      tied_model_get_head(model, &head, &error) != TIED_OK) {
+    Fail("model", &error);
+  } else if (embedding.cols != head.cols) {
+    fprintf(stderr, "%s: an embedding is no hidden state: %lu columns, not %lu\n", argv[1],
+            (unsigned long)embedding.cols, (unsigned long)head.cols);
   } else if (tied_session_create(model, NULL, &session, &error) != TIED_OK) {
     Fail("session", &error);
-  } else if ((hidden = malloc((size_t)table.cols * sizeof(float))) != NULL) {
-    result = Greedy(session, argc > 2 ? strtoll(argv[2], NULL, 10) : 0, hidden, (size_t)table.cols);
+  } else if ((hidden = malloc((size_t)head.cols * sizeof(float))) != NULL) {
+    result = Greedy(session, argc > 2 ? strtoll(argv[2], NULL, 10) : 0, hidden, (size_t)head.cols);
   }
   free(hidden);
   tied_session_destroy(session);

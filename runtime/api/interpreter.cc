@@ -54,7 +54,8 @@ Status CheckInput(const tied_tensor& tensor, const Value& declared, size_t* coun
     }
   }
   size_t bytes = 0;
-  if (!CheckedMultiply(*count, declared.element_size, &bytes) || tensor.bytes < bytes || (tensor.data == nullptr && bytes > 0)) {
+  if (!CheckedMultiply(*count, declared.element_size, &bytes) || tensor.bytes < bytes ||
+      (tensor.data == nullptr && bytes > 0)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has a buffer of %zu bytes, its shape needs %zu",
                          tensor.name, tensor.data == nullptr ? 0 : tensor.bytes, bytes);
   }
@@ -139,8 +140,8 @@ Status Call::BindInput(BoundOp* bound) const {
   const Value& declared = *bound->op->input;
   bound->input = inputs_.Find(declared.name);
   if (bound->input == nullptr) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is missing: output '%s' is made from it",
-                         declared.name, bound->result.name);
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is missing: output '%s' is made from it", declared.name,
+                         bound->result.name);
   }
   return CheckInput(*bound->input, declared, &bound->count);
 }
@@ -170,8 +171,7 @@ Status Call::Bind(const EntryPoint& entry_point, const tied_tensor& output, Boun
     if (std::strcmp(op.output->name, output.name) == 0) bound->op = &op;
   }
   if (bound->op == nullptr) {
-    return Status::Error(TIED_NOT_FOUND, "entry point '%s' does not make output '%s'", entry_point.name,
-                         output.name);
+    return Status::Error(TIED_NOT_FOUND, "entry point '%s' does not make output '%s'", entry_point.name, output.name);
   }
   bound->input = nullptr;
   bound->count = 0;
@@ -216,7 +216,7 @@ Status Call::Execute(const BoundOp& bound) const {
   switch (bound.op->kind) {
     case Operation::Kind::kEmbedding:
       return session_.Embed(bound.op->embedding, {bound.input->data, bound.input->type, bound.count},
-                             static_cast<float*>(bound.result.data));
+                            static_cast<float*>(bound.result.data));
     case Operation::Kind::kHead:
       return session_.Logits(bound.op->head, static_cast<const float*>(bound.input->data), bound.count, RowFilter(),
                              bound.op->log_softmax, static_cast<float*>(bound.result.data));

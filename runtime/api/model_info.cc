@@ -63,16 +63,16 @@ void FillValueInfo(const format::ValueInfo& value, tied_value_info* info) {
 void FillOpInfo(const format::Op& op, tied_op_info* info) {
   *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0, ""};
   if (op.origin() != nullptr) info->origin = op.origin()->c_str();
-  if (const format::Gather* gather = op.operation_as_Gather()) {
-    info->table = gather->table();
-    info->scale = gather->scale();
+  if (const format::Embedding* embedding = op.operation_as_Embedding()) {
+    info->table = embedding->table();
+    info->scale = embedding->scale();
   }
-  if (const format::MatMul* matmul = op.operation_as_MatMul()) {
-    info->table = matmul->table();
-    info->has_bias = matmul->bias() != nullptr;
-    info->result = format::EnumNameMatMulResult(matmul->result());
-    if (matmul->result() != format::MatMulResult::Logits) info->k = matmul->k();
-    info->log_softmax = matmul->log_softmax();
+  if (const format::Head* head = op.operation_as_Head()) {
+    info->table = head->table();
+    info->has_bias = head->bias() != nullptr;
+    info->result = format::EnumNameHeadResult(head->result());
+    if (head->result() != format::HeadResult::Logits) info->k = head->k();
+    info->log_softmax = head->log_softmax();
   }
 }
 

@@ -112,8 +112,8 @@ bool Session::MayUseXnnpack(const HeadBatch& batch) const {
   return batch.tokens >= least;
 }
 
-Status Session::Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
-                       bool log_softmax, float* logits) {
+Status Session::Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter, bool log_softmax,
+                       float* logits) {
   model_->PrepareForHead();
   const TableView& table = head.table;
   TIED_RETURN_IF_ERROR(ForEachBatch(head, hidden, tokens, filter, [&](const HeadBatch& batch, size_t first) {
@@ -134,8 +134,8 @@ Status Session::FinishLogits(const TableView& table, size_t tokens, bool log_sof
   return CancelledOrOk();
 }
 
-Status Session::LogitsOf(const Head& head, const float* hidden, size_t tokens, const int64_t* ids,
-                         size_t count, float* logits) {
+Status Session::LogitsOf(const Head& head, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
+                         float* logits) {
   return ForEachBatch(head, hidden, tokens, RowFilter(), [&](const HeadBatch& batch, size_t first) {
     RunLogitsOf(pool_.get(), batch, ids, count, logits + first * count);
     return Status();

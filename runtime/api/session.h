@@ -60,8 +60,8 @@ class Session {
 
   // hidden: [tokens, cols]; logits: [tokens, vocabulary], -infinity for ids that have no row or one that the filter
   // denies. log_softmax: make them log-probabilities. Needs Reserve(). Fails only if cancelled.
-  Status Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
-                bool log_softmax, float* logits);
+  Status Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter, bool log_softmax,
+                float* logits);
 
   // logits: [tokens, count], of the token ids ids[0 … count), which are below the vocabulary; -infinity for those that
   // have no row. Needs Reserve(). Fails only if cancelled.
@@ -77,8 +77,7 @@ class Session {
 
   // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
   template <class Run>
-  Status ForEachBatch(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter,
-                      const Run& run);
+  Status ForEachBatch(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter, const Run& run);
 
   Status CancelledOrOk() const;
   bool MayUseXnnpack(const HeadBatch& batch) const;

@@ -119,8 +119,7 @@ Status Logits(Session& session, const float* hidden, size_t tokens, const RowFil
   TIED_RETURN_IF_ERROR(FindHead(session, hidden, tokens, &head));
   if (head == nullptr) return Status();
   if (logits == nullptr) return NullArgument("logits");
-  TIED_RETURN_IF_ERROR(
-      CheckCapacity("logits", tokens, head->table.ids.vocabulary, capacity));
+  TIED_RETURN_IF_ERROR(CheckCapacity("logits", tokens, head->table.ids.vocabulary, capacity));
   TIED_RETURN_IF_ERROR(session.Reserve(*head, tokens));
   return session.Logits(*head, hidden, tokens, filter, /*log_softmax=*/false, logits);
 }

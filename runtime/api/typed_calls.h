@@ -20,7 +20,8 @@ template <class Options>
 Status ReadOptions(const Options* given, Options* options) {
   if (given == nullptr) return Status();
   if (given->struct_size < sizeof(size_t)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "options are not filled by their _INIT macro");
+    return Status::Error(TIED_INVALID_ARGUMENT, "struct_size is %zu: fill the struct by its _INIT macro",
+                         given->struct_size);
   }
   const size_t known = given->struct_size < sizeof *options ? given->struct_size : sizeof *options;
   std::memcpy(options, given, known);

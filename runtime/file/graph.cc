@@ -16,9 +16,9 @@ constexpr bool SameNumber(Ours ours, Theirs theirs) {
 static_assert(SameNumber(OutputDim::Rule::kConstant, format::DimRule::Constant) &&
               SameNumber(OutputDim::Rule::kInputDim, format::DimRule::InputDim) &&
               SameNumber(OutputDim::Rule::kInfer, format::DimRule::Infer));
-static_assert(SameNumber(Operation::Result::kLogits, format::MatMulResult::Logits) &&
-              SameNumber(Operation::Result::kTopkValues, format::MatMulResult::TopkValues) &&
-              SameNumber(Operation::Result::kTopkIds, format::MatMulResult::TopkIds));
+static_assert(SameNumber(Operation::Result::kLogits, format::HeadResult::Logits) &&
+              SameNumber(Operation::Result::kTopkValues, format::HeadResult::TopkValues) &&
+              SameNumber(Operation::Result::kTopkIds, format::HeadResult::TopkIds));
 
 const unsigned char* BytesAt(const unsigned char* file, const format::Plane& plane) { return file + plane.offset(); }
 
@@ -54,8 +54,8 @@ TableView ResolveTable(const format::TiedTable& table, const unsigned char* file
   }
   if (table.zero_points() != nullptr) view.zero_points = BytesAt(file, *table.zero_points());
   if (const format::Screen* screen = table.screen()) {
-    view.screen = {reinterpret_cast<const int8_t*>(BytesAt(file, *screen->values())),
-                   FloatsAt(file, *screen->scales()), FloatsAt(file, *screen->residual_norms())};
+    view.screen = {reinterpret_cast<const int8_t*>(BytesAt(file, *screen->values())), FloatsAt(file, *screen->scales()),
+                   FloatsAt(file, *screen->residual_norms())};
   }
   return view;
 }
@@ -75,16 +75,16 @@ Operation ResolveOperation(const format::Op& op, const unsigned char* file, cons
   for (const format::OutputDim* dim : *op.output_dims()) {
     operation.dims[operation.rank++] = {static_cast<OutputDim::Rule>(dim->rule()), dim->value()};
   }
-  if (const format::Gather* gather = op.operation_as_Gather()) {
+  if (const format::Embedding* embedding = op.operation_as_Embedding()) {
     operation.kind = Operation::Kind::kEmbedding;
-    operation.embedding = {gather->table(), tables[gather->table()], gather->scale()};
-  } else if (const format::MatMul* matmul = op.operation_as_MatMul()) {
+    operation.embedding = {embedding->table(), tables[embedding->table()], embedding->scale()};
+  } else if (const format::Head* head = op.operation_as_Head()) {
     operation.kind = Operation::Kind::kHead;
-    const float* bias = matmul->bias() == nullptr ? nullptr : FloatsAt(file, *matmul->bias());
-    operation.head = {matmul->table(), tables[matmul->table()], bias};
-    operation.result = static_cast<Operation::Result>(matmul->result());
-    operation.k = matmul->k();
-    operation.log_softmax = matmul->log_softmax();
+    const float* bias = head->bias() == nullptr ? nullptr : FloatsAt(file, *head->bias());
+    operation.head = {head->table(), tables[head->table()], bias};
+    operation.result = static_cast<Operation::Result>(head->result());
+    operation.k = head->k();
+    operation.log_softmax = head->log_softmax();
   } else {
     operation.kind = Operation::Kind::kConstant;
     const auto* data = op.operation_as_Constant()->data();

@@ -29,9 +29,9 @@ Status ForEachPlane(const format::Header& header, const Visit& visit) {
   TIED_RETURN_IF_ERROR(ForEachTablePlane(header, visit));
   for (const format::EntryPoint* entry_point : *header.entry_points()) {
     for (const format::Op* op : *entry_point->ops()) {
-      const format::MatMul* matmul = op->operation_as_MatMul();
-      if (matmul == nullptr || matmul->bias() == nullptr) continue;
-      TIED_RETURN_IF_ERROR(visit(*matmul->bias(), "bias"));
+      const format::Head* head = op->operation_as_Head();
+      if (head == nullptr || head->bias() == nullptr) continue;
+      TIED_RETURN_IF_ERROR(visit(*head->bias(), "bias"));
     }
   }
   return Status();

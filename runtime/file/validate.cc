@@ -43,7 +43,7 @@ class Validator {
   Status CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const;
   Status CheckConstant(const format::Op& op, const char* entry_point) const;
   Status CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const;
-  Status CheckMatMul(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const;
+  Status CheckHead(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const;
 
   template <class T>
   Status CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const;
@@ -239,26 +239,26 @@ Status Validator::CheckTypes(const format::Op& op, uint32_t table, bool types_fi
   return Status();
 }
 
-Status Validator::CheckMatMul(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const {
-  const format::MatMul& matmul = *op.operation_as_MatMul();
-  const bool ids = matmul.result() == format::MatMulResult::TopkIds;
+Status Validator::CheckHead(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const {
+  const format::Head& head = *op.operation_as_Head();
+  const bool ids = head.result() == format::HeadResult::TopkIds;
   const format::DataType made = ids ? format::DataType::Int64 : format::DataType::Float32;
   const bool types_fit =
       input.type() == format::DataType::Float32 && header_.outputs()->Get(op.output())->type() == made;
-  TIED_RETURN_IF_ERROR(CheckTypes(op, matmul.table(), types_fit, entry_point));
-  const uint64_t rows = header_.tables()->Get(matmul.table())->rows();
-  if (matmul.bias() != nullptr && matmul.bias()->length() != rows * sizeof(float)) {
+  TIED_RETURN_IF_ERROR(CheckTypes(op, head.table(), types_fit, entry_point));
+  const uint64_t rows = header_.tables()->Get(head.table())->rows();
+  if (head.bias() != nullptr && head.bias()->length() != rows * sizeof(float)) {
     return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
-                         entry_point, matmul.bias()->length(), rows * sizeof(float));
+                         entry_point, head.bias()->length(), rows * sizeof(float));
   }
-  if (matmul.result() == format::MatMulResult::Logits) return Status();
-  if (matmul.result() > format::MatMulResult::MAX) {
+  if (head.result() == format::HeadResult::Logits) return Status();
+  if (head.result() > format::HeadResult::MAX) {
     return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' asks for an unknown result %d", name_, entry_point,
-                         static_cast<int>(matmul.result()));
+                         static_cast<int>(head.result()));
   }
-  if (matmul.k() >= 1 && matmul.k() <= TIED_MAX_K && matmul.k() <= rows) return Status();
+  if (head.k() >= 1 && head.k() <= TIED_MAX_K && head.k() <= rows) return Status();
   return Status::Error(TIED_CORRUPT, "%s: entry point '%s': k is %u, it must be from 1 to %" PRIu64, name_, entry_point,
-                       matmul.k(), std::min<uint64_t>(rows, TIED_MAX_K));
+                       head.k(), std::min<uint64_t>(rows, TIED_MAX_K));
 }
 
 Status Validator::CheckConstant(const format::Op& op, const char* entry_point) const {
@@ -286,16 +286,16 @@ Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
   const format::ValueInfo* input = constant ? nullptr : header_.inputs()->Get(op.input());
   TIED_RETURN_IF_ERROR(CheckOutputDims(op, constant ? 0 : input->dims()->size(), entry_point));
   switch (op.operation_type()) {
-    case format::Operation::Gather: {
-      const format::Gather& gather = *op.operation_as_Gather();
+    case format::Operation::Embedding: {
+      const format::Embedding& embedding = *op.operation_as_Embedding();
       const bool types_fit = (input->type() == format::DataType::Int64 || input->type() == format::DataType::Int32) &&
                              header_.outputs()->Get(op.output())->type() == format::DataType::Float32;
-      TIED_RETURN_IF_ERROR(CheckTypes(op, gather.table(), types_fit, entry_point));
-      if (std::isfinite(gather.scale())) return Status();
+      TIED_RETURN_IF_ERROR(CheckTypes(op, embedding.table(), types_fit, entry_point));
+      if (std::isfinite(embedding.scale())) return Status();
       return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the scale is not finite", name_, entry_point);
     }
-    case format::Operation::MatMul:
-      return CheckMatMul(op, *input, entry_point);
+    case format::Operation::Head:
+      return CheckHead(op, *input, entry_point);
     case format::Operation::Constant:
       return CheckConstant(op, entry_point);
     default:

@@ -106,8 +106,8 @@ std::vector<float> ConversionTest::Run(const std::string& kind, const tied_tenso
   std::vector<float> values(output.bytes / sizeof(float));
   output.data = values.data();
   EXPECT_EQ(tied_run(session, entry_point.name, &input, 1, &output, 1, &error), TIED_OK) << error.message;
-  std::vector<int64_t> wanted(input.dims, input.dims + (kind == "MatMul" ? input.rank - 1 : input.rank));
-  wanted.push_back(kind == "MatMul" ? kRows : kCols);
+  std::vector<int64_t> wanted(input.dims, input.dims + (kind == "Head" ? input.rank - 1 : input.rank));
+  wanted.push_back(kind == "Head" ? kRows : kCols);
   EXPECT_EQ(std::vector<int64_t>(output.dims, output.dims + output.rank), wanted);
   tied_session_destroy(session);
   return values;
@@ -118,14 +118,14 @@ std::vector<float> ConversionTest::RunEmbedding(const std::vector<int64_t>& ids,
   std::vector<int64_t> data = ids;
   tied_tensor input = {"input_ids", TIED_INT64, dims.size(), {}, data.data(), data.size() * sizeof(int64_t)};
   std::copy(dims.begin(), dims.end(), input.dims);
-  return Run("Gather", input);
+  return Run("Embedding", input);
 }
 
 std::vector<float> ConversionTest::RunHead(const std::vector<float>& hidden, const std::vector<int64_t>& dims) const {
   std::vector<float> data = hidden;
   tied_tensor input = {"pre_logits", TIED_FLOAT32, dims.size(), {}, data.data(), data.size() * sizeof(float)};
   std::copy(dims.begin(), dims.end(), input.dims);
-  return Run("MatMul", input);
+  return Run("Head", input);
 }
 
 size_t ConversionTest::TableCount() const {
@@ -154,7 +154,7 @@ int ConversionTest::SelectorValue(size_t entry_point) const {
   return selector.value;
 }
 
-std::vector<std::string> ConversionTest::MatMulResults() const {
+std::vector<std::string> ConversionTest::HeadResults() const {
   std::vector<std::string> results;
   tied_op_info op;
   for (size_t i = 0; tied_model_get_op(model_.get(), 0, i, &op, nullptr) == TIED_OK; ++i) {

@@ -40,8 +40,8 @@ class ConversionTest : public testing::Test {
   size_t TableCount() const;
   std::vector<std::string> EntryPointNames() const;
   int SelectorValue(size_t entry_point) const;
-  std::vector<std::string> MatMulResults() const;  // of the first entry point: "TopkIds 5 log_softmax"
-  bool Check() const;                              // that model.tied computes what model.onnx does
+  std::vector<std::string> HeadResults() const;  // of the first entry point: "TopkIds 5 log_softmax"
+  bool Check() const;                            // that model.tied computes what model.onnx does
 
   static void ExpectPassed(const converter::CheckReport& check);
 

@@ -39,8 +39,8 @@ std::string MakeModelFile(const TableForm& form) {
   StoreTable(&file, form, kRows, kCols, &model.values());
   format::EntryPointT& head = *file.header.entry_points[1];
   // Best rows as log-probabilities, in the place of the empty constant.
-  format::MatMulT values = *head.ops[0]->operation.AsMatMul();
-  values.result = format::MatMulResult::TopkValues;
+  format::HeadT values = *head.ops[0]->operation.AsHead();
+  values.result = format::HeadResult::TopkValues;
   values.k = kBest;
   values.log_softmax = true;
   head.ops[1]->operation.Set(std::move(values));

@@ -31,15 +31,15 @@ Corpus TiedBytes() {
   Corpus corpus;
   const TestModel model(9, 5);
   for (const TableForm& form : AllTableForms()) {
-    for (const auto result : {format::MatMulResult::Logits, format::MatMulResult::TopkValues}) {
+    for (const auto result : {format::HeadResult::Logits, format::HeadResult::TopkValues}) {
       TiedFile file = model.MakeFile();
       std::vector<float> values = MakeNumbers(Numbers::kNormal, model.rows() * model.cols(), 1);
       StoreTable(&file, form, model.rows(), model.cols(), &values);
-      format::MatMulT& matmul = *file.header.entry_points[1]->ops[0]->operation.AsMatMul();
-      matmul.result = result;
-      matmul.k = result == format::MatMulResult::Logits ? 0 : 2;
-      matmul.log_softmax = form.screen;
-      corpus[NameOf(form) + format::EnumNameMatMulResult(result)] = InputOfFile(file.Bytes());
+      format::HeadT& head = *file.header.entry_points[1]->ops[0]->operation.AsHead();
+      head.result = result;
+      head.k = result == format::HeadResult::Logits ? 0 : 2;
+      head.log_softmax = form.screen;
+      corpus[NameOf(form) + format::EnumNameHeadResult(result)] = InputOfFile(file.Bytes());
     }
   }
   const std::string start = WithPreamble("no flatbuffer", 45);

@@ -87,7 +87,7 @@ class Liar {
     }
     for (auto& entry_point : header_.entry_points) {
       for (auto& op : entry_point->ops) {
-        if (auto* matmul = op->operation.AsMatMul()) planes.push_back(&matmul->bias);
+        if (auto* head = op->operation.AsHead()) planes.push_back(&head->bias);
       }
     }
     return planes;
@@ -184,27 +184,27 @@ class Liar {
 
   void ChangeKind(fb::OperationUnion* operation) {
     const size_t kind = input_.Below(3);
-    if (kind == 0) operation->Set(fb::GatherT());
-    if (kind == 1) operation->Set(fb::MatMulT());
+    if (kind == 0) operation->Set(fb::EmbeddingT());
+    if (kind == 1) operation->Set(fb::HeadT());
     if (kind == 2) operation->Set(fb::ConstantT());
   }
 
   void ChangeOperation(fb::OperationUnion& operation) {
-    if (auto* gather = operation.AsGather()) {
-      if (input_.Flip()) return Set(input_, &gather->table);
-      gather->scale = input_.Flip() ? static_cast<float>(input_.Take<int8_t>()) : INFINITY;
+    if (auto* embedding = operation.AsEmbedding()) {
+      if (input_.Flip()) return Set(input_, &embedding->table);
+      embedding->scale = input_.Flip() ? static_cast<float>(input_.Take<int8_t>()) : INFINITY;
     } else if (auto* constant = operation.AsConstant()) {
       constant->data.resize(input_.Below(64), 1);
-    } else if (auto* matmul = operation.AsMatMul()) {
+    } else if (auto* head = operation.AsHead()) {
       const size_t what = input_.Below(5);
-      if (what == 0) return Set(input_, &matmul->table);
-      if (what == 1) return Set(input_, &matmul->k);
-      if (what == 2) matmul->log_softmax = !matmul->log_softmax;
-      if (what == 3) matmul->bias = nullptr;
+      if (what == 0) return Set(input_, &head->table);
+      if (what == 1) return Set(input_, &head->k);
+      if (what == 2) head->log_softmax = !head->log_softmax;
+      if (what == 3) head->bias = nullptr;
       if (what < 3) return;
-      matmul->result = static_cast<fb::MatMulResult>(input_.Below(4));
-      if (matmul->k == 0) matmul->k = 1;
-      if (matmul->result == fb::MatMulResult::TopkIds) header_.outputs.back()->type = fb::DataType::Int64;
+      head->result = static_cast<fb::HeadResult>(input_.Below(4));
+      if (head->k == 0) head->k = 1;
+      if (head->result == fb::HeadResult::TopkIds) header_.outputs.back()->type = fb::DataType::Int64;
     }
   }
 

@@ -1,4 +1,5 @@
 // Writes the models of the Java tests (jni/src/test) into a folder.
+#include <cstddef>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -38,9 +39,15 @@ TiedFile Untied(TiedFile file) {
   embedding->values = std::make_unique<format::Plane>(file.AddPlane(std::vector<float>{1, 2, 3, 4}));
   file.header.tables.insert(file.header.tables.begin(), std::move(embedding));
   format::EntryPointT& head = *file.header.entry_points[1];
-  head.ops[0]->operation.AsMatMul()->table = 1;
+  head.ops[0]->operation.AsHead()->table = 1;
   head.name = "head\U0001F600";
   file.header.outputs[1]->name = "logits\U0001F600";
+  return file;
+}
+
+// Without one of the two entry points: 0 for the embedding, 1 for the head.
+TiedFile Without(TiedFile file, size_t entry_point) {
+  file.header.entry_points.erase(file.header.entry_points.begin() + static_cast<std::ptrdiff_t>(entry_point));
   return file;
 }
 
@@ -61,12 +68,14 @@ int main(int argc, char** argv) {
   std::string damaged = small.File();
   damaged.back() = static_cast<char>(damaged.back() ^ 1);
   const tied::test::TiedFile loop = tied::test::WithNllbNames(TestModel(2000, 64).MakeFile());
-  const bool written = tied::test::Write(folder + "/small.tied", small.File()) &&
-                       tied::test::Write(folder + "/screened.tied", screened.Bytes()) &&
-                       tied::test::Write(folder + "/kept.tied", kept.Bytes()) &&
-                       tied::test::Write(folder + "/damaged.tied", damaged) &&
-                       tied::test::Write(folder + "/untied.tied", tied::test::Untied(small.MakeFile()).Bytes()) &&
-                       tied::test::Write(folder + "/loop.tied", loop.Bytes()) &&
-                       tied::test::Write(folder + "/large.tied", TestModel(40000, 512).File());
+  const bool written =
+      tied::test::Write(folder + "/small.tied", small.File()) &&
+      tied::test::Write(folder + "/screened.tied", screened.Bytes()) &&
+      tied::test::Write(folder + "/kept.tied", kept.Bytes()) && tied::test::Write(folder + "/damaged.tied", damaged) &&
+      tied::test::Write(folder + "/untied.tied", tied::test::Untied(small.MakeFile()).Bytes()) &&
+      tied::test::Write(folder + "/no_embedding.tied", tied::test::Without(small.MakeFile(), 0).Bytes()) &&
+      tied::test::Write(folder + "/no_head.tied", tied::test::Without(small.MakeFile(), 1).Bytes()) &&
+      tied::test::Write(folder + "/loop.tied", loop.Bytes()) &&
+      tied::test::Write(folder + "/large.tied", TestModel(40000, 512).File());
   return written ? 0 : 1;
 }

@@ -30,7 +30,7 @@ TiedFile KeepRows(TiedFile full, const std::vector<uint32_t>& ids) {
   }
   for (const auto& entry_point : kept.header.entry_points) {
     for (const auto& op : entry_point->ops) {
-      if (format::MatMulT* matmul = op->operation.AsMatMul()) restrict(matmul->bias);
+      if (format::HeadT* head = op->operation.AsHead()) restrict(head->bias);
     }
   }
   table.rows = ids.size();

@@ -96,17 +96,17 @@ TiedFile TestModel::MakeFile() const {
   table->values = std::make_unique<fb::Plane>(file.AddPlane(values_));
   header.tables.push_back(std::move(table));
 
-  fb::GatherT gather;
-  gather.scale = scale();
-  fb::MatMulT matmul;
-  matmul.bias = std::make_unique<fb::Plane>(file.AddPlane(bias_));
+  fb::EmbeddingT embedding;
+  embedding.scale = scale();
+  fb::HeadT head;
+  head.bias = std::make_unique<fb::Plane>(file.AddPlane(bias_));
   const fb::OutputDim batch(fb::DimRule::InputDim, 0), sequence(fb::DimRule::InputDim, 1);
   const std::vector<fb::OutputDim> nothing = {fb::OutputDim(fb::DimRule::Constant, 0)};
   header.entry_points.push_back(
-      EntryPoint("embed", true, Op(gather, 0, 0, {batch, sequence, fb::OutputDim(fb::DimRule::Constant, width)}),
+      EntryPoint("embed", true, Op(embedding, 0, 0, {batch, sequence, fb::OutputDim(fb::DimRule::Constant, width)}),
                  Op(fb::ConstantT(), 0, 1, nothing)));
   header.entry_points.push_back(
-      EntryPoint("head", false, Op(std::move(matmul), 1, 1, {batch, sequence, fb::OutputDim(fb::DimRule::Infer, 0)}),
+      EntryPoint("head", false, Op(std::move(head), 1, 1, {batch, sequence, fb::OutputDim(fb::DimRule::Infer, 0)}),
                  Op(fb::ConstantT(), 0, 0, nothing)));
   header.entry_points[1]->ops[0]->origin = "MatMul lm_head";
   return file;

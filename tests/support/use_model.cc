@@ -44,8 +44,8 @@ class User {
     session_.reset(session);
     if (session == nullptr) return;
     for (const Op& op : ops_) {
-      if (gather_ == nullptr && !std::strcmp(op.info.kind, "Gather")) gather_ = &op;
-      if (matmul_ == nullptr && !std::strcmp(op.info.kind, "MatMul")) matmul_ = &op;
+      if (embedding_ == nullptr && !std::strcmp(op.info.kind, "Embedding")) embedding_ = &op;
+      if (head_ == nullptr && !std::strcmp(op.info.kind, "Head")) head_ = &op;
     }
     Embed();
     Head();
@@ -126,13 +126,13 @@ class User {
   // ---- typed calls
 
   void Embed() {
-    const int64_t rows = gather_ == nullptr ? 1 : static_cast<int64_t>(gather_->table.rows);
-    const size_t cols = gather_ == nullptr ? 0 : static_cast<size_t>(gather_->table.cols);
+    const int64_t rows = embedding_ == nullptr ? 1 : static_cast<int64_t>(embedding_->table.rows);
+    const size_t cols = embedding_ == nullptr ? 0 : static_cast<size_t>(embedding_->table.cols);
     const int64_t ids[] = {0, rows - 1};
     std::vector<float> embeddings(2 * cols);
     const tied_status status = tied_embed(session_.get(), ids, 2, embeddings.data(), embeddings.size(), &error_);
-    Expect("tied_embed", status, {gather_ == nullptr ? TIED_UNSUPPORTED : TIED_OK});
-    if (gather_ == nullptr) return;
+    Expect("tied_embed", status, {embedding_ == nullptr ? TIED_UNSUPPORTED : TIED_OK});
+    if (embedding_ == nullptr) return;
     Keep(embeddings);
     Expect("tied_embed of too large an id",
            tied_embed(session_.get(), &rows, 1, embeddings.data(), embeddings.size(), &error_), {TIED_OUT_OF_RANGE});
@@ -141,8 +141,8 @@ class User {
   }
 
   void Head() {
-    rows_ = matmul_ == nullptr ? 1 : static_cast<size_t>(matmul_->table.rows);
-    const size_t cols = matmul_ == nullptr ? 1 : static_cast<size_t>(matmul_->table.cols);
+    rows_ = head_ == nullptr ? 1 : static_cast<size_t>(head_->table.rows);
+    const size_t cols = head_ == nullptr ? 1 : static_cast<size_t>(head_->table.cols);
     hidden_.clear();
     for (size_t i = 0; i < kTokens * cols; ++i) hidden_.push_back(static_cast<float>(i * 13 % 17) / 8 - 1);
     logits_.assign(kTokens * rows_, 0);
@@ -150,9 +150,9 @@ class User {
     for (std::vector<float>* logits : {&logits_, &again}) {
       Expect("tied_logits",
              tied_logits(session_.get(), hidden_.data(), kTokens, logits->data(), logits->size(), &error_),
-             {matmul_ == nullptr ? TIED_UNSUPPORTED : TIED_OK});
+             {head_ == nullptr ? TIED_UNSUPPORTED : TIED_OK});
     }
-    if (matmul_ == nullptr) return;
+    if (head_ == nullptr) return;
     Require(SameBits(logits_.data(), again.data(), logits_.size()), "tied_logits() twice gives other bits");
     Keep(logits_);
     Topk();
@@ -328,8 +328,8 @@ class User {
   tied_model_info info_ = {};
   std::vector<tied_value_info> inputs_, outputs_;
   std::vector<Op> ops_;
-  const Op* gather_ = nullptr;  // that the typed calls use
-  const Op* matmul_ = nullptr;
+  const Op* embedding_ = nullptr;  // that the typed calls use
+  const Op* head_ = nullptr;
   bool too_large_ = false;
   size_t rows_ = 0;
   std::vector<float> hidden_, logits_;

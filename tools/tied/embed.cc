@@ -49,7 +49,7 @@ void Embed(const Options& options) {
   std::optional<OutputFile> file = OpenOutput(options.output, options.json);
 
   std::vector<int64_t> shape = ids.shape;
-  shape.push_back(static_cast<int64_t>(model.EmbeddingTable().cols));
+  shape.push_back(static_cast<int64_t>(model.Embedding().cols));
   Array embeddings = MakeArray(TIED_FLOAT32, shape);
   Session session(model, options.session);
   session.Embed({ids.values<int64_t>(), ids.size()}, {embeddings.values<float>(), embeddings.size()});

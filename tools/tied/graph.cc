@@ -6,7 +6,7 @@ namespace tied::cli {
 
 namespace {
 
-// "Gather * 32", "MatMul + bias, TopkIds 5".
+// "Embedding * 32", "Head + bias, TopkIds 5".
 std::string Operation(const Json& op) {
   std::string text = op["kind"];
   if (op.contains("scale") && op["scale"] != 1.0) text += " * " + op["scale"].dump();

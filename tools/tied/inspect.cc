@@ -73,8 +73,8 @@ Json OpJson(const Model& model, const tied_op_info& op) {
   json["origin"] = Json::array();
   std::istringstream origin(op.origin);
   for (std::string node; std::getline(origin, node);) json["origin"].push_back(node);
-  if (kind == "Gather") json["scale"] = Shortest(op.scale);
-  if (kind == "MatMul") {
+  if (kind == "Embedding") json["scale"] = Shortest(op.scale);
+  if (kind == "Head") {
     json["bias"] = op.has_bias != 0;
     json["result"] = op.result;
     json["log_softmax"] = op.log_softmax != 0;

@@ -88,7 +88,7 @@ void Topk(const Options& options) {
   topk.log_z_tolerance = options.log_z_tolerance;
   const Array rows = ReadRows(options.rows);
   topk.row_ids = {rows.values<int64_t>(), rows.size()};
-  const std::vector<uint8_t> allowed = ReadAllowed(options.allowed, model.HeadTable().vocabulary);
+  const std::vector<uint8_t> allowed = ReadAllowed(options.allowed, model.Head().vocabulary);
   topk.allowed = {allowed.data(), allowed.size()};
   Session session(model, options.session);
   const TopkResult result = session.Topk({hidden.values<float>(), hidden.size()}, options.k, topk);

@@ -211,16 +211,16 @@ typedef struct tied_entry_point_info {
 } tied_entry_point_info;
 
 typedef struct tied_op_info {
-  const char* kind; /* "Gather", "MatMul" or "Constant" */
+  const char* kind; /* "Embedding", "Head" or "Constant" */
   size_t table;     /* index of the table; without meaning for Constant */
   size_t input;     /* index of the input; without meaning for Constant */
   size_t output;    /* index of the output */
-  float scale;      /* Gather: factor on the embedding; 1 for the others */
-  int32_t has_bias; /* MatMul: 1 if a bias is added to the logits */
-  /* MatMul: what of them the output is. "Logits", or "TopkValues" or "TopkIds" of the k best; "" for the others. */
+  float scale;      /* Embedding: factor on the embedding; 1 for the others */
+  int32_t has_bias; /* Head: 1 if a bias is added to the logits */
+  /* Head: what of them the output is. "Logits", or "TopkValues" or "TopkIds" of the k best; "" for the others. */
   const char* result;
   size_t k;            /* of TopkValues and TopkIds; 0 for the others */
-  int32_t log_softmax; /* MatMul: 1 if logits or values are log-probabilities: the token's log_z is subtracted */
+  int32_t log_softmax; /* Head: 1 if logits or values are log-probabilities: the token's log_z is subtracted */
   const char* origin;  /* the nodes of the model that it stands for, one a line; "" if the file does not say */
 } tied_op_info;
 

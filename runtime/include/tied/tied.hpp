@@ -165,11 +165,23 @@ class Model {
     return Get<tied_op_info>(tied_model_get_op, entry_point, index);
   }
 
-  // The table that Session::Embed gathers from. Throws UNSUPPORTED if the model has no Gather.
-  tied_table_info EmbeddingTable() const { return TableOfFirst("Gather"); }
+  // What Session::Embed computes. Throws UNSUPPORTED if the model has no embedding.
+  tied_embedding_info Embedding() const {
+    tied_embedding_info info = TIED_EMBEDDING_INFO_INIT;
+    tied_error error;
+    internal::Check(tied_model_get_embedding(get(), &info, &error), error);
+    return info;
+  }
+  tied_table_info EmbeddingTable() const { return Table(Embedding().table); }
 
-  // The table that Session::Logits and Session::Argmax multiply with. Throws UNSUPPORTED if the model has no MatMul.
-  tied_table_info HeadTable() const { return TableOfFirst("MatMul"); }
+  // What Session::Logits, Argmax and Topk compute. Throws UNSUPPORTED if the model has no lm_head.
+  tied_head_info Head() const {
+    tied_head_info info = TIED_HEAD_INFO_INIT;
+    tied_error error;
+    internal::Check(tied_model_get_head(get(), &info, &error), error);
+    return info;
+  }
+  tied_table_info HeadTable() const { return Table(Head().table); }
 
   // For calls to tied.h; stays owned by the model.
   tied_model* get() const { return model_.get(); }
@@ -198,18 +210,6 @@ class Model {
     tied_error error;
     internal::Check(call(get(), index..., &info, &error), error);
     return info;
-  }
-
-  tied_table_info TableOfFirst(const std::string& kind) const {
-    const size_t entry_points = Info().entry_point_count;
-    for (size_t e = 0; e < entry_points; ++e) {
-      const size_t ops = EntryPoint(e).op_count;
-      for (size_t i = 0; i < ops; ++i) {
-        const tied_op_info op = Op(e, i);
-        if (kind == op.kind) return Table(op.table);
-      }
-    }
-    throw Error(TIED_UNSUPPORTED, "the model has no " + kind);
   }
 
   std::unique_ptr<tied_model, Close> model_;
@@ -251,8 +251,14 @@ class Session {
     tied_error error;
     internal::Check(tied_session_create(model.get(), &c_options, &session, &error), error);
     session_.reset(session);
-    embedding_cols_ = Dimensions(model, &Model::EmbeddingTable).cols;
-    head_ = Dimensions(model, &Model::HeadTable);
+    // All 0 where the model has none: the calls then say so.
+    tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+    tied_model_get_embedding(model.get(), &embedding, nullptr);
+    embedding_cols_ = static_cast<size_t>(embedding.cols);
+    tied_head_info head = TIED_HEAD_INFO_INIT;
+    tied_model_get_head(model.get(), &head, nullptr);
+    head_cols_ = static_cast<size_t>(head.cols);
+    vocabulary_ = static_cast<size_t>(head.vocabulary);
   }
 
   // Threads that the session uses, the calling one included.
@@ -282,7 +288,7 @@ class Session {
 
   // The same into a new vector, [tokens, vocabulary].
   std::vector<float> Logits(Span<const float> hidden) {
-    std::vector<float> logits(Tokens(hidden) * head_.vocabulary);
+    std::vector<float> logits(Tokens(hidden) * vocabulary_);
     Logits(hidden, logits);
     return logits;
   }
@@ -354,34 +360,20 @@ class Session {
     void operator()(tied_session* session) const { tied_session_destroy(session); }
   };
 
-  // Of one of the model's tables; 0 and 0 if it has none.
-  struct Shape {
-    size_t vocabulary = 0;
-    size_t cols = 0;
-  };
-
-  static Shape Dimensions(const Model& model, tied_table_info (Model::*table)() const) {
-    try {
-      const tied_table_info info = (model.*table)();
-      return {static_cast<size_t>(info.vocabulary), static_cast<size_t>(info.cols)};
-    } catch (const Error& error) {
-      if (error.status() == TIED_UNSUPPORTED) return {};
-      throw;
-    }
-  }
-
+  // 0 if the model has no lm_head.
   size_t Tokens(Span<const float> hidden) const {
-    if (head_.cols == 0) throw Error(TIED_UNSUPPORTED, "the model has no MatMul");
-    if (hidden.size() % head_.cols != 0) {
+    if (head_cols_ == 0) return 0;
+    if (hidden.size() % head_cols_ != 0) {
       throw Error(TIED_INVALID_ARGUMENT, "hidden has " + std::to_string(hidden.size()) +
-                                             " elements, expected a multiple of " + std::to_string(head_.cols));
+                                             " elements, expected a multiple of " + std::to_string(head_cols_));
     }
-    return hidden.size() / head_.cols;
+    return hidden.size() / head_cols_;
   }
 
   std::unique_ptr<tied_session, Destroy> session_;
   size_t embedding_cols_ = 0;
-  Shape head_;
+  size_t head_cols_ = 0;  // 0: no lm_head
+  size_t vocabulary_ = 0;
 };
 
 // The kernels built into the library, slowest first.

@@ -13,6 +13,8 @@ int tied_test_c_abi(const void* file, size_t bytes, int64_t* best) {
   tied_model* model = NULL;
   tied_session* session = NULL;
   tied_table_info table;
+  tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+  tied_head_info head = TIED_HEAD_INFO_INIT;
   tied_error error;
   const float hidden[6] = {1, 0, 0, 0, 0, 0};
   memset(&error, 0, sizeof error);
@@ -20,6 +22,10 @@ int tied_test_c_abi(const void* file, size_t bytes, int64_t* best) {
   REQUIRE(tied_model_open_memory(file, bytes, &open_options, &model, &error) == TIED_OK);
   REQUIRE(tied_model_get_table(model, 0, &table, &error) == TIED_OK);
   REQUIRE(table.cols == 6);
+  REQUIRE(tied_model_get_embedding(model, &embedding, &error) == TIED_OK);
+  REQUIRE(embedding.table == 0 && embedding.cols == 6);
+  REQUIRE(tied_model_get_head(model, &head, &error) == TIED_OK);
+  REQUIRE(head.table == 0 && head.cols == 6 && head.vocabulary == table.vocabulary);
   session_options.threads = 1;
   REQUIRE(tied_session_create(model, &session_options, &session, &error) == TIED_OK);
   REQUIRE(tied_argmax(session, hidden, 1, best, NULL, &error) == TIED_OK);

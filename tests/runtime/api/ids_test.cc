@@ -249,7 +249,7 @@ TEST(IdsRun, LogitsAndLogSoftmaxHaveTheDeclaredShape) {
   for (const bool log_softmax : {false, true}) {
     const Kept kept({fb::DataType::Float32}, Keep::kSome);
     TiedFile full = kept.model.MakeFile();
-    full.header.entry_points[1]->ops[0]->operation.AsMatMul()->log_softmax = log_softmax;
+    full.header.entry_points[1]->ops[0]->operation.AsHead()->log_softmax = log_softmax;
     const std::string file = KeepRows(std::move(full), kept.ids).Bytes();
     const ModelPtr model = OpenMemory(file);
     const SessionPtr session = MakeSession(model.get(), 2);
@@ -281,7 +281,7 @@ TEST(LogSoftmax, OfNanIsNan) {
     std::fill_n(&model.values()[0], 8, INFINITY);
     model.values()[nan_row * 8] = NAN;
     TiedFile file = model.MakeFile();
-    file.header.entry_points[1]->ops[0]->operation.AsMatMul()->log_softmax = true;
+    file.header.entry_points[1]->ops[0]->operation.AsHead()->log_softmax = true;
     StoreTable(&file, {fb::DataType::Float32}, 6000, 8, &model.values());
     const std::string bytes = file.Bytes();
     const ModelPtr open = OpenMemory(bytes);

@@ -122,17 +122,17 @@ TEST_F(Run, ConstantsAreCopied) {
 class RunFullTopk : public Run {
  protected:
   // Entry point "head" makes `results` of the k best rows, or of all, one output for each.
-  ModelPtr Open(const std::vector<format::MatMulT>& results) {
+  ModelPtr Open(const std::vector<format::HeadT>& results) {
     TiedFile file = model_.MakeFile();
     format::EntryPointT& head = *file.header.entry_points[1];
-    const format::Plane bias = *head.ops[0]->operation.AsMatMul()->bias;
+    const format::Plane bias = *head.ops[0]->operation.AsHead()->bias;
     const std::vector<format::OutputDim> dims = {format::OutputDim(format::DimRule::InputDim, 0),
                                                  format::OutputDim(format::DimRule::Infer, 0)};
     file.header.entry_points.erase(file.header.entry_points.begin());
     head.ops.clear();
     file.header.outputs.clear();
     for (size_t i = 0; i < results.size(); ++i) {
-      const bool ids = results[i].result == format::MatMulResult::TopkIds;
+      const bool ids = results[i].result == format::HeadResult::TopkIds;
       file.header.outputs.push_back(std::make_unique<format::ValueInfoT>());
       file.header.outputs[i]->name = "output_" + std::to_string(i);
       file.header.outputs[i]->type = ids ? format::DataType::Int64 : format::DataType::Float32;
@@ -140,27 +140,27 @@ class RunFullTopk : public Run {
       head.ops[i]->input = 1;
       head.ops[i]->output = static_cast<uint32_t>(i);
       head.ops[i]->output_dims = dims;
-      format::MatMulT matmul = results[i];
-      matmul.bias = std::make_unique<format::Plane>(bias);
-      head.ops[i]->operation.Set(std::move(matmul));
+      format::HeadT result = results[i];
+      result.bias = std::make_unique<format::Plane>(bias);
+      head.ops[i]->operation.Set(std::move(result));
     }
     bytes_ = file.Bytes();
     return OpenMemory(bytes_);
   }
 
-  static format::MatMulT Result(format::MatMulResult result, uint32_t k, bool log_softmax = false) {
-    format::MatMulT matmul;
-    matmul.result = result;
-    matmul.k = k;
-    matmul.log_softmax = log_softmax;
-    return matmul;
+  static format::HeadT Result(format::HeadResult result, uint32_t k, bool log_softmax = false) {
+    format::HeadT head;
+    head.result = result;
+    head.k = k;
+    head.log_softmax = log_softmax;
+    return head;
   }
 
   std::string bytes_;
 };
 
 TEST_F(RunFullTopk, GivesWhatTheTypedCallsGive) {
-  using Kind = format::MatMulResult;
+  using Kind = format::HeadResult;
   const ModelPtr open =
       Open({Result(Kind::TopkIds, 3), Result(Kind::TopkValues, 3), Result(Kind::TopkIds, 1),
             Result(Kind::TopkValues, 3, true), Result(Kind::TopkIds, 3), Result(Kind::Logits, 0, true)});
@@ -198,7 +198,7 @@ TEST_F(RunFullTopk, GivesWhatTheTypedCallsGive) {
 }
 
 TEST_F(RunFullTopk, HiddenThatIsNotFiniteIsRefused) {
-  const ModelPtr open = Open({Result(format::MatMulResult::Logits, 0), Result(format::MatMulResult::TopkIds, 3)});
+  const ModelPtr open = Open({Result(format::HeadResult::Logits, 0), Result(format::HeadResult::TopkIds, 3)});
   std::vector<int64_t> ids(6, -7);
   hidden_[7] = NAN;
   const tied_tensor hidden = Hidden();
@@ -331,8 +331,8 @@ TEST(RunTables, ASessionRunsOneWithFewColumnsThenOneWithMany) {
   file.header.tables.push_back(std::move(second));
   format::OpT& op = *file.header.entry_points[1]->ops[1];
   op.input = static_cast<uint32_t>(file.header.inputs.size());
-  op.operation.Set(format::MatMulT());
-  op.operation.AsMatMul()->table = 1;
+  op.operation.Set(format::HeadT());
+  op.operation.AsHead()->table = 1;
   op.output_dims = {format::OutputDim(format::DimRule::Infer, 0)};
   file.header.inputs.push_back(std::make_unique<format::ValueInfoT>(*file.header.inputs[1]));
   file.header.inputs.back()->name = "wide_hidden";

@@ -100,7 +100,7 @@ class FloatMode : public testing::TestWithParam<std::tuple<NamedCall, bool>> {
     }
     TiedFile file = model_.MakeFile();
     AddScreen(&file, kRows, kCols, model_.values());
-    file.header.entry_points[1]->ops[0]->operation.AsMatMul()->log_softmax = true;
+    file.header.entry_points[1]->ops[0]->operation.AsHead()->log_softmax = true;
     file_ = file.Bytes();
     open_ = OpenMemory(file_);
   }
@@ -132,7 +132,7 @@ TEST(FloatModeOfXnnpack, KeepsSubnormalHalves) {
   format::TiedTableT& table = *file.header.tables[0];
   table.type = format::DataType::Float16;
   table.values = std::make_unique<format::Plane>(file.AddPlane(std::vector<uint16_t>(2000 * 32, 0x0200)));  // 2^-15
-  file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = nullptr;
+  file.header.entry_points[1]->ops[0]->operation.AsHead()->bias = nullptr;
   const std::string bytes = file.Bytes();
   const ModelPtr open = OpenMemory(bytes);
   const std::vector<float> hidden(4 * 32, 1.0f);

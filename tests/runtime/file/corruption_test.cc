@@ -20,10 +20,10 @@ constexpr size_t kAlignment = 65536;
 
 struct Kind {
   TableForm form;
-  fb::MatMulResult result;
+  fb::HeadResult result;
 };
 std::ostream& operator<<(std::ostream& out, const Kind& kind) {
-  return out << kind.form << fb::EnumNameMatMulResult(kind.result);
+  return out << kind.form << fb::EnumNameHeadResult(kind.result);
 }
 
 TiedFile MakeFile(const Kind& kind) {
@@ -31,10 +31,10 @@ TiedFile MakeFile(const Kind& kind) {
   TiedFile file = model.MakeFile();
   std::vector<float> values = MakeNumbers(Numbers::kNormal, model.rows() * model.cols(), 1);
   StoreTable(&file, kind.form, model.rows(), model.cols(), &values);
-  fb::MatMulT& matmul = *file.header.entry_points[1]->ops[0]->operation.AsMatMul();
-  matmul.result = kind.result;
-  matmul.k = kind.result == fb::MatMulResult::Logits ? 0 : 2;
-  matmul.log_softmax = kind.result == fb::MatMulResult::TopkValues;
+  fb::HeadT& head = *file.header.entry_points[1]->ops[0]->operation.AsHead();
+  head.result = kind.result;
+  head.k = kind.result == fb::HeadResult::Logits ? 0 : 2;
+  head.log_softmax = kind.result == fb::HeadResult::TopkValues;
   // A constant that is not empty.
   fb::OpT& constant = *file.header.entry_points[0]->ops[1];
   constant.operation.AsConstant()->data.assign(2 * sizeof(float), 1);
@@ -45,7 +45,7 @@ TiedFile MakeFile(const Kind& kind) {
 std::vector<Kind> AllKinds() {
   std::vector<Kind> kinds;
   for (const TableForm& form : AllTableForms()) {
-    kinds.push_back({form, form.screen || form.zero_points ? fb::MatMulResult::TopkValues : fb::MatMulResult::Logits});
+    kinds.push_back({form, form.screen || form.zero_points ? fb::HeadResult::TopkValues : fb::HeadResult::Logits});
   }
   return kinds;
 }
@@ -89,7 +89,7 @@ std::vector<fb::Plane*> PlanesOf(fb::HeaderT& header) {
     planes.insert(planes.end(),
                   {table.screen->values.get(), table.screen->scales.get(), table.screen->residual_norms.get()});
   }
-  planes.push_back(header.entry_points[1]->ops[0]->operation.AsMatMul()->bias.get());
+  planes.push_back(header.entry_points[1]->ops[0]->operation.AsHead()->bias.get());
   planes.erase(std::remove(planes.begin(), planes.end(), nullptr), planes.end());
   return planes;
 }

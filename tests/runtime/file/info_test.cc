@@ -1,6 +1,10 @@
 // What the C ABI says of a model, and of the library.
+#include <cstddef>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <tied/tied.hpp>
+#include <vector>
 
 #include "tests/runtime/model_fixture.h"
 
@@ -11,7 +15,7 @@ const TestModel kModel(19, 6);
 
 TEST(Info, TellsEverythingThatTheFileHolds) {
   TiedFile described = kModel.MakeFile();
-  described.header.entry_points[1]->ops[0]->operation.AsMatMul()->k = 7;  // of no meaning for logits
+  described.header.entry_points[1]->ops[0]->operation.AsHead()->k = 7;  // of no meaning for logits
   const std::string file = described.Bytes();
   const ModelPtr model = OpenMemory(file);
   tied_model_info info;
@@ -51,12 +55,108 @@ TEST(Info, TellsEverythingThatTheFileHolds) {
 
   tied_op_info op;
   ASSERT_EQ(tied_model_get_op(model.get(), 0, 0, &op, nullptr), TIED_OK);
-  EXPECT_STREQ(op.kind, "Gather");
+  EXPECT_STREQ(op.kind, "Embedding");
   EXPECT_EQ(op.scale, 0.5f);
   ASSERT_EQ(tied_model_get_op(model.get(), 1, 0, &op, nullptr), TIED_OK);
-  EXPECT_STREQ(op.kind, "MatMul");
+  EXPECT_STREQ(op.kind, "Head");
   EXPECT_EQ(op.has_bias, 1);
   EXPECT_EQ(op.k, 0u);
+}
+
+// The head's own table is wider and smaller than the embedding's.
+TiedFile FileOfTwoTables() {
+  TiedFile file = kModel.MakeFile();
+  auto head_table = std::make_unique<format::TiedTableT>();
+  head_table->name = "lm_head.weight";
+  head_table->type = format::DataType::Float32;
+  head_table->rows = 11;
+  head_table->cols = 8;
+  head_table->vocabulary = 40;
+  head_table->values = std::make_unique<format::Plane>(file.AddPlane(std::vector<float>(11 * 8)));
+  file.header.tables.push_back(std::move(head_table));
+  format::HeadT& head = *file.header.entry_points[1]->ops[0]->operation.AsHead();
+  head.table = 1;
+  head.bias = nullptr;
+  return file;
+}
+
+TEST(Info, TellsTheEmbeddingFromTheHead) {
+  const std::string file = FileOfTwoTables().Bytes();
+  const ModelPtr model = OpenMemory(file);
+  tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+  ASSERT_EQ(tied_model_get_embedding(model.get(), &embedding, nullptr), TIED_OK);
+  EXPECT_EQ(embedding.table, 0u);
+  EXPECT_EQ(embedding.cols, 6u);
+  EXPECT_EQ(embedding.rows, 19u);
+  EXPECT_EQ(embedding.vocabulary, 19u);
+  EXPECT_EQ(embedding.scale, 0.5f);
+  tied_head_info head = TIED_HEAD_INFO_INIT;
+  ASSERT_EQ(tied_model_get_head(model.get(), &head, nullptr), TIED_OK);
+  EXPECT_EQ(head.table, 1u);
+  EXPECT_EQ(head.cols, 8u);
+  EXPECT_EQ(head.rows, 11u);
+  EXPECT_EQ(head.vocabulary, 40u);
+  EXPECT_EQ(head.has_bias, 0);
+
+  const Model owner = Model::OpenMemory(file.data(), file.size());
+  EXPECT_EQ(owner.Embedding().cols, 6u);
+  EXPECT_STREQ(owner.EmbeddingTable().name, "shared.weight");
+  EXPECT_EQ(owner.Head().vocabulary, 40u);
+  EXPECT_STREQ(owner.HeadTable().name, "lm_head.weight");
+}
+
+TEST(Info, FillsNoMoreThanAnOlderCallerKnows) {
+  const std::string file = kModel.File();
+  const ModelPtr model = OpenMemory(file);
+  tied_head_info head = TIED_HEAD_INFO_INIT;
+  head.struct_size = offsetof(tied_head_info, rows);
+  head.rows = 77;
+  ASSERT_EQ(tied_model_get_head(model.get(), &head, nullptr), TIED_OK);
+  EXPECT_EQ(head.struct_size, offsetof(tied_head_info, rows));
+  EXPECT_EQ(head.cols, 6u);
+  EXPECT_EQ(head.rows, 77u);
+  head.struct_size = 0;
+  EXPECT_EQ(tied_model_get_head(model.get(), &head, nullptr), TIED_INVALID_ARGUMENT);
+  EXPECT_EQ(tied_model_get_head(model.get(), nullptr, nullptr), TIED_INVALID_ARGUMENT);
+  EXPECT_EQ(tied_model_get_embedding(nullptr, nullptr, nullptr), TIED_INVALID_ARGUMENT);
+}
+
+// In C and in C++, by getter and by call.
+TEST(Info, SaysWhatTheModelLacksInOneWay) {
+  for (const bool lacks_head : {true, false}) {
+    const std::string expected = lacks_head ? "the model has no lm_head" : "the model has no embedding";
+    TiedFile described = kModel.MakeFile();
+    described.header.entry_points.erase(described.header.entry_points.begin() + (lacks_head ? 1 : 0));
+    const std::string file = described.Bytes();
+    const ModelPtr model = OpenMemory(file);
+    tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+    tied_head_info head = TIED_HEAD_INFO_INIT;
+    tied_error error;
+    EXPECT_EQ(lacks_head ? tied_model_get_head(model.get(), &head, &error)
+                         : tied_model_get_embedding(model.get(), &embedding, &error),
+              TIED_UNSUPPORTED);
+    EXPECT_EQ(error.message, expected);
+    EXPECT_EQ(head.cols + embedding.cols, 0u);
+
+    const Model owner = Model::OpenMemory(file.data(), file.size());
+    Session session(owner);
+    const std::vector<float> hidden(6);
+    const std::vector<int64_t> ids = {1};
+    const std::function<void()> calls[] = {
+        [&] { lacks_head ? void(owner.Head()) : void(owner.Embedding()); },
+        [&] { lacks_head ? void(session.Logits(hidden)) : void(session.Embed(ids)); },
+        [&] { lacks_head ? void(session.Argmax(hidden)) : void(session.Embed(ids)); },
+        [&] { lacks_head ? void(session.Topk(hidden, 1)) : void(session.Embed(ids)); }};
+    for (const auto& call : calls) {
+      try {
+        call();
+        ADD_FAILURE() << expected;
+      } catch (const Error& thrown) {
+        EXPECT_EQ(thrown.status(), TIED_UNSUPPORTED);
+        EXPECT_EQ(thrown.what(), expected);
+      }
+    }
+  }
 }
 
 TEST(Info, RefusesIndicesBehindTheEndAndNullPointers) {

@@ -59,12 +59,12 @@ struct Lie {
 
 std::ostream& operator<<(std::ostream& out, const Lie& lie) { return out << lie.name; }
 
-fb::MatMulT& MatMul(fb::HeaderT& header) { return *header.entry_points[1]->ops[0]->operation.AsMatMul(); }
-fb::GatherT& Gather(fb::HeaderT& header) { return *header.entry_points[0]->ops[0]->operation.AsGather(); }
+fb::HeadT& Head(fb::HeaderT& header) { return *header.entry_points[1]->ops[0]->operation.AsHead(); }
+fb::EmbeddingT& Embedding(fb::HeaderT& header) { return *header.entry_points[0]->ops[0]->operation.AsEmbedding(); }
 
 void MakeTopk(fb::HeaderT& header, uint32_t k) {
-  MatMul(header).result = fb::MatMulResult::TopkIds;
-  MatMul(header).k = k;
+  Head(header).result = fb::HeadResult::TopkIds;
+  Head(header).k = k;
   header.outputs[1]->type = fb::DataType::Int64;
 }
 
@@ -97,7 +97,7 @@ const Lie kLies[] = {
     {"PlaneBehindEnd", [](auto& h) { MoveValues(h, 65536 * 100, 456); }, TIED_CORRUPT, "fit"},
     {"PlaneThatWraps", [](auto& h) { MoveValues(h, UINT64_MAX - 65535, 65536 + 456); }, TIED_CORRUPT, "fit"},
     {"PlaneAt2To63", [](auto& h) { MoveValues(h, uint64_t{1} << 63, uint64_t{1} << 63); }, TIED_CORRUPT, "fit"},
-    {"PlanesOverlap", [](auto& h) { MatMul(h).bias = std::make_unique<fb::Plane>(65536, 76, 0); }, TIED_CORRUPT,
+    {"PlanesOverlap", [](auto& h) { Head(h).bias = std::make_unique<fb::Plane>(65536, 76, 0); }, TIED_CORRUPT,
      "overlap"},
     {"TableTwice",
      [](auto& h) {
@@ -110,15 +110,15 @@ const Lie kLies[] = {
      },
      TIED_CORRUPT, "'again' overlap"},
     {"HugeCols", [](auto& h) { h.tables[0]->cols = (1 << 30) + 1; }, TIED_CORRUPT, "shape"},
-    {"ShortBias", [](auto& h) { MatMul(h).bias = std::make_unique<fb::Plane>(131072, 72, 0); }, TIED_CORRUPT, "bias"},
-    {"GatherOfMissingTable", [](auto& h) { Gather(h).table = 1; }, TIED_CORRUPT, "table"},
-    {"MatMulOfMissingTable", [](auto& h) { MatMul(h).table = UINT32_MAX; }, TIED_CORRUPT, "table"},
-    {"ScaleNan", [](auto& h) { Gather(h).scale = NAN; }, TIED_CORRUPT, "scale"},
-    {"ScaleInfinite", [](auto& h) { Gather(h).scale = INFINITY; }, TIED_CORRUPT, "scale"},
+    {"ShortBias", [](auto& h) { Head(h).bias = std::make_unique<fb::Plane>(131072, 72, 0); }, TIED_CORRUPT, "bias"},
+    {"EmbeddingOfMissingTable", [](auto& h) { Embedding(h).table = 1; }, TIED_CORRUPT, "table"},
+    {"HeadOfMissingTable", [](auto& h) { Head(h).table = UINT32_MAX; }, TIED_CORRUPT, "table"},
+    {"ScaleNan", [](auto& h) { Embedding(h).scale = NAN; }, TIED_CORRUPT, "scale"},
+    {"ScaleInfinite", [](auto& h) { Embedding(h).scale = INFINITY; }, TIED_CORRUPT, "scale"},
     {"MissingInput", [](auto& h) { h.entry_points[0]->ops[0]->input = 3; }, TIED_CORRUPT, "exist"},
     {"MissingOutput", [](auto& h) { h.entry_points[0]->ops[0]->output = 2; }, TIED_CORRUPT, "exist"},
     {"OutputTwice", [](auto& h) { h.entry_points[0]->ops[1]->output = 0; }, TIED_CORRUPT, "twice"},
-    {"GatherOfFloats", [](auto& h) { h.entry_points[0]->ops[0]->input = 1; }, TIED_CORRUPT, "type"},
+    {"EmbeddingOfFloats", [](auto& h) { h.entry_points[0]->ops[0]->input = 1; }, TIED_CORRUPT, "type"},
     {"HiddenOfIntegers", [](auto& h) { h.inputs[1]->type = fb::DataType::Int64; }, TIED_CORRUPT, "type"},
     {"LogitsOfIntegers", [](auto& h) { h.outputs[1]->type = fb::DataType::Int64; }, TIED_CORRUPT, "type"},
     {"KOfNone", [](auto& h) { MakeTopk(h, 0); }, TIED_CORRUPT, "k is 0"},
@@ -129,7 +129,7 @@ const Lie kLies[] = {
        h.outputs[1]->type = fb::DataType::Float32;
      },
      TIED_CORRUPT, "type"},
-    {"UnknownResult", [](auto& h) { MatMul(h).result = static_cast<fb::MatMulResult>(9); }, TIED_UNSUPPORTED, "9"},
+    {"UnknownResult", [](auto& h) { Head(h).result = static_cast<fb::HeadResult>(9); }, TIED_UNSUPPORTED, "9"},
     {"UnknownInputType", [](auto& h) { h.inputs[0]->type = static_cast<fb::DataType>(99); }, TIED_UNSUPPORTED, "99"},
     {"TooManyDims",
      [](auto& h) {
@@ -201,7 +201,7 @@ INSTANTIATE_TEST_SUITE_P(Lies, InvalidHeader, testing::ValuesIn(kLies),
 
 TEST(ValidHeader, MayLeaveOutWhatIsOptional) {
   TiedFile file = kModel.MakeFile();
-  MatMul(file.header).bias = nullptr;
+  Head(file.header).bias = nullptr;
   file.header.source.clear();
   file.header.graph.clear();
   file.header.entry_points[0]->selectors.clear();

@@ -51,7 +51,7 @@ std::string WriteLargeModel(const TemporaryFolder& folder) {
   TiedFile file = small.MakeFile();
   file.header.tables[0]->rows = kRows;
   file.header.tables[0]->values = std::make_unique<format::Plane>(65536, kTableBytes, 0);
-  file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = nullptr;
+  file.header.entry_points[1]->ops[0]->operation.AsHead()->bias = nullptr;
   file.header.outputs[1]->dims[2]->size = kRows;
   return WriteSparse(folder, file, 65536 + kTableBytes);
 }
@@ -76,7 +76,7 @@ std::string WriteScreenedModel(const TemporaryFolder& folder) {
   table.screen->values = place(kScreenBytes);
   table.screen->scales = place(kVectorBytes);
   table.screen->residual_norms = place(kVectorBytes);
-  file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias = place(kVectorBytes);
+  file.header.entry_points[1]->ops[0]->operation.AsHead()->bias = place(kVectorBytes);
   file.header.outputs[1]->dims[2]->size = kRows;
   const std::string path = WriteSparse(folder, file, end);
   std::fstream planes(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -87,7 +87,7 @@ std::string WriteScreenedModel(const TemporaryFolder& folder) {
     planes.write(reinterpret_cast<const char*>(values.data()), kVectorBytes);
   };
   fill(*table.screen->scales, [](size_t) { return 0x1p-60f; });
-  fill(*file.header.entry_points[1]->ops[0]->operation.AsMatMul()->bias,
+  fill(*file.header.entry_points[1]->ops[0]->operation.AsHead()->bias,
        [](size_t r) { return static_cast<float>(r * 7919 % kRows); });
   return path;
 }

@@ -28,7 +28,7 @@ TEST_F(Inspect, JsonHoldsEverythingInTheFile) {
   const nlohmann::json& head = json["entry_points"][1];
   EXPECT_EQ(head["name"], "head");
   EXPECT_EQ(head["selectors"], nlohmann::json::parse(R"([{"input": "use_embedding", "value": false}])"));
-  EXPECT_EQ(head["ops"][0]["kind"], "MatMul");
+  EXPECT_EQ(head["ops"][0]["kind"], "Head");
   EXPECT_EQ(head["ops"][0]["bias"], true);
   EXPECT_EQ(json["entry_points"][0]["ops"][0]["scale"], 0.5);
 }
@@ -38,8 +38,8 @@ TEST_F(Inspect, TablesNameEverything) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* text :
        {"format version", "cli_test", "test.onnx", "[batch, sequence, 6]", "shared.weight", "[19, 6]", "65536",
-        "use_embedding = true", "embeddings = Gather(shared.weight, input_ids) * 0.5",
-        "logits = MatMul(shared.weight, pre_logits) + bias"}) {
+        "use_embedding = true", "embeddings = Embedding(shared.weight, input_ids) * 0.5",
+        "logits = Head(shared.weight, pre_logits) + bias"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
   }
 }
@@ -48,11 +48,11 @@ TEST_F(Inspect, GraphsShowTableEntryPointsAndOrigins) {
   const ChildOutcome text = Tied({"inspect", "model.tied", "--graph", "text"});
   const ChildOutcome dot = Tied({"inspect", "model.tied", "--graph", "dot"});
   for (const char* line : {"shared.weight  float32 [19, 6]", "head  if use_embedding = false",
-                           "pre_logits ─▶ MatMul + bias ─▶ logits", "was MatMul lm_head"}) {
+                           "pre_logits ─▶ Head + bias ─▶ logits", "was MatMul lm_head"}) {
     EXPECT_NE(text.out.find(line), std::string::npos) << line << "\n" << text.out;
   }
   for (const char* line : {"digraph tied {", "\"table shared.weight\" -> op2;", "\"input pre_logits\" -> op2;",
-                           "op2 -> \"output logits\";", "label=\"MatMul + bias\\nMatMul lm_head\""}) {
+                           "op2 -> \"output logits\";", "label=\"Head + bias\\nMatMul lm_head\""}) {
     EXPECT_NE(dot.out.find(line), std::string::npos) << line << "\n" << dot.out;
   }
   ExpectFailure({"inspect", "model.tied", "--graph", "circle"}, 2, {"--graph"});

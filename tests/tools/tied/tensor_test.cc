@@ -43,6 +43,22 @@ TEST_F(Embed, IdsFromFilesKeepTheirShape) {
   }
 }
 
+TEST_F(Embed, SaysWhatTheModelLacks) {
+  Write("hidden.npy", NpyFloats("(1, 6)", ExactHidden(6)));
+  for (const size_t entry_point : {0u, 1u}) {
+    TiedFile file = model_.MakeFile();
+    file.header.entry_points.erase(file.header.entry_points.begin() + entry_point);
+    Write("half.tied", file.Bytes());
+    if (entry_point == 0) {
+      ExpectFailure({"embed", "half.tied", "--ids", "1"}, 1, {"the model has no embedding"});
+      continue;
+    }
+    for (const char* command : {"logits", "argmax", "topk"}) {
+      ExpectFailure({command, "half.tied", "--hidden", "hidden.npy"}, 1, {"the model has no lm_head"});
+    }
+  }
+}
+
 TEST_F(Embed, ScalarAndEmptyShapes) {
   const ChildOutcome scalar = Tied({"embed", "model.tied", "--ids-file", "-", "-o", "-"}, NpyIds("()", {5}));
   EXPECT_TRUE(HasShape(SplitNpy(scalar.out), "(6,)")) << scalar.err;

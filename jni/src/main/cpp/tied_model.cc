@@ -1,6 +1,4 @@
 // dev.tied.TiedModel
-#include <cstring>
-
 #include "jni_util.h"
 
 namespace tied::jni {
@@ -51,33 +49,18 @@ jint Descriptor(JNIEnv* env, jclass, jobject descriptor) {
 
 void Close(JNIEnv*, jclass, jlong model) { tied_model_close(Model(model)); }
 
-// The table of the first operation of a kind, which is what calls without names compute with. Zeros if there is none.
-tied_table_info TableOf(tied_model* model, const char* kind) {
-  tied_model_info info = {};
-  tied_entry_point_info entry_point = {};
-  tied_op_info op = {};
-  tied_table_info table = {};
-  tied_model_get_info(model, &info, nullptr);
-  for (size_t e = 0; e < info.entry_point_count; ++e) {
-    tied_model_get_entry_point(model, e, &entry_point, nullptr);
-    for (size_t i = 0; i < entry_point.op_count; ++i) {
-      tied_model_get_op(model, e, i, &op, nullptr);
-      if (std::strcmp(op.kind, kind) != 0) continue;
-      tied_model_get_table(model, op.table, &table, nullptr);
-      return table;
-    }
-  }
-  return table;
-}
-
-// Fills shape [3] with the rows, columns and vocabulary of the head's table, or of the embedding's; of the other one's
-// where a model has only that.
-void TableShape(JNIEnv* env, jclass, jlong model, jboolean head, jintArray shape) {
-  tied_table_info table = TableOf(Model(model), head ? "MatMul" : "Gather");
-  if (table.rows == 0) table = TableOf(Model(model), head ? "Gather" : "MatMul");
-  const jint sides[] = {static_cast<jint>(table.rows), static_cast<jint>(table.cols),
-                        static_cast<jint>(table.vocabulary)};
-  env->SetIntArrayRegion(shape, 0, 3, sides);
+// Fills dimensions [4]: rows, columns and vocabulary of the head, and columns of the embedding; where a model has only
+// one of the two, those of that one.
+void Dimensions(JNIEnv* env, jclass, jlong model, jintArray dimensions) {
+  tied_head_info head = TIED_HEAD_INFO_INIT;
+  tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+  const bool has_head = tied_model_get_head(Model(model), &head, nullptr) == TIED_OK;
+  const bool has_embedding = tied_model_get_embedding(Model(model), &embedding, nullptr) == TIED_OK;
+  const jint found[] = {static_cast<jint>(has_head ? head.rows : embedding.rows),
+                        static_cast<jint>(has_head ? head.cols : embedding.cols),
+                        static_cast<jint>(has_head ? head.vocabulary : embedding.vocabulary),
+                        static_cast<jint>(has_embedding ? embedding.cols : head.cols)};
+  env->SetIntArrayRegion(dimensions, 0, 4, found);
 }
 
 jlong NewSession(JNIEnv* env, jclass, jlong model, jint threads, jboolean deterministic) {
@@ -132,7 +115,7 @@ bool RegisterModel(JNIEnv* env) {
       {const_cast<char*>("nativeDescriptor"), const_cast<char*>("(Ljava/io/FileDescriptor;)I"),
        reinterpret_cast<void*>(Descriptor)},
       {const_cast<char*>("nativeClose"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Close)},
-      {const_cast<char*>("nativeTableShape"), const_cast<char*>("(JZ[I)V"), reinterpret_cast<void*>(TableShape)},
+      {const_cast<char*>("nativeDimensions"), const_cast<char*>("(J[I)V"), reinterpret_cast<void*>(Dimensions)},
       {const_cast<char*>("nativeNewSession"), const_cast<char*>("(JIZ)J"), reinterpret_cast<void*>(NewSession)},
       {const_cast<char*>("nativeVerify"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Verify)},
       {const_cast<char*>("nativeResidentBytes"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(ResidentBytes)},

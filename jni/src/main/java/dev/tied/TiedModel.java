@@ -33,13 +33,12 @@ public final class TiedModel implements AutoCloseable {
 
   private TiedModel(long pointer) {
     handle = new ModelHandle(this, pointer);
-    int[] shape = new int[3];
-    nativeTableShape(pointer, false, shape);
-    embeddingCols = shape[1];
-    nativeTableShape(pointer, true, shape);
-    rows = shape[0];
-    cols = shape[1];
-    vocabulary = shape[2];
+    int[] dimensions = new int[4];
+    nativeDimensions(pointer, dimensions);
+    rows = dimensions[0];
+    cols = dimensions[1];
+    vocabulary = dimensions[2];
+    embeddingCols = dimensions[3];
   }
 
   /**
@@ -223,8 +222,8 @@ public final class TiedModel implements AutoCloseable {
 
   private static native void nativeClose(long model);
 
-  /** shape: room for the rows, columns and vocabulary of the first table with that use, or of the only one. */
-  private static native void nativeTableShape(long model, boolean head, int[] shape);
+  /** dimensions: room for the head's rows, columns and vocabulary and the embedding's columns. */
+  private static native void nativeDimensions(long model, int[] dimensions);
 
   private static native long nativeNewSession(long model, int threads, boolean deterministic);
 

@@ -194,6 +194,28 @@ class TiedSessionTest {
   }
 
   @Test
+  void saysWhatTheModelLacks() {
+    FloatBuffer hidden = SmallModel.floats(SmallModel.hidden(1));
+    try (TiedModel half = SmallModel.open("no_head.tied"); TiedSession own = half.newSession(1, true)) {
+      assertEquals(SmallModel.COLS, half.cols());
+      FloatBuffer embeddings = SmallModel.floats(SmallModel.COLS);
+      own.embed(new long[] {3}, embeddings);
+      assertArrayEquals(SmallModel.embed(3), SmallModel.read(embeddings));
+      TiedException none = assertThrows(TiedException.class, () -> own.argmax(hidden));
+      assertTrue(none.getMessage().contains("the model has no lm_head"), none.getMessage());
+    }
+    try (TiedModel half = SmallModel.open("no_embedding.tied"); TiedSession own = half.newSession(1, true)) {
+      assertEquals(SmallModel.COLS, half.embeddingCols());
+      FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+      own.logits(hidden, 1, logits);
+      assertArrayEquals(SmallModel.logits(SmallModel.hidden(1)), SmallModel.read(logits));
+      FloatBuffer embeddings = SmallModel.floats(SmallModel.COLS);
+      TiedException none = assertThrows(TiedException.class, () -> own.embed(new long[] {3}, embeddings));
+      assertTrue(none.getMessage().contains("the model has no embedding"), none.getMessage());
+    }
+  }
+
+  @Test
   void runsWithNamesOfAnyCharacters() {
     try (TiedModel untied = SmallModel.open("untied.tied"); TiedSession own = untied.newSession(1, true)) {
       Map<String, TiedTensor> inputs = new HashMap<>();
