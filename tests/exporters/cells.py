@@ -28,6 +28,10 @@ class Cell:
     tolerance: float
 
     @property
+    def saturates(self):
+        return self.change.startswith("static")
+
+    @property
     def name(self):
         return " / ".join(filter(None, [self.family, self.exporter, self.change]))
 
@@ -37,13 +41,16 @@ def exporter_of(name, family):
     import exporters
 
     if name.startswith("optimum"):
-        return functools.partial(exporters.optimum, family, dtype="fp16" if "fp16" in name else "fp32")
+        return functools.partial(exporters.optimum, family, dtype="fp16" if "fp16" in name else "fp32",
+                                 deduplicate="not deduplicated" not in name)
     if name.startswith("genai "):
         return functools.partial(exporters.genai, family, options=name.removeprefix("genai "))
     if name == "jax2onnx":
         return exporters.jax_pair
     if name == "torch pair":
         return functools.partial(exporters.torch_pair, family)
+    if name == "torch legacy, other names":
+        return functools.partial(exporters.torch_decoder, family, dynamo=False, ids_name="tokens", logits_name="output1")
     return functools.partial(exporters.torch_decoder, family, dynamo=name == "torch dynamo")
 
 
@@ -56,10 +63,15 @@ def exports():
         for family in families.TRANSLATORS:
             yield exporter, family, THREE, tolerance
             yield exporter + " merged", family, MERGED, tolerance
+    for family in ("Llama", "GPT-2"):
+        yield "optimum not deduplicated", family, DECODER, 1e-4
+    for family in ("T5", "M2M100, NLLB"):
+        yield "optimum not deduplicated", family, THREE, 1e-4
+        yield "optimum not deduplicated merged", family, MERGED, 1e-4
     for options, (precision, _) in families.GENAI.items():
         for family in families.GENAI_FAMILIES:
             yield f"genai {options}", family, DECODER, {"fp32": 1e-4, "fp16": 0.02}.get(precision, 0.05)
-    for exporter in ("torch legacy", "torch dynamo"):
+    for exporter in ("torch legacy", "torch dynamo", "torch legacy, other names"):
         for family in from_torch:
             yield exporter, family, DECODER, 1e-4
     for family in ("legacy", "legacy If", "dynamo", "dynamo cond"):

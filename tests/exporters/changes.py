@@ -68,6 +68,15 @@ def blocks(bits, block_size, symmetric, gather=True, style="QOperator", algorith
     return change
 
 
+def bnb4(source, target):
+    """MatMulBnb4, as bitsandbytes quantises."""
+    from onnxruntime.quantization.matmul_bnb4_quantizer import MatMulBnb4Quantizer
+
+    quantizer = MatMulBnb4Quantizer(load(source), MatMulBnb4Quantizer.NF4, 64)
+    quantizer.process()
+    onnx.save(quantizer.model.model, target)
+
+
 def float16(keep_types):
     def change(source, target):
         from onnxconverter_common import float16
@@ -95,6 +104,12 @@ def slim(source, target):
     import onnxslim
 
     onnx.save(onnxslim.slim(load(source)), target)
+
+
+def transformers_optimiser(source, target):
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    optimize_model(str(source), model_type="gpt2", num_heads=4, hidden_size=64).save_model_to_file(str(target))
 
 
 def optimise(level):
@@ -143,6 +158,8 @@ def then(*changes):
     return change
 
 
+ROWS_UINT8 = dynamic("QUInt8", op_types_to_quantize=["Gather"])
+HALF = olive("OnnxFloatToFloat16")
 APP = dynamic("QUInt8", reduce_range=True, const_b_only=False)
 
 # Name: (function, tolerance as a part of the largest logit).
@@ -185,11 +202,17 @@ QUANTISERS = {
     "4 bits, HQQ": (blocks(4, 32, False, gather=False, algorithm="HQQ"), 0.05),
     "4 bits, RTN": (blocks(4, 32, True, algorithm="RTN"), 0.05),
     "4 bits, KQuant": (blocks(4, 32, False, algorithm="KQuant"), 0.05),
+    "4 bits head, uint8 embedding": (then(blocks(4, 32, True, gather=False), ROWS_UINT8), 0.05),
+    "8 bits head of block 128, uint8 embedding": (then(blocks(8, 128, False, gather=False), ROWS_UINT8), 0.05),
+    "4 bits after float16": (then(HALF, blocks(4, 32, True)), 0.05),
+    "bnb4 (NF4)": (bnb4, 0.05),
     "float16 of onnxconverter-common, types kept": (float16(True), 0.02),
     "float16 of onnxconverter-common": (float16(False), 0.02),
     "float16 of onnxruntime.transformers": (onnxruntime_float16, 0.02),
     "Olive OnnxDynamicQuantization": (olive("OnnxDynamicQuantization"), 0.08),
     "Olive OnnxBlockWiseRtnQuantization": (olive("OnnxBlockWiseRtnQuantization"), 0.05),
+    "Olive OnnxKQuantQuantization": (olive("OnnxKQuantQuantization"), 0.05),
+    "Olive OnnxHqqQuantization": (olive("OnnxHqqQuantization"), 0.05),
     "Olive OnnxFloatToFloat16": (olive("OnnxFloatToFloat16"), 0.02),
 }
 SIMPLIFIERS = {
@@ -198,6 +221,7 @@ SIMPLIFIERS = {
     "ORT basic": (optimise("BASIC"), 1e-4),
     "ORT extended": (optimise("EXTENDED"), 1e-4),
     "ORT all": (optimise("ALL"), 1e-4),
+    "onnxruntime.transformers": (transformers_optimiser, 1e-4),
     "quant_pre_process": (preprocess, 1e-4),
     "Olive peephole": (olive("OnnxPeepholeOptimizer"), 1e-4),
     "Olive TieWordEmbeddings": (olive("GraphSurgeries", surgeries=[{"surgeon": "TieWordEmbeddings"}]), 1e-4),

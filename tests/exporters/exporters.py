@@ -8,10 +8,12 @@ import torch
 
 import families
 
-def optimum(family, folder, dtype="fp32"):
-    """optimum-cli export onnx: model.onnx of a decoder; encoder, decoder, decoder with past and merged of others."""
-    from optimum.exporters.onnx import onnx_export_from_model
+def optimum(family, folder, dtype="fp32", deduplicate=True):
+    """optimum-cli export onnx: model.onnx of a decoder; encoder, decoder, decoder with past and merged of others.
+    deduplicate: with the package accelerate installed, optimum stores tied weights once."""
+    from optimum.exporters.onnx import base, onnx_export_from_model
 
+    base.is_accelerate_available = lambda: deduplicate
     model = families.make(family)
     if dtype == "fp16":
         model = model.half()
@@ -55,15 +57,15 @@ class PlainDecoder(torch.nn.Module):
         return self.model(input_ids=input_ids, attention_mask=mask, use_cache=False).logits
 
 
-def torch_decoder(family, folder, dynamo):
+def torch_decoder(family, folder, dynamo, ids_name="input_ids", logits_name="logits"):
     """torch.onnx.export(model, (input_ids,)), with dynamo=True or the older TorchScript exporter."""
     ids = torch.tensor([[5, 17, 80, 3]])
-    options = {"input_names": ["input_ids"], "output_names": ["logits"], "dynamo": dynamo}
+    options = {"input_names": [ids_name], "output_names": [logits_name], "dynamo": dynamo}
     if dynamo:
         batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence", min=2)
         options |= {"dynamic_shapes": {"input_ids": {0: batch, 1: sequence}}, "external_data": False}
     else:
-        options["dynamic_axes"] = {"input_ids": {0: "batch", 1: "sequence"}}
+        options["dynamic_axes"] = {ids_name: {0: "batch", 1: "sequence"}}
     with torch.no_grad():
         torch.onnx.export(PlainDecoder(family), (ids,), str(folder / "model.onnx"), **options)
 

@@ -127,7 +127,8 @@ class Generator:
             if self.table is not None:
                 rows.append(outputs["hidden"][0].astype(np.float32))
             else:
-                rows.append(outputs["logits"][0].astype(np.float32))
+                logits = outputs.get("logits", next(iter(outputs.values())))  # or whatever they are called
+                rows.append(logits[0].astype(np.float32))
                 chosen.append(int(rows[-1][-1].argmax()))
             following = np.array([[tokens[step] if tokens else chosen[-1]]])
             ids = following if remembers else np.concatenate([ids, following], axis=1)

@@ -7,10 +7,10 @@ import families
 
 BEGIN, END = "<!-- exporters: written by scripts/test-exporters --update -->\n", "<!-- exporters: end -->\n"
 COLUMNS = {
-    "optimum, float32": lambda cell: cell.exporter in ("optimum", "optimum merged") and not cell.change,
+    "optimum, float32": lambda cell: re.match("optimum( not dedup.*)?( merged)?$", cell.exporter) and not cell.change,
     "optimum, float16": lambda cell: cell.exporter.startswith("optimum fp16") and not cell.change,
     "simplified": lambda cell: cell.exporter.startswith("optimum") and cell.change in changes.SIMPLIFIERS,
-    "`torch.onnx`": lambda cell: cell.exporter in ("torch legacy", "torch dynamo") and not cell.change,
+    "`torch.onnx`": lambda cell: cell.exporter.startswith(("torch legacy", "torch dynamo")) and not cell.change,
     "genai, float": lambda cell: cell.exporter.startswith("genai fp"),
     "genai, int4": lambda cell: cell.exporter.startswith("genai int4"),
 }
