@@ -28,7 +28,7 @@ class Cell:
     tolerance: float
 
     @property
-    def saturates(self):
+    def rounded(self):
         return self.change.startswith("static")
 
     @property

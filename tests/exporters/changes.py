@@ -34,12 +34,13 @@ class Calibration(quantization.CalibrationDataReader):
         return next(self.feeds, None)
 
 
-def static(style, activations, weights, **options):
-    """quantize_static."""
+def static(style, activations, weights, ops=("MatMul", "Gather"), **options):
+    """quantize_static. With all operators (ops=None) little is left of a model with RMSNorm."""
 
     def change(source, target):
         quantization.quantize_static(source, target, Calibration(source), quant_format=QuantFormat[style],
-                                     activation_type=QuantType[activations], weight_type=QuantType[weights], **options)
+                                     activation_type=QuantType[activations], weight_type=QuantType[weights],
+                                     op_types_to_quantize=ops, **options)
 
     return change
 
@@ -179,10 +180,11 @@ QUANTISERS = {
     "static QDQ QInt8": (static("QDQ", "QInt8", "QInt8"), 0.1),
     "static QDQ QUInt8": (static("QDQ", "QUInt8", "QUInt8"), 0.1),
     "static QDQ QUInt8, QInt8 weights": (static("QDQ", "QUInt8", "QInt8"), 0.1),
+    "static QDQ QUInt8, all operators": (static("QDQ", "QUInt8", "QUInt8", ops=None), 0.1),
     "static QDQ per_channel": (static("QDQ", "QUInt8", "QInt8", per_channel=True), 0.1),
     "static QDQ reduce_range": (static("QDQ", "QUInt8", "QInt8", reduce_range=True), 0.1),
     "static QDQ QInt16, QInt8 weights": (static("QDQ", "QInt16", "QInt8", extra_options={"UseQDQContribOps": True}), 0.1),
-    "static QDQ QInt4 weights": (static("QDQ", "QUInt8", "QInt4", op_types_to_quantize=["MatMul", "Gather"]), 0.2),
+    "static QDQ QInt4 weights": (static("QDQ", "QUInt8", "QInt4"), 0.2),
     "static QOperator QInt8": (static("QOperator", "QInt8", "QInt8"), 0.1),
     "static QOperator QUInt8": (static("QOperator", "QUInt8", "QUInt8"), 0.1),
     "static QOperator per_channel": (static("QOperator", "QUInt8", "QInt8", per_channel=True), 0.1),

@@ -41,7 +41,7 @@ def split_attempt(arguments, folder, cell, scratch):
                  for role, name in cell.files.items()}
         table = generate.Table(arguments.tied, out / "model.tied", expected.shape[-1])
         _, actual = generate.Generator(after, table).generate(tokens)
-        outcome.compare(expected, actual, cell.tolerance, cell.saturates)
+        outcome.compare(expected, actual, cell.tolerance, cell.rounded)
 
     return attempt
 
@@ -66,8 +66,8 @@ def pair_attempt(arguments, folder, cell, scratch):
         target = scratch / "model.tied"
         outcome.call([arguments.convert, folder / cell.files["pair"], "-o", target, "--check", *options])
         table = generate.Table(arguments.tied, target, logits.shape[-1])
-        outcome.compare(embeddings[0], table.embed(ids[0]), cell.tolerance, cell.saturates)
-        outcome.compare(logits[0], table.logits(hidden[0]), cell.tolerance, cell.saturates)
+        outcome.compare(embeddings[0], table.embed(ids[0]), cell.tolerance, cell.rounded)
+        outcome.compare(logits[0], table.logits(hidden[0]), cell.tolerance, cell.rounded)
 
     return attempt
 
