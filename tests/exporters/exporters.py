@@ -62,7 +62,7 @@ def torch_decoder(family, folder, dynamo, ids_name="input_ids", logits_name="log
     ids = torch.tensor([[5, 17, 80, 3]])
     options = {"input_names": [ids_name], "output_names": [logits_name], "dynamo": dynamo}
     if dynamo:
-        batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence", min=2)
+        batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence", min=2, max=64)
         options |= {"dynamic_shapes": {"input_ids": {0: batch, 1: sequence}}, "external_data": False}
     else:
         options["dynamic_axes"] = {ids_name: {0: "batch", 1: "sequence"}}
@@ -70,8 +70,8 @@ def torch_decoder(family, folder, dynamo, ids_name="input_ids", logits_name="log
         torch.onnx.export(PlainDecoder(family), (ids,), str(folder / "model.onnx"), **options)
 
 
-class Pair(torch.nn.Module):
-    """The table alone: both uses, always."""
+class Tied(torch.nn.Module):
+    """The table alone."""
 
     def __init__(self, scale=8.0):
         super().__init__()
@@ -81,11 +81,15 @@ class Pair(torch.nn.Module):
         self.lm_head.weight = self.shared.weight
         self.scale = scale
 
+
+class Pair(Tied):
+    """Both uses, always."""
+
     def forward(self, input_ids, pre_logits):
         return self.shared(input_ids) * self.scale, self.lm_head(pre_logits)
 
 
-class IfPair(Pair):
+class IfPair(Tied):
     """One or the other: an If after torch.jit.script."""
 
     def forward(self, input_ids, pre_logits, use_lm_head):
@@ -98,7 +102,7 @@ class IfPair(Pair):
         return embeddings, logits
 
 
-class CondPair(Pair):
+class CondPair(Tied):
     """One or the other: torch.cond."""
 
     def forward(self, input_ids, pre_logits, use_lm_head):
@@ -140,12 +144,12 @@ def jax_pair(folder):
     import jax2onnx
     import numpy as np
 
-    class Tied(flax.nnx.Module):
+    class Embedding(flax.nnx.Module):
         def __init__(self):
             self.shared = flax.nnx.Embed(families.ROWS, families.COLS, rngs=flax.nnx.Rngs(0))
 
         def __call__(self, input_ids, pre_logits):
             return self.shared(input_ids), self.shared.attend(pre_logits)
 
-    jax2onnx.to_onnx(Tied(), [jax.ShapeDtypeStruct((1, 3), np.int32), jax.ShapeDtypeStruct((1, 3, families.COLS), np.float32)],
+    jax2onnx.to_onnx(Embedding(), [jax.ShapeDtypeStruct((1, 3), np.int32), jax.ShapeDtypeStruct((1, 3, families.COLS), np.float32)],
                      return_mode="file", output_path=str(folder / "model.onnx"))

@@ -29,7 +29,8 @@ def split_attempt(arguments, folder, cell, scratch):
     """Of a decoder, perhaps with its encoder: the tokens and logits of a few steps."""
     sessions = {role: generate.session(folder / name) for role, name in cell.files.items()}
     tokens, expected = generate.Generator(sessions).generate()
-    takes_ids = {role for role, model in sessions.items() if any("ids" in v.name for v in model.get_inputs())}
+    takes_ids = {role for role, model in sessions.items()
+                 if {"input_ids", "decoder_input_ids", "tokens"} & {value.name for value in model.get_inputs()}}
 
     def attempt(options):
         out = scratch / "split"
@@ -129,7 +130,10 @@ def main():
         if re.search(arguments.only, cell.name):
             groups.setdefault((cell.exporter.removesuffix(" merged"), cell.family), []).append(cell)
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        results = [pair for group in pool.imap(run_group, [(arguments, group) for group in groups.values()]) for pair in group]
+        work = [(arguments, group) for group in groups.values()]
+        results = [pair for group in pool.imap(run_group, work) for pair in group]
+        pool.close()
+        pool.join()
     if arguments.results:
         rows = [{"exporter": cell.exporter, "family": cell.family, "change": cell.change, "word": result.word,
                  "why": result.why} for cell, result in results]

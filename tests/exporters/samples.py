@@ -31,11 +31,11 @@ KEPT = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 2 / optimum", "Gemma 3 / 
         "Phi-3 / genai fp16", "Qwen 3 / torch dynamo", "dynamo cond / torch pair", "legacy If / torch pair",
         "Embed.attend / jax2onnx"]
 # What is converted: these, and what the quantisers, which need no torch, make of them.
-CONVERTED = ["GPT-2 / optimum", "M2M100, NLLB / optimum merged", "Llama / genai int4 rtn", "Qwen 3 / torch dynamo",
-             "legacy If / torch pair", "legacy If / torch pair / dynamic QUInt8",
-             "legacy If / torch pair / dynamic, the app's, ORT all", "legacy If / torch pair / 4 bits, block 64",
-             "GPT-2 / optimum / 4 bits, block 32", "GPT-2 / optimum / dynamic QUInt8",
-             "M2M100, NLLB / optimum merged / dynamic QUInt8, per_channel"]
+CONVERTED = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
+             "M2M100, NLLB / optimum merged", "Llama / genai int4 rtn", "Qwen 3 / torch dynamo", "legacy If / torch pair",
+             "legacy If / torch pair / dynamic QUInt8", "legacy If / torch pair / dynamic, the app's, ORT all",
+             "legacy If / torch pair / 4 bits, block 64", "GPT-2 / optimum / 4 bits, block 32",
+             "Llama / optimum / dynamic QUInt8", "M2M100, NLLB / optimum merged / dynamic QUInt8, per_channel"]
 
 
 def chosen(names):
@@ -92,6 +92,7 @@ def fill(tensor):
         values = random.integers(0, 256, shape)
     else:
         values = random.normal(0, 0.04 if ROWS in shape else 0.2, shape[::-1] if transposed else shape)
+        values = values.astype(np.float16)  # of some exports the head is float32, with float16's values
     tensor.raw_data = np.ascontiguousarray(values.T if transposed else values).astype(kind).tobytes()
 
 
