@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-namespace tied::converter {
+namespace tied {
 
 namespace {
 
@@ -20,23 +20,23 @@ bool IsInside(const fs::path& path, const fs::path& folder) {
 std::string FileBeside(const std::string& model, const std::string& name, const std::string& what) {
   const std::string file = what + " '" + name + "' ";
   if (name.empty() || fs::path(name).is_absolute()) {
-    throw ConvertError(file + "is not relative to the model's folder");
+    throw CommandError(file + "is not relative to the model's folder");
   }
   std::error_code error;
   const fs::path parent = fs::absolute(model).parent_path();
   const fs::path folder = fs::canonical(parent, error);
-  if (error) throw ConvertError(parent.string() + ": " + error.message());
+  if (error) throw CommandError(parent.string() + ": " + error.message());
   const fs::path resolved = fs::weakly_canonical(folder / name, error);
-  if (error) throw ConvertError(file + "is not a path: " + error.message());
+  if (error) throw CommandError(file + "is not a path: " + error.message());
   if (IsInside(resolved, folder)) return resolved.string();
-  if (!IsInside((folder / name).lexically_normal(), folder)) throw ConvertError(file + "leaves the model's folder");
+  if (!IsInside((folder / name).lexically_normal(), folder)) throw CommandError(file + "leaves the model's folder");
   const fs::path real_model = fs::canonical(fs::absolute(model), error);
   if (!error && fs::is_symlink(fs::absolute(model)) && resolved.parent_path() == real_model.parent_path()) {
     return resolved.string();
   }
-  throw ConvertError(file + "leaves the model's folder: it is a link to " + resolved.string() +
+  throw CommandError(file + "leaves the model's folder: it is a link to " + resolved.string() +
                      "; links are followed out of the folder only if the model is one, to a file in the same place. "
                      "'cp -rL' makes a folder without links");
 }
 
-}  // namespace tied::converter
+}  // namespace tied

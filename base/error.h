@@ -1,18 +1,24 @@
-// How the converter fails: by exception, caught in main().
+// How the commands fail: by exception, caught in main().
 #ifndef TIED_BASE_ERROR_H_
 #define TIED_BASE_ERROR_H_
 
 #include <stdexcept>
 #include <string>
 
-namespace tied::converter {
+namespace tied {
 
 // The input or the system is at fault. The message names the file or the node, what was found and what was expected.
-class ConvertError : public std::runtime_error {
+class CommandError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-}  // namespace tied::converter
+namespace converter {
+
+using ConvertError = CommandError;
+
+}  // namespace converter
+
+}  // namespace tied
 
 #endif  // TIED_BASE_ERROR_H_

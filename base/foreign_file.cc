@@ -5,9 +5,9 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/input_file.h"
 
-namespace tied::converter {
+namespace tied {
 
 namespace {
 
@@ -107,7 +107,7 @@ std::string DescribeForeignFile(const std::string& path) {
 
 void RefuseForeignFile(const std::string& path) {
   const std::string description = DescribeForeignFile(path);
-  if (!description.empty()) throw ConvertError(path + ": " + description);
+  if (!description.empty()) throw CommandError(path + ": " + description);
 }
 
-}  // namespace tied::converter
+}  // namespace tied

@@ -4,15 +4,15 @@
 
 #include <string>
 
-namespace tied::converter {
+namespace tied {
 
 // What the file at `path` is, told by its first bytes, and what to do about it: "is a GGUF file …". "" if it may be
-// ONNX, safetensors or JSON. Throws ConvertError if it cannot be read.
+// ONNX, safetensors or JSON. Throws CommandError if it cannot be read.
 std::string DescribeForeignFile(const std::string& path);
 
-// Throws ConvertError with that description, if there is one.
+// Throws CommandError with that description, if there is one.
 void RefuseForeignFile(const std::string& path);
 
-}  // namespace tied::converter
+}  // namespace tied
 
 #endif  // TIED_BASE_FOREIGN_FILE_H_

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/output_file.h"
 #include "converter/check/check.h"
 #include "converter/check/check_rows.h"
 #include "converter/graph/graph.h"
@@ -128,6 +128,11 @@ void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitMod
 
 void CheckPaths(const std::vector<std::string>& exports, const std::string& folder) {
   if (exports.empty()) throw ConvertError("there is no export to split");
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (folder == "-" || (fs::exists(status) && !fs::is_directory(status))) {
+    throw ConvertError(folder + ": is not a folder; split writes model.tied and ONNX files into one");
+  }
   std::set<std::string> names;
   for (const std::string& path : exports) {
     std::error_code ignored;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/input_file.h"
 #include "schema/narrow_floats.h"
 
 namespace tied::converter {

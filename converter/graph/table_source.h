@@ -9,12 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "converter/graph/tensor_ref.h"
 
 namespace tied::converter {
-
-// Called with the bytes done so far and the total.
-using Progress = std::function<void(uint64_t done, uint64_t total)>;
 
 // Some rows of a table.
 struct RowBlock {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/input_file.h"
 #include "schema/checked_math.h"
 #include "schema/narrow_floats.h"
 

@@ -13,8 +13,8 @@
 
 #include "base/beside.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/foreign_file.h"
+#include "base/input_file.h"
 #include "converter/graph/graph.h"
 #include "converter/onnx/slim.h"
 #include "schema/checked_math.h"

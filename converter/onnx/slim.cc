@@ -10,8 +10,8 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/foreign_file.h"
+#include "base/input_file.h"
 #include "converter/onnx/scope.h"
 
 namespace tied::converter {

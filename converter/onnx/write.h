@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "base/file.h"
+#include "base/output_file.h"
 
 namespace tied::converter {
 

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/input_file.h"
 
 namespace tied::converter {
 

@@ -45,6 +45,7 @@ std::vector<bool> ReadIdFile(const std::string& path, uint64_t vocabulary) {
   std::vector<bool> listed(static_cast<size_t>(vocabulary));
   std::string line;
   for (size_t number = 1; std::getline(file, line); ++number) {
+    if (number == 1 && line.rfind(kByteOrderMark, 0) == 0) line.erase(0, kByteOrderMark.size());
     const std::string where = path + ":" + std::to_string(number);
     for (const IdRange& range : ParseIds(line.substr(0, line.find('#')), where)) {
       if (range.last >= vocabulary) {

@@ -4,9 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tied::converter {
+
+// What editors on Windows put before a text in UTF-8; readers skip it.
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 struct IdRange {
   uint32_t first;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/output_file.h"
 #include "converter/output/open_model.h"
 #include "schema/preamble.h"
 #include "tied_generated.h"

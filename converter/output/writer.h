@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "base/file.h"
+#include "base/output_file.h"
 #include "converter/output/error_meter.h"
 #include "converter/output/plan.h"
 

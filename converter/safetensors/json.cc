@@ -3,7 +3,7 @@
 #include <set>
 #include <vector>
 
-#include "base/file.h"
+#include "base/input_file.h"
 #include "base/foreign_file.h"
 
 namespace tied::converter {

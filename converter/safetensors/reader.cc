@@ -7,7 +7,7 @@
 
 #include "base/beside.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/input_file.h"
 #include "base/foreign_file.h"
 #include "converter/safetensors/json.h"
 

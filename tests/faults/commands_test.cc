@@ -170,7 +170,6 @@ TEST_P(Commands, LeaveNothingWhenTheDiskIsFull) {
   for (const bool named : {false, true}) {
     for (const int error : {ENOSPC, EDQUOT}) {
       for (const char* calls : {"create", "pwrite,write,writev", "fsync"}) {
-        if (std::string(calls) == "fsync" && command().words[0] != TIED_CONVERT) continue;
         if (std::string(calls) == "create" && !named) continue;  // it gets a name then
         ForEveryCall(calls, std::to_string(error), named, named, [&](const ChildOutcome& outcome) {
           ExpectSaysWhy(outcome, error);
@@ -186,6 +185,15 @@ TEST_P(Commands, LeaveNothingWhenTheInputCannotBeRead) {
     ForEveryCall("open,pread,read", std::to_string(error), true, false, [&](const ChildOutcome& outcome) {
       EXPECT_EQ(outcome.exit_code, 1) << "signal " << outcome.signal;
       EXPECT_NE(outcome.err.find(std::strerror(error)), std::string::npos) << outcome.err;
+      EXPECT_TRUE(IsLeft(0)) << Names();
+    });
+  }
+}
+
+TEST_P(Commands, LeaveOlderFilesWhosePermissionsCannotBeKept) {
+  for (const bool named : {false, true}) {
+    ForEveryCall("fchmod", std::to_string(EPERM), true, named, [&](const ChildOutcome& outcome) {
+      ExpectSaysWhy(outcome, EPERM);
       EXPECT_TRUE(IsLeft(0)) << Names();
     });
   }
@@ -219,9 +227,8 @@ TEST_P(Commands, LeaveNothingWhenKilled) {
     int signal;
     bool with_older;
     bool named;
-  } cases[] = {{SIGKILL, false, false}, {SIGKILL, true, false}, {SIGTERM, true, false}, {SIGINT, false, true}};
+  } cases[] = {{SIGKILL, false, false}, {SIGKILL, true, false}, {SIGTERM, true, false}, {SIGINT, false, true}, {SIGHUP, true, true}};
   for (const auto& c : cases) {
-    if (c.named && command().words[0] != TIED_CONVERT) continue;  // such a file of `tied` stays
     ForEveryCall("all", "signal" + std::to_string(c.signal), c.with_older, c.named, [&](const ChildOutcome& outcome) {
       EXPECT_EQ(outcome.signal, c.signal);
       // In the moment before it replaces another, a file has a name of its own; it is whole.

@@ -160,14 +160,11 @@ TRANSFERS_AS(pwrite64, "pwrite", (int descriptor, const void* data, size_t count
              (descriptor, data, count, offset))
 FAILS(writev, ssize_t, (int descriptor, const iovec* parts, int count), (descriptor, parts, count))
 FAILS(fsync, int, (int descriptor), (descriptor))
+FAILS_AS(fchmod, "fchmod", -1, int, (int descriptor, mode_t mode) noexcept, (descriptor, mode))
 FAILS_AS(rename, "rename", -1, int, (const char* from, const char* to) noexcept, (from, to))
 FAILS_AS(linkat, "linkat", -1, int,
          (int from_folder, const char* from, int to_folder, const char* to, int flags) noexcept,
          (from_folder, from, to_folder, to, flags))
-FAILS_AS(mkostemp, "create", -1, int, (char* name, int flags), (name, flags))
-FAILS_AS(mkostemp64, "create", -1, int, (char* name, int flags), (name, flags))
-FAILS_AS(mkstemp, "create", -1, int, (char* name), (name))
-FAILS_AS(mkstemp64, "create", -1, int, (char* name), (name))
 FAILS_AS(pthread_create, "pthread_create", EAGAIN, int,
          (pthread_t * thread, const pthread_attr_t* attributes, void* (*body)(void*), void* argument) noexcept,
          (thread, attributes, body, argument))

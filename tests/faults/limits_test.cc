@@ -92,10 +92,17 @@ TEST_F(Limits, APipeThatNobodyReads) {
 
 TEST_F(Limits, PlacesThatAreNoFile) {
   fs::create_directory(folder_.Path("directory"));
-  for (const std::string& output : {folder_.Path("directory"), std::string("/dev/null")}) {
+  mkfifo(folder_.Path("fifo").c_str(), 0666);
+  fs::create_symlink(folder_.Path("fifo"), folder_.Path("link"));
+  ExpectRefused(Convert(folder_.Path("directory")), "is a directory", folder_.Path("directory"));
+  ExpectRefused(Embed(folder_.Path("directory"), [] {}), "is a directory", folder_.Path("directory"));
+  for (const std::string& output : {folder_.Path("fifo"), folder_.Path("link"), std::string("/dev/null")}) {
     ExpectRefused(Convert(output), "not a regular file", output);
   }
+  EXPECT_EQ(Embed("/dev/null", [] {}).exit_code, 0);
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_TRUE(fs::is_fifo(folder_.Path("fifo")));
+  EXPECT_TRUE(fs::is_symlink(folder_.Path("link")));
   ExpectRefused(Convert(folder_.Path("no/m.tied")), "No such file or directory", "no/m.tied");
 }
 

@@ -42,18 +42,6 @@ Failure OpenFailure(const std::string& file) {
   return {status, error.message};
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string path = testing::TempDir() + "tied_runtime_XXXXXX";
-  folder_ = mkdtemp(path.data());
-}
-
-TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(folder_); }
-
-std::string TemporaryFolder::Write(const std::string& name, const std::string& content) const {
-  std::ofstream(Path(name), std::ios::binary) << content;
-  return Path(name);
-}
-
 RandomModel::RandomModel(size_t rows, size_t cols) : TestModel(rows, cols) {
   values() = MakeNumbers(Numbers::kNormal, rows * cols, 1);
   bias() = MakeNumbers(Numbers::kNormal, rows, 3);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/support/test_model.h"
 
 namespace tied::test {
@@ -30,21 +31,6 @@ struct Failure {
   std::string message;
 };
 Failure OpenFailure(const std::string& file);
-
-// A folder that is removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
-  std::string Write(const std::string& name, const std::string& content) const;
-
- private:
-  std::string folder_;
-};
 
 // Random weights; the logits by the scalar definition, and the best k of them by sorting.
 class RandomModel : public TestModel {

@@ -31,7 +31,7 @@ void Print(const Array& ids, const std::vector<float>& logits, bool json) {
 void Argmax(const Options& options) {
   const Model model = Model::Open(options.model);
   const Array hidden = ReadHidden(options.hidden, model.HeadTable());
-  std::optional<OutputFile> file = OpenOutput(options.output, options.json);
+  const std::unique_ptr<OutputFile> file = OpenOutput(options.output, options.json);
 
   std::vector<int64_t> shape = hidden.shape;
   shape.pop_back();
@@ -39,12 +39,11 @@ void Argmax(const Options& options) {
   std::vector<float> logits(ids.size());
   Session session(model, options.session);
   session.Argmax({hidden.values<float>(), hidden.size()}, {ids.values<int64_t>(), ids.size()}, logits);
-  if (file) {
-    WriteNpy(file->stream(), ids);
-    file->Finish();
+  if (file != nullptr) {
+    WriteNpy(ids, file.get());
     file->Commit();
   }
-  if (options.json || !file) Print(ids, logits, options.json);
+  if (options.json || file == nullptr) Print(ids, logits, options.json);
 }
 
 }  // namespace

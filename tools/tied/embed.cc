@@ -46,14 +46,14 @@ Array ReadIds(const Options& options) {
 void Embed(const Options& options) {
   const Model model = Model::Open(options.model);
   const Array ids = ReadIds(options);
-  std::optional<OutputFile> file = OpenOutput(options.output, options.json);
+  const std::unique_ptr<OutputFile> file = OpenOutput(options.output, options.json);
 
   std::vector<int64_t> shape = ids.shape;
   shape.push_back(static_cast<int64_t>(model.Embedding().cols));
   Array embeddings = MakeArray(TIED_FLOAT32, shape);
   Session session(model, options.session);
   session.Embed({ids.values<int64_t>(), ids.size()}, {embeddings.values<float>(), embeddings.size()});
-  Deliver("embeddings", embeddings, file, options.json);
+  Deliver("embeddings", embeddings, file.get(), options.json);
 }
 
 }  // namespace

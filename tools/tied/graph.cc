@@ -1,3 +1,4 @@
+#include "base/printable.h"
 #include "tools/tied/graph.h"
 
 #include "tools/tied/table.h"

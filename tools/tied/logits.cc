@@ -17,12 +17,12 @@ void Logits(const Options& options) {
   const Model model = Model::Open(options.model);
   const tied_table_info table = model.HeadTable();
   const Array hidden = ReadHidden(options.hidden, table);
-  std::optional<OutputFile> file = OpenOutput(options.output, options.json);
+  const std::unique_ptr<OutputFile> file = OpenOutput(options.output, options.json);
 
   Array logits = MakeArray(TIED_FLOAT32, WithLastDim(hidden.shape, table.vocabulary));
   Session session(model, options.session);
   session.Logits({hidden.values<float>(), hidden.size()}, {logits.values<float>(), logits.size()});
-  Deliver("logits", logits, file, options.json);
+  Deliver("logits", logits, file.get(), options.json);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "base/printable.h"
 #include "tied/tied.hpp"
 #include "tools/tied/commands.h"
 #include "tools/tied/options.h"

@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "base/printable.h"
+#include "base/retry.h"
 #include "tools/tied/npy_header.h"
 #include "tools/tied/table.h"
 
@@ -50,8 +52,7 @@ class Input {
   size_t Read(unsigned char* data, size_t count) {
     size_t done = 0;
     while (done < count) {
-      const ssize_t got = read(fd_, data + done, count - done);
-      if (got < 0 && errno == EINTR) continue;
+      const ssize_t got = Retry([&] { return read(fd_, data + done, count - done); });
       if (got < 0) Fail(std::strerror(errno));
       if (got == 0) break;
       done += static_cast<size_t>(got);
@@ -61,10 +62,7 @@ class Input {
 
  private:
   static int Open(const std::string& path) {
-    int fd = -1;
-    do fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
-    return fd;
+    return Retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC); });
   }
 
   std::string name_;
@@ -179,16 +177,21 @@ Array ReadNpy(const std::string& path) {
 }
 
 // Format version 1.0 (numpy/lib/format.py): magic, version, length of the header; data starts at a multiple of 64.
-void WriteNpy(std::ostream& out, const Array& array) {
-  std::string header = "{'descr': '" + std::string(DescrOfType(array.type)) + "', 'fortran_order': False, 'shape': (";
-  for (size_t i = 0; i < array.shape.size(); ++i) header += (i == 0 ? "" : ", ") + std::to_string(array.shape[i]);
-  header += array.shape.size() == 1 ? ",), }" : "), }";
+std::string NpyHeaderOf(const Array& array) {
+  std::string text = "{'descr': '" + std::string(DescrOfType(array.type)) + "', 'fortran_order': False, 'shape': (";
+  for (size_t i = 0; i < array.shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(array.shape[i]);
+  text += array.shape.size() == 1 ? ",), }" : "), }";
   constexpr size_t kPrefix = 10;
-  header.append(63 - (kPrefix + header.size()) % 64, ' ');
-  header += '\n';
-  const char length[2] = {static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
-  out.write("\x93NUMPY\x01\x00", 8).write(length, 2) << header;
-  out.write(reinterpret_cast<const char*>(array.bytes.data()), static_cast<std::streamsize>(array.bytes.size()));
+  text.append(63 - (kPrefix + text.size()) % 64, ' ');
+  text += '\n';
+  const char length[2] = {static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
+  return std::string("\x93NUMPY\x01\x00", 8).append(length, 2) + text;
+}
+
+void WriteNpy(const Array& array, OutputFile* file) {
+  const std::string header = NpyHeaderOf(array);
+  file->Write(header.data(), header.size());
+  file->Write(array.bytes.data(), array.bytes.size());
 }
 
 }  // namespace tied::cli

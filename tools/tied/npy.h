@@ -3,10 +3,10 @@
 #define TIED_TOOLS_TIED_NPY_H_
 
 #include <cstdint>
-#include <ostream>
 #include <string>
 #include <vector>
 
+#include "base/output_file.h"
 #include "tied/tied.h"
 
 namespace tied::cli {
@@ -41,7 +41,10 @@ Array MakeArray(tied_type type, std::vector<int64_t> shape);
 // header alone: memory grows with the bytes that are really there.
 Array ReadNpy(const std::string& path);
 
-void WriteNpy(std::ostream& out, const Array& array);
+// What comes before the bytes of the array in its file.
+std::string NpyHeaderOf(const Array& array);
+
+void WriteNpy(const Array& array, OutputFile* file);
 
 }  // namespace tied::cli
 

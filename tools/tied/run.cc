@@ -101,13 +101,13 @@ std::vector<Array> Compute(Session& session, const std::string& entry, const std
 }
 
 void Deliver(const std::vector<Binding>& bindings, const std::vector<Array>& arrays,
-             std::vector<std::optional<OutputFile>>& files, bool json) {
+             const std::vector<std::unique_ptr<OutputFile>>& files, bool json) {
   for (size_t i = 0; i < files.size(); ++i) {
     if (!files[i]) continue;
-    WriteNpy(files[i]->stream(), arrays[i]);
-    files[i]->Finish();
+    WriteNpy(arrays[i], files[i].get());
+    files[i]->Sync();
   }
-  for (auto& file : files) {
+  for (const auto& file : files) {
     if (file) file->Commit();
   }
   Json list = Json::array();
@@ -134,7 +134,7 @@ void Run(const Options& options) {
     arrays.push_back(ReadInput(model, binding));
     tensors.push_back(TensorOf(binding, arrays.back()));
   }
-  std::vector<std::optional<OutputFile>> files;
+  std::vector<std::unique_ptr<OutputFile>> files;
   bool piped = false;
   for (const Binding& binding : outputs) {
     files.push_back(OpenOutput(binding.value, options.json));

@@ -1,9 +1,13 @@
 #include "tools/tied/summary.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
 
+#include "base/error.h"
+#include "base/printable.h"
 #include "tools/tied/table.h"
 
 namespace tied::cli {
@@ -67,21 +71,22 @@ void PrintSummary(const std::string& name, const Array& array) {
   std::cout << '\n';
 }
 
-std::optional<OutputFile> OpenOutput(const std::string& path, bool json) {
-  if (path.empty()) return std::nullopt;
+std::unique_ptr<OutputFile> OpenOutput(const std::string& path, bool json) {
+  if (path.empty()) return nullptr;
   if (path == "-" && json) throw UsageError("--json and -o - both want standard output");
-  return OutputFile(path);
+  auto file = std::make_unique<OutputFile>(path, OutputFile::Streams::kWritten);
+  if (isatty(file->descriptor()) != 0) throw CommandError("a .npy file is not written to a terminal; redirect it");
+  return file;
 }
 
-void Deliver(const std::string& name, const Array& array, std::optional<OutputFile>& file, bool json) {
-  if (file) {
-    WriteNpy(file->stream(), array);
-    file->Finish();
+void Deliver(const std::string& name, const Array& array, OutputFile* file, bool json) {
+  if (file != nullptr) {
+    WriteNpy(array, file);
     file->Commit();
   }
   if (json) {
     PrintJson(SummaryJson(name, array));
-  } else if (!file) {
+  } else if (file == nullptr) {
     PrintSummary(name, array);
   }
 }

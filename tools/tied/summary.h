@@ -2,12 +2,12 @@
 #ifndef TIED_TOOLS_TIED_SUMMARY_H_
 #define TIED_TOOLS_TIED_SUMMARY_H_
 
-#include <optional>
+#include <memory>
 #include <string>
 
+#include "base/output_file.h"
 #include "tools/tied/npy.h"
 #include "tools/tied/options.h"
-#include "tools/tied/output_file.h"
 
 namespace tied::cli {
 
@@ -17,12 +17,13 @@ Json SummaryJson(const std::string& name, const Array& array);
 // The same, on one line.
 void PrintSummary(const std::string& name, const Array& array);
 
-// The file of -o, made before anything is computed. Throws UsageError if standard output would get JSON as well.
-std::optional<OutputFile> OpenOutput(const std::string& path, bool json);
+// The file of -o, made before anything is computed; null for "". Throws UsageError if standard output would get JSON as
+// well, and CommandError for a terminal.
+std::unique_ptr<OutputFile> OpenOutput(const std::string& path, bool json);
 
 // Writes the array to the file, if there is one; then the summary, as JSON if asked for and as a line if there is no
 // file.
-void Deliver(const std::string& name, const Array& array, std::optional<OutputFile>& file, bool json);
+void Deliver(const std::string& name, const Array& array, OutputFile* file, bool json);
 
 // dims with the last one replaced: [..., cols] becomes [..., vocabulary].
 std::vector<int64_t> WithLastDim(std::vector<int64_t> dims, uint64_t last);

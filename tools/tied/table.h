@@ -34,9 +34,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// `text` with control characters, and bytes that are not UTF-8, replaced by '?': names must not command a terminal.
-std::string Printable(std::string text);
-
 // 3.14159 with 2 digits: "3.14".
 std::string Fixed(double value, int digits);
 

@@ -1,6 +1,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/printable.h"
 #include "tools/tied/commands.h"
 #include "tools/tied/options.h"
 #include "tools/tied/table.h"

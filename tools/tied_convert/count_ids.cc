@@ -5,8 +5,10 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include "base/error.h"
+#include "converter/output/id_list.h"
 
 namespace tied::converter {
 
@@ -35,8 +37,12 @@ void IdCounts::AddFile(const std::string& path) {
     id = 0;
   };
   std::vector<char> buffer(1u << 20);
+  bool at_start = true;
   while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
-    for (const char* c = buffer.data(); c < buffer.data() + size; ++c) {
+    const bool marked =
+        at_start && std::string_view(buffer.data(), size).substr(0, kByteOrderMark.size()) == kByteOrderMark;
+    at_start = false;
+    for (const char* c = buffer.data() + (marked ? kByteOrderMark.size() : 0); c < buffer.data() + size; ++c) {
       if (IsSpace(*c)) {
         end_id();
         line += *c == '\n';

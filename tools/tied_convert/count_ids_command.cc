@@ -6,7 +6,7 @@
 #include <memory>
 #include <sstream>
 
-#include "base/file.h"
+#include "base/output_file.h"
 #include "converter/output/id_list.h"
 #include "tools/tied_convert/count_ids.h"
 
@@ -52,7 +52,7 @@ void CountIds(const Options& options) {
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   const std::string summary = Summary(counts, ids);
   const std::string list = "# " + summary + "\n" + FormatIds(ids);
-  if (options.output.empty()) {
+  if (options.output.empty() || options.output == "-") {
     std::cout << list;
     return;
   }

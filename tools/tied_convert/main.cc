@@ -16,9 +16,9 @@
 
 namespace {
 
+using tied::Printable;
 using tied::converter::ConvertReport;
 using tied::converter::NumberFormat;
-using tied::converter::Printable;
 using tied::converter::SplitOptions;
 using tied::converter::TableOptions;
 

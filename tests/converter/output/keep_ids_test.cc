@@ -10,7 +10,6 @@
 #include "converter/output/id_list.h"
 #include "tests/converter/conversion.h"
 #include "tests/support/oracle.h"
-#include "tools/tied_convert/count_ids.h"
 
 namespace tied::test {
 namespace {
@@ -114,6 +113,14 @@ TEST_F(KeepIds, OneScaleIsThereForOneRow) {
   EXPECT_EQ(Session(kept).Embed(id), Session(full).Embed(id));
 }
 
+TEST_F(KeepIds, AByteOrderMarkIsNoId) {
+  Save(MakeModel({}, Folder()), Path("model.onnx"));
+  ConvertKeeping(
+      "\xEF\xBB\xBF"
+      "3-5\r\n");
+  EXPECT_EQ(Model::Open(Path("kept.tied")).Table(0).rows, 3u);
+}
+
 TEST_F(KeepIds, DropIsTheOpposite) {
   Save(MakeModel({}, Folder()), Path("model.onnx"));
   const auto progress = [](uint64_t, uint64_t) {};
@@ -170,52 +177,16 @@ const BadList kBadLists[] = {
     {"Beyond", "1\n37", "keep.txt:2: token id 37 is not in [0, 37)"},
     {"RangeBeyond", "30-37", "token id 37 is not in"},
     {"Huge", "99999999999999999999", "is neither"},
+    {"ByteOrderMarkOfUtf16",
+     "\xFF\xFE"
+     "1",
+     "is neither"},
+    {"ByteOrderMarkInTheMiddle",
+     "1\n\xEF\xBB\xBF"
+     "2",
+     "keep.txt:2: "},
 };
 INSTANTIATE_TEST_SUITE_P(All, BadLists, testing::ValuesIn(kBadLists), testing::PrintToStringParamName());
-
-class Counts : public ConversionTest {
- protected:
-  void Add(const std::string& text) {
-    std::ofstream(Path("ids.txt")) << text;
-    counts_.AddFile(Path("ids.txt"));
-  }
-
-  converter::IdCounts counts_;
-};
-
-TEST_F(Counts, ChooseTheMostFrequent) {
-  Add("7 7 7 7 5 5 9\n9 2147483647");
-  Add("\t3\r\n3");
-  EXPECT_EQ(counts_.total(), 11u);
-  EXPECT_EQ(counts_.distinct(), 5u);
-  EXPECT_EQ(counts_.MostFrequent(0), std::vector<uint32_t>());
-  EXPECT_EQ(counts_.MostFrequent(4.0 / 11), std::vector<uint32_t>({7}));
-  EXPECT_EQ(counts_.MostFrequent(7.0 / 11), std::vector<uint32_t>({3, 5, 7}));
-  EXPECT_EQ(counts_.MostFrequent(1), std::vector<uint32_t>({3, 5, 7, 9, 2147483647}));
-  EXPECT_EQ(counts_.AtLeast(2), std::vector<uint32_t>({3, 5, 7, 9}));
-  EXPECT_EQ(counts_.TokensOf({5, 6, 7}), 6u);
-}
-
-// Ids that stand across two blocks of the reader.
-TEST_F(Counts, AreRightInLargeFiles) {
-  std::string text;
-  for (int i = 0; i < 400000; ++i) text += std::to_string(i % 100000) + " ";
-  Add(text);
-  EXPECT_EQ(counts_.total(), 400000u);
-  EXPECT_EQ(counts_.AtLeast(4).size(), 100000u);
-}
-
-TEST_F(Counts, RefuseWhatIsNoId) {
-  for (const std::string text : {"1 2\n3 -4", "1 2\n2147483648", "1 2\nx", "1 2\n99999999999999999999999"}) {
-    try {
-      Add(text);
-      ADD_FAILURE() << text;
-    } catch (const converter::ConvertError& error) {
-      EXPECT_NE(std::string(error.what()).find("ids.txt:2: "), std::string::npos) << error.what();
-    }
-  }
-  EXPECT_THROW(counts_.AddFile(Path("missing.txt")), converter::ConvertError);
-}
 
 TEST(IdList, FormatsWhatItReads) {
   EXPECT_EQ(converter::FormatIds({1, 2, 3, 7, 9, 10}), "1-3\n7\n9-10\n");

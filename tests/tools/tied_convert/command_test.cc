@@ -111,7 +111,10 @@ TEST_F(Command, FailsWithAMessageOnStandardError) {
   } cases[] = {{{Path("missing.onnx"), "-o", Path("m.tied")}, 1, "missing.onnx"},
                {{SaveModel(), "-o", Path("no/such/folder.tied")}, 1, "no/such"},
                {{SaveModel(), "-o", SaveModel()}, 1, "input itself"},
+               {{SaveModel(), "-o", "-"}, 1, "cannot be written to standard output"},
                {{"split", SaveModel(), "-o", Folder()}, 1, "is the folder of"},
+               {{"split", SaveModel(), "-o", SaveModel()}, 1, "is not a folder"},
+               {{"split", SaveModel(), "-o", "-"}, 1, "-: is not a folder"},
                {{SaveModel()}, 2, "--output"},
                {{SaveModel(), "-o", Path("m.tied"), "--fast"}, 2, "--fast"}};
   for (const auto& c : cases) {
@@ -208,7 +211,7 @@ TEST_F(Command, CountsIdsAndKeepsWhatItHasProposed) {
   const ChildOutcome converted = Run({SaveModel(), "-o", Path("m.tied"), "--keep-ids", Path("keep.txt"), "--check"});
   EXPECT_EQ(converted.exit_code, 0) << converted.err << converted.out;
   EXPECT_NE(converted.out.find("[2, 12] of 37 ids"), std::string::npos) << converted.out;
-  const ChildOutcome piped = Run({"count-ids", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
+  const ChildOutcome piped = Run({"count-ids", "-", "-o", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
   EXPECT_EQ(piped.out, "# 3 ids cover 3 of 3 tokens, 100 %; 3 distinct ids occur\n5-6\n9\n");
 }
 

@@ -1,3 +1,4 @@
+#include "base/printable.h"
 #include "tools/tied/bench/report.h"
 
 #include <algorithm>
