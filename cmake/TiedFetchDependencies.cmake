@@ -5,33 +5,25 @@ include(ExternalProject)
 include(FetchContent)
 set(FETCHCONTENT_QUIET OFF)
 
-FetchContent_Declare(fxdiv GIT_REPOSITORY https://github.com/Maratyszcza/FXdiv.git
-                           GIT_TAG 63058eff77e11aa15bf531df5dd34395ec3017c8)
-FetchContent_Declare(cpuinfo GIT_REPOSITORY https://github.com/pytorch/cpuinfo.git
-                             GIT_TAG d6108819d1d41c749b076e250be454c4559cb771)
-FetchContent_Declare(pthreadpool GIT_REPOSITORY https://github.com/google/pthreadpool.git
-                                 GIT_TAG 0e6ca13779b57d397a5ba6bfdcaa8a275bc8ea2e)
-FetchContent_Declare(xnnpack GIT_REPOSITORY https://github.com/google/XNNPACK.git
-                             GIT_TAG 75db3c093b6d74fe90b8df82670cd8a01102ba38)
-FetchContent_Declare(flatbuffers GIT_REPOSITORY https://github.com/google/flatbuffers.git
-                                 GIT_TAG 81edeb17d9118143f2c81caf27edfb0df401279e)
-FetchContent_Declare(xxhash GIT_REPOSITORY https://github.com/Cyan4973/xxHash.git
-                            GIT_TAG b2e9dbb05fb7f45ad662e67969e92c48b9b32247)
+# tied_declare(content repository commit). Its folder for CMake is one that does not exist: FetchContent_MakeAvailable()
+# then gets the sources, and leaves it to this file what is built of them and how.
+function(tied_declare content repository commit)
+  FetchContent_Declare(${content} GIT_REPOSITORY ${repository} GIT_TAG ${commit} SOURCE_SUBDIR no-such-folder)
+endfunction()
 
-# tied_fetch(content): the sources, once; sets <content>_SOURCE_DIR and <content>_BINARY_DIR for the caller.
-macro(tied_fetch content)
-  FetchContent_GetProperties(${content})
-  if(NOT ${content}_POPULATED)
-    FetchContent_Populate(${content})
-  endif()
-endmacro()
+tied_declare(fxdiv https://github.com/Maratyszcza/FXdiv.git 63058eff77e11aa15bf531df5dd34395ec3017c8)
+tied_declare(cpuinfo https://github.com/pytorch/cpuinfo.git d6108819d1d41c749b076e250be454c4559cb771)
+tied_declare(pthreadpool https://github.com/google/pthreadpool.git 0e6ca13779b57d397a5ba6bfdcaa8a275bc8ea2e)
+tied_declare(xnnpack https://github.com/google/XNNPACK.git 75db3c093b6d74fe90b8df82670cd8a01102ba38)
+tied_declare(flatbuffers https://github.com/google/flatbuffers.git 81edeb17d9118143f2c81caf27edfb0df401279e)
+tied_declare(xxhash https://github.com/Cyan4973/xxHash.git b2e9dbb05fb7f45ad662e67969e92c48b9b32247)
 
 # tied_fetch_headers(NAME folder): a dependency that is used through the headers in a folder of its sources.
 function(tied_fetch_headers name folder)
   if(TARGET tied_deps::${name})
     return()
   endif()
-  tied_fetch(${name})
+  FetchContent_MakeAvailable(${name})
   add_library(tied_deps::${name} INTERFACE IMPORTED GLOBAL)
   set_target_properties(tied_deps::${name} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${${name}_SOURCE_DIR}/${folder}")
 endfunction()
@@ -44,15 +36,17 @@ function(tied_fetch_cmake name target)
   string(TOLOWER ${name} content)
   set(BUILD_SHARED_LIBS OFF)
   set(CMAKE_POLICY_DEFAULT_CMP0077 NEW) # their options may be set as variables
-  tied_fetch(${content})
-  add_subdirectory("${${content}_SOURCE_DIR}" "${${content}_BINARY_DIR}" EXCLUDE_FROM_ALL)
+  # Sections that nothing uses are dropped when tied is linked.
+  string(APPEND CMAKE_C_FLAGS " -ffunction-sections -fdata-sections")
+  string(APPEND CMAKE_CXX_FLAGS " -ffunction-sections -fdata-sections")
+  FetchContent_MakeAvailable(${content})
+  if(NOT TARGET ${target})
+    add_subdirectory("${${content}_SOURCE_DIR}" "${${content}_BINARY_DIR}" EXCLUDE_FROM_ALL)
+  endif()
   add_library(tied_deps::${name} ALIAS ${target})
 endfunction()
 
-# Sections that nothing uses are dropped when tied is linked.
-add_compile_options(-ffunction-sections -fdata-sections)
-
-tied_fetch(fxdiv)
+FetchContent_MakeAvailable(fxdiv)
 set(FXDIV_SOURCE_DIR "${fxdiv_SOURCE_DIR}")
 
 foreach(part IN ITEMS TOOLS UNIT_TESTS MOCK_TESTS BENCHMARKS PKG_CONFIG)
@@ -79,7 +73,7 @@ endif()
 # Headers of one version and its compiler, which runs on this machine whatever is built.
 if(NOT TARGET tied_deps::flatbuffers)
   tied_fetch_headers(flatbuffers include)
-  tied_fetch(flatbuffers)
+  FetchContent_MakeAvailable(flatbuffers)
   set(TIED_FLATC "${PROJECT_BINARY_DIR}/flatc/flatc")
   set(TIED_FLATC_TARGET tied_flatc)
   ExternalProject_Add(

@@ -3,7 +3,7 @@
 # Under a name that changes with it: neither Ninja nor ccache knows that objects depend on it.
 set(ignorelist "${CMAKE_CURRENT_LIST_DIR}/sanitizer-ignorelist.txt")
 file(SHA256 "${ignorelist}" hash)
-set(TIED_SANITIZER_IGNORELIST "${CMAKE_BINARY_DIR}/sanitizer-ignorelist-${hash}.txt")
+set(TIED_SANITIZER_IGNORELIST "${PROJECT_BINARY_DIR}/sanitizer-ignorelist-${hash}.txt")
 configure_file("${ignorelist}" "${TIED_SANITIZER_IGNORELIST}" COPYONLY)
 
 # Warnings and sanitizers for code of ours; dependencies keep their own flags.
