@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "converter/onnx/import.h"
+#include "converter/safetensors/safetensors.h"
 
 namespace tied::converter {
 

@@ -31,7 +31,22 @@ std::string ToText(const Attribute& attribute) {
   return out.str();
 }
 
+// Those of the graphs inside, too.
+void CollectUses(const Node& node, std::set<std::string>* uses) {
+  uses->insert(node.inputs.begin(), node.inputs.end());
+  for (const auto& [name, attribute] : node.attributes) {
+    if (attribute.graph == nullptr) continue;
+    uses->insert(attribute.graph->results.begin(), attribute.graph->results.end());
+    for (const Node& inner : attribute.graph->nodes) CollectUses(inner, uses);
+  }
+}
+
 }  // namespace
+
+std::string DescribeNode(const std::string& name, const std::string& first_output, const std::string& op) {
+  const std::string text = "node '" + (name.empty() ? first_output : name) + "'";
+  return op.rfind("tied.", 0) == 0 ? text : text + " (" + op + ")";  // those of the passes mean nothing to a user
+}
 
 const std::string& Node::Input(size_t i) const {
   static const std::string kNone;
@@ -48,10 +63,7 @@ float Node::Float(const std::string& attribute, float otherwise) const {
   return found != attributes.end() && found->second.f ? *found->second.f : otherwise;
 }
 
-std::string Node::Describe() const {
-  const std::string text = "node '" + (name.empty() && !outputs.empty() ? outputs[0] : name) + "'";
-  return op.rfind("tied.", 0) == 0 ? text : text + " (" + op + ")";  // those of the passes mean nothing to a user
-}
+std::string Node::Describe() const { return DescribeNode(name, outputs.empty() ? "" : outputs[0], op); }
 
 const TensorRef* Graph::FindConstant(const std::string& constant) const {
   const auto found = constants.find(constant);
@@ -92,6 +104,25 @@ std::set<std::string> FilesOf(const Graph& graph) {
   }
   files.erase("");
   return files;
+}
+
+Graph WithoutUnused(const Graph& graph) {
+  Graph used = graph;
+  used.nodes.clear();
+  std::set<std::string> uses(graph.results.begin(), graph.results.end());
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (std::none_of(node->outputs.begin(), node->outputs.end(),
+                     [&](const std::string& output) { return uses.count(output) > 0; })) {
+      continue;
+    }
+    CollectUses(*node, &uses);
+    used.nodes.push_back(*node);
+  }
+  std::reverse(used.nodes.begin(), used.nodes.end());
+  for (const auto& [name, tensor] : graph.constants) {
+    if (uses.count(name) == 0) used.constants.erase(name);
+  }
+  return used;
 }
 
 std::string ToText(const Graph& graph) {

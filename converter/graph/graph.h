@@ -25,6 +25,9 @@ struct Attribute {
   std::shared_ptr<const Graph> graph;
 };
 
+// "node '/lm_head/MatMul' (MatMul)"; a node without a name is called by its first output.
+std::string DescribeNode(const std::string& name, const std::string& first_output, const std::string& op);
+
 struct Node {
   std::string op;  // "Gather"; other domains than ONNX's own: "com.microsoft.FusedMatMul"
   std::string name;
@@ -37,8 +40,7 @@ struct Node {
   int64_t Int(const std::string& attribute, int64_t otherwise) const;
   float Float(const std::string& attribute, float otherwise) const;
 
-  // "node '/lm_head/MatMul' (MatMul)"
-  std::string Describe() const;
+  std::string Describe() const;  // DescribeNode()
 };
 
 struct ValueInfo {
@@ -68,12 +70,11 @@ struct Graph {
   void ReplaceUses(const std::string& value, const std::string& by);
 };
 
-// Reads the graph of an ONNX file, subgraphs included. Throws ConvertError for what is not valid ONNX, for external
-// data outside the model's folder, and for tensors whose bytes do not match their shape.
-Graph ReadGraph(const std::string& onnx_path);
-
 // The files that hold its tensors, and those of the graphs inside.
 std::set<std::string> FilesOf(const Graph& graph);
+
+// The graph with the nodes and constants that its results need, directly or in the graphs inside.
+Graph WithoutUnused(const Graph& graph);
 
 // One line for inputs, constants, each node and outputs: "embed = Gather(weight, ids) {axis=0}".
 std::string ToText(const Graph& graph);

@@ -11,6 +11,10 @@
 
 namespace tied::converter {
 
+// Reads the graph of an ONNX file, subgraphs included. Throws ConvertError for what is not valid ONNX, for external
+// data outside the model's folder, and for tensors whose bytes do not match their shape.
+Graph ReadGraph(const std::string& onnx_path);
+
 // Where a tensor of a model that ReadSlimModel() has read lies. Throws ConvertError as ReadGraph() does.
 TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_path);
 

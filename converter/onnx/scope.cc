@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "converter/graph/graph.h"
+
 namespace tied::converter {
 
 namespace {
@@ -47,8 +49,7 @@ std::set<std::string> UsesOf(const onnx::NodeProto& node) {
 }  // namespace
 
 std::string Describe(const onnx::NodeProto& node) {
-  const std::string& name = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
-  return "node '" + name + "' (" + node.op_type() + ")";
+  return DescribeNode(node.name(), node.output_size() == 0 ? "" : node.output(0), node.op_type());
 }
 
 void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses) {

@@ -12,7 +12,7 @@
 
 namespace tied::converter {
 
-// "node '/lm_head/MatMul' (MatMul)"
+// DescribeNode() in graph.h.
 std::string Describe(const onnx::NodeProto& node);
 
 // What the names in a graph stand for: its own values, then those of the graphs around it. Both must outlive it.

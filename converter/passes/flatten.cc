@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "converter/graph/operations.h"
 
 namespace tied::converter {
 
@@ -16,13 +17,12 @@ constexpr size_t kMaxIfs = 64;  // on a path, one inlined after the other
 
 // The graph input that decides an If, and the value of it that takes the then-branch.
 Selector FindCondition(const Graph& graph, const Node& node) {
-  static const std::set<std::string> kPassing = {"Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Flatten"};
   bool value = true;
   std::string condition = node.Input(0);
   while (const Node* producer = graph.FindProducer(condition)) {
     if (producer->op == "Not") {
       value = !value;
-    } else if (kPassing.count(producer->op) == 0) {
+    } else if (!FactsOf(producer->op).passes_numbers()) {
       throw ConvertError(node.Describe() + ": its condition comes from " + producer->Describe() +
                          ", not from a Boolean input");
     }
@@ -120,36 +120,6 @@ Graph Inline(Graph graph, size_t index, const Graph& branch) {
   const auto at = graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(index));
   graph.nodes.insert(at, std::make_move_iterator(own.nodes.begin()), std::make_move_iterator(own.nodes.end()));
   return graph;
-}
-
-// Those of the graphs inside, too.
-void CollectUses(const Node& node, Names* uses) {
-  uses->insert(node.inputs.begin(), node.inputs.end());
-  for (const auto& [name, attribute] : node.attributes) {
-    if (attribute.graph == nullptr) continue;
-    uses->insert(attribute.graph->results.begin(), attribute.graph->results.end());
-    for (const Node& inner : attribute.graph->nodes) CollectUses(inner, uses);
-  }
-}
-
-// Each path has a copy of what is left.
-Graph WithoutUnused(const Graph& graph) {
-  Graph used = graph;
-  used.nodes.clear();
-  Names uses(graph.results.begin(), graph.results.end());
-  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
-    if (std::none_of(node->outputs.begin(), node->outputs.end(),
-                     [&](const std::string& output) { return uses.count(output) > 0; })) {
-      continue;
-    }
-    CollectUses(*node, &uses);
-    used.nodes.push_back(*node);
-  }
-  std::reverse(used.nodes.begin(), used.nodes.end());
-  for (const auto& [name, tensor] : graph.constants) {
-    if (uses.count(name) == 0) used.constants.erase(name);
-  }
-  return used;
 }
 
 void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {

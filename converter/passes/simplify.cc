@@ -2,9 +2,9 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
+#include "converter/graph/operations.h"
 #include "converter/passes/passes.h"
 
 namespace tied::converter {
@@ -40,19 +40,6 @@ TensorRef ConstantValue(const Node& node) {
 using Types = std::map<std::string, ElementType>;  // of values whose type can be told
 
 Types TypesOf(const Graph& graph) {
-  static const std::set<std::string> kKeepType = {"Identity",
-                                                  "Reshape",
-                                                  "Squeeze",
-                                                  "Unsqueeze",
-                                                  "Flatten",
-                                                  "Transpose",
-                                                  "Gather",
-                                                  "Dropout",
-                                                  "Mul",
-                                                  "Add",
-                                                  "MatMul",
-                                                  "Gemm",
-                                                  "com.microsoft.FusedMatMul"};
   Types types;
   for (const auto& [name, constant] : graph.constants) {
     types[name] = constant.quantisation != nullptr ? ElementType::kFloat32 : constant.type;
@@ -60,11 +47,16 @@ Types TypesOf(const Graph& graph) {
   for (const ValueInfo& input : graph.inputs) types[input.name] = input.type;
   // Each node follows those that make its inputs.
   for (const Node& node : graph.nodes) {
-    const auto input = types.find(node.Input(0));
     if (node.outputs.empty()) continue;
-    if (node.op == "Shape" || node.op == "ArgMax") types[node.outputs[0]] = ElementType::kInt64;
-    if (node.op == "Cast") types[node.outputs[0]] = static_cast<ElementType>(node.Int("to", 0));
-    if (kKeepType.count(node.op) > 0 && input != types.end()) types[node.outputs[0]] = input->second;
+    const OperationFacts::Type type = FactsOf(node.op).type;
+    const auto input = types.find(node.Input(type == OperationFacts::Type::kSecond ? 1 : 0));
+    if (node.op == "Cast") {
+      types[node.outputs[0]] = static_cast<ElementType>(node.Int("to", 0));
+    } else if (type == OperationFacts::Type::kInt64 || type == OperationFacts::Type::kBool) {
+      types[node.outputs[0]] = type == OperationFacts::Type::kInt64 ? ElementType::kInt64 : ElementType::kBool;
+    } else if (type != OperationFacts::Type::kOther && input != types.end()) {
+      types[node.outputs[0]] = input->second;
+    }
   }
   return types;
 }
@@ -73,10 +65,6 @@ Types TypesOf(const Graph& graph) {
 bool IsInferenceDropout(const Graph& graph, const Node& node) {
   const TensorRef* training = graph.FindConstant(node.Input(2));
   return node.Input(2).empty() || (training != nullptr && training->Read() == std::string(1, '\0'));
-}
-
-bool IsView(const Node& node) {
-  return node.op == "Reshape" || node.op == "Squeeze" || node.op == "Unsqueeze" || node.op == "Flatten";
 }
 
 bool IsNoOp(const Types& types, const Graph& graph, const Node& node) {
@@ -90,7 +78,7 @@ bool IsNoOp(const Types& types, const Graph& graph, const Node& node) {
 
 // Nothing where it is no view of a constant, or has a shape that is not known or not possible.
 std::optional<TensorRef> ViewOfConstant(const Graph& graph, const Node& node, const Shapes& shapes) {
-  if (!IsView(node) || node.outputs.empty()) return std::nullopt;
+  if (!FactsOf(node.op).is_view || node.outputs.empty()) return std::nullopt;
   const TensorRef* constant = graph.FindConstant(node.Input(0));
   const SymbolicShape* dims = shapes.Find(node.outputs[0]);
   if (constant == nullptr || dims == nullptr) return std::nullopt;
@@ -156,26 +144,11 @@ Graph FoldViews(Graph graph, const Shapes& shapes) {
 
 Graph DropViews(Graph graph) {
   return DropIf(std::move(graph), [](const Graph& now, const Node& node) {
-    return IsView(node) && now.FindConstant(node.Input(0)) == nullptr;
+    return FactsOf(node.op).is_view && now.FindConstant(node.Input(0)) == nullptr;
   });
 }
 
-Graph DropDeadCode(Graph graph) {
-  std::set<std::string> needed(graph.results.begin(), graph.results.end());
-  std::vector<Node> kept;
-  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
-    bool used = false;
-    for (const std::string& output : node->outputs) used = used || needed.count(output) > 0;
-    if (!used) continue;
-    needed.insert(node->inputs.begin(), node->inputs.end());
-    kept.insert(kept.begin(), *node);
-  }
-  graph.nodes = std::move(kept);
-  for (auto constant = graph.constants.begin(); constant != graph.constants.end();) {
-    constant = needed.count(constant->first) > 0 ? std::next(constant) : graph.constants.erase(constant);
-  }
-  return graph;
-}
+Graph DropDeadCode(Graph graph) { return WithoutUnused(graph); }
 
 Graph Canonicalise(Graph graph, const Shapes& shapes) {
   graph = DropNoOps(std::move(graph));

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "converter/graph/operations.h"
 #include "converter/onnx/import.h"
 #include "converter/passes/passes.h"
 #include "converter/split/known_values.h"
@@ -13,9 +14,7 @@ namespace tied::converter {
 
 namespace {
 
-bool IsView(const std::string& op) {
-  return op == "Reshape" || op == "Squeeze" || op == "Unsqueeze" || op == "Flatten" || op == "Transpose";
-}
+bool MovesElements(const std::string& op) { return FactsOf(op).is_view || op == "Transpose"; }
 
 // What logits are made of.
 struct Product {
@@ -37,7 +36,7 @@ Product FindProduct(const Graph& graph) {
     }
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
     const bool bias = node->op == "Add" && (constant(0) || constant(1));
-    if (!bias && !IsView(node->op)) break;
+    if (!bias && !MovesElements(node->op)) break;
     product.reshaped = product.reshaped || !bias;
     value = node->Input(bias && constant(0) ? 1 : 0);
   }
@@ -170,7 +169,7 @@ class HeadTaker {
   Product BeforeProduct(Product product, const Scope& scope) const {
     product.hidden = BeforeRounding(product.hidden, scope);
     const onnx::NodeProto* view = product.reshaped ? scope.Producer(product.hidden) : nullptr;
-    if (view == nullptr || view->input_size() == 0 || !IsView(view->op_type())) return product;
+    if (view == nullptr || view->input_size() == 0 || !MovesElements(view->op_type())) return product;
     product.viewed = true;
     product.hidden = BeforeRounding(view->input(0), scope);
     return product;

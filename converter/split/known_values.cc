@@ -1,63 +1,14 @@
 #include "converter/split/known_values.h"
 
 #include <algorithm>
-#include <set>
+
+#include "converter/graph/operations.h"
 
 namespace tied::converter {
 
 namespace {
 
-using Names = std::set<std::string>;
-
-// The first output has the shape of the first input, or its rank at least.
-const Names kKeepRank = {"Abs",
-                         "BiasGelu",
-                         "Cast",
-                         "Clip",
-                         "CumSum",
-                         "DequantizeLinear",
-                         "Dropout",
-                         "DynamicQuantizeLinear",
-                         "Erf",
-                         "Exp",
-                         "FastGelu",
-                         "Gelu",
-                         "GroupQueryAttention",
-                         "Identity",
-                         "LayerNormalization",
-                         "LogSoftmax",
-                         "MatMulBnb4",
-                         "MatMulNBits",
-                         "Neg",
-                         "Not",
-                         "Pad",
-                         "QuantizeLinear",
-                         "QuickGelu",
-                         "RMSNormalization",
-                         "Reciprocal",
-                         "Relu",
-                         "RotaryEmbedding",
-                         "ScatterElements",
-                         "ScatterND",
-                         "Sigmoid",
-                         "SimplifiedLayerNormalization",
-                         "SkipLayerNormalization",
-                         "SkipSimplifiedLayerNormalization",
-                         "Slice",
-                         "Softmax",
-                         "Softplus",
-                         "Sqrt",
-                         "Tanh",
-                         "Transpose",
-                         "Trilu"};
-const Names kBroadcast = {"Add",  "And",         "Div", "Equal", "Greater", "GreaterOrEqual",
-                          "Less", "LessOrEqual", "Max", "Min",   "Mod",     "Mul",
-                          "Or",   "Pow",         "Sub", "Sum",   "Where"};
-const Names kProducts = {
-    "MatMul", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "TransposeMatMul"};
-const Names kReductions = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceProd", "ArgMax"};
-const Names kBooleans = {"And", "Equal", "Greater", "GreaterOrEqual", "IsNaN", "Less", "LessOrEqual", "Not", "Or"};
-const Names kTypeOfSecond = {"DequantizeLinear", "Where", "DynamicQuantizeMatMul"};  // of scales, of what is chosen
+using Type = OperationFacts::Type;
 
 const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, const char* name) {
   for (const onnx::AttributeProto& attribute : node.attribute()) {
@@ -115,39 +66,59 @@ KnownValues::Known KnownValues::OutputOf(const onnx::NodeProto& node) const {
     if (tensor->dims_size() == 1) known.length = static_cast<int>(tensor->dims(0));
     return known;
   }
-  const onnx::AttributeProto* to = FindAttribute(node, "to");
-  if (op == "Cast" && to != nullptr) {
-    known.type = static_cast<int>(to->i());
-  } else if (op == "Shape" || op == "Size" || op == "ArgMax") {
-    known.type = onnx::TensorProto::INT64;
-  } else if (kBooleans.count(op) > 0) {
-    known.type = onnx::TensorProto::BOOL;
-  } else if (op == "GatherBlockQuantized") {
-    if (node.input_size() > 2) known.type = Find(node.input(2)).type;
-  } else if (op == "MatMulIntegerToFloat") {
-    if (node.input_size() > 3) known.type = Find(node.input(3)).type;
-  } else if (op != "QuantizeLinear" && op != "DynamicQuantizeLinear" && op != "MatMulInteger" &&
-             op != "ConstantOfShape" && op != "If" && op != "Loop" && op != "Scan") {
-    const int input = kTypeOfSecond.count(op) > 0 ? 1 : 0;
-    if (node.input_size() > input) known.type = Find(node.input(input)).type;
-  }
+  known.type = TypeOf(node);
   known.rank = RankOf(node);
   if (known.rank == 1) known.length = LengthOf(node);
   return known;
 }
 
+std::optional<int> KnownValues::TypeOf(const onnx::NodeProto& node) const {
+  const std::string& op = node.op_type();
+  const auto type = [&](int i) { return node.input_size() > i ? Find(node.input(i)).type : std::nullopt; };
+  if (op == "Cast") {
+    const onnx::AttributeProto* to = FindAttribute(node, "to");
+    return to == nullptr ? std::nullopt : std::optional(static_cast<int>(to->i()));
+  }
+  if (op == "GatherBlockQuantized") return type(2);
+  if (op == "MatMulIntegerToFloat") return type(3);
+  const OperationFacts& facts = FactsOf(op);
+  switch (facts.type) {
+    case Type::kInt64:
+      return onnx::TensorProto::INT64;
+    case Type::kBool:
+      return onnx::TensorProto::BOOL;
+    case Type::kFirst:
+      return type(0);
+    case Type::kSecond:
+      return type(1);
+    default:
+      return facts.known() ? std::nullopt : type(0);  // most operations keep the type
+  }
+}
+
 std::optional<int> KnownValues::RankOf(const onnx::NodeProto& node) const {
   const std::string& op = node.op_type();
   const auto rank = [&](int i) { return node.input_size() > i ? Rank(node.input(i)) : std::nullopt; };
-  if (kKeepRank.count(op) > 0 || op == "Concat" || op == "Split") return rank(0);
-  if (kBroadcast.count(op) > 0) return BroadcastRank(node);
-  if (kProducts.count(op) > 0) {
-    const std::optional<int> a = rank(0), b = rank(1);
-    return a && b && *a >= 2 && *b >= 2 ? std::optional(std::max(*a, *b)) : std::nullopt;
+  switch (FactsOf(op).rank) {
+    case OperationFacts::Rank::kFirst:
+      return rank(0);
+    case OperationFacts::Rank::kBroadcast:
+      return BroadcastRank(node);
+    case OperationFacts::Rank::kProduct: {
+      const std::optional<int> a = rank(0), b = rank(1);
+      return a && b && *a >= 2 && *b >= 2 ? std::optional(std::max(*a, *b)) : std::nullopt;
+    }
+    case OperationFacts::Rank::kReduction: {
+      const onnx::AttributeProto* keep = FindAttribute(node, "keepdims");
+      return keep == nullptr || keep->i() != 0 ? rank(0) : std::nullopt;
+    }
+    case OperationFacts::Rank::kOne:
+      return 1;
+    case OperationFacts::Rank::kTwo:
+      return 2;
+    default:
+      break;
   }
-  if (op == "Gemm" || op == "Flatten") return 2;
-  if (op == "Shape") return 1;
-  if (op == "Range") return 1;
   if (op == "Gather" || op == "GatherBlockQuantized") {
     return rank(0) && rank(1) ? std::optional(*rank(0) - 1 + *rank(1)) : std::nullopt;
   }
@@ -158,10 +129,6 @@ std::optional<int> KnownValues::RankOf(const onnx::NodeProto& node) const {
   if (op == "Unsqueeze" || op == "Squeeze") {
     const std::optional<int> axes = CountAxes(node);
     return rank(0) && axes ? std::optional(*rank(0) + (op == "Squeeze" ? -*axes : *axes)) : std::nullopt;
-  }
-  if (kReductions.count(op) > 0) {
-    const onnx::AttributeProto* keep = FindAttribute(node, "keepdims");
-    return keep == nullptr || keep->i() != 0 ? rank(0) : std::nullopt;
   }
   return std::nullopt;
 }

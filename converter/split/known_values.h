@@ -31,6 +31,7 @@ class KnownValues {
   Known Find(const std::string& value) const;
   Known Declared(const onnx::ValueInfoProto& value) const;
   Known OutputOf(const onnx::NodeProto& node) const;
+  std::optional<int> TypeOf(const onnx::NodeProto& node) const;
   std::optional<int> RankOf(const onnx::NodeProto& node) const;
   std::optional<int> LengthOf(const onnx::NodeProto& node) const;
   std::optional<int> BroadcastRank(const onnx::NodeProto& node) const;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "converter/graph/operations.h"
 
 namespace tied::converter {
 
@@ -61,12 +62,11 @@ std::string Join(const std::set<std::string>& names) {
 }  // namespace
 
 std::string InputBehind(std::string value, const Scope& scope) {
-  static const std::set<std::string> kPassing = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"};
   for (int steps = 0; steps < kMaxViews; ++steps) {
     if (scope.Initializer(value) != nullptr) return "";
     if (scope.IsInput(value)) return value;
     const onnx::NodeProto* producer = scope.Producer(value);
-    if (producer == nullptr || producer->input_size() == 0 || kPassing.count(producer->op_type()) == 0) return "";
+    if (producer == nullptr || producer->input_size() == 0 || !FactsOf(producer->op_type()).passes_numbers()) return "";
     value = producer->input(0);
   }
   return "";

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "converter/check/check.h"
-#include "converter/graph/graph.h"
+#include "converter/onnx/import.h"
 
 namespace tied::test {
 

@@ -7,6 +7,7 @@
 #include "converter/check/check_rows.h"
 #include "converter/check/evaluator.h"
 #include "converter/model_reader.h"
+#include "converter/onnx/import.h"
 #include "converter/output/writer.h"
 #include "tests/converter/conversion.h"
 
