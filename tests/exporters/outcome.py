@@ -60,7 +60,7 @@ def compare(expected, actual, tolerance, rounded=False):
         raise Wrong("another token")
 
 
-def first_refusal(message):
+def first_line(message):
     """The part of a message that says why, on one line, without the paths of this machine."""
     line = message.splitlines()[0]
     return re.sub(r"\S*/([\w.]+\.onnx)", r"\1", line).removeprefix("tied-convert: ")
@@ -72,25 +72,39 @@ def ways_forward(message):
     for option, values in VALUES.items():
         if option in message and not any(way.startswith(option) for way in ways):
             ways += values
+    for option in ("ids", "logits"):
+        there = re.search(r"puts are '([^']*)'", message)
+        if f"--{option} NAME" in message and there:
+            ways = [way.replace("NAME", there[1]) for way in ways]
     return list(dict.fromkeys(ways))
+
+
+def search(attempt, options, tried):
+    """The options with which the attempt goes through: none, one that the message names, or two in turn.
+    tried: [(options, message)]"""
+    try:
+        attempt(options)
+        return options
+    except Refused as refusal:
+        message = str(refusal)
+        tried.append((" ".join(options), message))
+    for way in ways_forward(message) if len(options) < 4 else []:
+        if way.split()[0] not in options:
+            found = search(attempt, [*options, *way.split()], tried)
+            if found is not None:
+                return found
+    return None
 
 
 def with_ways_forward(attempt):
     """attempt(options) raises Refused. What the message names is tried in turn."""
+    tried = []
     try:
-        try:
-            attempt([])
-            return Outcome("right")
-        except Refused as refusal:
-            message = str(refusal)
-        ways = ways_forward(message)
-        for way in ways:
-            try:
-                attempt(way.split())
-                return Outcome("right", way)
-            except Refused:
-                continue
-        return Outcome("refused", first_refusal(message) + (f" (tried {', '.join(ways)})" if ways else ""))
+        found = search(attempt, [], tried)
+        if found is not None:
+            return Outcome("right", " ".join(found))
+        reasons = list(dict.fromkeys((f"with {way}: " if way else "") + first_line(message) for way, message in tried))
+        return Outcome("refused", "; ".join(reasons))
     except Wrong as wrong:
         return Outcome("wrong", str(wrong))
     except (RuntimeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
