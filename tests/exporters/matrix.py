@@ -29,16 +29,18 @@ def split_attempt(arguments, folder, cell, scratch):
     """Of a decoder, perhaps with its encoder: the tokens and logits of a few steps."""
     sessions = {role: generate.session(folder / name) for role, name in cell.files.items()}
     tokens, expected = generate.Generator(sessions).generate()
-    takes_ids = {role for role, model in sessions.items()
-                 if {"input_ids", "decoder_input_ids", "tokens"} & {value.name for value in model.get_inputs()}}
+    if (folder / "config.json").exists():  # as optimum left it
+        given = [folder]
+    else:
+        has_ids = [role for role, model in sessions.items()
+                   if {"input_ids", "decoder_input_ids", "tokens"} & {value.name for value in model.get_inputs()}]
+        given = [folder / cell.files[role] for role in sorted(has_ids, key=["decoder", "past", "encoder"].index)]
 
     def attempt(options):
         out = scratch / "split"
         shutil.rmtree(out, ignore_errors=True)
-        order = sorted(takes_ids, key=["decoder", "past", "encoder"].index)
-        outcome.call([arguments.convert, "split", *[folder / cell.files[role] for role in order], "-o", out, "--check",
-                      *options])
-        after = {role: generate.session((out if role in takes_ids else folder) / name)
+        outcome.call([arguments.convert, "split", *given, "-o", out, "--check", *options])
+        after = {role: generate.session((out if (out / name).exists() else folder) / name)
                  for role, name in cell.files.items()}
         table = generate.Table(arguments.tied, out / "model.tied", expected.shape[-1])
         _, actual = generate.Generator(after, table).generate(tokens)
