@@ -37,7 +37,7 @@ class Cell:
 
 
 def exporter_of(name, family):
-    """The function that fills a folder. torch takes long to import: only where something is exported."""
+    """The function that fills a folder. torch, slow to import, only where something is exported."""
     import exporters
 
     if name.startswith("optimum"):
@@ -50,7 +50,7 @@ def exporter_of(name, family):
     if name == "torch pair":
         return functools.partial(exporters.torch_pair, family)
     if name == "torch legacy, other names":
-        return functools.partial(exporters.torch_decoder, family, dynamo=False, ids_name="tokens", logits_name="output1")
+        return functools.partial(exporters.torch_decoder, family, False, ids_name="tokens", logits_name="output1")
     return functools.partial(exporters.torch_decoder, family, dynamo=name == "torch dynamo")
 
 

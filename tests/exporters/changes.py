@@ -1,4 +1,4 @@
-"""What people do to exported files: quantise, simplify, optimise. Each function reads one ONNX file and writes another."""
+"""What people do to exported files: quantise, simplify, optimise. Each function reads one file and writes another."""
 
 import pathlib
 import tempfile
@@ -20,7 +20,7 @@ def dynamic(weights, subgraphs=True, **options):
     extra = {"EnableSubgraph": subgraphs, "MatMulConstBOnly": options.pop("const_b_only", True)}
 
     def change(source, target):
-        quantization.quantize_dynamic(source, target, weight_type=getattr(QuantType, weights), extra_options=extra, **options)
+        quantization.quantize_dynamic(source, target, weight_type=QuantType[weights], extra_options=extra, **options)
 
     return change
 
@@ -161,6 +161,7 @@ def then(*changes):
 
 ROWS_UINT8 = dynamic("QUInt8", op_types_to_quantize=["Gather"])
 HALF = olive("OnnxFloatToFloat16")
+CONTRIB = {"UseQDQContribOps": True}
 APP = dynamic("QUInt8", reduce_range=True, const_b_only=False)
 
 # Name: (function, tolerance as a part of the largest logit).
@@ -183,7 +184,7 @@ QUANTISERS = {
     "static QDQ QUInt8, all operators": (static("QDQ", "QUInt8", "QUInt8", ops=None), 0.1),
     "static QDQ per_channel": (static("QDQ", "QUInt8", "QInt8", per_channel=True), 0.1),
     "static QDQ reduce_range": (static("QDQ", "QUInt8", "QInt8", reduce_range=True), 0.1),
-    "static QDQ QInt16, QInt8 weights": (static("QDQ", "QInt16", "QInt8", extra_options={"UseQDQContribOps": True}), 0.1),
+    "static QDQ QInt16, QInt8 weights": (static("QDQ", "QInt16", "QInt8", extra_options=CONTRIB), 0.1),
     "static QDQ QInt4 weights": (static("QDQ", "QUInt8", "QInt4"), 0.2),
     "static QOperator QInt8": (static("QOperator", "QInt8", "QInt8"), 0.1),
     "static QOperator QUInt8": (static("QOperator", "QUInt8", "QUInt8"), 0.1),

@@ -151,5 +151,5 @@ def jax_pair(folder):
         def __call__(self, input_ids, pre_logits):
             return self.shared(input_ids), self.shared.attend(pre_logits)
 
-    jax2onnx.to_onnx(Embedding(), [jax.ShapeDtypeStruct((1, 3), np.int32), jax.ShapeDtypeStruct((1, 3, families.COLS), np.float32)],
-                     return_mode="file", output_path=str(folder / "model.onnx"))
+    inputs = [jax.ShapeDtypeStruct((1, 3), np.int32), jax.ShapeDtypeStruct((1, 3, families.COLS), np.float32)]
+    jax2onnx.to_onnx(Embedding(), inputs, return_mode="file", output_path=str(folder / "model.onnx"))

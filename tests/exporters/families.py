@@ -6,7 +6,8 @@ DECODER = {"vocab_size": ROWS, "hidden_size": COLS, "intermediate_size": 128, "n
            "num_attention_heads": 4, "max_position_embeddings": 64, "tie_word_embeddings": True, **TOKENS}
 GROUPED = {**DECODER, "num_key_value_heads": 2, "head_dim": 16}
 TRANSLATOR = {"vocab_size": ROWS, "d_model": COLS, "encoder_layers": 1, "decoder_layers": 1,
-              "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128,
+              "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 128,
+              "decoder_ffn_dim": 128,
               "max_position_embeddings": 64, "tie_word_embeddings": True, "scale_embedding": True,
               "decoder_start_token_id": 2, "forced_bos_token_id": None, "forced_eos_token_id": None, **TOKENS}
 T5 = {"vocab_size": ROWS, "d_model": COLS, "d_kv": 16, "d_ff": 128, "num_layers": 1, "num_heads": 4,
@@ -36,7 +37,8 @@ DECODERS = {
     "Falcon": ("falcon", {"vocab_size": ROWS, "hidden_size": COLS, "num_hidden_layers": 1, "num_attention_heads": 4,
                           "max_position_embeddings": 64, "tie_word_embeddings": True, **TOKENS}),
     "MPT": ("mpt", {"vocab_size": ROWS, "d_model": COLS, "n_heads": 4, "n_layers": 1, "max_seq_len": 64, **TOKENS}),
-    "Granite": ("granite", {**GROUPED, "logits_scaling": 8.0, "embedding_multiplier": 12.0, "residual_multiplier": 0.22}),
+    "Granite": ("granite", {**GROUPED, "logits_scaling": 8.0, "embedding_multiplier": 12.0,
+                            "residual_multiplier": 0.22}),
     "Cohere": ("cohere", {**GROUPED, "logit_scale": 0.0625}),
     "StableLM": ("stablelm", GROUPED),
     "OLMo": ("olmo", GROUPED),

@@ -49,8 +49,8 @@ def example_feeds(model, seed):
     ids = random.integers(0, ROWS, PROMPT.shape)
     state = random.normal(0, 1, (*ids.shape, COLS))
     ones = np.ones_like(ids)
-    return feeds_of(model, {"input_ids": ids, "attention_mask": ones, "encoder_attention_mask": ones,
-                            "encoder_hidden_states": state, "pre_logits": state, "position_ids": np.arange(ids.size)[None],
+    return feeds_of(model, {"input_ids": ids, "attention_mask": ones, "position_ids": np.arange(ids.size)[None],
+                            "encoder_hidden_states": state, "encoder_attention_mask": ones, "pre_logits": state,
                             "use_cache_branch": np.array([False]), "use_lm_head": np.array(True)})
 
 

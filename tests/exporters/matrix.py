@@ -6,6 +6,7 @@ MODELS is a folder that keeps what was exported. A wrong value or a crash is an 
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import multiprocessing
@@ -88,9 +89,29 @@ def run_in(arguments, cell, folder):
         try:
             make = pair_attempt if "pair" in cell.files else split_attempt
             attempt = make(arguments, folder, cell, pathlib.Path(scratch))
-        except Exception as error:  # ONNX Runtime does not run what was exported
-            return outcome.Outcome("not made", f"ONNX Runtime: {error}".replace("\n", " ")[:200])
+        except Exception as error:
+            if not type(error).__module__.startswith("onnxruntime."):
+                raise
+            return outcome.Outcome("not made", f"ONNX Runtime does not run it: {error}".replace("\n", " ")[:200])
         return outcome.with_ways_forward(attempt)
+
+
+@contextlib.contextmanager
+def quiet():
+    """What exporters print, C++ ones too, goes nowhere."""
+    kept = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    sys.stdout.flush()
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        for descriptor, copy in zip((1, 2), kept):
+            os.dup2(copy, descriptor)
+        for descriptor in (nowhere, *kept):
+            os.close(descriptor)
 
 
 def run_group(work):
@@ -98,20 +119,12 @@ def run_group(work):
     arguments, group = work
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    results = []
     arguments.models.mkdir(parents=True, exist_ok=True)
     os.chdir(arguments.models)  # some quantisers leave files where they run
+    results = []
     for cell in group:
-        silent, keep = os.open(os.devnull, os.O_WRONLY), os.dup(1)
-        keep_error = os.dup(2)
-        sys.stdout.flush()
-        os.dup2(silent, 1), os.dup2(silent, 2)
-        try:
+        with quiet():
             result = run_cell(arguments, cell)
-        finally:
-            os.dup2(keep, 1), os.dup2(keep_error, 2)
-            for descriptor in (silent, keep, keep_error):
-                os.close(descriptor)
         print(f"{cell.name}: {result.word}{': ' if result.why else ''}{result.why}", flush=True)
         results.append((cell, result))
     return results

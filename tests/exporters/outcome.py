@@ -8,7 +8,7 @@ import numpy as np
 
 import generate
 
-WAY = re.compile(r"--(?:allow-untied|tie (?:embedding|head)|(?:dtype) (?:f32|f16|bf16|i8|i4)|(?:ids|logits|hidden|table) [\w.:/]+)")
+WAY = re.compile(r"--(?:allow-untied|tie (?:embedding|head)|dtype (?:f32|f16|bf16|i8|i4)|(?:ids|logits) [\w.:/]+)")
 # Options that a message may name without a value.
 VALUES = {"--tie": ["--tie embedding", "--tie head"], "--dtype": ["--dtype f32"]}
 
@@ -32,7 +32,8 @@ class Wrong(Exception):
 
 
 def call(command):
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", timeout=300)
+    command = [str(word) for word in command]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300)
     if result.returncode == 0:
         return
     if result.returncode == 1 and "TOO MUCH" in result.stdout:

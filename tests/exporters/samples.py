@@ -1,9 +1,9 @@
-"""A few exports that are kept here, without their weights: what ctest runs on each change, in seconds and without torch.
+"""A few exports that are kept here, without their weights: ctest converts them on each change, without torch.
 
 usage: samples.py TIED_CONVERT TIED       converts each and compares, as matrix.py does
        samples.py --make MODELS           writes samples/ anew, from the folder that scripts/test-exporters fills
 
-A sample is the graph as the exporter wrote it, compressed; large weights are random numbers, which come back from a seed.
+A sample is the graph as the exporter wrote it, compressed; large weights are random numbers, made again from a seed.
 """
 
 import argparse
@@ -27,13 +27,14 @@ SAMPLES = pathlib.Path(__file__).parent / "samples"
 LARGE = 1024  # bytes
 # Exports that are kept.
 KEPT = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 2 / optimum", "Gemma 3 / optimum fp16", "Granite / optimum",
-        "GPT-2 / optimum", "T5 / optimum", "M2M100, NLLB / optimum merged", "Llama / genai fp32", "Llama / genai int4 rtn",
-        "Phi-3 / genai fp16", "Qwen 3 / torch dynamo", "dynamo cond / torch pair", "legacy If / torch pair",
-        "Embed.attend / jax2onnx"]
+        "GPT-2 / optimum", "T5 / optimum", "M2M100, NLLB / optimum merged", "Llama / genai fp32",
+        "Llama / genai int4 rtn", "Phi-3 / genai fp16", "Qwen 3 / torch dynamo", "dynamo cond / torch pair",
+        "legacy If / torch pair", "Embed.attend / jax2onnx"]
 # What is converted: these, and what the quantisers, which need no torch, make of them.
 CONVERTED = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
-             "M2M100, NLLB / optimum merged", "Llama / genai int4 rtn", "Qwen 3 / torch dynamo", "legacy If / torch pair",
-             "legacy If / torch pair / dynamic QUInt8", "legacy If / torch pair / dynamic, the app's, ORT all",
+             "M2M100, NLLB / optimum merged", "Llama / genai int4 rtn", "Qwen 3 / torch dynamo",
+             "legacy If / torch pair", "legacy If / torch pair / dynamic QUInt8",
+             "legacy If / torch pair / dynamic, the app's, ORT all",
              "legacy If / torch pair / 4 bits, block 64", "GPT-2 / optimum / 4 bits, block 32",
              "Llama / optimum / dynamic QUInt8", "M2M100, NLLB / optimum merged / dynamic QUInt8, per_channel"]
 
@@ -115,7 +116,8 @@ def main():
     if sys.argv[1] == "--make":
         make(pathlib.Path(sys.argv[2]))
         return
-    arguments = argparse.Namespace(convert=pathlib.Path(sys.argv[1]).resolve(), tied=pathlib.Path(sys.argv[2]).resolve())
+    convert, tied = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
+    arguments = argparse.Namespace(convert=convert, tied=tied)
     logging.disable(logging.WARNING)
     failed = 0
     for cell in chosen(CONVERTED):

@@ -33,7 +33,8 @@ def needed(library):
 
 
 def write_stub(path, symbols):
-    """symbols: {name: version}. Type information is data, with a name; C++ functions give a reference to zeros, C functions 100."""
+    """symbols: {name: version}. Type information is data, with a name; C++ functions return a reference to zeros, C
+    functions 100."""
     lines = [".local nothing", ".comm nothing, 4096, 64"]
     for name in symbols:
         kind, section, body = "function", ".text", "mov $100, %eax\nret"
@@ -48,9 +49,12 @@ def write_stub(path, symbols):
     with tempfile.TemporaryDirectory() as folder:
         source, script = pathlib.Path(folder, "stub.s"), pathlib.Path(folder, "stub.map")
         source.write_text("\n".join(lines) + "\n")
-        script.write_text("".join(f"{version} {{ {'; '.join(names)}; }};\n" for version, names in versions.items() if version))
-        options = [f"-Wl,--version-script={script}"] if script.read_text() else []
-        subprocess.run(["cc", "-shared", "-nostdlib", f"-Wl,-soname,{path.name}", *options, source, "-o", path], check=True)
+        nodes = [f"{version} {{ {'; '.join(names)}; }};\n" for version, names in versions.items() if version]
+        script.write_text("".join(nodes))
+        options = ["-shared", "-nostdlib", f"-Wl,-soname,{path.name}"]
+        if nodes:
+            options.append(f"-Wl,--version-script={script}")
+        subprocess.run(["cc", *options, source, "-o", path], check=True)
 
 
 def main():
@@ -58,9 +62,7 @@ def main():
     if not (folder / "libtorch_cuda_linalg.so").exists():
         return  # a CPU build, or done already
     of_cuda = {name for part in CUDA_PARTS for name, _, defined in dynamic_symbols(folder / part) if defined}
-    for part in CUDA_PARTS:
-        (folder / part).unlink()
-    libraries = sorted(folder.glob("*.so*"))
+    libraries = [library for library in sorted(folder.glob("*.so*")) if library.name not in CUDA_PARTS]
     symbols = [symbol for library in libraries for symbol in dynamic_symbols(library)]
     defined = {name for name, _, is_defined in symbols if is_defined}
     missing = {name: version for name, version, is_defined in symbols if not is_defined and name not in defined}
@@ -72,6 +74,8 @@ def main():
                    if not version and (name in of_cuda or name.startswith("cu"))}
         if absent.startswith(("libcu", "libtorch")):
             write_stub(folder / absent, own)
+    for part in CUDA_PARTS[1:]:
+        (folder / part).unlink()
 
 
 if __name__ == "__main__":
