@@ -65,7 +65,7 @@ class EmbeddingTaker {
 
   static bool IsEmbedding(const onnx::NodeProto& node, const Scope& scope, const std::set<std::string>& ids) {
     if (node.op_type() != "Gather" && node.op_type() != "GatherBlockQuantized") return false;
-    return node.input_size() >= 2 && node.output_size() > 0 && IsMatrix(node.input(0), scope) &&
+    return node.input_size() >= 2 && node.output_size() > 0 && MatrixOf(node.input(0), scope) != nullptr &&
            ids.count(InputBehind(node.input(1), scope)) > 0;
   }
 

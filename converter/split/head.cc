@@ -7,6 +7,7 @@
 #include "converter/graph/operations.h"
 #include "converter/onnx/import.h"
 #include "converter/passes/passes.h"
+#include "converter/split/integers.h"
 #include "converter/split/known_values.h"
 #include "converter/split/names.h"
 
@@ -35,10 +36,11 @@ Product FindProduct(const Graph& graph) {
       break;
     }
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
-    const bool bias = node->op == "Add" && (constant(0) || constant(1));
-    if (!bias && !MovesElements(node->op)) break;
-    product.reshaped = product.reshaped || !bias;
-    value = node->Input(bias && constant(0) ? 1 : 0);
+    const bool sum = (node->op == "Add" || node->op == "Mul") && (constant(0) || constant(1));
+    const bool number = sum || (node->op == "Div" && constant(1));
+    if (!number && !MovesElements(node->op)) break;
+    product.reshaped = product.reshaped || !number;
+    value = node->Input(sum && constant(0) ? 1 : 0);
   }
   return product;
 }
@@ -67,6 +69,7 @@ class HeadTaker {
   // Output `index` of the graph becomes what the head's product is made from, under another name.
   void Replace(onnx::GraphProto* graph, const Around& around, int index, const std::string& name, int depth) {
     reader_.CheckDepth(depth);
+    RestoreHidden(index, graph);
     const onnx::GraphProto original = *graph;
     const Scope scope(original, around.scope);
     const KnownValues known(original, scope, around.known);

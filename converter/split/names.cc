@@ -17,18 +17,6 @@ bool IsIntegers(const onnx::ValueInfoProto& value) {
   return type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32;
 }
 
-// The constant that a matrix is, or is computed from; null if it is no matrix.
-const onnx::TensorProto* MatrixOf(std::string value, const Scope& scope) {
-  if (!scope.IsConstant(value)) return nullptr;
-  while (scope.Constant(value) == nullptr) {
-    const onnx::NodeProto* node = scope.Producer(value);
-    if (node == nullptr || node->input_size() == 0) return nullptr;
-    value = node->input(0);
-  }
-  const onnx::TensorProto* tensor = scope.Constant(value);
-  return tensor->dims_size() >= 2 ? tensor : nullptr;
-}
-
 void VisitLookups(const onnx::GraphProto& graph, const Scope* outer, std::set<std::string> inputs,
                   const VisitLookup& visit) {
   const Scope scope(graph, outer);
@@ -72,7 +60,16 @@ std::string InputBehind(std::string value, const Scope& scope) {
   return "";
 }
 
-bool IsMatrix(const std::string& value, const Scope& scope) { return MatrixOf(value, scope) != nullptr; }
+const onnx::TensorProto* MatrixOf(std::string value, const Scope& scope) {
+  if (!scope.IsConstant(value)) return nullptr;
+  while (scope.Constant(value) == nullptr) {
+    const onnx::NodeProto* node = scope.Producer(value);
+    if (node == nullptr || node->input_size() == 0) return nullptr;
+    value = node->input(0);
+  }
+  const onnx::TensorProto* tensor = scope.Constant(value);
+  return tensor->dims_size() >= 2 ? tensor : nullptr;
+}
 
 void ForEachLookup(const onnx::GraphProto& graph, const VisitLookup& visit) {
   std::set<std::string> inputs;

@@ -32,8 +32,8 @@ std::string ListNames(const google::protobuf::RepeatedPtrField<Named>& values) {
 // The input of the export that a value is a view of; "" if it is another value.
 std::string InputBehind(std::string value, const Scope& scope);
 
-// True for a constant with two dimensions or more, and for what is computed from one.
-bool IsMatrix(const std::string& value, const Scope& scope);
+// The constant with two dimensions or more that a value is, or is computed from; null for another value.
+const onnx::TensorProto* MatrixOf(std::string value, const Scope& scope);
 
 // Calls visit(node, input, matrix) for each Gather on a constant matrix by the values of an input of integers, in
 // subgraphs too.

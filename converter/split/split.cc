@@ -10,6 +10,7 @@
 #include "converter/onnx/slim.h"
 #include "converter/split/embedding.h"
 #include "converter/split/head.h"
+#include "converter/split/integers.h"
 #include "converter/split/names.h"
 #include "converter/split/piece.h"
 #include "schema/checked_math.h"
@@ -159,6 +160,7 @@ class Splitter {
     for (const char* name : {kEmbeddings, kDecoderEmbeddings}) {
       if (name == kEmbeddings || ids.size() > 1) ClearName(name, split_.path, "an input of embeddings gets it", graph);
     }
+    UniteIntegerRows(ids, graph);
     std::optional<Embedding> embedding = TakeEmbedding(reader_, ids, with_scale, graph);
     if (!embedding) return false;
     gone_.merge(embedding->tables);
