@@ -19,6 +19,9 @@ inline constexpr uint64_t kMaxTableRows = INT32_MAX;
 inline constexpr uint64_t kMaxTableCols = uint64_t{1} << 30;  // sums of so many products of 8 and 16 bits are exact
 inline constexpr uint32_t kMaxTopk = 1024;
 
+// Most bytes of a constant output that one element stands for, without the dimensions of inputs.
+inline constexpr uint64_t kMaxFilledBytes = 1u << 30;
+
 // What has one scale of its own in a quantised table.
 enum class ScaleOf : uint8_t { kTable, kRow, kBlock };
 

@@ -15,7 +15,7 @@ namespace {
 // An operation with the tensors that it reads and writes, checked and ready to run.
 struct BoundOp {
   const Operation* op;
-  const tied_tensor* input;  // null for a constant
+  const tied_tensor* input;  // null for a constant whose shape is constant, too
   size_t count;              // ids, or tokens of hidden
   tied_tensor result;        // what the caller's output becomes
   bool done;
@@ -84,6 +84,29 @@ Status ApplyOutputDims(const Operation& op, const tied_tensor* input, size_t ele
   if (known == elements) return Status();
   return Status::Error(TIED_INVALID_ARGUMENT, "the shape of input '%s' gives output '%s' %zu elements, not %zu",
                        input == nullptr ? "" : input->name, result->name, elements, known);
+}
+
+// The product of the dimensions.
+Status CountConstant(const BoundOp& bound, size_t* elements) {
+  *elements = 1;
+  for (size_t i = 0; i < bound.op->rank; ++i) {
+    const OutputDim& dim = bound.op->dims[i];
+    const int64_t size = dim.rule == OutputDim::Rule::kInputDim ? bound.input->dims[dim.value] : dim.value;
+    if (CheckedMultiply(*elements, size, elements)) continue;
+    return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' would not fit in memory", bound.result.name);
+  }
+  return Status();
+}
+
+// One element may stand for all.
+void CopyConstant(const Operation& op, const tied_tensor& result) {
+  if (op.constant_bytes == result.bytes) {
+    std::memcpy(result.data, op.constant, result.bytes);
+    return;
+  }
+  for (size_t at = 0; at < result.bytes; at += op.constant_bytes) {
+    std::memcpy(static_cast<char*>(result.data) + at, op.constant, op.constant_bytes);
+  }
 }
 
 // A call in progress: finds, checks and runs what each output needs.
@@ -188,7 +211,8 @@ Status Call::Bind(const EntryPoint& entry_point, const tied_tensor& output, Boun
       TIED_RETURN_IF_ERROR(BindHead(bound, &elements));
       break;
     default:
-      elements = bound->op->constant_bytes / element_size;
+      if (bound->op->input != nullptr) TIED_RETURN_IF_ERROR(BindInput(bound));
+      TIED_RETURN_IF_ERROR(CountConstant(*bound, &elements));
   }
   if (!CheckedMultiply(elements, element_size, &bound->result.bytes)) {
     return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' would not fit in memory", output.name);
@@ -221,7 +245,7 @@ Status Call::Execute(const BoundOp& bound) const {
       return session_.Logits(bound.op->head, static_cast<const float*>(bound.input->data), bound.count, RowFilter(),
                              bound.op->log_softmax, static_cast<float*>(bound.result.data));
     default:
-      std::memcpy(bound.result.data, bound.op->constant, bound.result.bytes);
+      CopyConstant(*bound.op, bound.result);
       return Status();
   }
 }

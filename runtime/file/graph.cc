@@ -138,7 +138,8 @@ Status Graph::Resolve(const format::Header& header, const unsigned char* file, c
     for (const format::Op* op : *entry_point->ops()) {
       *operation = ResolveOperation(*op, file, graph->tables_.items.get());
       operation->output = &graph->outputs_.items[op->output()];
-      if (operation->kind != Operation::Kind::kConstant) operation->input = &graph->inputs_.items[op->input()];
+      const bool reads = operation->kind != Operation::Kind::kConstant || ReadsDims(*op);
+      if (reads) operation->input = &graph->inputs_.items[op->input()];
       ++operation;
     }
     ++resolved;

@@ -10,7 +10,8 @@
 
 namespace tied::format {
 struct Header;
-}
+struct Op;
+}  // namespace tied::format
 
 namespace tied::runtime {
 
@@ -32,6 +33,9 @@ class Header {
 
 // Checks everything in a verified flatbuffer that FORMAT.md asks for beyond the flatbuffer itself.
 Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name);
+
+// Whether the shape of a Constant follows from an input.
+bool ReadsDims(const format::Op& op);
 
 }  // namespace tied::runtime
 

@@ -262,16 +262,20 @@ Status Validator::CheckHead(const format::Op& op, const format::ValueInfo& input
 }
 
 Status Validator::CheckConstant(const format::Op& op, const char* entry_point) const {
-  uint64_t bytes = format::ElementSize(header_.outputs()->Get(op.output())->type());
+  const uint64_t element = format::ElementSize(header_.outputs()->Get(op.output())->type());
+  uint64_t bytes = element;
   bool valid = true;
   for (const format::OutputDim* dim : *op.output_dims()) {
-    valid = valid && dim->rule() == format::DimRule::Constant && CheckedMultiply(bytes, dim->value(), &bytes);
+    valid = valid && dim->rule() != format::DimRule::Infer;
+    if (dim->rule() == format::DimRule::Constant) valid = valid && CheckedMultiply(bytes, dim->value(), &bytes);
   }
   const auto* data = op.operation_as_Constant()->data();
   if (header_.outputs()->Get(op.output())->type() == format::DataType::Bool && data != nullptr) {
     valid = valid && std::all_of(data->begin(), data->end(), [](uint8_t byte) { return byte <= 1; });
   }
-  if (valid && bytes == (data == nullptr ? 0 : data->size())) return Status();
+  const uint64_t size = data == nullptr ? 0 : data->size();
+  const bool filled = size == element && bytes <= format::kMaxFilledBytes;
+  if (valid && (filled || (size == bytes && !ReadsDims(op)))) return Status();
   return Status::Error(TIED_CORRUPT,
                        "%s: entry point '%s': the constant for output %u does not match its shape or type", name_,
                        entry_point, op.output());
@@ -279,12 +283,13 @@ Status Validator::CheckConstant(const format::Op& op, const char* entry_point) c
 
 Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
   const bool constant = op.operation_type() == format::Operation::Constant;
-  if (op.output() >= header_.outputs()->size() || (!constant && op.input() >= header_.inputs()->size())) {
+  const bool reads = !constant || ReadsDims(op);
+  if (op.output() >= header_.outputs()->size() || (reads && op.input() >= header_.inputs()->size())) {
     return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses input %u and output %u, which do not exist", name_,
                          entry_point, op.input(), op.output());
   }
-  const format::ValueInfo* input = constant ? nullptr : header_.inputs()->Get(op.input());
-  TIED_RETURN_IF_ERROR(CheckOutputDims(op, constant ? 0 : input->dims()->size(), entry_point));
+  const format::ValueInfo* input = reads ? header_.inputs()->Get(op.input()) : nullptr;
+  TIED_RETURN_IF_ERROR(CheckOutputDims(op, reads ? input->dims()->size() : 0, entry_point));
   switch (op.operation_type()) {
     case format::Operation::Embedding: {
       const format::Embedding& embedding = *op.operation_as_Embedding();
@@ -346,6 +351,13 @@ Status Validator::Run() {
 }
 
 }  // namespace
+
+bool ReadsDims(const format::Op& op) {
+  for (const format::OutputDim* dim : *op.output_dims()) {
+    if (dim->rule() == format::DimRule::InputDim) return true;
+  }
+  return false;
+}
 
 Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name) {
   return Validator(header, header_end, file_size, name).Run();

@@ -119,6 +119,30 @@ TEST_F(Run, ConstantsAreCopied) {
   EXPECT_EQ(std::vector<float>(logits_.begin(), logits_.begin() + 2), numbers);
 }
 
+// The output that an entry point does not make is one number in each place of a shape that follows from an input.
+TEST_F(Run, ConstantsMayBeOneElementOfAnyShape) {
+  TiedFile file = model_.MakeFile();
+  format::OpT& op = *file.header.entry_points[0]->ops[1];
+  const float number = 1.5f;
+  op.operation.AsConstant()->data.resize(sizeof number);
+  std::memcpy(op.operation.AsConstant()->data.data(), &number, sizeof number);
+  op.input = 0;
+  op.output_dims = {format::OutputDim(format::DimRule::InputDim, 1), format::OutputDim(format::DimRule::Constant, 2)};
+  const std::string bytes = file.Bytes();
+  const ModelPtr open = OpenMemory(bytes);
+  const SessionPtr session = MakeSession(open.get(), 1);
+  std::vector<int64_t> ids = {3, 18, 0};
+  tied_tensor input = Tensor("input_ids", TIED_INT64, {1, 3}, ids);
+  tied_tensor output = Output("logits", logits_);
+  ASSERT_EQ(tied_run(session.get(), "embed", &input, 1, &output, 1, &error_), TIED_OK) << error_.message;
+  EXPECT_EQ(output.rank, 2u);
+  EXPECT_EQ(output.dims[0], 3);
+  EXPECT_EQ(output.bytes, 6 * sizeof number);
+  EXPECT_EQ(std::vector<float>(logits_.begin(), logits_.begin() + 6), std::vector<float>(6, number));
+  EXPECT_EQ(tied_run(session.get(), "embed", nullptr, 0, &output, 1, &error_), TIED_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(error_.message).find("input 'input_ids' is missing"), std::string::npos) << error_.message;
+}
+
 class RunFullTopk : public Run {
  protected:
   // Entry point "head" makes `results` of the k best rows, or of all, one output for each.

@@ -151,7 +151,30 @@ const Lie kLies[] = {
      [](auto& h) { h.entry_points[1]->ops[0]->output_dims[0] = fb::OutputDim(static_cast<fb::DimRule>(9), 0); },
      TIED_CORRUPT, "shape"},
     {"ConstantLongerThanItsShape",
+     [](auto& h) { h.entry_points[0]->ops[1]->operation.AsConstant()->data = {1, 2, 3, 4, 5, 6, 7, 8}; }, TIED_CORRUPT,
+     "constant"},
+    {"ConstantOfTwoElementsForAShapeOfAnInput",
      [](auto& h) {
+       h.entry_points[0]->ops[1]->output_dims.assign(1, fb::OutputDim(fb::DimRule::InputDim, 0));
+       h.entry_points[0]->ops[1]->operation.AsConstant()->data = {1, 2, 3, 4, 5, 6, 7, 8};
+     },
+     TIED_CORRUPT, "constant"},
+    {"ConstantOfAnInferredShape",
+     [](auto& h) {
+       h.entry_points[0]->ops[1]->output_dims.assign(1, fb::OutputDim(fb::DimRule::Infer, 0));
+       h.entry_points[0]->ops[1]->operation.AsConstant()->data = {1, 2, 3, 4};
+     },
+     TIED_CORRUPT, "constant"},
+    {"ConstantOfAShapeOfNoInput",
+     [](auto& h) {
+       h.entry_points[0]->ops[1]->input = 9;
+       h.entry_points[0]->ops[1]->output_dims.assign(1, fb::OutputDim(fb::DimRule::InputDim, 0));
+       h.entry_points[0]->ops[1]->operation.AsConstant()->data = {1, 2, 3, 4};
+     },
+     TIED_CORRUPT, "input 9"},
+    {"ConstantThatFillsTooMuch",
+     [](auto& h) {
+       h.entry_points[0]->ops[1]->output_dims.assign(1, fb::OutputDim(fb::DimRule::Constant, int64_t{1} << 29));
        h.entry_points[0]->ops[1]->operation.AsConstant()->data = {1, 2, 3, 4};
      },
      TIED_CORRUPT, "constant"},
