@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -167,27 +168,43 @@ int64_t Array::Index(int64_t offset) const {
 Array Array::View(std::vector<int64_t> wanted) const {
   Array view = *this;
   if (!row_major) {
-    std::vector<double> values(static_cast<size_t>(size()));
-    for (size_t i = 0; i < values.size(); ++i) values[i] = Float(static_cast<int64_t>(i));
-    view = Array::OfDoubles(dims, std::move(values));
+    std::vector<double> values;
+    std::vector<int64_t> numbers;
+    for (int64_t i = 0; i < size(); ++i) {
+      if (integers) numbers.push_back(Int(i));
+      if (!integers) values.push_back(Float(i));
+    }
+    view = integers ? Array::OfInts(dims, std::move(numbers)) : Array::OfDoubles(dims, std::move(values));
   }
   view.dims = std::move(wanted);
   view.strides = RowMajorStrides(view.dims);
   return view;
 }
 
-Array Array::Matrix(int64_t batch, bool transpose) const {
-  const size_t rank = dims.size();
-  Array matrix = *this;
-  for (size_t i = rank - 2; size() > 0 && i-- > 0; batch /= dims[i]) matrix.start += batch % dims[i] * strides[i];
-  matrix.dims = {dims[rank - 2], dims[rank - 1]};
-  matrix.strides = {strides[rank - 2], strides[rank - 1]};
-  if (transpose) {
-    matrix.row_major = false;
-    std::swap(matrix.dims[0], matrix.dims[1]);
-    std::swap(matrix.strides[0], matrix.strides[1]);
+Array Array::Transposed(const std::vector<size_t>& perm) const {
+  Array moved = *this;
+  moved.row_major = false;
+  for (size_t i = 0; i < perm.size(); ++i) {
+    moved.dims[i] = dims[perm[i]];
+    moved.strides[i] = strides[perm[i]];
   }
-  return matrix;
+  return moved;
+}
+
+Array Array::Expanded(const std::vector<int64_t>& wanted) const {
+  Array expanded = *this;
+  expanded.row_major = false;
+  const size_t rank = std::max(wanted.size(), dims.size());
+  expanded.dims.assign(rank, 1);
+  expanded.strides.assign(rank, 0);
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t dim = i + dims.size() < rank ? 1 : dims[i + dims.size() - rank];
+    const int64_t other = i + wanted.size() < rank ? 1 : wanted[i + wanted.size() - rank];
+    if (dim != other && dim != 1 && other != 1) throw ConvertError("dimensions do not fit together");
+    expanded.dims[i] = dim == 1 ? other : dim;
+    if (dim != 1) expanded.strides[i] = strides[i + dims.size() - rank];
+  }
+  return expanded;
 }
 
 }  // namespace tied::converter

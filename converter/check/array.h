@@ -52,8 +52,10 @@ struct Array {
 
   // The same data in another shape; a tensor with strides of its own is laid out anew.
   Array View(std::vector<int64_t> dims) const;
-  // The matrix of the last two dimensions at `batch`, and its transpose if asked.
-  Array Matrix(int64_t batch, bool transpose) const;
+  // With its dimensions in another order: dimension i is perm[i] of this one.
+  Array Transposed(const std::vector<size_t>& perm) const;
+  // Broadcast with a shape, as ONNX says it.
+  Array Expanded(const std::vector<int64_t>& wanted) const;
 
  private:
   int64_t Offset(int64_t position) const;

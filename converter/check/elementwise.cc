@@ -1,5 +1,5 @@
 // Operations on each element, with broadcasting.
-#include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "converter/check/operations.h"
@@ -8,34 +8,47 @@ namespace tied::converter::operations {
 
 namespace {
 
+// Of two arrays of integers, integers.
 template <class Compute>
 Array Broadcast(const Call& call, const Array& a, const Array& b, const Compute& compute) {
-  const size_t rank = std::max(a.dims.size(), b.dims.size());
-  std::vector<int64_t> dims(rank);
-  const auto dim = [&](const Array& x, size_t i) {
-    return i + x.dims.size() < rank ? 1 : x.dims[i + x.dims.size() - rank];
-  };
-  for (size_t i = 0; i < rank; ++i) dims[i] = dim(a, i) == 1 ? dim(b, i) : dim(a, i);
-  std::vector<double> values(static_cast<size_t>(Product(dims, 0, rank)));
-  for (size_t position = 0; position < values.size(); ++position) {
-    int64_t at_a = 0;
-    int64_t at_b = 0;
-    int64_t size_a = 1;
-    int64_t size_b = 1;
-    auto rest = static_cast<int64_t>(position);
-    for (size_t i = rank; i-- > 0; rest /= dims[i]) {
-      const int64_t index = rest % dims[i];
-      if (dim(a, i) > 1) at_a += index * size_a;
-      if (dim(b, i) > 1) at_b += index * size_b;
-      size_a *= dim(a, i);
-      size_b *= dim(b, i);
+  const Array left = a.Expanded(b.dims), right = b.Expanded(a.dims);
+  const auto size = static_cast<size_t>(left.size());
+  if (a.integers && b.integers) {
+    std::vector<int64_t> values(size);
+    for (size_t i = 0; i < size; ++i) {
+      const auto at = static_cast<int64_t>(i);
+      const double value = compute(left.Float(at), right.Float(at));
+      if (!(std::fabs(value) < 0x1p62)) call.Refuse("makes a number that is no integer");
+      values[i] = static_cast<int64_t>(value);
     }
-    values[position] = compute(call.Number(a, at_a), call.Number(b, at_b));
+    return Array::OfInts(left.dims, std::move(values));
   }
-  return Array::OfDoubles(dims, std::move(values));
+  std::vector<double> values(size);
+  for (size_t i = 0; i < size; ++i) {
+    values[i] = compute(call.Number(left, static_cast<int64_t>(i)), call.Number(right, static_cast<int64_t>(i)));
+  }
+  return Array::OfDoubles(left.dims, std::move(values));
 }
 
 }  // namespace
+
+// Between floating-point types nothing is rounded.
+Array Cast(const Call& call) {
+  const Array& array = call.Input(0);
+  const auto to = static_cast<ElementType>(call.Int("to", 0));
+  if (IsFloat(to) == !array.integers) return array;
+  std::vector<double> values;
+  std::vector<int64_t> integers;
+  for (int64_t i = 0; i < array.size(); ++i) {
+    const double value = array.Float(i);
+    values.push_back(value);
+    if (std::fabs(value) < 0x1p62)
+      integers.push_back(to == ElementType::kBool ? value != 0 : static_cast<int64_t>(value));
+  }
+  if (IsFloat(to)) return Array::OfDoubles(array.dims, std::move(values));
+  if (integers.size() != values.size()) call.Refuse("casts a number that is no integer");
+  return Array::OfInts(array.dims, std::move(integers));
+}
 
 Array Not(const Call& call) {
   const Array& array = call.Input(0);
@@ -46,7 +59,31 @@ Array Not(const Call& call) {
 
 Array Add(const Call& call) { return Broadcast(call, call.Input(0), call.Input(1), std::plus<double>()); }
 
+Array Sub(const Call& call) {
+  const Array &a = call.Input(0), &b = call.Input(1);
+  if (call.magnitudes() && !(a.integers && b.integers)) return Broadcast(call, a, b, std::plus<double>());
+  return Broadcast(call, a, b, std::minus<double>());
+}
+
 Array Mul(const Call& call) { return Broadcast(call, call.Input(0), call.Input(1), std::multiplies<double>()); }
+
+Array Div(const Call& call) { return Divide(call, call.Input(0), call.Input(1)); }
+
+Array Equal(const Call& call) {
+  const Array &a = call.Input(0), &b = call.Input(1);
+  if (!a.integers || !b.integers) call.Refuse("the reference evaluation compares integers only");
+  return Broadcast(call, a, b, std::equal_to<double>());
+}
+
+Array Where(const Call& call) {
+  const Array &condition = call.Input(0), &then = call.Input(1), &otherwise = call.Input(2);
+  if (!then.integers || !otherwise.integers) call.Refuse("the reference evaluation chooses from integers only");
+  const Array either = then.Expanded(otherwise.dims).Expanded(condition.dims);
+  const Array other = otherwise.Expanded(either.dims), chosen = condition.Expanded(either.dims);
+  std::vector<int64_t> values;
+  for (int64_t i = 0; i < either.size(); ++i) values.push_back(chosen.Int(i) != 0 ? either.Int(i) : other.Int(i));
+  return Array::OfInts(either.dims, std::move(values));
+}
 
 Array Divide(const Call& call, const Array& a, const Array& b) { return Broadcast(call, a, b, std::divides<double>()); }
 

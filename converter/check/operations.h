@@ -22,7 +22,9 @@ Array Constant(const Call& call);
 Array Identity(const Call& call);
 Array Shape(const Call& call);
 Array Gather(const Call& call);
-Array GatherRows(const Call& call, const Array& data);
+Array GatherFrom(const Call& call, const Array& data);
+Array Expand(const Call& call);
+Array ConstantOfShape(const Call& call);
 Array Concat(const Call& call);
 Array Slice(const Call& call);
 Array Squeeze(const Call& call);
@@ -32,9 +34,14 @@ Array Reshape(const Call& call);
 Array Transpose(const Call& call);
 
 // elementwise.cc
+Array Cast(const Call& call);
 Array Not(const Call& call);
 Array Add(const Call& call);
+Array Sub(const Call& call);
 Array Mul(const Call& call);
+Array Div(const Call& call);
+Array Equal(const Call& call);
+Array Where(const Call& call);
 Array Divide(const Call& call, const Array& a, const Array& b);
 // a + factor * b, of input `b` of the node; a itself if the node does not have it.
 Array WithBias(const Call& call, const Array& a, size_t b, double factor = 1);
@@ -48,6 +55,7 @@ Array Gemm(const Call& call);
 std::vector<Array> DynamicQuantizeLinear(const Call& call);
 Array QuantizeLinear(const Call& call);
 Array DequantizeLinear(const Call& call);
+Array QLinearMatMul(const Call& call);
 Array MatMulInteger(const Call& call);
 Array MatMulIntegerToFloat(const Call& call);
 Array DynamicQuantizeMatMul(const Call& call);

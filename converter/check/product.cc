@@ -1,48 +1,126 @@
-// Products of matrices.
+// Products, by the letters of their dimensions.
+#include <utility>
+
 #include "converter/check/operations.h"
+#include "converter/graph/products.h"
 
 namespace tied::converter::operations {
 
 namespace {
 
-double At(const Call& call, const Array& matrix, int64_t i, int64_t j) {
-  return call.Number(matrix.At(i * matrix.strides[0] + j * matrix.strides[1]));
-}
+struct Operand {
+  const Array* array;
+  std::string letters;
+};
 
-void AppendProduct(const Call& call, const Array& a, const Array& b, std::vector<double>* values) {
-  if (a.dims[1] != b.dims[0]) call.Refuse("the operands do not fit together");
-  const double alpha = call.Float("alpha", 1);
-  const size_t first = values->size();
-  values->resize(first + static_cast<size_t>(Product({a.dims[0], b.dims[1]}, 0, 2)));
-  // The larger side outermost: each of its elements is asked for once.
-  std::vector<double> column(static_cast<size_t>(a.dims[1]));
-  for (int64_t j = 0; j < b.dims[1]; ++j) {
-    for (int64_t k = 0; k < b.dims[0]; ++k) column[static_cast<size_t>(k)] = At(call, b, k, j);
-    for (int64_t i = 0; i < a.dims[0]; ++i) {
-      double sum = 0;
-      for (int64_t k = 0; k < a.dims[1]; ++k) sum += At(call, a, i, k) * column[static_cast<size_t>(k)];
-      (*values)[first + static_cast<size_t>(i * b.dims[1] + j)] = alpha * sum;
+class LetteredProduct {
+ public:
+  LetteredProduct(const Call& call, const ProductDims& letters, const Array& a, const Array& b)
+      : call_(call), a_{&a, letters.a}, b_{&b, letters.b}, result_(letters.result) {
+    for (const char letter : result_) (Has(a_, letter) ? Has(b_, letter) ? batch_ : left_ : right_) += letter;
+    for (const char letter : letters.a + letters.b) {
+      if (result_.find(letter) != std::string::npos || sum_.find(letter) != std::string::npos) continue;
+      if (!Has(a_, letter) || !Has(b_, letter)) call.Refuse("sums over a dimension of one operand alone");
+      sum_ += letter;
     }
   }
-}
+
+  Array Compute() {
+    // The larger side outermost: each of its elements is asked for once.
+    if (CountOf(left_) > CountOf(right_)) {
+      std::swap(a_, b_);
+      std::swap(left_, right_);
+    }
+    std::vector<int64_t> dims;
+    for (const char letter : result_) dims.push_back(SizeOf(letter));
+    const std::vector<int64_t> strides = RowMajorStrides(dims);
+    const auto in_result = [&](const std::string& group) { return Offsets(result_, dims, strides, group); };
+    const Sides left{in_result(left_), OffsetsIn(a_, left_), OffsetsIn(a_, sum_)};
+    const Sides right{in_result(right_), OffsetsIn(b_, right_), OffsetsIn(b_, sum_)};
+    const std::vector<int64_t> batch = in_result(batch_), of_a = OffsetsIn(a_, batch_), of_b = OffsetsIn(b_, batch_);
+    std::vector<double> values(static_cast<size_t>(Product(dims, 0, dims.size())));
+    for (size_t i = 0; i < batch.size(); ++i) AddMatrix(left, of_a[i], right, of_b[i], &values, batch[i]);
+    return Array::OfDoubles(dims, std::move(values));
+  }
+
+ private:
+  // Offsets for each position along the dimensions that one operand alone has, and along those that are summed over.
+  struct Sides {
+    std::vector<int64_t> result;
+    std::vector<int64_t> own;
+    std::vector<int64_t> sum;
+  };
+
+  static bool Has(const Operand& operand, char letter) { return operand.letters.find(letter) != std::string::npos; }
+
+  static int64_t SizeIn(const Operand& operand, char letter) {
+    const size_t at = operand.letters.find(letter);
+    return at == std::string::npos ? 1 : operand.array->dims[at];
+  }
+
+  int64_t SizeOf(char letter) const {
+    const int64_t a = SizeIn(a_, letter), b = SizeIn(b_, letter);
+    if (a != b && a != 1 && b != 1) call_.Refuse("the operands do not fit together");
+    return a == 1 ? b : a;
+  }
+
+  int64_t CountOf(const std::string& group) const {
+    std::vector<int64_t> sizes;
+    for (const char letter : group) sizes.push_back(SizeOf(letter));
+    return Product(sizes, 0, sizes.size());
+  }
+
+  std::vector<int64_t> OffsetsIn(const Operand& operand, const std::string& group) const {
+    return Offsets(operand.letters, operand.array->dims, operand.array->strides, group);
+  }
+
+  // For each position along the dimensions of a group; a dimension of 1 is broadcast.
+  std::vector<int64_t> Offsets(const std::string& letters, const std::vector<int64_t>& dims,
+                               const std::vector<int64_t>& strides, const std::string& group) const {
+    std::vector<int64_t> offsets = {0};
+    for (const char letter : group) {
+      const size_t at = letters.find(letter);
+      const int64_t stride = at == std::string::npos || dims[at] == 1 ? 0 : strides[at];
+      std::vector<int64_t> longer;
+      for (const int64_t offset : offsets) {
+        for (int64_t i = 0; i < SizeOf(letter); ++i) longer.push_back(offset + i * stride);
+      }
+      offsets = std::move(longer);
+    }
+    return offsets;
+  }
+
+  void AddMatrix(const Sides& left, int64_t first_a, const Sides& right, int64_t first_b, std::vector<double>* values,
+                 int64_t first) const {
+    const double alpha = call_.Float("alpha", 1);
+    const auto at = [&](const Operand& operand, int64_t offset) { return call_.Number(operand.array->At(offset)); };
+    std::vector<double> column(right.sum.size());
+    for (size_t j = 0; j < right.own.size(); ++j) {
+      for (size_t k = 0; k < column.size(); ++k) column[k] = at(b_, first_b + right.own[j] + right.sum[k]);
+      for (size_t i = 0; i < left.own.size(); ++i) {
+        double sum = 0;
+        for (size_t k = 0; k < column.size(); ++k) sum += at(a_, first_a + left.own[i] + left.sum[k]) * column[k];
+        (*values)[static_cast<size_t>(first + left.result[i] + right.result[j])] = alpha * sum;
+      }
+    }
+  }
+
+  const Call& call_;
+  Operand a_;
+  Operand b_;
+  const std::string result_;
+  std::string batch_, left_, right_;  // dimensions of the result: of both operands, of the first, of the second
+  std::string sum_;
+};
 
 }  // namespace
 
 Array MatMul(const Call& call) { return Multiply(call, call.Input(0), call.Input(1)); }
 
 Array Multiply(const Call& call, const Array& a, const Array& b) {
-  if (a.dims.size() < 2 || b.dims.size() < 2) call.Refuse("an operand is not a matrix");
-  const auto& longer = a.dims.size() >= b.dims.size() ? a.dims : b.dims;
-  std::vector<int64_t> dims(longer.begin(), longer.end() - 2);
-  const int64_t batches = Product(dims, 0, dims.size());
-  std::vector<double> values;
-  for (int64_t batch = 0; batch < batches; ++batch) {
-    const Array left = a.Matrix(a.dims.size() > 2 ? batch : 0, call.Int("transA", 0) != 0);
-    const Array right = b.Matrix(b.dims.size() > 2 ? batch : 0, call.Int("transB", 0) != 0);
-    AppendProduct(call, left, right, &values);
-    if (batch == 0) dims.insert(dims.end(), {left.dims[0], right.dims[1]});
-  }
-  return Array::OfDoubles(dims, std::move(values));
+  const std::optional<ProductDims> letters = DimsOfProduct(call.node(), a.dims.size(), b.dims.size());
+  if (!letters) call.Refuse("is no product that the reference evaluation knows");
+  return LetteredProduct(call, *letters, a, b).Compute();
 }
 
 Array Gemm(const Call& call) { return WithBias(call, MatMul(call), 2, call.Float("beta", 1)); }

@@ -23,6 +23,13 @@ Array DequantizeLinear(const Call& call) {
                      call.Int("block_size", 0));
 }
 
+Array QLinearMatMul(const Call& call) {
+  const Array a = Dequantised(call.Input(0), call.Input(1), call.OptionalInput(2), -2);
+  const Array b = Dequantised(call.Input(3), call.Input(4), call.OptionalInput(5), -1);
+  const Array quotient = Divide(call, Multiply(call, a, b), call.Input(6));
+  return call.Has(7) ? WithBias(call, quotient, 7) : quotient;
+}
+
 Array MatMulInteger(const Call& call) {
   const Array one = Array::OfDoubles({}, {1});
   const Array a = Dequantised(call.Input(0), one, call.OptionalInput(2), -2);
@@ -43,7 +50,7 @@ Array DynamicQuantizeMatMul(const Call& call) {
 Array MatMulNBits(const Call& call) {
   const Blocks blocks{call.Int("N", 0), call.Int("K", 0), call.Int("bits", 4), call.Int("block_size", 0), true};
   const Array weights = DequantisedBlocks(call.Input(1), call.Input(2), call.OptionalInput(3), blocks);
-  return WithBias(call, Multiply(call, call.Input(0), weights.Matrix(0, /*transpose=*/true)), 5);
+  return WithBias(call, Multiply(call, call.Input(0), weights.Transposed({1, 0})), 5);
 }
 
 Array GatherBlockQuantized(const Call& call) {
@@ -53,7 +60,7 @@ Array GatherBlockQuantized(const Call& call) {
   if (packed.dims.empty() || bits < 1) call.Refuse("has no table");
   const int64_t cols = Product({packed.dims.back(), elements ? 1 : 8 / bits}, 0, 2);
   const Blocks blocks{packed.dims[0], cols, bits, call.Int("block_size", 128), false};
-  return GatherRows(call, DequantisedBlocks(packed, call.Input(2), call.OptionalInput(3), blocks));
+  return GatherFrom(call, DequantisedBlocks(packed, call.Input(2), call.OptionalInput(3), blocks));
 }
 
 }  // namespace tied::converter::operations

@@ -25,26 +25,41 @@ Array Shape(const Call& call) {
   return Array::OfInts({end - start}, {dims.begin() + start, dims.begin() + end});
 }
 
-Array Gather(const Call& call) { return GatherRows(call, call.Input(0)); }
+Array Gather(const Call& call) { return GatherFrom(call, call.Input(0)); }
 
-Array GatherRows(const Call& call, const Array& data) {
+Array GatherFrom(const Call& call, const Array& data) {
   const Array& indices = call.Input(1);
-  if (call.AxisOf(call.Int("axis", 0), data.dims.size()) != 0) {
-    call.Refuse("the reference evaluation knows axis 0 only");
-  }
-  std::vector<int64_t> dims = indices.dims;
-  dims.insert(dims.end(), data.dims.begin() + 1, data.dims.end());
-  const int64_t width = Product(data.dims, 1, data.dims.size());
-  std::vector<int64_t> ints;
-  std::vector<double> doubles;
+  const size_t rank = data.dims.size();
+  const size_t axis = call.AxisOf(call.Int("axis", 0), rank);
+  const auto at = static_cast<std::ptrdiff_t>(axis);
+  std::vector<int64_t> dims(data.dims.begin(), data.dims.begin() + at);
+  dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
+  dims.insert(dims.end(), data.dims.begin() + at + 1, data.dims.end());
+  const int64_t before = Product(data.dims, 0, axis), after = Product(data.dims, axis + 1, rank);
+  std::vector<int64_t> ids, ints;
   for (int64_t i = 0; i < indices.size(); ++i) {
-    const auto id = static_cast<int64_t>(call.AxisOf(indices.Int(i), static_cast<size_t>(data.dims[0])));
-    for (int64_t j = 0; j < width; ++j) {
-      if (data.integers) ints.push_back(data.Int(id * width + j));
-      if (!data.integers) doubles.push_back(call.Number(data, id * width + j));
+    ids.push_back(static_cast<int64_t>(call.AxisOf(indices.Int(i), static_cast<size_t>(data.dims[axis]))));
+  }
+  std::vector<double> doubles;
+  for (int64_t i = 0; i < before; ++i) {
+    for (const int64_t id : ids) {
+      const int64_t first = (i * data.dims[axis] + id) * after;
+      for (int64_t j = first; j < first + after; ++j) {
+        if (data.integers) ints.push_back(data.Int(j));
+        if (!data.integers) doubles.push_back(call.Number(data, j));
+      }
     }
   }
-  return data.integers ? Array::OfInts(dims, ints) : Array::OfDoubles(dims, doubles);
+  return data.integers ? Array::OfInts(dims, std::move(ints)) : Array::OfDoubles(dims, std::move(doubles));
+}
+
+Array Expand(const Call& call) { return call.Input(0).Expanded(call.Ints(1, "shape")); }
+
+Array ConstantOfShape(const Call& call) {
+  const auto value = call.node().attributes.find("value");
+  const bool given = value != call.node().attributes.end() && value->second.tensor;
+  const Array number = given ? Array::Load(*value->second.tensor) : Array::OfDoubles({1}, {0});
+  return number.View({}).Expanded(call.Ints(0, "shape"));
 }
 
 Array Concat(const Call& call) {
@@ -125,18 +140,13 @@ Array Reshape(const Call& call) {
 }
 
 Array Transpose(const Call& call) {
-  Array array = call.Input(0);
+  const Array& array = call.Input(0);
   const size_t rank = array.dims.size();
-  std::vector<int64_t> perm = call.Ints(1, "perm");
-  for (size_t i = 0; perm.size() < rank; ++i) perm.push_back(static_cast<int64_t>(rank - 1 - i));
-  const Array original = array;
-  array.row_major = false;
-  for (size_t i = 0; i < rank; ++i) {
-    const size_t from = call.AxisOf(perm[i], rank);
-    array.dims[i] = original.dims[from];
-    array.strides[i] = original.strides[from];
-  }
-  return array;
+  std::vector<int64_t> given = call.Ints(1, "perm");
+  for (size_t i = 0; given.size() < rank; ++i) given.push_back(static_cast<int64_t>(rank - 1 - i));
+  std::vector<size_t> perm(rank);
+  for (size_t i = 0; i < rank; ++i) perm[i] = call.AxisOf(given[i], rank);
+  return array.Transposed(perm);
 }
 
 }  // namespace tied::converter::operations

@@ -26,6 +26,7 @@ std::string ToText(const Attribute& attribute) {
   if (attribute.f) out << *attribute.f;
   if (!attribute.ints.empty()) out << '[' << Join(attribute.ints) << ']';
   if (!attribute.floats.empty()) out << '[' << Join(attribute.floats) << ']';
+  out << attribute.s;
   if (attribute.tensor) out << "tensor[" << Join(attribute.tensor->dims) << ']';
   if (attribute.graph) out << "graph " << attribute.graph->name;
   return out.str();
@@ -63,7 +64,9 @@ float Node::Float(const std::string& attribute, float otherwise) const {
   return found != attributes.end() && found->second.f ? *found->second.f : otherwise;
 }
 
-std::string Node::Describe() const { return DescribeNode(name, outputs.empty() ? "" : outputs[0], op); }
+std::string Node::Describe() const {
+  return DescribeNode(name, outputs.empty() ? "" : outputs[0], stands_for.empty() ? op : stands_for);
+}
 
 const TensorRef* Graph::FindConstant(const std::string& constant) const {
   const auto found = constants.find(constant);
@@ -85,6 +88,13 @@ const Node* Graph::FindProducer(const std::string& value) const {
     }
   }
   return nullptr;
+}
+
+std::string Graph::FreshName(std::string wanted) const {
+  while (FindConstant(wanted) != nullptr || FindInput(wanted) != nullptr || FindProducer(wanted) != nullptr) {
+    wanted += '_';
+  }
+  return wanted;
 }
 
 void Graph::ReplaceUses(const std::string& value, const std::string& by) {

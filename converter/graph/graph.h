@@ -21,6 +21,7 @@ struct Attribute {
   std::optional<float> f;
   std::vector<int64_t> ints;
   std::vector<float> floats;
+  std::string s;  // of Einsum
   std::optional<TensorRef> tensor;
   std::shared_ptr<const Graph> graph;
 };
@@ -34,6 +35,7 @@ struct Node {
   std::vector<std::string> inputs;  // "" for one that is left out
   std::vector<std::string> outputs;
   std::map<std::string, Attribute> attributes;
+  std::string stands_for = {};  // the model's operation, where a pass has made one of its own of it
 
   // Input `i`, "" if it is left out.
   const std::string& Input(size_t i) const;
@@ -65,6 +67,9 @@ struct Graph {
   const ValueInfo* FindInput(const std::string& name) const;
   // The node that makes a value; null for inputs and constants.
   const Node* FindProducer(const std::string& value) const;
+
+  // `name`, or something longer where the graph has a value of that name.
+  std::string FreshName(std::string name) const;
 
   // Every use of a value becomes one of another, as an input of a node or as a result.
   void ReplaceUses(const std::string& value, const std::string& by);

@@ -4,6 +4,8 @@
 #include <climits>
 
 #include "base/error.h"
+#include "converter/graph/products.h"
+#include "converter/graph/symbolic_ints.h"
 #include "schema/checked_math.h"
 
 namespace tied::converter {
@@ -61,11 +63,15 @@ class Inference {
     Ints dims;
     for (const int64_t dim : tensor.dims) dims.push_back(SymbolicInt::Constant(dim));
     Set(name, std::move(dims));
-    const bool integers = tensor.type == ElementType::kInt64 || tensor.type == ElementType::kInt32;
-    if (!integers || tensor.elements() > kMaxContents) return;
+    if (!IsSmallIntegers(tensor)) return;
     Ints contents;
     for (const int64_t value : tensor.ReadInts()) contents.push_back(SymbolicInt::Constant(value));
     SetContents(name, std::move(contents));
+  }
+
+  static bool IsSmallIntegers(const TensorRef& tensor) {
+    const bool integers = tensor.type == ElementType::kInt64 || tensor.type == ElementType::kInt32;
+    return integers && tensor.elements() <= kMaxContents;
   }
 
   const Ints* Dims(const Node& node, size_t input) const { return shapes_.Find(node.Input(input)); }
@@ -91,9 +97,10 @@ class Inference {
     if (node.op == "Flatten") return Flatten(node, out);
     if (node.op == "Reshape") return Reshape(node, out);
     if (node.op == "Transpose") return Transpose(node, out);
-    if (node.op == "MatMul" || node.op == "com.microsoft.FusedMatMul") return MatMul(node, out);
-    if (node.op == "Gemm") return Gemm(node, out);
-    if (node.op == "Add" || node.op == "Mul") return Broadcast(node, out);
+    if (node.op == "Expand") return Expand(node, out);
+    if (node.op == "ConstantOfShape") return ConstantOfShape(node, out);
+    if (IsProduct(node)) return Product(node, out);
+    if (IsElementwise(node)) return Elementwise(node, out);
     if (node.op == "ArgMax") return ArgMax(node, out);
     if (node.op == "TopK") return TopK(node);
   }
@@ -138,9 +145,13 @@ class Inference {
   void Gather(const Node& node, const std::string& out) {
     const Ints* data = Dims(node, 0);
     const Ints* indices = Dims(node, 1);
-    if (data == nullptr || indices == nullptr || data->empty() || node.Int("axis", 0) != 0) return;
-    Ints dims = *indices;
-    dims.insert(dims.end(), data->begin() + 1, data->end());
+    if (data == nullptr || indices == nullptr) return;
+    const auto axis = AxisOf(node, 0, data->size());
+    if (!axis) return;
+    const auto at = data->begin() + static_cast<std::ptrdiff_t>(*axis);
+    Ints dims(data->begin(), at);
+    dims.insert(dims.end(), indices->begin(), indices->end());
+    dims.insert(dims.end(), at + 1, data->end());
     Set(out, std::move(dims));
     const Ints* contents = Contents(node, 0);
     const Ints* picks = Contents(node, 1);
@@ -225,21 +236,6 @@ class Inference {
     Set(out, std::move(widened));
   }
 
-  // The product of some dimensions: one that is alone stays itself.
-  static SymbolicInt Product(Ints::const_iterator begin, Ints::const_iterator end) {
-    int64_t number = 1;
-    std::vector<SymbolicInt> others;
-    for (; begin != end; ++begin) {
-      if (begin->kind != SymbolicInt::Kind::kConstant) {
-        others.push_back(*begin);
-      } else if (!CheckedMultiply(number, begin->value, &number)) {
-        return {};
-      }
-    }
-    if (others.empty()) return SymbolicInt::Constant(number);
-    return others.size() == 1 && number == 1 ? others[0] : SymbolicInt{};
-  }
-
   void Flatten(const Node& node, const std::string& out) {
     const Ints* dims = Dims(node, 0);
     if (dims == nullptr) return;
@@ -247,7 +243,7 @@ class Inference {
     int64_t axis = node.Int("axis", 1);
     if (axis < 0) axis += rank;
     if (axis < 0 || axis > rank) return;
-    Set(out, {Product(dims->begin(), dims->begin() + axis), Product(dims->begin() + axis, dims->end())});
+    Set(out, {Multiplied(dims->begin(), dims->begin() + axis), Multiplied(dims->begin() + axis, dims->end())});
   }
 
   void Reshape(const Node& node, const std::string& out) {
@@ -281,7 +277,7 @@ class Inference {
         return {};
       }
     }
-    const SymbolicInt product = Product(left.begin(), left.end());
+    const SymbolicInt product = Multiplied(left.begin(), left.end());
     if (divisor == 1) return product;
     const bool divides = product.kind == SymbolicInt::Kind::kConstant && product.value % divisor == 0;
     return divides ? SymbolicInt::Constant(product.value / divisor) : SymbolicInt{};
@@ -306,38 +302,75 @@ class Inference {
     Set(out, std::move(permuted));
   }
 
-  void MatMul(const Node& node, const std::string& out) {
-    const Ints* a = Dims(node, 0);
-    const Ints* b = Dims(node, 1);
-    if (a == nullptr || b == nullptr || a->size() < 2 || b->size() < 2 || node.Int("transA", 0) != 0) return;
-    // Leading dimensions are those of the operand that has more of them; the other is a plain matrix.
-    const Ints& longer = a->size() >= b->size() ? *a : *b;
-    Ints dims(longer.begin(), longer.end() - 2);
-    dims.push_back(*(a->end() - 2));
-    dims.push_back(*(b->end() - (node.Int("transB", 0) != 0 ? 2 : 1)));
-    Set(out, std::move(dims));
-  }
-
-  void Gemm(const Node& node, const std::string& out) {
-    const Ints* a = Dims(node, 0);
-    const Ints* b = Dims(node, 1);
-    if (a == nullptr || b == nullptr || a->size() != 2 || b->size() != 2) return;
-    Set(out, {(*a)[node.Int("transA", 0) != 0 ? 1 : 0], (*b)[node.Int("transB", 0) != 0 ? 0 : 1]});
-  }
-
-  // Where neither enlarges the other, as a bias or a number does not.
-  void Broadcast(const Node& node, const std::string& out) {
+  void Product(const Node& node, const std::string& out) {
     const Ints* a = Dims(node, 0);
     const Ints* b = Dims(node, 1);
     if (a == nullptr || b == nullptr) return;
-    if (Fits(*b, *a)) return Set(out, Ints(*a));
-    if (Fits(*a, *b)) return Set(out, Ints(*b));
+    const std::optional<ProductDims> letters = DimsOfProduct(node, a->size(), b->size());
+    if (!letters) return;
+    Ints dims;
+    for (const char letter : letters->result) {
+      const size_t at_a = letters->a.find(letter), at_b = letters->b.find(letter);
+      const bool from_b = at_a == std::string::npos || (at_b != std::string::npos && (*a)[at_a].IsConstant(1));
+      dims.push_back(from_b ? (*b)[at_b] : (*a)[at_a]);
+    }
+    Set(out, std::move(dims));
+  }
+
+  void Elementwise(const Node& node, const std::string& out) {
+    std::vector<const Ints*> contents;
+    std::optional<Ints> dims = Ints{};
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const Ints* input = Dims(node, i);
+      if (dims) dims = input == nullptr ? std::nullopt : WithoutEnlarging(*dims, *input);
+      contents.push_back(Contents(node, i));
+    }
+    if (dims) Set(out, std::move(*dims));
+    if (std::count(contents.begin(), contents.end(), nullptr) > 0) return;
+    if (std::optional<Ints> computed = ComputeContents(node, contents)) SetContents(out, std::move(*computed));
+  }
+
+  // Where neither enlarges the other, as a bias or a number does not.
+  static std::optional<Ints> WithoutEnlarging(const Ints& a, const Ints& b) {
+    if (Fits(b, a)) return a;
+    return Fits(a, b) ? std::optional(b) : std::nullopt;
   }
 
   static bool Fits(const Ints& part, const Ints& whole) {
     return part.size() <= whole.size() &&
            std::equal(part.rbegin(), part.rend(), whole.rbegin(),
                       [](const SymbolicInt& x, const SymbolicInt& y) { return x.IsConstant(1) || x == y; });
+  }
+
+  void Expand(const Node& node, const std::string& out) {
+    const Ints* dims = Dims(node, 0);
+    const Ints* wanted = Contents(node, 1);
+    if (dims == nullptr || wanted == nullptr) return;
+    std::optional<Ints> expanded = BroadcastDims(*dims, *wanted);
+    if (!expanded) return;
+    const Ints* contents = Contents(node, 0);
+    if (contents != nullptr && contents->size() == 1) Fill(out, *expanded, contents->front());
+    Set(out, std::move(*expanded));
+  }
+
+  void ConstantOfShape(const Node& node, const std::string& out) {
+    const Ints* dims = Contents(node, 0);
+    if (dims == nullptr) return;
+    const auto value = node.attributes.find("value");
+    if (value != node.attributes.end() && value->second.tensor && IsSmallIntegers(*value->second.tensor)) {
+      const std::vector<int64_t> numbers = value->second.tensor->ReadInts();
+      if (numbers.size() == 1) Fill(out, *dims, SymbolicInt::Constant(numbers[0]));
+    }
+    Set(out, Ints(*dims));
+  }
+
+  void Fill(const std::string& out, const Ints& dims, const SymbolicInt& number) {
+    const SymbolicInt count = Multiplied(dims.begin(), dims.end());
+    if (count.kind != SymbolicInt::Kind::kConstant || count.value < 0 ||
+        static_cast<uint64_t>(count.value) > kMaxContents) {
+      return;
+    }
+    SetContents(out, Ints(static_cast<size_t>(count.value), number));
   }
 
   void ArgMax(const Node& node, const std::string& out) {

@@ -187,13 +187,16 @@ class Importer {
       case onnx::AttributeProto::FLOATS:
         attribute.floats.assign(proto.floats().begin(), proto.floats().end());
         break;
+      case onnx::AttributeProto::STRING:
+        if (node.op == "Einsum") attribute.s = proto.s();
+        break;
       case onnx::AttributeProto::TENSOR:
         attribute.tensor = ImportTensor(proto.t(), node.Describe());
         break;
       case onnx::AttributeProto::GRAPH:
         attribute.graph = std::make_shared<const Graph>(Import(proto.g(), &made, depth + 1));
         break;
-      default:  // strings and lists of the rest: no operation that is understood has them
+      default:  // no operation that is understood has lists of the rest
         break;
     }
     return attribute;

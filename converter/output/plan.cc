@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
@@ -39,10 +40,12 @@ class Planner {
       op.output = i;
       op.origin = TraceNodes(path.graph, path.graph.results[i]);
       const std::string& output = graph.outputs[i].name;
-      const bool constant = std::holds_alternative<ConstantOp>(op.operation);
-      if (!constant) CheckOutputType(graph.outputs[i], op);
-      op.output_dims = OutputDims(shapes.Find(folded.results[i]), op, output);
-      if (constant) CheckElements(*graph.FindConstant(graph.results[i]), op.output_dims, output);
+      CheckOutputType(graph.outputs[i], op);
+      const SymbolicShape* dims = shapes.Find(folded.results[i]);
+      const auto* constant = std::get_if<ConstantOp>(&op.operation);
+      if (constant != nullptr && dims != nullptr) op.input = InputOfDims(*dims, output);
+      op.output_dims = OutputDims(dims, op, output);
+      if (constant != nullptr) CheckElements(*constant, op.output_dims, graph.outputs[i]);
     }
     full_names_.push_back(FullName(path, entry_point.name));
     plan_.entry_points.push_back(std::move(entry_point));
@@ -80,6 +83,7 @@ class Planner {
     if (const TensorRef* constant = graph.FindConstant(result)) return LowerConstant(*constant);
     const Node* node = graph.FindProducer(result);
     if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is made by nothing");
+    if (node->op == "tied.Fill") return LowerConstant(*node->attributes.at("value").tensor);
     if (node->op == "tied.Gather") return LowerEmbedding(graph, *node);
     if (node->op == "tied.Head") return LowerHead(graph, *node, HeadOp::Result::kLogits);
     if (node->op == "tied.Topk" && graph.FindConstant(node->Input(1)) != nullptr) {
@@ -111,7 +115,10 @@ class Planner {
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
   }
 
-  static PlannedOp LowerConstant(const TensorRef& constant) {
+  // One element stands for all, if they are the same.
+  static PlannedOp LowerConstant(const TensorRef& whole) {
+    const std::optional<TensorRef> element = OnlyElement(whole);
+    const TensorRef& constant = element ? *element : whole;
     if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr || constant.length > kMaxConstantBytes) {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
@@ -120,7 +127,7 @@ class Planner {
     if (constant.type == ElementType::kBool) {
       for (char& byte : bytes) byte = byte == 0 ? 0 : 1;
     }
-    return {ConstantOp{std::move(bytes)}, 0, 0, {}, {}};
+    return {ConstantOp{std::move(bytes), IsFloat(constant.type) ? ElementType::kFloat32 : constant.type}, 0, 0, {}, {}};
   }
 
   size_t DataInput(const Graph& graph, const Node& node, const std::string& value,
@@ -140,7 +147,7 @@ class Planner {
 
   PlannedOp LowerEmbedding(const Graph& graph, const Node& node) {
     const size_t ids = DataInput(graph, node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
-    const size_t table = AddTable({*graph.FindConstant(node.Input(0)), false}, node);
+    const size_t table = AddTable({*graph.FindConstant(node.Input(0)), node.Int("transposed", 0) != 0}, node);
     has_gather_.insert(table);
     return {EmbeddingOp{table, node.Float("scale", 1)}, ids, 0, {}, {}};
   }
@@ -154,6 +161,10 @@ class Planner {
     if (result != HeadOp::Result::kLogits && (k < 1 || k > most)) {
       throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
                          std::to_string(most));
+    }
+    if (node.Float("scale", 1) != 1) {
+      throw ConvertError(node.Describe() + ": its logits are multiplied by " + std::to_string(node.Float("scale", 1)) +
+                         ", which a file does not hold yet; divide the hidden states or the logits outside");
     }
     return {HeadOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}, {}};
   }
@@ -183,10 +194,31 @@ class Planner {
 
   static void CheckOutputType(const ValueInfo& output, const PlannedOp& op) {
     const auto* head = std::get_if<HeadOp>(&op.operation);
+    const auto* constant = std::get_if<ConstantOp>(&op.operation);
     const bool ids = head != nullptr && head->result == HeadOp::Result::kTopkIds;
-    if (output.type == (ids ? ElementType::kInt64 : ElementType::kFloat32)) return;
-    throw ConvertError("output '" + output.name + "' is made as " + (ids ? "int64" : "float32") +
+    const ElementType made = ids ? ElementType::kInt64 : ElementType::kFloat32;
+    if (output.type == (constant != nullptr ? constant->type : made)) return;
+    throw ConvertError("output '" + output.name + "' is made as " +
+                       (ids                   ? "int64"
+                        : made == output.type ? "a constant of another type"
+                                              : "float32") +
                        ", and declared as something else");
+  }
+
+  // The input that dimensions are taken from; 0 if none is.
+  size_t InputOfDims(const SymbolicShape& dims, const std::string& output) const {
+    std::optional<size_t> found;
+    for (const SymbolicInt& dim : dims) {
+      if (dim.kind != SymbolicInt::Kind::kInputDim) continue;
+      size_t input = 0;
+      while (plan_.inputs[input].name != dim.input) ++input;
+      if (found && *found != input) {
+        throw ConvertError("output '" + output + "' is a constant whose shape follows from two inputs, '" +
+                           plan_.inputs[*found].name + "' and '" + dim.input + "', which is not supported");
+      }
+      found = input;
+    }
+    return found.value_or(0);
   }
 
   // A dimension of another input than the operation's own can only be inferred.
@@ -202,14 +234,18 @@ class Planner {
     return result;
   }
 
-  static void CheckElements(const TensorRef& constant, const SymbolicShape& dims, const std::string& output) {
-    int64_t elements = 1;
-    bool fits = true;
+  static void CheckElements(const ConstantOp& constant, const SymbolicShape& dims, const ValueInfo& output) {
+    uint64_t bytes = ElementSize(output.type);
+    const bool one = constant.data.size() == bytes;
+    bool fits = true, fixed = true;
     for (const SymbolicInt& dim : dims) {
-      fits = fits && dim.kind == SymbolicInt::Kind::kConstant && CheckedMultiply(elements, dim.value, &elements);
+      const bool number = dim.kind == SymbolicInt::Kind::kConstant;
+      fixed = fixed && number;
+      fits = fits && dim.kind != SymbolicInt::Kind::kUnknown && (!number || CheckedMultiply(bytes, dim.value, &bytes));
     }
-    if (fits && elements == static_cast<int64_t>(constant.elements())) return;
-    throw ConvertError("output '" + output + "' is a constant, and its shape is not that of its elements");
+    const bool filled = one && bytes <= format::kMaxFilledBytes;
+    if (fits && (filled || (fixed && bytes == constant.data.size()))) return;
+    throw ConvertError("output '" + output.name + "' is a constant, and its shape is not that of its elements");
   }
 
   void CheckUse() const {

@@ -29,12 +29,13 @@ struct HeadOp {
 };
 
 struct ConstantOp {
-  std::string data;
+  std::string data;  // all elements, or one that all of them are
+  ElementType type;
 };
 
 struct PlannedOp {
   std::variant<EmbeddingOp, HeadOp, ConstantOp> operation;
-  size_t input;               // index into Plan::inputs; 0 for ConstantOp
+  size_t input;               // index into Plan::inputs; of ConstantOp, the one that dimensions are taken from
   size_t output;              // index into Plan::outputs
   std::string origin;         // TraceNodes()
   SymbolicShape output_dims;  // kInputDim: a dimension of `input`; kUnknown at most once

@@ -1,110 +1,175 @@
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
+#include "converter/graph/products.h"
+#include "converter/passes/matrix.h"
 #include "converter/passes/passes.h"
+#include "converter/passes/transposes.h"
 
 namespace tied::converter {
 
 namespace {
 
-constexpr char kFusedMatMul[] = "com.microsoft.FusedMatMul";
+// From a shape, or from the Transpose that makes the value.
+std::optional<size_t> RankOf(const Graph& graph, const std::string& value, const Shapes& shapes) {
+  if (const SymbolicShape* dims = shapes.Find(value)) return dims->size();
+  const Node* producer = graph.FindProducer(value);
+  const auto perm = producer == nullptr ? std::nullopt : PermOf(*producer, shapes);
+  return perm ? std::optional(perm->size()) : std::nullopt;
+}
 
-// A constant matrix as a node's input, perhaps behind a Transpose.
-struct Matrix {
-  std::string constant;
-  bool transposed;
+// `letters` as a Transpose of `from`.
+std::vector<size_t> PermBetween(const std::string& from, const std::string& letters) {
+  std::vector<size_t> perm;
+  for (const char letter : letters) perm.push_back(from.find(letter));
+  return perm;
+}
+
+std::string Without(std::string letters, char letter) {
+  letters.erase(std::remove(letters.begin(), letters.end(), letter), letters.end());
+  return letters;
+}
+
+// Hidden states, the letters of their dimensions, and those of the product.
+struct Heading {
+  std::string hidden;
+  std::string letters;
+  std::string result;
+  char col;
+  char row;
+  bool transposed;  // the matrix is [cols, rows]
 };
 
-// On a matrix, perm = [0, 1] does nothing.
-bool Transposes(const Node* node) {
-  if (node == nullptr || node->op != "Transpose") return false;
-  const auto perm = node->attributes.find("perm");
-  return perm == node->attributes.end() || perm->second.ints != std::vector<int64_t>{0, 1};
-}
-
-std::optional<Matrix> FindMatrix(const Graph& graph, const std::string& value) {
-  const Node* producer = graph.FindProducer(value);
-  const bool behind = producer != nullptr && producer->op == "Transpose";
-  const std::string& constant = behind ? producer->Input(0) : value;
-  const TensorRef* tensor = graph.FindConstant(constant);
-  if (tensor == nullptr || tensor->dims.size() != 2) return std::nullopt;
-  return Matrix{constant, Transposes(producer)};
-}
-
-// A Transpose that swaps the last two dimensions and no others.
-bool SwapsLastTwo(const Node& node, const Shapes& shapes) {
-  if (node.op != "Transpose") return false;
-  const auto perm = node.attributes.find("perm");
-  if (perm == node.attributes.end()) {
-    const SymbolicShape* dims = shapes.Find(node.Input(0));
-    return dims != nullptr && dims->size() == 2;
+// Nothing where more than one dimension is summed over, or the operands share a dimension of the result.
+std::optional<Heading> MatchLetters(const ProductDims& dims, bool matrix_first, const Matrix& matrix) {
+  Heading heading{"", matrix_first ? dims.b : dims.a, dims.result, 0, 0, false};
+  const std::string& letters = matrix_first ? dims.a : dims.b;
+  if (letters.size() != 2 || heading.letters.empty()) return std::nullopt;
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    const bool in_hidden = heading.letters.find(letters[i]) != std::string::npos;
+    const bool in_result = heading.result.find(letters[i]) != std::string::npos;
+    if (in_hidden && !in_result) heading.col = letters[i];
+    if (!in_hidden && in_result) heading.row = letters[i];
+    if (in_hidden && !in_result) heading.transposed = (i == 0) != matrix.transposed;
   }
-  std::vector<int64_t> swapped(perm->second.ints.size());
-  if (swapped.size() < 2) return false;
-  std::iota(swapped.begin(), swapped.end(), 0);
-  std::swap(swapped[swapped.size() - 1], swapped[swapped.size() - 2]);
-  return perm->second.ints == swapped;
+  if (heading.col == 0 || heading.row == 0) return std::nullopt;
+  std::string tokens = Without(heading.letters, heading.col), made = Without(heading.result, heading.row);
+  std::sort(tokens.begin(), tokens.end());
+  std::sort(made.begin(), made.end());
+  return tokens == made ? std::optional(heading) : std::nullopt;
 }
 
-Node Head(const Node& node, const std::string& hidden, const Matrix& table) {
-  Attribute transposed;
-  transposed.i = table.transposed;
-  return {"tied.Head", node.name, {hidden, table.constant}, {node.outputs[0]}, {{"transposed", transposed}}};
-}
+class Heads {
+ public:
+  Heads(Graph graph, const Shapes& shapes) : graph_(std::move(graph)), shapes_(shapes) {}
 
-// x times the table's transpose: MatMul(x, Transpose(W)), MatMul(x, Wt), FusedMatMul and Gemm with transB.
-std::optional<Node> MatchRight(const Graph& graph, const Node& node) {
-  const bool gemm = node.op == "Gemm";
-  if (!gemm && node.op != "MatMul" && node.op != kFusedMatMul) return std::nullopt;
-  std::optional<Matrix> table = FindMatrix(graph, node.Input(1));
-  if (!table || FindMatrix(graph, node.Input(0)) || node.Int("transA", 0) != 0 || node.Int("transBatchA", 0) != 0 ||
-      node.Int("transBatchB", 0) != 0 || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1) {
-    return std::nullopt;
+  Graph Run() {
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node node = graph_.nodes[i];
+      if (!IsProduct(node) || node.outputs.empty()) continue;
+      std::vector<Node> by = Replace(node);
+      if (by.empty()) continue;
+      const size_t count = by.size();
+      const auto at = graph_.nodes.erase(graph_.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+      graph_.nodes.insert(at, by.begin(), by.end());
+      i += count - 1;
+    }
+    return std::move(graph_);
   }
-  // A head multiplies with [cols, rows]: the constant is that if no transposition lies between.
-  table->transposed = table->transposed == (node.Int("transB", 0) != 0);
-  Node head = Head(node, node.Input(0), *table);
-  if (gemm && !node.Input(2).empty()) {
-    // FuseBias() checks what the constant is.
-    if (graph.FindConstant(node.Input(2)) == nullptr) return std::nullopt;
-    head.inputs.push_back(node.Input(2));
+
+ private:
+  std::vector<Node> Replace(const Node& node) const {
+    const std::optional<Matrix> first = FindMatrix(graph_, node.Input(0)), second = FindMatrix(graph_, node.Input(1));
+    if (first.has_value() == second.has_value()) return {};
+    const Matrix& matrix = first ? *first : *second;
+    const std::string& hidden = node.Input(first ? 1 : 0);
+    const bool gemm = node.op == "Gemm";
+    if (gemm &&
+        (node.Float("beta", 1) != 1 || (!node.Input(2).empty() && graph_.FindConstant(node.Input(2)) == nullptr)))
+      return {};
+    const std::optional<size_t> rank = RankOf(graph_, hidden, shapes_);
+    if (!rank) return ReplaceOfUnknownRank(node, matrix);
+    const auto dims = first ? DimsOfProduct(node, 2, *rank) : DimsOfProduct(node, *rank, 2);
+    std::optional<Heading> heading = dims ? MatchLetters(*dims, first.has_value(), matrix) : std::nullopt;
+    if (!heading) return {};
+    heading->hidden = hidden;
+    PassTransposes(&*heading);
+    return Lower(node, *heading, matrix);
   }
-  return head;
-}
 
-// Transpose(MatMul(W, Transpose(x))), where `node` is the outer Transpose.
-std::optional<Node> MatchLeft(const Graph& graph, const Node& node, const Shapes& shapes) {
-  if (!SwapsLastTwo(node, shapes)) return std::nullopt;
-  const Node* product = graph.FindProducer(node.Input(0));
-  if (product == nullptr || product->op != "MatMul") return std::nullopt;
-  const Node* inner = graph.FindProducer(product->Input(1));
-  const std::optional<Matrix> table = FindMatrix(graph, product->Input(0));
-  if (!table || inner == nullptr || !SwapsLastTwo(*inner, shapes)) return std::nullopt;
-  return Head(node, inner->Input(0), *table);
-}
+  // Of hidden states only the last dimension matters where the matrix is on the right.
+  std::vector<Node> ReplaceOfUnknownRank(const Node& node, const Matrix& matrix) const {
+    const bool plain = node.Int("transA", 0) == 0 && node.Int("transBatchA", 0) == 0 && node.op != "Einsum";
+    if (!plain || FindMatrix(graph_, node.Input(0))) return {};
+    const bool transposed = matrix.transposed == (node.Int("transB", 0) != 0);
+    return {Head(node, node.Input(0), matrix.constant, transposed, node.outputs[0])};
+  }
 
-// MatMul(W, x) with x [..., cols, 1]: one column for each token lies in memory as a row does.
-std::optional<Node> MatchColumn(const Graph& graph, const Node& node, const Shapes& shapes) {
-  if (node.op != "MatMul") return std::nullopt;
-  const std::optional<Matrix> table = FindMatrix(graph, node.Input(0));
-  const SymbolicShape* dims = shapes.Find(node.Input(1));
-  if (!table || dims == nullptr || dims->size() < 2 || !dims->back().IsConstant(1)) return std::nullopt;
-  return Head(node, node.Input(1), *table);
-}
+  // Hidden states from before a Transpose.
+  void PassTransposes(Heading* heading) const {
+    const Node* producer = graph_.FindProducer(heading->hidden);
+    for (; producer != nullptr; producer = graph_.FindProducer(heading->hidden)) {
+      const std::optional<std::vector<size_t>> perm = PermOf(*producer, shapes_);
+      if (!perm || perm->size() != heading->letters.size()) return;
+      std::string before(perm->size(), ' ');
+      for (size_t i = 0; i < perm->size(); ++i) before[(*perm)[i]] = heading->letters[i];
+      heading->letters = before;
+      heading->hidden = producer->Input(0);
+    }
+  }
+
+  // A Transpose that brings the columns to the end, the head, and a Transpose for the order of the result; the first
+  // and the last only where they move something.
+  std::vector<Node> Lower(const Node& node, const Heading& heading, const Matrix& matrix) const {
+    std::vector<Node> nodes;
+    std::string tokens = Without(heading.letters, heading.col);
+    std::string hidden = heading.hidden;
+    const auto in = PermBetween(heading.letters, tokens + heading.col);
+    if (!KeepsOrder(in, OnesOf(heading))) {
+      hidden = graph_.FreshName(node.outputs[0] + "/hidden");
+      nodes.push_back(MakeTranspose(node, heading.hidden, hidden, in));
+    }
+    const std::string made = tokens + heading.row;
+    const auto out = PermBetween(made, heading.result);
+    const bool in_order = KeepsOrder(out, OnesOf(heading, made));
+    const std::string logits = in_order ? node.outputs[0] : graph_.FreshName(node.outputs[0] + "/logits");
+    nodes.push_back(Head(node, hidden, matrix.constant, heading.transposed, logits));
+    if (!in_order) nodes.push_back(MakeTranspose(node, logits, node.outputs[0], out));
+    return nodes;
+  }
+
+  std::vector<bool> OnesOf(const Heading& heading) const { return OnesOf(heading, heading.letters); }
+
+  // Which dimensions of those letters are known to be 1.
+  std::vector<bool> OnesOf(const Heading& heading, const std::string& letters) const {
+    std::vector<bool> ones(letters.size());
+    const SymbolicShape* dims = shapes_.Find(heading.hidden);
+    if (dims == nullptr || dims->size() != heading.letters.size()) return ones;
+    for (size_t i = 0; i < letters.size(); ++i) {
+      const size_t at = heading.letters.find(letters[i]);
+      ones[i] = at != std::string::npos && (*dims)[at].IsConstant(1);
+    }
+    return ones;
+  }
+
+  static Node Head(const Node& node, const std::string& hidden, const std::string& table, bool transposed,
+                   const std::string& logits) {
+    Node head{"tied.Head", node.name, {hidden, table}, {logits}, {}};
+    head.stands_for = node.op;
+    head.attributes["transposed"].i = transposed;
+    if (node.Float("alpha", 1) != 1) head.attributes["scale"].f = node.Float("alpha", 1);
+    if (node.op == "Gemm" && !node.Input(2).empty()) head.inputs.push_back(node.Input(2));
+    return head;
+  }
+
+  Graph graph_;
+  const Shapes& shapes_;
+};
 
 }  // namespace
 
 Graph CanonicalHead(Graph graph, const Shapes& shapes) {
-  const Graph original = graph;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = original.nodes[i];
-    std::optional<Node> head = MatchRight(original, node);
-    if (!head) head = MatchLeft(original, node, shapes);
-    if (!head) head = MatchColumn(original, node, shapes);
-    if (head) graph.nodes[i] = *head;
-  }
-  return graph;
+  return DropTransposes(Heads(std::move(graph), shapes).Run(), shapes);
 }
 
 }  // namespace tied::converter

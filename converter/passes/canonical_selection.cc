@@ -53,10 +53,12 @@ Graph CanonicalSelection(Graph graph, const Shapes& shapes) {
               node.name,
               {node.inputs[0]},
               {found->values, found->ids},
-              {{"k", IntAttribute(found->k)}, {"width", IntAttribute(found->width)}}};
+              {{"k", IntAttribute(found->k)}, {"width", IntAttribute(found->width)}},
+              node.op};
     } else if (node.op == "LogSoftmax") {
       const auto width = LastDimension(node, -1, shapes);
       if (!width) continue;
+      node.stands_for = node.op;
       node.op = "tied.LogSoftmax";
       node.attributes = {{"width", IntAttribute(*width)}};
     }

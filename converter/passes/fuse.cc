@@ -1,4 +1,7 @@
 // The passes that take a neighbour in.
+#include <cmath>
+#include <optional>
+
 #include "base/error.h"
 #include "converter/passes/passes.h"
 
@@ -37,17 +40,58 @@ int64_t RowsOf(const Graph& graph, const Node& head) {
 
 }  // namespace
 
+namespace {
+
+// The constant number that a node multiplies another value with.
+struct Factor {
+  std::string value;
+  float number;
+};
+
+std::optional<Factor> FindFactor(const Graph& graph, const Node* node) {
+  if (node == nullptr || node->inputs.size() != 2 || (node->op != "Mul" && node->op != "Div")) return std::nullopt;
+  for (const size_t i : {size_t{1}, size_t{0}}) {
+    const TensorRef* constant = graph.FindConstant(node->inputs[i]);
+    if (constant == nullptr || !IsFloat(constant->type) || constant->elements() != 1) continue;
+    const float number = constant->ReadFloats()[0];
+    if (node->op == "Mul") return Factor{node->inputs[1 - i], number};
+    if (i == 1) return Factor{node->inputs[0], 1 / number};
+  }
+  return std::nullopt;
+}
+
+// Embeddings are made with one rounding: a division is a product only by a power of two.
+bool IsExact(const Node& node, float factor) {
+  int exponent = 0;
+  return node.op == "Mul" || std::fabs(std::frexp(factor, &exponent)) == 0.5F;
+}
+
+void MultiplyScale(Node* node, float factor) { node->attributes["scale"].f = node->Float("scale", 1) * factor; }
+
+}  // namespace
+
 Graph FuseScale(Graph graph) {
-  const Graph original = graph;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    Pair pair;
-    if (original.nodes[i].op != "Mul" || !FindPair(original, original.nodes[i], "tied.Gather", &pair)) continue;
-    const TensorRef& constant = *original.FindConstant(pair.constant);
-    if (!IsFloat(constant.type) || constant.elements() != 1) continue;
-    Attribute scale;
-    scale.f = constant.ReadFloats()[0];
-    graph.nodes[i] = {
-        "tied.Gather", original.nodes[i].name, pair.producer->inputs, original.nodes[i].outputs, {{"scale", scale}}};
+  for (Node& node : graph.nodes) {
+    // Of hidden states: a factor of their products as well.
+    while (node.op == "tied.Head") {
+      const std::optional<Factor> factor = FindFactor(graph, graph.FindProducer(node.Input(0)));
+      if (!factor || !std::isfinite(factor->number)) break;
+      node.inputs[0] = factor->value;
+      MultiplyScale(&node, factor->number);
+    }
+    const std::optional<Factor> factor = FindFactor(graph, &node);
+    const Node* producer = factor ? graph.FindProducer(factor->value) : nullptr;
+    if (producer == nullptr || !std::isfinite(factor->number)) continue;
+    const bool head = producer->op == "tied.Head" && producer->Input(2).empty();
+    const bool gather =
+        producer->op == "tied.Gather" && producer->attributes.count("scale") == 0 && IsExact(node, factor->number);
+    if (!head && !gather) continue;
+    Node scaled = *producer;
+    scaled.name = node.name;
+    scaled.stands_for = node.op;
+    scaled.outputs = node.outputs;
+    MultiplyScale(&scaled, factor->number);
+    node = scaled;
   }
   return graph;
 }

@@ -1,4 +1,5 @@
 // The passes that only remove.
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -129,6 +130,17 @@ Graph DropNoOps(Graph graph) {
   return DropIf(std::move(graph), [&](const Graph& now, const Node& node) { return IsNoOp(types, now, node); });
 }
 
+Graph DropIdCasts(Graph graph) {
+  const Types types = TypesOf(graph);
+  const auto is_id = [](ElementType type) { return type == ElementType::kInt32 || type == ElementType::kInt64; };
+  return DropIf(std::move(graph), [&](const Graph& now, const Node& node) {
+    const auto from = types.find(node.Input(0));
+    const bool result = std::count(now.results.begin(), now.results.end(), node.outputs[0]) > 0;
+    return node.op == "Cast" && !result && from != types.end() && is_id(from->second) &&
+           is_id(static_cast<ElementType>(node.Int("to", 0)));
+  });
+}
+
 Graph FoldViews(Graph graph, const Shapes& shapes) {
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
@@ -152,8 +164,11 @@ Graph DropDeadCode(Graph graph) { return WithoutUnused(graph); }
 
 Graph Canonicalise(Graph graph, const Shapes& shapes) {
   graph = DropNoOps(std::move(graph));
+  graph = DropIdCasts(std::move(graph));
+  graph = FoldFills(std::move(graph));
+  graph = HoistTransposes(std::move(graph), shapes);
   graph = CanonicalHead(std::move(graph), shapes);
-  graph = CanonicalGather(std::move(graph));
+  graph = CanonicalGather(std::move(graph), shapes);
   graph = CanonicalSelection(std::move(graph), shapes);
   graph = FoldViews(std::move(graph), shapes);
   graph = DropViews(std::move(graph));

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "runtime/file/header.h"
 #include "schema/number_format.h"
 #include "tied_generated.h"
 

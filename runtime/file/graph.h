@@ -51,7 +51,7 @@ struct Operation {
   enum class Result : uint8_t { kLogits, kTopkValues, kTopkIds };
 
   Kind kind;
-  const Value* input;  // null for kConstant
+  const Value* input;  // null for kConstant, unless its dims read one
   const Value* output;
   size_t rank;
   OutputDim dims[TIED_MAX_RANK];

@@ -19,13 +19,16 @@ std::vector<std::string> Split(const std::string& text) {
 }
 
 void AddAttributes(onnx::NodeProto* node, const std::string& text) {
-  const std::regex pattern(R"((\w+)=(\[([^\]]*)\]|-?\d+))");
+  const std::regex pattern(R"((\w+)=(\[([^\]]*)\]|-?\d+|'([^']*)'))");
   for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) {
     onnx::AttributeProto* attribute = node->add_attribute();
     attribute->set_name((*it)[1].str());
     if ((*it)[2].str()[0] == '[') {
       attribute->set_type(onnx::AttributeProto::INTS);
       for (const std::string& number : Split((*it)[3].str())) attribute->add_ints(std::stoll(number));
+    } else if ((*it)[2].str()[0] == '\'') {
+      attribute->set_type(onnx::AttributeProto::STRING);
+      attribute->set_s((*it)[4].str());
     } else {
       attribute->set_type(onnx::AttributeProto::INT);
       attribute->set_i(std::stoll((*it)[2].str()));

@@ -143,7 +143,7 @@ const Fault kFaults[] = {
        alpha->set_type(onnx::AttributeProto::FLOAT);
        alpha->set_f(0.5f);
      },
-     {"y_node", "Gemm"}},
+     {"y_node", "Gemm", "multiplied by 0.5"}},
     {"GemmWithANumberAsBias",
      Head({"x = Reshape(pre_logits, flat)", "y = Gemm(x, W, scale) {transB=1}", "L = Reshape(y, unflat)"}),
      Nothing,
@@ -228,8 +228,9 @@ const Fault kFaults[] = {
     {"LargeConstantOutput",
      {},
      [](onnx::ModelProto& model) {
-       *Branch(model, 0)->mutable_node(0)->mutable_attribute(0)->mutable_t() =
-           RawTensor("", {20000}, std::vector<float>(20000));
+       std::vector<float> numbers(20000);
+       numbers.back() = 1;
+       *Branch(model, 0)->mutable_node(0)->mutable_attribute(0)->mutable_t() = RawTensor("", {20000}, numbers);
      },
      {"'nothing'", "80000 bytes"}},
     {"ConstantOfAnotherKind",

@@ -3,34 +3,17 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "base/error.h"
-#include "converter/graph/graph.h"
-#include "converter/graph/shapes.h"
-#include "tests/converter/onnx_builder.h"
+#include "tests/converter/passes/rewrite.h"
 
 namespace tied::test {
 namespace {
 
 using converter::Graph;
-using Pass = std::function<Graph(Graph)>;
 
-struct Rewrite {
-  const char* name;
-  Pass pass;
-  Lines before;
-  const char* after;  // the lines of the nodes
-};
-std::ostream& operator<<(std::ostream& out, const Rewrite& rewrite) { return out << rewrite.name; }
-
-template <Graph (*pass)(Graph, const converter::Shapes&)>
-Graph WithShapes(Graph graph) {
-  const converter::Shapes shapes = converter::InferShapes(graph);
-  return pass(std::move(graph), shapes);
+Graph Dequantised(Graph graph) {
+  return converter::DropDeadCode(converter::DropNoOps(converter::Dequantise(std::move(graph))));
 }
-
-Graph Dequantised(Graph graph) { return converter::DropDeadCode(converter::Dequantise(std::move(graph))); }
 
 const Rewrite kRewrites[] = {
     {"ConstantNodesAreFolded", converter::FoldConstants, {"y = Add(x, bias)"}, "y = Add(x, bias)\n"},
@@ -74,7 +57,7 @@ const Rewrite kRewrites[] = {
      Dequantised,
      {"q, step, q0 = DynamicQuantizeLinear(x)", "factor = Mul(step, scale)", "i = MatMulInteger(q, Qt, q0, zero)",
       "f = Cast(i) {to=1}", "y = Mul(f, factor)"},
-     "y = MatMul(x, y/dequantised)\n"},
+     "i = MatMul(x, i/dequantised)\n"},
     {"HiddenStatesRoundedInTwoWaysStay",
      Dequantised,
      {"q = QuantizeLinear(x, scale, zero)", "d = DequantizeLinear(q, half, zero)", "y = MatMul(d, Wt)"},
@@ -111,11 +94,11 @@ const Rewrite kRewrites[] = {
      WithShapes<converter::FoldViews>,
      {"a = Unsqueeze(bias, axis0)", "b = Flatten(a) {axis=1}", "c = Reshape(x, flat)", "y = Add(c, b)"},
      "c = Reshape(x, flat)\ny = Add(c, b)\n"},
-    {"GatherOfRows", converter::CanonicalGather, {"y = Gather(W, ids)"}, "y = tied.Gather(W, ids)\n"},
-    {"GatherOfColumnsStays",
-     converter::CanonicalGather,
-     {"y = Gather(W, ids) {axis=1}"},
-     "y = Gather(W, ids) {axis=1}\n"},
+    {"GatherOfRows", WithShapes<converter::CanonicalGather>, {"y = Gather(W, ids)"}, "y = tied.Gather(W, ids)\n"},
+    {"GatherOfColumns",
+     WithShapes<converter::CanonicalGather>,
+     {"c = Gather(Wt, ids) {axis=1}", "y = Transpose(c)"},
+     "c/rows = tied.Gather(Wt, ids) {transposed=1}\nc = Transpose(c/rows) {perm=[1, 0]}\ny = Identity(c/rows)\n"},
     {"MatMulOfATranspose",
      WithShapes<converter::CanonicalHead>,
      {"wt = Transpose(W)", "y = MatMul(x, wt)"},
@@ -146,73 +129,6 @@ const Rewrite kRewrites[] = {
 };
 
 class Passes : public testing::TestWithParam<Rewrite> {};
-
-// x: float [-1, kCols]; ids: int64 [-1]; the constants of MakeModel().
-Graph ParseGraph(const Lines& lines) {
-  onnx::GraphProto nodes;
-  AddNodes(&nodes, lines);
-  Graph graph;
-  graph.name = "graph";
-  graph.inputs = {{"x", converter::ElementType::kFloat32, {{-1, "n"}, {kCols, ""}}},
-                  {"ids", converter::ElementType::kInt64, {{-1, "n"}}}};
-  graph.outputs = {{"y", converter::ElementType::kFloat32, {}}};
-  graph.results = {"y"};
-  const auto constant = [&](const char* name, converter::ElementType type, std::vector<int64_t> dims, const void* data,
-                            size_t bytes) {
-    converter::TensorRef tensor;
-    tensor.name = name;
-    tensor.type = type;
-    tensor.onnx_type = static_cast<int>(type);
-    tensor.dims = std::move(dims);
-    tensor.SetBytes({static_cast<const char*>(data), bytes});
-    graph.constants[name] = tensor;
-  };
-  const std::vector<float> table = Table(), bias = Bias();
-  const int64_t flat[] = {-1, kCols}, rest[] = {kRows, -1}, zero = 0;
-  const float half = kScale / 2;
-  const std::string integers(kRows * 16, '\1');
-  constant("W", converter::ElementType::kFloat32, {kRows, kCols}, table.data(), table.size() * sizeof(float));
-  constant("Wt", converter::ElementType::kFloat32, {kCols, kRows}, table.data(), table.size() * sizeof(float));
-  constant("bias", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
-  constant("scale", converter::ElementType::kFloat32, {}, &kScale, sizeof kScale);
-  constant("half", converter::ElementType::kFloat32, {}, &half, sizeof half);
-  constant("no", converter::ElementType::kBool, {}, "\0", 1);
-  constant("yes", converter::ElementType::kBool, {}, "\1", 1);
-  constant("column", converter::ElementType::kFloat32, {kRows, 1}, bias.data(), bias.size() * sizeof(float));
-  constant("scales", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
-  constant("Q", converter::ElementType::kUint8, {kRows, kCols}, integers.data(), kRows * kCols);
-  constant("Qt", converter::ElementType::kUint8, {kCols, kRows}, integers.data(), kRows * kCols);
-  constant("Blocks", converter::ElementType::kUint8, {kRows, 1, 16}, integers.data(), kRows * 16);
-  constant("zero", converter::ElementType::kUint8, {}, integers.data(), 1);
-  constant("other_zero", converter::ElementType::kUint8, {}, "\7", 1);
-  constant("rest", converter::ElementType::kInt64, {2}, rest, sizeof rest);
-  constant("flat", converter::ElementType::kInt64, {2}, flat, sizeof flat);
-  constant("axis0", converter::ElementType::kInt64, {1}, &zero, sizeof zero);
-  for (const onnx::NodeProto& node : nodes.node()) {
-    converter::Node parsed;
-    parsed.op = node.domain().empty() ? node.op_type() : node.domain() + "." + node.op_type();
-    parsed.name = node.name();
-    parsed.inputs.assign(node.input().begin(), node.input().end());
-    parsed.outputs.assign(node.output().begin(), node.output().end());
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      parsed.attributes[attribute.name()].i = attribute.i();
-    }
-    graph.nodes.push_back(std::move(parsed));
-  }
-  return graph;
-}
-
-// The lines of ToText() that are nodes, without indentation.
-std::string NodesOf(const Graph& graph) {
-  std::istringstream text(converter::ToText(graph));
-  std::string nodes;
-  for (std::string line; std::getline(text, line);) {
-    const size_t start = line.find_first_not_of(' ');
-    if (start == 0 || start == std::string::npos || line.find(" = constant[") != std::string::npos) continue;
-    if (line.find(" = ") != std::string::npos) nodes += line.substr(start) + "\n";
-  }
-  return nodes;
-}
 
 TEST_P(Passes, Rewrite) {
   const Graph graph = GetParam().pass(ParseGraph(GetParam().before));

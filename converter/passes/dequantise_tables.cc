@@ -1,0 +1,167 @@
+// Constants of integers: the first half of Dequantise().
+#include <algorithm>
+#include <set>
+
+#include "converter/passes/dequantise.h"
+#include "converter/passes/node_editor.h"
+#include "converter/passes/quantised_tables.h"
+
+namespace tied::converter {
+
+std::string WithoutDomain(const std::string& op) {
+  static const std::string kDomain = "com.microsoft.";
+  return op.compare(0, kDomain.size(), kDomain) == 0 ? op.substr(kDomain.size()) : op;
+}
+
+bool MovesElements(const std::string& op) {
+  static const std::set<std::string> kMoves = {"Transpose", "Reshape", "Squeeze",  "Unsqueeze",
+                                               "Flatten",   "Gather",  "Identity", "Slice"};
+  return kMoves.count(op) > 0;
+}
+
+namespace {
+
+constexpr uint64_t kMaxBias = 1u << 24;
+
+class TableDequantisation {
+ public:
+  explicit TableDequantisation(Graph graph) : graph_(std::move(graph)), tables_(&graph_), editor_(&graph_) {}
+
+  Graph Run() {
+    editor_.ForEachNode([this](const Node& node) {
+      const std::string op = WithoutDomain(node.op);
+      if (op == "DequantizeLinear") VisitDequantizeLinear(node);
+      if (op == "GatherBlockQuantized") VisitGatherBlockQuantized(node);
+      if (op == "MatMulNBits") VisitMatMulNBits(node);
+    });
+    return std::move(graph_);
+  }
+
+ private:
+  // On a constant matrix, or on what moves its integers; of activations, pairs with QuantizeLinear leave nothing.
+  void VisitDequantizeLinear(const Node& node) {
+    const IntegerNames names{node.Input(0), node.Input(1), node.Input(2)};
+    if (const TensorRef* constant = graph_.FindConstant(names.values)) {
+      const TensorRef tensor = *constant;
+      if (tensor.dims.size() == 1) return FoldBias(node, tensor, names);
+      if (IsIntegerTable(node, tensor)) editor_.ReplaceByValue(AddTable(node, tensor, names));
+      return;
+    }
+    std::vector<Node> moves;  // the last one first
+    const Node* producer = graph_.FindProducer(names.values);
+    for (; producer != nullptr && MovesElements(producer->op); producer = graph_.FindProducer(producer->Input(0))) {
+      moves.push_back(*producer);
+    }
+    if (moves.empty()) return;
+    const TensorRef* constant = graph_.FindConstant(moves.back().Input(0));
+    if (constant == nullptr || moves.back().inputs.empty() || !IsIntegerTable(node, *constant)) return;
+    AddMovedTable(node, TensorRef(*constant), names, std::move(moves));
+  }
+
+  std::string AddTable(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
+    const int64_t axis = node.Int("axis", 1), block = node.Int("block_size", 0);
+    if (block == 0) return tables_.AddMatrix(node, tensor, names, axis);
+    if (axis != 1 && axis != -1) RefuseNode(node, "blocks along the first dimension are not supported");
+    return tables_.AddBlocks(node, tensor, {BitsOf(tensor.type), block, /*whole=*/false, /*from_middle=*/false}, names);
+  }
+
+  // Numbers instead of integers go the same way.
+  void AddMovedTable(const Node& node, const TensorRef& tensor, const IntegerNames& names, std::vector<Node> moves) {
+    if (node.Int("block_size", 0) != 0) RefuseNode(node, "blocks are supported on the table itself alone");
+    const bool one_scale = tables_.Require(node, names.scales, "scales").elements() == 1;
+    int64_t axis = node.Int("axis", 1);
+    for (const Node& move : moves) {
+      if (!one_scale && move.op != "Transpose") RefuseNode(node, "it has more than one scale");
+      const auto perm = move.attributes.find("perm");
+      const bool swaps = perm == move.attributes.end() || perm->second.ints != std::vector<int64_t>{0, 1};
+      if (swaps) axis = (axis < 0 ? -1 : 1) - axis;
+    }
+    std::string value = tables_.AddMatrix(node, tensor, names, axis);
+    std::reverse(moves.begin(), moves.end());
+    for (Node& move : moves) {
+      move.inputs[0] = value;
+      value = graph_.FreshName(node.outputs[0] + "/moved");
+      move.outputs = {value};
+      if (&move != &moves.back()) editor_.Insert(move);
+    }
+    editor_.Replace(moves.back());
+  }
+
+  // One scale, or one for each number.
+  void FoldBias(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
+    const TensorRef* scales = graph_.FindConstant(names.scales);
+    if (tensor.type != ElementType::kInt32 || tensor.elements() > kMaxBias || scales == nullptr ||
+        !IsZero(graph_, names.zero_points))
+      return;
+    const std::vector<float> steps = scales->ReadFloats();
+    if (steps.size() != 1 && steps.size() != tensor.elements()) return;
+    std::vector<float> numbers;
+    for (const int64_t integer : tensor.ReadInts()) {
+      numbers.push_back(static_cast<float>(integer) * steps[steps.size() == 1 ? 0 : numbers.size()]);
+    }
+    TensorRef bias = tensor;
+    bias.type = ElementType::kFloat32;
+    bias.onnx_type = static_cast<int>(bias.type);
+    bias.path.clear();
+    bias.SetBytes({reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float)});
+    const std::string name = graph_.FreshName(node.outputs[0] + "/dequantised");
+    graph_.constants[name] = std::move(bias);
+    editor_.ReplaceByValue(name);
+  }
+
+  // hidden times the transpose of [N, K] in blocks along K.
+  void VisitMatMulNBits(const Node& node) {
+    const TensorRef* tensor = tables_.FindReshaped(node.Input(1));
+    if (tensor == nullptr) return;
+    if (!node.Input(4).empty()) RefuseNode(node, "an order of the columns (g_idx) is not supported");
+    TensorRef matrix = *tensor;
+    matrix.dims = {node.Int("N", 0), node.Int("K", 0)};
+    const BlockLayout blocks{node.Int("bits", 4), node.Int("block_size", 0), /*whole=*/true, /*from_middle=*/true};
+    const std::string table = tables_.AddBlocks(node, matrix, blocks, {node.Input(1), node.Input(2), node.Input(3)});
+    Node product{"com.microsoft.FusedMatMul", "", {node.Input(0), table}, {}, {}};
+    product.attributes["transB"].i = 1;
+    editor_.ReplaceByProduct(std::move(product), node.Input(5));
+  }
+
+  void VisitGatherBlockQuantized(const Node& node) {
+    const TensorRef* tensor = tables_.FindReshaped(node.Input(0));
+    if (tensor == nullptr) return;
+    const int64_t bits = BitsOf(tensor->type) == 4 ? 4 : node.Int("bits", 4);
+    if (bits != 4 && bits != 8) RefuseNode(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
+    if (node.Int("gather_axis", 0) != 0 || node.Int("quantize_axis", 1) != 1) {
+      RefuseNode(node, "it does not gather rows of blocks along the columns");
+    }
+    TensorRef matrix = *tensor;
+    const TensorRef& scales = tables_.Require(node, node.Input(2), "scales");
+    if (matrix.dims.empty() || matrix.dims[0] < 1 || scales.elements() == 0) RefuseNode(node, "its table is empty");
+    if (!IsReshapedToRows(node.Input(0), matrix)) RefuseNode(node, "its table is not of rows and columns");
+    const auto rows = static_cast<uint64_t>(matrix.dims[0]);
+    const uint64_t integers =
+        BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / static_cast<uint64_t>(bits);
+    matrix.dims = {matrix.dims[0], static_cast<int64_t>(integers / rows)};
+    const BlockLayout blocks{bits, node.Int("block_size", 128), /*whole=*/false, /*from_middle=*/true};
+    const std::string table = tables_.AddBlocks(node, matrix, blocks, {node.Input(0), node.Input(2), node.Input(3)});
+    editor_.Replace({"Gather", "", {table, node.Input(1)}, {}, {}});
+  }
+
+  // A matrix, or what a Reshape makes one of without a change of its rows.
+  bool IsReshapedToRows(const std::string& value, const TensorRef& tensor) const {
+    const Node* reshape = graph_.FindProducer(value);
+    if (reshape == nullptr) return tensor.dims.size() == 2;
+    const TensorRef* shape = graph_.FindConstant(reshape->Input(1));
+    if (shape == nullptr || shape->elements() != 2) return false;
+    const std::vector<int64_t> dims = shape->ReadInts();
+    const auto cols = static_cast<int64_t>(tensor.elements()) / tensor.dims[0];
+    return dims[0] == tensor.dims[0] && (dims[1] == -1 || dims[1] == cols);
+  }
+
+  Graph graph_;
+  QuantisedTables tables_;
+  NodeEditor editor_;
+};
+
+}  // namespace
+
+Graph DequantiseTables(Graph graph) { return TableDequantisation(std::move(graph)).Run(); }
+
+}  // namespace tied::converter

@@ -1,0 +1,18 @@
+#include "converter/passes/matrix.h"
+
+namespace tied::converter {
+
+std::optional<Matrix> FindMatrix(const Graph& graph, const std::string& value) {
+  Matrix matrix{value, false};
+  const Node* producer = graph.FindProducer(matrix.constant);
+  for (; producer != nullptr && producer->op == "Transpose"; producer = graph.FindProducer(matrix.constant)) {
+    const auto perm = producer->attributes.find("perm");
+    const bool swaps = perm == producer->attributes.end() || perm->second.ints != std::vector<int64_t>{0, 1};
+    matrix = {producer->Input(0), matrix.transposed != swaps};
+  }
+  const TensorRef* tensor = graph.FindConstant(matrix.constant);
+  if (tensor == nullptr || tensor->dims.size() != 2) return std::nullopt;
+  return matrix;
+}
+
+}  // namespace tied::converter

@@ -1,0 +1,65 @@
+// Matrices of integers as constants that know what their integers stand for.
+#ifndef TIED_CONVERTER_PASSES_QUANTISED_TABLES_H_
+#define TIED_CONVERTER_PASSES_QUANTISED_TABLES_H_
+
+#include <string>
+
+#include "converter/graph/graph.h"
+
+namespace tied::converter {
+
+// Integers of four or eight bits.
+bool IsQuantisedInteger(ElementType type);
+int BitsOf(ElementType type);
+
+// A matrix of integers that a table may be made of. Refuses a node that has integers of other types.
+bool IsIntegerTable(const Node& node, const TensorRef& tensor);
+
+// The same value, or two constants that hold the same.
+bool SameNumbers(const TensorRef& a, const TensorRef& b);
+bool SameNumbers(const Graph& graph, const std::string& a, const std::string& b);
+bool SameZeroPoints(const Graph& graph, const std::string& a, const std::string& b);
+bool IsZero(const Graph& graph, const std::string& value);
+
+[[noreturn]] void RefuseNode(const Node& node, const std::string& reason);
+
+// Names of constants, as the inputs of a node give them; "" for no zero points.
+struct IntegerNames {
+  std::string values, scales, zero_points;
+};
+
+struct BlockLayout {
+  int64_t bits;
+  int64_t block;     // columns
+  bool whole;        // each row is filled up to whole blocks
+  bool from_middle;  // where there are no zero points, uint8 counts from the middle of the range
+};
+
+// Adds such constants to a graph.
+class QuantisedTables {
+ public:
+  explicit QuantisedTables(Graph* graph) : graph_(graph) {}
+
+  // A constant, perhaps behind a Reshape.
+  const TensorRef* FindReshaped(const std::string& value) const;
+  // The same; refuses a node that lacks it or has something else. `what` names it, in the plural.
+  const TensorRef& Require(const Node& node, const std::string& value, const char* what) const;
+
+  // A matrix with one scale, or one for each index of dimension `axis`. Returns the name of the new constant.
+  std::string AddMatrix(const Node& node, const TensorRef& tensor, const IntegerNames& names, int64_t axis);
+  // The same in two steps, where the scales become known later.
+  std::string AddMatrix(const Node& node, const TensorRef& tensor, const std::string& zero_points);
+  void SetScales(const Node& node, const std::string& matrix, const std::string& scales, int64_t axis);
+  // matrix.dims: [rows, cols].
+  std::string AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
+                        const IntegerNames& names);
+
+ private:
+  std::string Add(TensorRef tensor, Quantisation quantisation, const std::string& user);
+
+  Graph* graph_;
+};
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_PASSES_QUANTISED_TABLES_H_

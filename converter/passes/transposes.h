@@ -1,0 +1,28 @@
+// The order of dimensions.
+#ifndef TIED_CONVERTER_PASSES_TRANSPOSES_H_
+#define TIED_CONVERTER_PASSES_TRANSPOSES_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "converter/graph/graph.h"
+#include "converter/graph/shapes.h"
+
+namespace tied::converter {
+
+// Dimension i of a Transpose's output is dimension perm[i] of its input. Nothing for other nodes, and where the rank
+// or the attribute is not possible.
+std::optional<std::vector<size_t>> PermOf(const Node& node, const Shapes& shapes);
+
+// In the place of a node of the model, or beside it.
+Node MakeTranspose(const Node& of, const std::string& input, const std::string& output,
+                   const std::vector<size_t>& perm);
+
+// True if only dimensions of 1 move: the elements stay where they are.
+bool KeepsOrder(const std::vector<size_t>& perm, const std::vector<bool>& is_one);
+
+}  // namespace tied::converter
+
+#endif  // TIED_CONVERTER_PASSES_TRANSPOSES_H_
