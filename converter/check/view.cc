@@ -74,17 +74,24 @@ Array Concat(const Call& call) {
 }
 
 Array Slice(const Call& call) {
-  const Array& array = call.Input(0);
-  const int64_t size = array.size();
-  const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
-  std::vector<int64_t> values;
-  const std::vector<int64_t> starts = call.Ints(1, "starts"), ends = call.Ints(2, "ends");
-  if (array.dims.size() != 1 || starts.size() != 1 || ends.size() != 1) call.Refuse("slices more than a vector");
-  const std::vector<int64_t> steps = call.Ints(4, "steps");
-  if (!steps.empty() && steps[0] != 1) call.Refuse("has steps");
-  for (int64_t i = clamp(starts[0]); i < clamp(ends[0]); ++i) values.push_back(array.Int(i));
-  const auto count = static_cast<int64_t>(values.size());
-  return Array::OfInts({count}, values);
+  Array sliced = call.Input(0);
+  const std::vector<int64_t> starts = call.Ints(1, "starts"), ends = call.Ints(2, "ends"),
+                             steps = call.Ints(4, "steps");
+  std::vector<int64_t> axes = call.Ints(3, "axes");
+  for (size_t i = axes.size(); i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
+  const size_t rank = sliced.dims.size();
+  if (starts.size() != ends.size() || axes.size() != starts.size() || axes.size() > rank) call.Refuse("has other axes");
+  if (std::any_of(steps.begin(), steps.end(), [](int64_t step) { return step != 1; })) call.Refuse("has steps");
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<size_t>(call.AxisOf(axes[i], rank));
+    int64_t& size = sliced.dims[axis];
+    const auto clamp = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size); };
+    const int64_t start = clamp(starts[i]), count = std::max<int64_t>(0, clamp(ends[i]) - start);
+    sliced.start += start * sliced.strides[axis];
+    sliced.row_major = sliced.row_major && (axis == 0 || count == size);
+    size = count;
+  }
+  return sliced;
 }
 
 Array Squeeze(const Call& call) {

@@ -1,5 +1,6 @@
 // Constants of integers: the first half of Dequantise().
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "converter/passes/dequantise.h"
@@ -33,6 +34,7 @@ class TableDequantisation {
       if (op == "DequantizeLinear") VisitDequantizeLinear(node);
       if (op == "GatherBlockQuantized") VisitGatherBlockQuantized(node);
       if (op == "MatMulNBits") VisitMatMulNBits(node);
+      if (op == "Slice") VisitSlice(node);
     });
     return std::move(graph_);
   }
@@ -60,9 +62,15 @@ class TableDequantisation {
 
   std::string AddTable(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
     const int64_t axis = node.Int("axis", 1), block = node.Int("block_size", 0);
-    if (block == 0) return tables_.AddMatrix(node, tensor, names, axis);
-    if (axis != 1 && axis != -1) RefuseNode(node, "blocks along the first dimension are not supported");
-    return tables_.AddBlocks(node, tensor, {BitsOf(tensor.type), block, /*whole=*/false, /*from_middle=*/false}, names);
+    BlockLayout layout{BitsOf(tensor.type), block, /*whole=*/false, /*from_middle=*/false, /*down=*/false};
+    layout.down = axis == 0 || axis == -2;
+    if (block != 0) return tables_.AddBlocks(node, tensor, layout, names);
+    const bool one_scale = tables_.Require(node, names.scales, "scales").elements() == 1;
+    if (layout.bits == 8 || one_scale) return tables_.AddMatrix(node, tensor, names, axis);
+    // Scales for each row of four-bit integers: one block is a row.
+    layout.down = !layout.down;
+    layout.block = tensor.dims[layout.down ? 0 : 1];
+    return tables_.AddBlocks(node, tensor, layout, names);
   }
 
   // Numbers instead of integers go the same way.
@@ -142,6 +150,31 @@ class TableDequantisation {
     const BlockLayout blocks{bits, node.Int("block_size", 128), /*whole=*/false, /*from_middle=*/true};
     const std::string table = tables_.AddBlocks(node, matrix, blocks, {node.Input(0), node.Input(2), node.Input(3)});
     editor_.Replace({"Gather", "", {table, node.Input(1)}, {}, {}});
+  }
+
+  // Of looked-up rows in blocks: columns that only fill the last block are cut off.
+  void VisitSlice(const Node& node) {
+    const Node* gather = graph_.FindProducer(node.Input(0));
+    const TensorRef* table =
+        gather == nullptr || gather->op != "Gather" ? nullptr : graph_.FindConstant(gather->Input(0));
+    if (table == nullptr || table->quantisation == nullptr || table->quantisation->block == 0) return;
+    const auto number = [&](size_t input) -> std::optional<int64_t> {
+      const TensorRef* constant = graph_.FindConstant(node.Input(input));
+      if (constant == nullptr || constant->elements() != 1) return std::nullopt;
+      return constant->ReadInts()[0];
+    };
+    const std::optional<int64_t> start = number(1), end = number(2), axis = number(3);
+    const ValueInfo* ids = graph_.FindInput(gather->Input(1));
+    const bool last = axis == -1 || (ids != nullptr && axis == static_cast<int64_t>(ids->dims.size()));
+    if (start != 0 || !end || !last || (!node.Input(4).empty() && number(4) != 1)) return;
+    const int64_t block = table->quantisation->block, cols = table->dims[1];
+    if (*end < 1 || *end > cols || (*end - 1) / block != (cols - 1) / block) return;
+    TensorRef cropped = *table;
+    cropped.dims[1] = *end;
+    const std::string name = graph_.FreshName(node.outputs[0] + "/cropped");
+    const std::string ids_name = gather->Input(1);
+    graph_.constants[name] = std::move(cropped);
+    editor_.Replace({"Gather", "", {name, ids_name}, {}, {}});
   }
 
   // A matrix, or what a Reshape makes one of without a change of its rows.

@@ -105,6 +105,31 @@ void QuantisedTables::SetScales(const Node& node, const std::string& matrix, con
   tensor.quantisation = std::make_shared<const Quantisation>(std::move(quantisation));
 }
 
+// What a row takes, and the zero points of one. Blocks that lie side by side have nothing that only fills a byte.
+void QuantisedTables::SetRows(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
+                              Quantisation* quantisation) {
+  const int64_t rows = matrix.dims[layout.down ? 1 : 0], cols = matrix.dims[layout.down ? 0 : 1];
+  const bool odd = layout.bits == 4 && !layout.whole && !layout.down && cols % 2 != 0;
+  if (rows < 1 || cols < 1 || cols > INT32_MAX || odd) {
+    RefuseNode(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is not possible");
+  }
+  const int64_t blocks = (cols - 1) / layout.block + 1;
+  const int64_t bits = layout.bits, stored = layout.whole ? blocks * layout.block : cols;
+  const bool pairs = BitsOf(matrix.type) / bits == 2;  // in a byte; those of four bits by type follow each other
+  quantisation->row_bytes = static_cast<size_t>((stored * bits + 7) / 8);
+  quantisation->zero_points_per_row = static_cast<size_t>(pairs ? blocks + blocks % 2 : blocks);
+  uint64_t expected = 0;
+  if (layout.down) {
+    expected = (CheckedBytes({rows, cols}, static_cast<size_t>(bits), node.Describe()) + 7) / 8;
+  } else {
+    expected = CheckedBytes({rows, static_cast<int64_t>(quantisation->row_bytes)}, 1, node.Describe());
+  }
+  if (matrix.length != expected) {
+    RefuseNode(node, "its integers take " + std::to_string(matrix.length) + " bytes, its shape needs " +
+                         std::to_string(expected));
+  }
+}
+
 std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                                        const IntegerNames& names) {
   const int64_t bits = layout.bits, block = layout.block;
@@ -112,27 +137,16 @@ std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix
   if (!IsQuantisedInteger(matrix.type)) RefuseNode(node, "its table is not of integers");
   if (block < 16 || block > kMaxBlock || block % 2 != 0)
     RefuseNode(node, "blocks of " + std::to_string(block) + " are not possible");
-  const int64_t rows = matrix.dims[0], cols = matrix.dims[1];
-  if (rows < 1 || cols < 1 || cols > INT32_MAX || (bits == 4 && !layout.whole && cols % 2 != 0)) {
-    RefuseNode(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is not possible");
-  }
   Quantisation quantisation;
-  const int64_t blocks = (cols - 1) / block + 1;
   quantisation.bits = static_cast<int>(bits);
   quantisation.block = block;
-  quantisation.row_bytes = static_cast<size_t>((layout.whole ? blocks * block : cols) * bits / 8);
+  quantisation.axis = layout.down ? 1 : 0;
+  SetRows(node, matrix, layout, &quantisation);
   quantisation.scales = Require(node, names.scales, "scales");
-  const int64_t in_byte = BitsOf(matrix.type) / bits;  // of the type: those of four bits follow each other
-  quantisation.zero_points_per_row = static_cast<size_t>(in_byte == 2 ? blocks + blocks % 2 : blocks);
   const bool from_middle = layout.from_middle && matrix.type == ElementType::kUint8;
   quantisation.default_zero_point = from_middle ? 1 << (bits - 1) : 0;
   if (!names.zero_points.empty()) quantisation.zero_points = Require(node, names.zero_points, "zero points");
   if (IsFloat(quantisation.zero_points.type)) RefuseNode(node, "zero points that are no integers are not supported");
-  const uint64_t expected = CheckedBytes({rows, static_cast<int64_t>(quantisation.row_bytes)}, 1, node.Describe());
-  if (matrix.length != expected) {
-    RefuseNode(node, "its integers take " + std::to_string(matrix.length) + " bytes, its shape needs " +
-                         std::to_string(expected));
-  }
   return Add(matrix, std::move(quantisation), node.outputs[0]);
 }
 

@@ -30,9 +30,10 @@ struct IntegerNames {
 
 struct BlockLayout {
   int64_t bits;
-  int64_t block;     // columns
-  bool whole;        // each row is filled up to whole blocks
-  bool from_middle;  // where there are no zero points, uint8 counts from the middle of the range
+  int64_t block;      // columns
+  bool whole;         // each row is filled up to whole blocks
+  bool from_middle;   // where there are no zero points, uint8 counts from the middle of the range
+  bool down = false;  // the matrix is [cols, rows], and so are its scales and zero points
 };
 
 // Adds such constants to a graph.
@@ -50,11 +51,12 @@ class QuantisedTables {
   // The same in two steps, where the scales become known later.
   std::string AddMatrix(const Node& node, const TensorRef& tensor, const std::string& zero_points);
   void SetScales(const Node& node, const std::string& matrix, const std::string& scales, int64_t axis);
-  // matrix.dims: [rows, cols].
+  // matrix.dims: [rows, cols], or [cols, rows] if the layout is that.
   std::string AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                         const IntegerNames& names);
 
  private:
+  static void SetRows(const Node& node, const TensorRef& matrix, const BlockLayout& layout, Quantisation* quantisation);
   std::string Add(TensorRef tensor, Quantisation quantisation, const std::string& user);
 
   Graph* graph_;

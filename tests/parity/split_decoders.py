@@ -208,10 +208,17 @@ CASES = [
     ("scaled rows", FLOAT, embed_scaled, head_copy, {}),
     ("scaled rows, float16", HALF, embed_scaled, head_copy, {}),
     ("rows beside scaled rows", FLOAT, embed_scaled_beside_rows, head_copy, {}),
+    ("one transposed matrix", FLOAT, embed_transposed, head_shared, {}),
+    ("one transposed matrix, float16", HALF, embed_transposed, head_shared, {}),
     ("table on the left", FLOAT, embed_plain, head_left, {"ids": "tokens", "logits": "output1"}),
     ("int32 ids", FLOAT, embed_plain, head_copy, {"type": INT32}),
     ("Cast of int32 ids", FLOAT, embed_cast_ids, head_copy, {"type": INT32, "ids": "decoder_input_ids"}),
+    ("padded blocks", FLOAT, embed_padded(False, False), head_blocks(False), {}),
+    ("padded blocks, zero points", FLOAT, embed_padded(True, True), head_blocks(True), {}),
+    ("blocks down the matrix", FLOAT, embed_blocks, head_blocks_down, {}),
     ("one block a row", FLOAT, embed_dequantised(one_block_a_row), head_dequantised(one_block_a_row), {}),
+    ("four bits by row: blocks", FLOAT, embed_dequantised(four_bits_by_row), head_dequantised(four_bits_by_row), {}),
+    ("contrib Q/DQ: one block", FLOAT, embed_dequantised(contrib), head_dequantised(contrib), {}),
 ]
 
 

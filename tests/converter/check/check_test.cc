@@ -103,7 +103,7 @@ TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
       {{"t = Identity(negative)"}, "a shape that is not possible"},
       {{"t = Concat(m1, m1)"}, "i_node' (Reshape): does not fit its input"},
       {{"t = Add(negative, s)"}, "dimensions do not fit together"},
-      {{"u = Unsqueeze(s, axis0)", "t = Slice(u, axis0, axis1)"}, "t_node' (Slice): slices more than a vector"},
+      {{"t = Slice(s, flat, axis1)"}, "t_node' (Slice): has other axes"},
       {{"t = Slice(s, m1, axis0, axis0, m1)"}, "t_node' (Slice): has steps"},
       {{"t = Cast(double) {to=7}"}, "does not know ONNX type 11"},
       {{"u = Unsqueeze(s, axis0)", "t = ArgMax(u)"}, "t_node' (ArgMax): the reference evaluation knows the last axis"},

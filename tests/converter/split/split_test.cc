@@ -58,6 +58,10 @@ const Export kExports[] = {
      {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
      {"f = Reshape(h, flat)", "q = QuantizeLinear(f, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
       "w = DequantizeLinear(Qt, scale, zero)", "y = Gemm(d, w)", "logits = Reshape(y, unflat)"}},
+    {"ProductOfIntegers",
+     {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+     {"q = QuantizeLinear(h, scale, zero)", "p = QLinearMatMul(q, scale, zero, Qt, scale, zero, scale, zero)",
+      "logits = DequantizeLinear(p, scale, zero)"}},
     {"RoundedHiddenStates",
      {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
      {"q = QuantizeLinear(h, scale, zero)", "d = DequantizeLinear(q, scale, zero)",
@@ -206,6 +210,21 @@ INSTANTIATE_TEST_SUITE_P(All, RowsUsedTwice, testing::ValuesIn(kSharedRows),
                          [](const auto& form) { return std::string(form.param.name); });
 
 using WholeExports = SplitTest;
+
+// Hidden states that an integer operation makes are numbers in the file that is left.
+TEST_F(WholeExports, HaveHiddenStatesOfIntegers) {
+  Save(MakeExport({"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
+                  {"q = QuantizeLinear(h, scale, zero)",
+                   "r = com.microsoft.QLinearAdd(q, scale, zero, q, scale, zero, scale, zero)",
+                   "p = QLinearMatMul(r, scale, zero, Qt, scale, zero, scale, zero)",
+                   "logits = DequantizeLinear(p, scale, zero)"},
+                  Folder()),
+       Path("model.onnx"));
+  const converter::SplitModel split = converter::SplitOnnx(Path("model.onnx"));
+  EXPECT_EQ(NodesOf(split.model.graph()),
+            "Identity inputs_embeds\nTanh E\nQuantizeLinear h\nQLinearAdd q\nDequantizeLinear r\nIdentity r_numbers\n");
+  CheckPair({split});
+}
 
 // What multiplies the table has a rank of its own.
 TEST_F(WholeExports, HaveHiddenStatesOfTheRankThatTheyHave) {
@@ -405,7 +424,7 @@ const Export kRefusedExports[] = {
      {"a = Gather(Q, input_ids)", "b = DequantizeLinear(a, scale, zero)", "c = Gather(Q, input_ids)",
       "d = DequantizeLinear(c, half, zero)", "E = Add(b, d)"},
      {"logits = MatMul(h, Wt)"}},
-    {"blocks along the first dimension",
+    {"table 'Qt': has 1 scales, blocks of 16 columns need 37",
      kGather,
      {"w = DequantizeLinear(Qt, scale) {axis=0, block_size=16}", "logits = MatMul(h, w)"}},
     {"still uses 'W'", {"E = Gather(W, input_ids)", "logits_too = Neg(W)"}, {"logits = MatMul(h, Wt)"}},
