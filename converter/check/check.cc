@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "converter/check/evaluator.h"
+#include "converter/check/input_sizes.h"
 #include "converter/output/open_model.h"
 #include "schema/number_format.h"
 
@@ -26,7 +27,7 @@ struct Input {
 class Checker {
  public:
   Checker(const Graph& graph, const std::string& path, bool lossless, CheckReport* report)
-      : graph_(graph), lossless_(lossless), report_(report), opened_(path) {
+      : graph_(graph), sizes_(ChooseInputSizes(graph)), lossless_(lossless), report_(report), opened_(path) {
     tied_error error;
     tied_head_info head = TIED_HEAD_INFO_INIT;
     const bool has_head = tied_model_get_head(opened_.model(), &head, nullptr) == TIED_OK;
@@ -65,11 +66,11 @@ class Checker {
     tied_entry_point_info entry_point;
     Require(tied_model_get_entry_point(opened_.model(), index, &entry_point, &error), error);
     std::vector<Input> inputs;
-    for (const ValueInfo& info : graph_.inputs) inputs.push_back(MakeInput(info, 0));
+    for (const ValueInfo& info : sizes_) inputs.push_back(MakeInput(info, 0));
     for (size_t i = 0; i < entry_point.selector_count; ++i) {
       tied_selector_info selector;
       Require(tied_model_get_selector(opened_.model(), index, i, &selector, &error), error);
-      inputs[selector.input] = MakeInput(graph_.inputs[selector.input], selector.value);
+      inputs[selector.input] = MakeInput(sizes_[selector.input], selector.value);
     }
     std::map<std::string, Array> arrays;
     std::vector<tied_tensor> tensors;
@@ -78,40 +79,54 @@ class Checker {
       tensors.push_back(input.tensor);
     }
     const auto expected = Evaluate(graph_, arrays, Arithmetic::kValues, kept_);
-    if (IsQuantised()) {
-      for (auto& [name, array] : arrays) array = Largest(array);
-    }
-    const auto magnitudes = Evaluate(graph_, arrays, Arithmetic::kMagnitudes, kept_);
+    // Of products with integers, which hidden states are quantised for, and of others.
+    std::map<bool, std::map<std::string, Array>> magnitudes;
+    const auto magnitudes_of = [&](const std::string& output, bool quantised) {
+      if (magnitudes.count(quantised) == 0) {
+        auto of = arrays;
+        for (auto& [name, array] : of) array = quantised ? Largest(array) : array;
+        magnitudes[quantised] = Evaluate(graph_, of, Arithmetic::kMagnitudes, kept_);
+      }
+      return magnitudes.at(quantised).at(output);
+    };
     for (const ValueInfo& output : graph_.outputs) {
       OutputCheck check;
       check.entry_point = entry_point.name;
       check.output = output.name;
       const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
-      const bool logits = IsLogits(index, output.name);
-      Compare(bytes, expected.at(output.name), magnitudes.at(output.name), logits, &check);
+      const Made made = FindMade(index, output.name);
+      Compare(bytes, expected.at(output.name), magnitudes_of(output.name, made.quantised), made, &check);
       report_->outputs.push_back(std::move(check));
     }
   }
 
-  // Whether the output has a number for each id of the vocabulary.
-  bool IsLogits(size_t entry_point, const std::string& output) const {
+  // How an output comes about.
+  struct Made {
+    bool logits = false;     // a number for each id of the vocabulary
+    bool quantised = false;  // a product with a table of integers
+    double bound = 0;        // of its error, as a share of the magnitudes
+  };
+
+  Made FindMade(size_t entry_point, const std::string& output) const {
     tied_error error;
     tied_entry_point_info info;
     Require(tied_model_get_entry_point(opened_.model(), entry_point, &info, &error), error);
     for (size_t i = 0; i < info.op_count; ++i) {
       tied_op_info op;
       Require(tied_model_get_op(opened_.model(), entry_point, i, &op, &error), error);
-      if (graph_.outputs[op.output].name == output) return std::strcmp(op.result, "Logits") == 0;
+      if (graph_.outputs[op.output].name != output || std::strcmp(op.kind, "Constant") == 0) continue;
+      tied_table_info table;
+      Require(tied_model_get_table(opened_.model(), op.table, &table, &error), error);
+      Made made;
+      made.logits = std::strcmp(op.result, "Logits") == 0;
+      made.quantised = std::strcmp(op.kind, "Head") == 0 &&
+                       format::FindFormat(static_cast<format::DataType>(table.type))->is_quantised;
+      // With integer tables hidden states are quantised: off by half a unit of the largest element.
+      const auto roundings = static_cast<double>(table.cols + 2) * std::ldexp(1.0, -24);
+      made.bound = roundings / (1 - roundings) + (made.quantised ? 0.5 / format::kLargestQuantisedHidden : 0);
+      return made;
     }
-    return false;
-  }
-
-  bool IsQuantised() const { return format::FindFormat(static_cast<format::DataType>(table_.type))->is_quantised; }
-
-  // With integer tables hidden states are quantised: off by half a unit of the largest element.
-  double RelativeBound() const {
-    const auto roundings = static_cast<double>(table_.cols + 2) * std::ldexp(1.0, -24);
-    return roundings / (1 - roundings) + (IsQuantised() ? 0.5 / format::kLargestQuantisedHidden : 0);
+    return {};
   }
 
   // Every number replaced by the largest magnitude, which is what the steps of hidden states are made from.
@@ -122,7 +137,6 @@ class Checker {
     return Array::OfDoubles(array.dims, std::vector<double>(static_cast<size_t>(array.size()), largest));
   }
 
-  // Free dimensions: 2 for the first, 3 for the others.
   Input MakeInput(const ValueInfo& info, int boolean) {
     Input input;
     input.tensor = {};
@@ -130,7 +144,7 @@ class Checker {
     input.tensor.type = static_cast<tied_type>(info.type);
     input.tensor.rank = info.dims.size();
     std::vector<int64_t> dims;
-    for (const ValueInfo::Dim& dim : info.dims) dims.push_back(dim.size >= 0 ? dim.size : dims.empty() ? 2 : 3);
+    for (const ValueInfo::Dim& dim : info.dims) dims.push_back(dim.size);
     std::copy(dims.begin(), dims.end(), input.tensor.dims);
     const uint64_t bytes = CheckedBytes(dims, ElementSize(info.type), info.name);
     if (bytes > kMaxInput) throw ConvertError("input '" + info.name + "' is too large to be tried");
@@ -185,19 +199,18 @@ class Checker {
     return bytes;
   }
 
-  void Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes, bool logits,
+  void Compare(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes, const Made& made,
                OutputCheck* check) {
     check->values = expected.size();
     if (shape_ != expected.dims) {
       check->fault = OutputCheck::Fault::kDifferentShape;
       return;
     }
-    const double gamma = RelativeBound();
     double largest = 0;
     double share = 0;
     int64_t other_ids = 0;
     for (int64_t i = 0; i < expected.size(); ++i) {
-      if (logits && !kept_[static_cast<size_t>(i) % kept_.size()]) {
+      if (made.logits && !kept_[static_cast<size_t>(i) % kept_.size()]) {
         if (ValueAt(bytes, i) == -INFINITY) continue;
         check->fault = OutputCheck::Fault::kLogitOfDroppedId;
         return;
@@ -207,7 +220,7 @@ class Checker {
       const Difference found = ids ? DifferenceOfIds(bytes, expected, magnitudes, i)
                                    : DifferenceOf(ValueAt(bytes, i), expected.Float(i), magnitudes.Float(i));
       largest = std::max(largest, found.size);
-      if (found.size > 0) share = std::max(share, found.size / (gamma * found.magnitude));
+      if (found.size > 0) share = std::max(share, found.size / (made.bound * found.magnitude));
     }
     if (expected.ranked != nullptr) check->other_ids = other_ids;
     check->largest_difference = largest;
@@ -256,6 +269,7 @@ class Checker {
   }
 
   const Graph& graph_;
+  const std::vector<ValueInfo> sizes_;  // inputs without free dimensions
   const bool lossless_;
   CheckReport* const report_;
   const OpenModel opened_;

@@ -131,6 +131,21 @@ TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
   }
 }
 
+// Exports for a fixed length of tokens reshape ids to it.
+TEST_F(Damage, InputsHaveTheSizesThatReshapesNeed) {
+  ModelForm form;
+  form.embed = {"i = Reshape(input_ids, fives)", "E = Gather(W, i)"};
+  onnx::ModelProto model = MakeModel(form, Folder());
+  *model.mutable_graph()->add_initializer() = IntTensor("fives", {-1, 5});
+  Convert(model);
+  converter::CheckReport report;
+  converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, &report);
+  ASSERT_EQ(report.outputs.size(), 4u);
+  for (const converter::OutputCheck& output : report.outputs) {
+    EXPECT_EQ(output.fault, converter::OutputCheck::Fault::kNone) << output.output;
+  }
+}
+
 TEST_F(Damage, AnotherBiasFailsTheCheck) {
   ModelForm form;
   form.head = {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)", "L = Add(y, bias)"};
