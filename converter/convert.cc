@@ -69,13 +69,31 @@ EntryPointReport ReportOf(const PlannedEntryPoint& entry_point) {
   return report;
 }
 
-CheckReport Check(const Graph& graph, const Plan& plan, const ConvertReport& written) {
-  const bool lossless = std::all_of(written.tables.begin(), written.tables.end(),
-                                    [](const TableReport& table) { return table.lossless; });
+// Each once, however many operations it has.
+std::vector<TiedUse> TiedUsesOf(const Plan& plan) {
+  std::vector<TiedUse> uses;
+  for (const MovedUse& moved : plan.moved) {
+    const TableDifference& difference = moved.difference;
+    const TiedUse use{moved.is_head ? "head" : "embedding",
+                      plan.tables[moved.table].tensor.name,
+                      moved.original.tensor.name,
+                      difference.rounding_b,
+                      difference.rounding_a,
+                      difference.largest,
+                      difference.rms};
+    const bool told = std::any_of(uses.begin(), uses.end(), [&](const TiedUse& other) {
+      return other.use == use.use && other.reads == use.reads && other.original == use.original;
+    });
+    if (!told) uses.push_back(use);
+  }
+  return uses;
+}
+
+CheckReport Check(const Graph& graph, const Plan& plan, const std::string& path) {
   CheckReport report;
   try {
-    CheckConversion(graph, written.output, lossless, &report);
-    report.rows = CheckRows(plan, written.output);
+    CheckConversion(graph, plan, path, &report);
+    report.rows = CheckRows(plan, path);
   } catch (const ConvertError& error) {
     report.not_checked = error.what();
   }
@@ -89,7 +107,7 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   const auto start = std::chrono::steady_clock::now();
   ConvertReport report;
   report.output = output;
-  Plan plan = MakePlan(graph, source, options.allow_untied, ProgressOf(options, "comparing"));
+  Plan plan = MakePlan(graph, source, options.allow_untied, ProgressOf(options, "comparing"), options.tie);
   if (!options.keep_ids.empty()) KeepIds(&plan, options.keep_ids);
   if (!options.drop_ids.empty()) DropIds(&plan, options.drop_ids);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
@@ -98,6 +116,7 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
     plan.encodings[i] = chosen.encoding;
     report.tables.push_back(ReportOf(plan.tables[i], chosen));
   }
+  report.tied_uses = TiedUsesOf(plan);
   for (const PlannedEntryPoint& entry_point : plan.entry_points) report.entry_points.push_back(ReportOf(entry_point));
   std::optional<ErrorMeter> meter;
   if (!plan.encodings[0].lossless) meter.emplace(plan.tables[0].rows(), plan.tables[0].cols(), options.hidden);
@@ -109,7 +128,7 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   report.bytes = fs::file_size(output, ignored);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (meter) report.error = meter->Report();
-  if (options.check) report.check = Check(graph, plan, report);
+  if (options.check) report.check = Check(graph, plan, output);
   return report;
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "converter/output/tie.h"
 #include "converter/report.h"
 #include "converter/safetensors/table_choice.h"
 
@@ -29,6 +30,7 @@ struct TableOptions {
   std::string hidden;    // path of recorded hidden states to measure the error of a lossy format with; may be empty
   std::string keep_ids;  // path of a list of token ids: only their rows are written; empty: all
   std::string drop_ids;  // the opposite; not both
+  Tie tie = Tie::kNone;  // keep one table where embedding and lm_head are one matrix, rounded in two ways
   bool allow_untied = false;  // keep both tables where embedding and lm_head differ
   bool check = false;         // compare the file with a reference evaluation of the model afterwards
   StepProgress progress;      // may be empty

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "converter/onnx/import.h"
-#include "converter/safetensors/safetensors.h"
 
 namespace tied::converter {
 

@@ -10,8 +10,8 @@
 
 namespace tied::converter {
 
-// Reads an ONNX file (graph.h) or a safetensors model (safetensors.h), whichever the path leads to. `choice` is for
-// safetensors alone. Throws ConvertError that says what else the path leads to.
+// Reads an ONNX file (onnx/import.h) or a safetensors model (safetensors.h), whichever the path leads to. `choice` is
+// for safetensors alone. Throws ConvertError that says what else the path leads to.
 Graph ReadModel(const std::string& path, const TableChoice& choice = {});
 
 // All files of a model that was read so.

@@ -48,6 +48,17 @@ struct MeasuredError {
   std::vector<LogitErrors> logits;
 };
 
+// A use that reads another table than it does in the model, where both are one matrix within their rounding (--tie).
+struct TiedUse {
+  std::string use;       // "embedding" or "head"
+  std::string reads;     // the table that it reads now
+  std::string original;  // the table that it reads in the model
+  double rounding = 0;   // root mean square error that rounding leads to expect in the weights that it reads now
+  double rounding_of_original = 0;  // and in the model
+  double largest_difference = 0;    // between the two tables
+  double rms_difference = 0;
+};
+
 // One output of one entry point, beside a reference evaluation of the model.
 struct OutputCheck {
   enum class Fault { kNone, kDifferentShape, kLogitOfDroppedId, kOutsideOfBound };
@@ -91,6 +102,7 @@ struct CheckReport {
 struct ConvertReport {
   std::string output;  // the .tied file
   std::vector<TableReport> tables;
+  std::vector<TiedUse> tied_uses;
   std::vector<EntryPointReport> entry_points;
   uint64_t bytes = 0;                  // of the file
   double seconds = 0;                  // until the file was there, without the check

@@ -26,8 +26,8 @@ struct Input {
 
 class Checker {
  public:
-  Checker(const Graph& graph, const std::string& path, bool lossless, CheckReport* report)
-      : graph_(graph), sizes_(ChooseInputSizes(graph)), lossless_(lossless), report_(report), opened_(path) {
+  Checker(const Graph& graph, const Plan& plan, const std::string& path, CheckReport* report)
+      : graph_(graph), sizes_(ChooseInputSizes(graph)), plan_(plan), report_(report), opened_(path) {
     tied_error error;
     tied_head_info head = TIED_HEAD_INFO_INIT;
     const bool has_head = tied_model_get_head(opened_.model(), &head, nullptr) == TIED_OK;
@@ -94,7 +94,7 @@ class Checker {
       check.entry_point = entry_point.name;
       check.output = output.name;
       const std::vector<char> bytes = RunOutput(entry_point.name, output.name, tensors);
-      const Made made = FindMade(index, output.name);
+      const Made made = FindMade(index, output.name, arrays);
       Compare(bytes, expected.at(output.name), magnitudes_of(output.name, made.quantised), made, &check);
       report_->outputs.push_back(std::move(check));
     }
@@ -105,9 +105,11 @@ class Checker {
     bool logits = false;     // a number for each id of the vocabulary
     bool quantised = false;  // a product with a table of integers
     double bound = 0;        // of its error, as a share of the magnitudes
+    double shift = 0;        // what it means that another table is read than in the model
+    bool lossless = true;    // every value of the table survived
   };
 
-  Made FindMade(size_t entry_point, const std::string& output) const {
+  Made FindMade(size_t entry_point, const std::string& output, const std::map<std::string, Array>& inputs) const {
     tied_error error;
     tied_entry_point_info info;
     Require(tied_model_get_entry_point(opened_.model(), entry_point, &info, &error), error);
@@ -124,9 +126,23 @@ class Checker {
       // With integer tables hidden states are quantised: off by half a unit of the largest element.
       const auto roundings = static_cast<double>(table.cols + 2) * std::ldexp(1.0, -24);
       made.bound = roundings / (1 - roundings) + (made.quantised ? 0.5 / format::kLargestQuantisedHidden : 0);
+      made.lossless = plan_.encodings[op.table].lossless;
+      made.shift = ShiftOf(plan_.entry_points[entry_point].ops[i], inputs) * (1 + made.bound);
       return made;
     }
     return {};
+  }
+
+  // How far an output may be from the model's where the operation reads another table.
+  double ShiftOf(const PlannedOp& op, const std::map<std::string, Array>& inputs) const {
+    if (!op.moved) return 0;
+    const TableDifference& difference = plan_.moved[*op.moved].difference;
+    const auto* head = std::get_if<HeadOp>(&op.operation);
+    if (head == nullptr) return std::fabs(std::get<EmbeddingOp>(op.operation).scale) * difference.largest;
+    const Array hidden = Largest(inputs.at(plan_.inputs[op.input].name));
+    const double logit = (hidden.size() == 0 ? 0 : hidden.Float(0)) * difference.largest_row_sum;
+    // log_z moves as far as a logit may, and so does one that another is compared with.
+    return head->result == HeadOp::Result::kLogits && !head->log_softmax ? logit : 2 * logit;
   }
 
   // Every number replaced by the largest magnitude, which is what the steps of hidden states are made from.
@@ -220,11 +236,11 @@ class Checker {
       const Difference found = ids ? DifferenceOfIds(bytes, expected, magnitudes, i)
                                    : DifferenceOf(ValueAt(bytes, i), expected.Float(i), magnitudes.Float(i));
       largest = std::max(largest, found.size);
-      if (found.size > 0) share = std::max(share, found.size / (made.bound * found.magnitude));
+      if (found.size > 0) share = std::max(share, found.size / (made.bound * found.magnitude + made.shift));
     }
     if (expected.ranked != nullptr) check->other_ids = other_ids;
     check->largest_difference = largest;
-    if (!lossless_) return;
+    if (!made.lossless) return;
     check->share_of_bound = share;
     if (!(share <= 1)) check->fault = OutputCheck::Fault::kOutsideOfBound;
   }
@@ -270,7 +286,7 @@ class Checker {
 
   const Graph& graph_;
   const std::vector<ValueInfo> sizes_;  // inputs without free dimensions
-  const bool lossless_;
+  const Plan& plan_;
   CheckReport* const report_;
   const OpenModel opened_;
   tied_table_info table_;
@@ -282,8 +298,8 @@ class Checker {
 
 }  // namespace
 
-void CheckConversion(const Graph& graph, const std::string& tied_path, bool lossless, CheckReport* report) {
-  Checker(graph, tied_path, lossless, report).Run();
+void CheckConversion(const Graph& graph, const Plan& plan, const std::string& tied_path, CheckReport* report) {
+  Checker(graph, plan, tied_path, report).Run();
 }
 
 }  // namespace tied::converter

@@ -289,18 +289,27 @@ void TableSource::ForEachBlock(const Visit& visit) const {
   }
 }
 
-bool SameValues(const TableSource& a, const TableSource& b, const Progress& progress) {
-  if (a.rows() != b.rows() || a.cols() != b.cols()) return false;
-  uint64_t done = 0;
+// Blocks of both have the same rows: how many depends on the width alone.
+void ForEachBlockOfBoth(const TableSource& a, const TableSource& b, const VisitBoth& visit) {
   BlockReader reader_b(b);
   for (BlockReader reader_a(a); !reader_a.done();) {
     const RowBlock block_a = reader_a.Read();
-    const size_t size = block_a.count * static_cast<size_t>(a.cols()) * sizeof(float);
-    if (std::memcmp(block_a.values, reader_b.Read().values, size) != 0) return false;
-    done += size;
-    progress(done, a.float_bytes());
+    if (!visit(block_a, reader_b.Read())) return;
   }
-  return true;
+}
+
+bool SameValues(const TableSource& a, const TableSource& b, const Progress& progress) {
+  if (a.rows() != b.rows() || a.cols() != b.cols()) return false;
+  uint64_t done = 0;
+  bool same = true;
+  ForEachBlockOfBoth(a, b, [&](const RowBlock& block_a, const RowBlock& block_b) {
+    const size_t size = block_a.count * static_cast<size_t>(a.cols()) * sizeof(float);
+    same = std::memcmp(block_a.values, block_b.values, size) == 0;
+    done += size;
+    if (same) progress(done, a.float_bytes());
+    return same;
+  });
+  return same;
 }
 
 }  // namespace tied::converter

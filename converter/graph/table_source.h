@@ -33,6 +33,9 @@ struct TableSource {
   uint64_t rows() const { return kept == nullptr ? vocabulary() : kept->size(); }
   uint64_t IdOf(uint64_t row) const { return kept == nullptr ? row : (*kept)[static_cast<size_t>(row)]; }
   uint64_t cols() const { return static_cast<uint64_t>(tensor.dims[transposed ? 0 : 1]); }
+  bool SamePlace(const TableSource& other) const {
+    return transposed == other.transposed && tensor.SamePlace(other.tensor);
+  }
   bool quantised() const { return tensor.quantisation != nullptr; }
   // Of the rows as float32, which is what Progress counts.
   uint64_t float_bytes() const { return rows() * cols() * sizeof(float); }
@@ -44,11 +47,14 @@ struct TableSource {
   // Throws ConvertError if the table's scales are not laid out by rows or do not fit its shape. `what` names it.
   void CheckQuantisation(const std::string& what) const;
 
-  // Calls visit(block) with the rows that are kept, in order, in blocks of the same size whatever the layout in the
-  // model, so that two sources can be compared block by block; visit returns whether to go on. Needs about 16 MB.
+  // Calls visit(block) with the rows that are kept, in order; visit returns whether to go on. Needs about 16 MB.
   using Visit = std::function<bool(const RowBlock& block)>;
   void ForEachBlock(const Visit& visit) const;
 };
+
+// The same for two sources that have the same shape and keep the same rows, side by side.
+using VisitBoth = std::function<bool(const RowBlock& a, const RowBlock& b)>;
+void ForEachBlockOfBoth(const TableSource& a, const TableSource& b, const VisitBoth& visit);
 
 // True if the rows of both mean the same numbers, bit for bit.
 bool SameValues(const TableSource& a, const TableSource& b, const Progress& progress);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "converter/graph/trace.h"
+#include "converter/output/unite_tables.h"
 #include "converter/passes/passes.h"
 #include "schema/checked_math.h"
 #include "schema/number_format.h"
@@ -19,8 +20,7 @@ constexpr uint64_t kMaxConstantBytes = 65536;
 
 class Planner {
  public:
-  Planner(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress)
-      : allow_untied_(allow_untied), progress_(progress) {
+  Planner(const Graph& graph, const std::string& onnx_path) {
     plan_.source = std::filesystem::path(onnx_path).filename().string();
     plan_.graph = graph.name;
     plan_.inputs = graph.inputs;
@@ -54,7 +54,6 @@ class Planner {
   Plan Finish() {
     NameEntryPoints();
     CheckUse();
-    UniteTables();
     return std::move(plan_);
   }
 
@@ -148,7 +147,6 @@ class Planner {
   PlannedOp LowerEmbedding(const Graph& graph, const Node& node) {
     const size_t ids = DataInput(graph, node, node.Input(1), {ElementType::kInt64, ElementType::kInt32});
     const size_t table = AddTable({*graph.FindConstant(node.Input(0)), node.Int("transposed", 0) != 0}, node);
-    has_gather_.insert(table);
     return {EmbeddingOp{table, node.Float("scale", 1)}, ids, 0, {}, {}};
   }
 
@@ -178,7 +176,7 @@ class Planner {
     }
     if (source.rows() == 0 || source.cols() == 0) throw ConvertError(node.Describe() + ": the table is empty");
     for (size_t i = 0; i < plan_.tables.size(); ++i) {
-      if (SamePlace(plan_.tables[i], source)) return i;
+      if (plan_.tables[i].SamePlace(source)) return i;
     }
     plan_.tables.push_back(source);
     return plan_.tables.size() - 1;
@@ -252,54 +250,18 @@ class Planner {
     if (plan_.tables.empty()) throw ConvertError("the model has neither an embedding nor an lm_head");
   }
 
-  static bool SamePlace(const TableSource& a, const TableSource& b) {
-    return a.transposed == b.transposed && a.tensor.SamePlace(b.tensor);
-  }
-
-  static std::string Describe(const TableSource& table) {
-    return "'" + table.tensor.name + "' [" + std::to_string(table.rows()) + ", " + std::to_string(table.cols()) + "]";
-  }
-
-  // One table serves all that mean the same numbers. The one that the embedding reads is kept: it lies in rows.
-  void UniteTables() {
-    const size_t first = has_gather_.empty() ? 0 : *has_gather_.begin();
-    std::vector<TableSource> united = {plan_.tables[first]};
-    std::vector<size_t> index(plan_.tables.size());
-    for (size_t i = 0; i < plan_.tables.size(); ++i) {
-      const auto same = std::find_if(united.begin(), united.end(), [&](const TableSource& table) {
-        return SamePlace(table, plan_.tables[i]) || SameValues(table, plan_.tables[i], progress_);
-      });
-      index[i] = static_cast<size_t>(same - united.begin());
-      if (same != united.end()) continue;
-      if (!allow_untied_) {
-        throw ConvertError("the embedding and the lm_head are not tied: tables " + Describe(united[0]) + " and " +
-                           Describe(plan_.tables[i]) + " differ; --allow-untied keeps both");
-      }
-      united.push_back(plan_.tables[i]);
-    }
-    plan_.tables = std::move(united);
-    plan_.encodings.resize(plan_.tables.size());
-    for (PlannedEntryPoint& entry_point : plan_.entry_points) {
-      for (PlannedOp& op : entry_point.ops) {
-        if (auto* embedding = std::get_if<EmbeddingOp>(&op.operation)) embedding->table = index[embedding->table];
-        if (auto* head = std::get_if<HeadOp>(&op.operation)) head->table = index[head->table];
-      }
-    }
-  }
-
-  const bool allow_untied_;
-  const Progress& progress_;
   Plan plan_;
   std::vector<std::string> full_names_;
-  std::set<size_t> has_gather_;
 };
 
 }  // namespace
 
-Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress) {
-  Planner planner(graph, onnx_path, allow_untied, progress);
+Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress, Tie tie) {
+  Planner planner(graph, onnx_path);
   for (const FlatGraph& path : FlattenIfs(graph)) planner.Add(path);
-  return planner.Finish();
+  Plan plan = planner.Finish();
+  UniteTables(allow_untied, tie, progress, &plan);
+  return plan;
 }
 
 }  // namespace tied::converter

@@ -166,7 +166,10 @@ std::vector<std::string> ConversionTest::HeadResults() const {
 
 bool ConversionTest::Check() const {
   converter::CheckReport check;
-  converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, &check);
+  const converter::Graph graph = converter::ReadGraph(Path("model.onnx"));
+  const converter::Plan plan =
+      converter::MakePlan(graph, "model.onnx", /*allow_untied=*/false, [](uint64_t, uint64_t) {});
+  converter::CheckConversion(graph, plan, Path("model.tied"), &check);
   ExpectPassed(check);
   return check.passed();
 }

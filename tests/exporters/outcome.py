@@ -31,6 +31,10 @@ class Wrong(Exception):
     pass
 
 
+class Differs(Wrong):
+    """Outputs are not those of the model, within the tolerance."""
+
+
 def call(command):
     command = [str(word) for word in command]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300)
@@ -52,13 +56,13 @@ def compare(expected, actual, tolerance, rounded=False):
         tolerance += np.diff(np.unique(expected)).min() / 2 / largest
     off = np.abs(expected - actual).max() / largest
     if not off <= tolerance:
-        raise Wrong(f"logits are off by {off:.2g} of the largest")
+        raise Differs(f"logits are off by {off:.2g} of the largest")
     order = np.sort(expected, axis=-1)
     clear = order[:, -1] - order[:, -2] > 2 * tolerance * largest
     if tolerance < 1e-3:
         clear[:] = True
     if not np.array_equal(expected.argmax(-1)[clear], actual.argmax(-1)[clear]):
-        raise Wrong("another token")
+        raise Differs("another token")
 
 
 def first_line(message):
@@ -89,6 +93,12 @@ def search(attempt, options, tried):
     except Refused as refusal:
         message = str(refusal)
         tried.append((" ".join(options), message))
+    except Differs as differs:
+        # --tie gives one use the other's rounding, and says what that costs: it may be more than the tolerance.
+        if "--tie" not in options:
+            raise
+        tried.append((" ".join(options), str(differs)))
+        return None
     for way in ways_forward(message) if len(options) < 4 else []:
         if way.split()[0] not in options:
             found = search(attempt, [*options, *way.split()], tried)

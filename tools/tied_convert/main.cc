@@ -1,5 +1,6 @@
 // tied-convert: a model with a tied embedding and lm_head to a .tied file.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -21,12 +22,14 @@ using tied::converter::ConvertReport;
 using tied::converter::NumberFormat;
 using tied::converter::SplitOptions;
 using tied::converter::TableOptions;
+using tied::converter::Tie;
 
 struct Options {
   std::string input;
   std::string output;
   SplitOptions split;
   std::string dtype = "auto";
+  std::string tie = "none";
   TableOptions tables;
   tied::converter::TableChoice choice;  // of safetensors
   bool quiet = false;
@@ -36,10 +39,15 @@ const std::map<std::string, NumberFormat> kFormats = {
     {"auto", NumberFormat::kAuto},     {"f32", NumberFormat::kFloat32}, {"f16", NumberFormat::kFloat16},
     {"bf16", NumberFormat::kBFloat16}, {"i8", NumberFormat::kInt8},     {"i4", NumberFormat::kInt4}};
 
+// "none" is no value that one gives.
+const std::map<std::string, Tie> kTies = {
+    {"none", Tie::kNone}, {"finer", Tie::kFiner}, {"embedding", Tie::kEmbedding}, {"head", Tie::kHead}};
+
 // Prints what was done and returns the exit code.
 int Run(const Options& options) {
   TableOptions tables = options.tables;
   tables.format = kFormats.at(options.dtype);
+  tables.tie = kTies.at(options.tie);
   if (!options.quiet) tables.progress = tied::converter::MakeProgressBar();
   SplitOptions split = options.split;
   split.tables = tables;
@@ -87,6 +95,11 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
   app->add_option("--drop-ids", options->tables.drop_ids, "The opposite: write the rows of all token ids but these")
       ->check(CLI::ExistingFile)
       ->excludes(keep);
+  app->add_option("--tie", options->tie,
+                  "Where the embedding and the lm_head read one matrix that was rounded in two ways, keep the "
+                  "embedding's table, the head's, or (finer, the default of --tie) the one with the smaller rounding "
+                  "error; what the other one loses or gains is printed")
+      ->check(CLI::IsMember({"finer", "embedding", "head"}));
   app->add_flag("--allow-untied", options->tables.allow_untied,
                 "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
   app->add_flag("--check", options->tables.check,
@@ -94,9 +107,22 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
   app->add_flag("-q,--quiet", options->quiet, "No summary and no progress");
 }
 
+// The arguments, last first, as CLI11 takes them. A --tie without a value gets its default here: to CLI11 the next
+// argument would be the value.
+std::vector<std::string> Arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    arguments.emplace_back(argv[i]);
+    const std::string next = i + 1 < argc ? argv[i + 1] : "";
+    if (arguments.back() == "--tie" && (next == "none" || kTies.count(next) == 0)) arguments.emplace_back("finer");
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 int Main(int argc, char** argv) {
   Options options;
-  CLI::App app("Converts a model with a tied embedding and lm_head to a .tied file.");
+  CLI::App app("Converts a model with a tied embedding and lm_head to a .tied file.", "tied-convert");
   app.add_option("model", options.input,
                  "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the "
                  "folder of either, with its config.json");
@@ -115,7 +141,7 @@ int Main(int argc, char** argv) {
   const CLI::App* count_ids = tied::converter::AddCountIds(&app);
   app.set_version_flag("--version", "tied-convert " TIED_CONVERTER_VERSION);
   try {
-    app.parse(argc, argv);
+    app.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

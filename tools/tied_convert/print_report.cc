@@ -18,6 +18,15 @@ void PrintTable(const TableReport& table, std::ostream& out) {
   out << '\n';
 }
 
+void PrintTiedUse(const TiedUse& use, std::ostream& out) {
+  const std::streamsize precision = out.precision(3);
+  out << "  the " << use.use << " reads '" << Printable(use.reads) << "' instead of '" << Printable(use.original)
+      << "': rounding error of its weights " << use.rounding << " instead of " << use.rounding_of_original
+      << " (root mean square, expected); the two differ by " << use.rms_difference << ", at most "
+      << use.largest_difference << '\n';
+  out.precision(precision);
+}
+
 void PrintOutput(const OutputCheck& check, std::ostream& out) {
   out << Printable(check.entry_point) << ", " << Printable(check.output) << ": ";
   if (check.fault == OutputCheck::Fault::kDifferentShape) {
@@ -51,6 +60,7 @@ void PrintRows(const RowsCheck& check, std::ostream& out) {
 void PrintSummary(const ConvertReport& report, std::ostream& out) {
   out << report.output << ":\n";
   for (const TableReport& table : report.tables) PrintTable(table, out);
+  for (const TiedUse& use : report.tied_uses) PrintTiedUse(use, out);
   for (const EntryPointReport& entry_point : report.entry_points) {
     out << "  entry point '" << Printable(entry_point.name) << '\'';
     for (const SelectorReport& selector : entry_point.selectors) {

@@ -41,9 +41,11 @@ class Damage : public ConversionTest {
     file.put(static_cast<char>(byte ^ bits));
   }
 
+  // Against a lossless table.
   bool Check() const {
+    const converter::Plan plan = converter::MakePlan(graph_, Path("model.onnx"), /*allow_untied=*/false, NoProgress);
     converter::CheckReport report;
-    converter::CheckConversion(graph_, Path("model.tied"), /*lossless=*/true, &report);
+    converter::CheckConversion(graph_, plan, Path("model.tied"), &report);
     return report.passed();
   }
 
@@ -122,8 +124,9 @@ TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
     Convert(model);
     converter::CheckReport report;
     try {
-      converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true,
-                                 &report);
+      const converter::Graph imported = converter::ReadGraph(Path("model.onnx"));
+      const converter::Plan plan = converter::MakePlan(imported, "model.onnx", /*allow_untied=*/false, NoProgress);
+      converter::CheckConversion(imported, plan, Path("model.tied"), &report);
       ADD_FAILURE() << words;
     } catch (const converter::ConvertError& error) {
       EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
@@ -139,7 +142,9 @@ TEST_F(Damage, InputsHaveTheSizesThatReshapesNeed) {
   *model.mutable_graph()->add_initializer() = IntTensor("fives", {-1, 5});
   Convert(model);
   converter::CheckReport report;
-  converter::CheckConversion(converter::ReadGraph(Path("model.onnx")), Path("model.tied"), /*lossless=*/true, &report);
+  const converter::Graph graph = converter::ReadGraph(Path("model.onnx"));
+  const converter::Plan plan = converter::MakePlan(graph, "model.onnx", /*allow_untied=*/false, NoProgress);
+  converter::CheckConversion(graph, plan, Path("model.tied"), &report);
   ASSERT_EQ(report.outputs.size(), 4u);
   for (const converter::OutputCheck& output : report.outputs) {
     EXPECT_EQ(output.fault, converter::OutputCheck::Fault::kNone) << output.output;

@@ -128,7 +128,7 @@ class SplitTest : public ConversionTest {
     if (plan.tables[0].quantised()) plan.encodings[0] = converter::EncodingOf(plan.tables[0]);
     converter::WriteFile(plan, Path("model.tied"), progress);
     converter::CheckReport report;
-    converter::CheckConversion(pair, Path("model.tied"), /*lossless=*/true, &report);
+    converter::CheckConversion(pair, plan, Path("model.tied"), &report);
     ExpectPassed(report);
   }
 };

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 
+#include "schema/narrow_floats.h"
 #include "tests/converter/conversion.h"
 #include "tests/support/child_process.h"
 #include "tests/support/launcher.h"
@@ -153,6 +154,39 @@ TEST_F(Command, InputsAreNotReplaced) {
   EXPECT_EQ(Run({"split", Path("decoder.onnx"), "-o", Path("other")}).exit_code, 0);
 }
 
+// A head that float32 is kept for, and an embedding of float16: the rounded copy of it.
+TEST_F(Command, TiesTwoRoundingsOfOneTable) {
+  ModelForm form;
+  form.embed = {"g = Gather(H, input_ids)", "E = Cast(g) {to=1}"};
+  onnx::ModelProto model = MakeModel(form, Folder());
+  std::string halves;
+  for (const float value : Table()) {
+    const uint16_t half = converter::HalfOf(value);
+    halves.append(reinterpret_cast<const char*>(&half), sizeof half);
+  }
+  onnx::TensorProto* rounded = model.mutable_graph()->add_initializer();
+  *rounded = RawTensor("H", {kRows, kCols}, {});
+  rounded->set_data_type(onnx::TensorProto::FLOAT16);
+  rounded->set_raw_data(halves);
+  Save(model, Path("model.onnx"));
+  const ChildOutcome refused = Run({Path("model.onnx"), "-o", Path("m.tied")});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("--tie keeps the finer one"), std::string::npos) << refused.err;
+  const std::pair<std::vector<std::string>, const char*> kCalls[] = {
+      {{"--tie", Path("model.onnx")},
+       "the embedding reads 'W' instead of 'H': rounding error of its weights 0 instead"},
+      {{Path("model.onnx"), "--tie"}, "the embedding reads 'W' instead of 'H'"},
+      {{Path("model.onnx"), "--tie=head", "--check"}, "the embedding reads 'W' instead of 'H'"},
+      {{"--tie", "embedding", Path("model.onnx"), "--check"}, "the head reads 'H' instead of 'W'"}};
+  for (auto [args, words] : kCalls) {
+    args.insert(args.end(), {"-o", Path("m.tied")});
+    const ChildOutcome outcome = Run(args);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err << outcome.out;
+    EXPECT_NE(outcome.out.find(words), std::string::npos) << outcome.out;
+  }
+  EXPECT_EQ(Run({"--tie=both", Path("model.onnx"), "-o", Path("m.tied")}).exit_code, 2);
+}
+
 class Dtypes : public Command {
  protected:
   // Converts a model with this table, and checks the file.
@@ -211,7 +245,8 @@ TEST_F(Command, CountsIdsAndKeepsWhatItHasProposed) {
   const ChildOutcome converted = Run({SaveModel(), "-o", Path("m.tied"), "--keep-ids", Path("keep.txt"), "--check"});
   EXPECT_EQ(converted.exit_code, 0) << converted.err << converted.out;
   EXPECT_NE(converted.out.find("[2, 12] of 37 ids"), std::string::npos) << converted.out;
-  const ChildOutcome piped = Run({"count-ids", "-", "-o", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
+  const ChildOutcome piped =
+      Run({"count-ids", "-", "-o", "-"}, [&] { dup2(open(Path("b.txt").c_str(), O_RDONLY), 0); });
   EXPECT_EQ(piped.out, "# 3 ids cover 3 of 3 tokens, 100 %; 3 distinct ids occur\n5-6\n9\n");
 }
 
