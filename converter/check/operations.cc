@@ -14,7 +14,7 @@ std::vector<Array> One(const Call& call) {
 }  // namespace
 
 const Operation* FindOperation(const std::string& op) {
-  using namespace operations;
+  using namespace operations;  // forty names, used here alone: NOLINT(google-build-using-namespace)
   static const std::map<std::string, Operation> kOperations = {
       {"Add", One<Add>},
       {"ArgMax", ArgMax},

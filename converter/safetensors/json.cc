@@ -3,8 +3,8 @@
 #include <set>
 #include <vector>
 
-#include "base/input_file.h"
 #include "base/foreign_file.h"
+#include "base/input_file.h"
 
 namespace tied::converter {
 

@@ -7,8 +7,8 @@
 
 #include "base/beside.h"
 #include "base/error.h"
-#include "base/input_file.h"
 #include "base/foreign_file.h"
+#include "base/input_file.h"
 #include "converter/safetensors/json.h"
 
 namespace tied::converter {

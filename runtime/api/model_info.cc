@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/int_formats.h"
 #include "kernels/activations.h"
+#include "kernels/int_formats.h"
 #include "runtime/api/c_abi.h"
 #include "runtime/api/typed_calls.h"
 #include "runtime/file/model.h"

@@ -227,7 +227,11 @@ TEST_P(Commands, LeaveNothingWhenKilled) {
     int signal;
     bool with_older;
     bool named;
-  } cases[] = {{SIGKILL, false, false}, {SIGKILL, true, false}, {SIGTERM, true, false}, {SIGINT, false, true}, {SIGHUP, true, true}};
+  } cases[] = {{SIGKILL, false, false},
+               {SIGKILL, true, false},
+               {SIGTERM, true, false},
+               {SIGINT, false, true},
+               {SIGHUP, true, true}};
   for (const auto& c : cases) {
     ForEveryCall("all", "signal" + std::to_string(c.signal), c.with_older, c.named, [&](const ChildOutcome& outcome) {
       EXPECT_EQ(outcome.signal, c.signal);

@@ -1,6 +1,6 @@
-#include "base/printable.h"
 #include "tools/tied/graph.h"
 
+#include "base/printable.h"
 #include "tools/tied/table.h"
 
 namespace tied::cli {

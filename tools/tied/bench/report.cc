@@ -1,9 +1,9 @@
-#include "base/printable.h"
 #include "tools/tied/bench/report.h"
 
 #include <algorithm>
 #include <iostream>
 
+#include "base/printable.h"
 #include "tools/tied/bench/timing.h"
 #include "tools/tied/table.h"
 
