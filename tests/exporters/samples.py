@@ -32,7 +32,8 @@ KEPT = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 2 / optimum", "Gemma 3 / 
         "legacy If / torch pair", "Embed.attend / jax2onnx"]
 # What is converted: these, and what the quantisers, which need no torch, make of them.
 CONVERTED = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
-             "M2M100, NLLB / optimum merged", "Llama / genai int4 rtn", "Qwen 3 / torch dynamo",
+             "M2M100, NLLB / optimum merged", "Llama / genai fp32", "Phi-3 / genai fp16", "Llama / genai int4 rtn",
+             "Qwen 3 / torch dynamo", "Embed.attend / jax2onnx",
              "legacy If / torch pair", "legacy If / torch pair / dynamic QUInt8",
              "legacy If / torch pair / dynamic, the app's, ORT all",
              "legacy If / torch pair / 4 bits, block 64", "GPT-2 / optimum / 4 bits, block 32",
