@@ -83,7 +83,7 @@ def best_rows(table, hidden):
 def check(build, folder, model, where, cols):
     """Converts and runs; returns seconds and peak bytes of the conversion, and the size of the file."""
     tied, target = build / "tools/tied/tied", folder / "model.tied"
-    seconds, peak = measure(build / "tools/tied_convert/tied-convert", model, "-o", target, "-q", "--dtype", "f32", "--screen")
+    seconds, peak = measure(build / "tools/tied_convert/tied-convert", model, "-o", target, "-q", "--dtype", "float32", "--screen")
     table = np.memmap(where[0], np.float32, "r", where[1], (ROWS, cols))
 
     # Those at 2^31 and at 2^32 bytes, too.

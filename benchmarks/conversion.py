@@ -14,15 +14,15 @@ RUNS = 5
 
 # A name; how the model is made; how it is converted.
 CASES = [
-    ("float32, 1.05 GB", [], ["--dtype", "f32"]),
+    ("float32, 1.05 GB", [], ["--dtype", "float32"]),
     ("float32, 1.05 GB, looking for a narrower type", [], []),
-    ("float32, 1.05 GB, with a screen", [], ["--dtype", "f32", "--screen"]),
-    ("float32 to float16 with a screen", [], ["--dtype", "f16", "--screen"]),
-    ("float32 to int8", [], ["--dtype", "i8"]),
-    ("float32 to int4", [], ["--dtype", "i4"]),
+    ("float32, 1.05 GB, with a screen", [], ["--dtype", "float32", "--screen"]),
+    ("float32 to float16 with a screen", [], ["--dtype", "float16", "--screen"]),
+    ("float32 to int8", [], ["--dtype", "int8"]),
+    ("float32 to int4", [], ["--dtype", "int4"]),
     ("two uint8 tables, 525 MB", ["--variant", "uint8"], []),
-    ("float32, 256206 x 2048, 2.1 GB", ["--external", "--cols", "2048"], ["--dtype", "f32"]),
-    ("float32, 256206 x 5120, 5.2 GB", ["--external", "--cols", "5120"], ["--dtype", "f32"]),
+    ("float32, 256206 x 2048, 2.1 GB", ["--external", "--cols", "2048"], ["--dtype", "float32"]),
+    ("float32, 256206 x 5120, 5.2 GB", ["--external", "--cols", "5120"], ["--dtype", "float32"]),
 ]
 
 

@@ -13,7 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-FORMATS = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "i4": "int4"}
+FORMATS = ("float32", "float16", "bfloat16", "int8", "int4")
 
 
 def find(report, name, **wanted):
@@ -26,8 +26,8 @@ def find(report, name, **wanted):
 def rows_of(folder):
     """One row for each way from a hidden state to the next id: name, head of 1, 4, 16 tokens, top-1, open, resident."""
     rows = []
-    for short, name in FORMATS.items():
-        report = json.loads((folder / f"tied-{short}.json").read_text())
+    for name in FORMATS:
+        report = json.loads((folder / f"tied-{name}.json").read_text())
         threads = report["threads"]
         stages = {stage["stage"]: stage["rss_bytes"] for stage in report["memory"]["stages"]}
         head = [find(report, "head", tokens=n, threads=threads, deterministic=True) for n in (1, 4, 16)]

@@ -53,7 +53,7 @@ Progress ProgressOf(const TableOptions& options, const char* step) {
 TableReport ReportOf(const TableSource& table, const ChosenEncoding& chosen) {
   TableReport report;
   report.name = table.tensor.name;
-  report.type = format::EnumNameDataType(chosen.encoding.type);
+  report.type = format::NameOf(chosen.encoding.type);
   report.rows = table.rows();
   report.vocabulary = table.vocabulary();
   report.cols = table.cols();
@@ -100,6 +100,14 @@ CheckReport Check(const Graph& graph, const Plan& plan, const std::string& path)
   return report;
 }
 
+Plan PlanOf(const TableOptions& options, const Graph& graph, const std::string& source) {
+  try {
+    return MakePlan(graph, source, options.allow_untied, ProgressOf(options, "comparing"), options.tie);
+  } catch (const ConvertError& error) {
+    throw ConvertError(source + ": " + error.what());
+  }
+}
+
 // `source`: the file that the graph was read from. `others`: files that are written already and become visible with the
 // .tied file, before it.
 ConvertReport Write(const TableOptions& options, const Graph& graph, const std::string& source,
@@ -107,7 +115,7 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   const auto start = std::chrono::steady_clock::now();
   ConvertReport report;
   report.output = output;
-  Plan plan = MakePlan(graph, source, options.allow_untied, ProgressOf(options, "comparing"), options.tie);
+  Plan plan = PlanOf(options, graph, source);
   if (!options.keep_ids.empty()) KeepIds(&plan, options.keep_ids);
   if (!options.drop_ids.empty()) DropIds(&plan, options.drop_ids);
   for (size_t i = 0; i < plan.tables.size(); ++i) {

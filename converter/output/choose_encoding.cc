@@ -16,7 +16,7 @@ ChosenEncoding ChooseForFloat32(const TableSource& table, const Progress& progre
     return chosen;
   }
   chosen.encoding.type = survival.float16 ? DataType::Float16 : DataType::BFloat16;
-  chosen.reason = std::string("every value survives ") + (survival.float16 ? "Float16" : "BFloat16") + " exactly";
+  chosen.reason = std::string("every value survives ") + format::NameOf(chosen.encoding.type) + " exactly";
   return chosen;
 }
 

@@ -41,12 +41,12 @@ Status OpenModel(const char* name, const tied_open_options* given, tied_model** 
   Model* opened = nullptr;
   TIED_RETURN_IF_ERROR(Model::Create(std::move(file), name, &opened));
   const Status status = options.verify_planes != 0 ? Verify(*opened) : Status();
-  if (status.ok()) {
-    *model = reinterpret_cast<tied_model*>(opened);
-  } else {
+  if (!status.ok()) {
     opened->Unref();
+    return Status::Error(status.code(), "%s: %s", name, status.message());
   }
-  return status;
+  *model = reinterpret_cast<tied_model*>(opened);
+  return Status();
 }
 
 // Runs `body` with the session to itself.

@@ -38,8 +38,8 @@ Status CountElements(const tied_tensor& tensor, size_t* count) {
 // Type, rank, dimensions and size of an input against what the graph declares.
 Status CheckInput(const tied_tensor& tensor, const Value& declared, size_t* count) {
   if (tensor.type != declared.type) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has element type %d, the graph wants %d", tensor.name,
-                         tensor.type, declared.type);
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has element type %s, the graph wants %s", tensor.name,
+                         TypeName(tensor.type), TypeName(declared.type));
   }
   if (tensor.rank != declared.rank) {
     return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu dimensions, the graph wants %zu", tensor.name,

@@ -97,6 +97,8 @@ Operation ResolveOperation(const format::Op& op, const unsigned char* file, cons
 
 }  // namespace
 
+const char* TypeName(tied_type type) { return format::NameOf(static_cast<format::DataType>(type)); }
+
 template <class T>
 bool Graph::Array<T>::Allocate(size_t size) {
   items.reset(new (std::nothrow) T[size]);

@@ -30,6 +30,9 @@ struct Head {
   const float* bias;  // [rows] or null
 };
 
+// "float32"; "unknown type" for a number that no type has.
+const char* TypeName(tied_type type);
+
 // A declared input or output.
 struct Value {
   const char* name;

@@ -8,9 +8,9 @@ import numpy as np
 
 import generate
 
-WAY = re.compile(r"--(?:allow-untied|tie (?:embedding|head)|dtype (?:f32|f16|bf16|i8|i4)|(?:ids|logits) [\w.:/]+)")
+WAY = re.compile(r"--(?:allow-untied|tie (?:embedding|head)|dtype (?:float32|b?float16|int8|int4)|(?:ids|logits) [\w.:/]+)")
 # Options that a message may name without a value.
-VALUES = {"--tie": ["--tie embedding", "--tie head"], "--dtype": ["--dtype f32"]}
+VALUES = {"--tie": ["--tie embedding", "--tie head"], "--dtype": ["--dtype float32"]}
 
 
 @dataclasses.dataclass

@@ -52,8 +52,11 @@ void AddArgmax(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("argmax", "The best token id and its logit for each hidden state");
   AddModel(command, options.get());
-  command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")->required();
-  command->add_option("-o,--output", options->output, "Write the ids, int64 [...] (.npy; - for standard output)");
+  command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("-o,--output", options->output, "Write the ids, int64 [...] (.npy; - for standard output)")
+      ->type_name("FILE");
   AddThreads(command, options.get());
   AddDeterministic(command, options.get());
   AddJson(command, options.get());

@@ -63,13 +63,16 @@ void AddEmbed(CLI::App& program) {
   CLI::App* command = program.add_subcommand("embed", "Embed token ids: float32 [ids, cols]");
   AddModel(command, options.get());
   CLI::Option_group* source = command->add_option_group("token ids");
-  source->add_option("--ids", options->ids, "Token ids: 2,256047,17")
+  source->add_option("--ids", options->ids, "Token ids, as in 2,256047,17 or 2 256047 17")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->type_name("ID")
       ->check(CLI::Validator(CheckId, ""));
-  source->add_option("--ids-file", options->ids_file, "int64 or int32 ids of any shape (.npy; - for standard input)");
+  source->add_option("--ids-file", options->ids_file, "int64 or int32 ids of any shape (.npy; - for standard input)")
+      ->type_name("FILE");
   source->require_option(1);
-  command->add_option("-o,--output", options->output, "Write the embeddings (.npy; - for standard output)");
+  command->add_option("-o,--output", options->output, "Write the embeddings (.npy; - for standard output)")
+      ->type_name("FILE");
   AddThreads(command, options.get());
   AddDeterministic(command, options.get());
   AddJson(command, options.get());

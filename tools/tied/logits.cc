@@ -31,8 +31,11 @@ void AddLogits(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("logits", "The lm_head: hidden [..., cols] to logits [..., vocabulary]");
   AddModel(command, options.get());
-  command->add_option("--hidden", options->hidden, "float32 hidden states (.npy; - for standard input)")->required();
-  command->add_option("-o,--output", options->output, "Write the logits (.npy; - for standard output)");
+  command->add_option("--hidden", options->hidden, "float32 hidden states (.npy; - for standard input)")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("-o,--output", options->output, "Write the logits (.npy; - for standard output)")
+      ->type_name("FILE");
   AddThreads(command, options.get());
   AddDeterministic(command, options.get());
   AddXnnpackMinTokens(command, options.get());

@@ -1,12 +1,15 @@
 // tied: look into a .tied file, run it and measure it, from the command line.
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "base/printable.h"
 #include "tied/tied.hpp"
+#include "tools/generate/command.h"
 #include "tools/tied/commands.h"
 #include "tools/tied/options.h"
 #include "tools/tied/table.h"
@@ -17,9 +20,9 @@ namespace {
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
-std::string VersionText() {
+std::string Version() {
   const uint32_t version = tied_version();
-  return "tied " + std::to_string(version / 1000000) + "." + std::to_string(version / 1000 % 1000) + "." +
+  return std::to_string(version / 1000000) + "." + std::to_string(version / 1000 % 1000) + "." +
          std::to_string(version % 1000);
 }
 
@@ -44,7 +47,7 @@ int Main(int argc, char** argv) {
   CLI::App program("The tied embedding and lm_head of a translation or language model, from one copy of the table.",
                    "tied");
   program.require_subcommand(1);
-  program.set_version_flag("--version", VersionText());
+  program.set_version_flag("--version", "tied " + Version());
   AddInspect(program);
   AddVerify(program);
   AddEmbed(program);
@@ -53,9 +56,13 @@ int Main(int argc, char** argv) {
   AddTopk(program);
   AddRun(program);
   AddBench(program);
+  program.footer("Exit status: 0 for success, 1 for a failure, 2 for wrong usage.");
+  generate::AddGenerate(&program, Version());
 
   try {
-    program.parse(argc, argv);
+    std::vector<std::string> words = JoinLists({argv + 1, argv + argc});
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    program.parse(words);
     std::cout.flush();
     if (!std::cout) return ReportFailure(program, "cannot write to standard output");
     return EXIT_SUCCESS;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tied/tied.hpp"
 
@@ -43,6 +44,9 @@ void AddDeterministic(CLI::App* command, CommonOptions* options);
 
 // --xnnpack-min-tokens
 void AddXnnpackMinTokens(CLI::App* command, CommonOptions* options);
+
+// `words` with "--ids 2 3 5" as "--ids 2,3,5", and so --tokens: what follows may be the model, in place of a number.
+std::vector<std::string> JoinLists(const std::vector<std::string>& words);
 
 // Prints to standard output. Bytes that are not UTF-8 are replaced.
 void PrintJson(const Json& json);

@@ -153,11 +153,13 @@ void AddRun(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("run", "Run an entry point with the names of the ONNX graph");
   AddModel(command, options.get());
-  command->add_option("--entry", options->entry, "Entry point; not needed when selectors are given");
+  command->add_option("--entry", options->entry, "Entry point; not needed when selectors are given")->type_name("NAME");
   command->add_option("--input", options->inputs, "NAME=FILE (.npy; - for standard input), or NAME=true, NAME=false")
+      ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command
       ->add_option("--output", options->outputs, "NAME=FILE (.npy; - for standard output), or NAME for a summary of it")
+      ->type_name("NAME[=FILE]")
       ->allow_extra_args(false)
       ->required();
   AddThreads(command, options.get());

@@ -102,11 +102,17 @@ void AddTopk(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "topk", "The k best token ids and their logits for each hidden state, exact, through the screen if there is one");
   AddModel(command, options.get());
-  command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")->required();
-  command->add_option("-k", options->k, "How many: 10")->check(CLI::Range(1, TIED_MAX_K));
-  command->add_option("--rows", options->rows, "Only the rows of these ids, int64 (.npy)");
-  command->add_option("--allowed", options->allowed,
-                      "Only ids that are true, bool [vocabulary] (.npy); the rows of others are not read");
+  command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("-k", options->k, "How many ids for each hidden state")
+      ->capture_default_str()
+      ->check(CLI::Range(1, TIED_MAX_K));
+  command->add_option("--rows", options->rows, "Only the rows of these ids, int64 (.npy)")->type_name("FILE");
+  command
+      ->add_option("--allowed", options->allowed,
+                   "Only ids that are true, bool [vocabulary] (.npy); the rows of others are not read")
+      ->type_name("FILE");
   CLI::Option* log_z = command->add_option("--log-z", options->log_z_tolerance,
                                            "Also log_z, off by at most this; 0: exact, by a pass over the table");
   log_z->check(CLI::NonNegativeNumber);

@@ -68,16 +68,19 @@ CLI::App* AddCountIds(CLI::App* app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command =
       app->add_subcommand("count-ids", "Count token ids in text, and propose which of them to give to --keep-ids");
-  command->add_option("files", options->files, "Token ids between white space; - for standard input")->required();
-  command->add_option("-o,--output", options->output, "The list; standard output if it is not given");
+  command->add_option("files", options->files, "Token ids between white space; - for standard input")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("-o,--output", options->output, "The list; standard output if it is not given")
+      ->type_name("FILE");
   CLI::Option* min_count =
       command->add_option("--min-count", options->min_count, "All ids that occur so often")->check(CLI::PositiveNumber);
   command
-      ->add_option("--coverage", options->coverage,
-                   "The most frequent ids, until this part of all tokens is covered: 0.9999")
+      ->add_option("--coverage", options->coverage, "The most frequent ids, until this part of all tokens is covered")
+      ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
       ->excludes(min_count);
-  command->add_option("--always", options->always, "Also these, special tokens: 0-3,256000-256205");
+  command->add_option("--always", options->always, "Also these, special tokens: 0-3,256000-256205")->type_name("IDS");
   command->callback([options] { CountIds(*options); });
   return command;
 }

@@ -11,6 +11,7 @@
 
 #include "base/printable.h"
 #include "converter/convert.h"
+#include "tools/generate/command.h"
 #include "tools/tied_convert/count_ids_command.h"
 #include "tools/tied_convert/print_report.h"
 #include "tools/tied_convert/progress_bar.h"
@@ -36,8 +37,11 @@ struct Options {
 };
 
 const std::map<std::string, NumberFormat> kFormats = {
-    {"auto", NumberFormat::kAuto},     {"f32", NumberFormat::kFloat32}, {"f16", NumberFormat::kFloat16},
-    {"bf16", NumberFormat::kBFloat16}, {"i8", NumberFormat::kInt8},     {"i4", NumberFormat::kInt4}};
+    {"auto", NumberFormat::kAuto},         {"float32", NumberFormat::kFloat32}, {"float16", NumberFormat::kFloat16},
+    {"bfloat16", NumberFormat::kBFloat16}, {"int8", NumberFormat::kInt8},       {"int4", NumberFormat::kInt4}};
+
+// CLI11's validator, without a word in --help.
+CLI::Validator ExistingFile() { return CLI::Validator(CLI::ExistingFile).description(""); }
 
 // "none" is no value that one gives.
 const std::map<std::string, Tie> kTies = {
@@ -67,38 +71,47 @@ int Run(const Options& options) {
 void AddChoiceOptions(CLI::App* app, tied::converter::TableChoice* choice) {
   app->add_option("--table", choice->table,
                   "For safetensors: the name of the tensor that is the embedding and the lm_head, whatever config.json "
-                  "says; for families that are not known");
+                  "says; for families that are not known")
+      ->type_name("NAME");
   app->add_option("--scale", choice->scale,
                   "With --table: what the model multiplies embeddings with, a number or sqrt, the square root of the "
-                  "width; default 1");
-  app->add_option("--bias", choice->bias, "With --table: the name of the tensor that is added to the logits");
+                  "width; default 1")
+      ->type_name("NUMBER");
+  app->add_option("--bias", choice->bias, "With --table: the name of the tensor that is added to the logits")
+      ->type_name("NAME");
 }
 
 // recorded: the option of hidden states, whose name is another thing to `split`.
 void AddTableOptions(CLI::App* app, const std::string& recorded, Options* options) {
-  app->add_option("--dtype", options->dtype,
-                  "Number format of the table: auto (default) keeps quantised and narrow tables as they are, and "
-                  "float32 unless every value survives float16 or bfloat16 exactly; f32, f16, bf16, i8 (one scale a "
-                  "row) and i4 (one scale for 32 columns) round, and the error is measured and printed")
-      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "i8", "i4"}));
+  app->add_option(
+         "--dtype", options->dtype,
+         "Number format of the table. auto keeps quantised and narrow tables as they are, and float32 unless every "
+         "value survives float16 or bfloat16 exactly. The others round, int8 with a scale for each row, int4 "
+         "with a scale for 32 columns; the error is measured and printed")
+      ->capture_default_str()
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int4"}));
   app->add_flag("--screen", options->tables.screen,
                 "Add an int8 screen, with which the best rows are found by reading a quarter of a float32 table");
   app->add_option(recorded, options->tables.hidden,
                   "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
                   "[tokens, cols]")
-      ->check(CLI::ExistingFile);
+      ->type_name("FILE")
+      ->check(ExistingFile());
   CLI::Option* keep = app->add_option("--keep-ids", options->tables.keep_ids,
                                       "Write the rows of these token ids only: a text file of ids and ranges such as "
                                       "256000-256205, with comments behind #. Callers keep using the same ids; the "
                                       "logits of the others become -infinity");
-  keep->check(CLI::ExistingFile);
-  app->add_option("--drop-ids", options->tables.drop_ids, "The opposite: write the rows of all token ids but these")
-      ->check(CLI::ExistingFile)
+  keep->type_name("FILE")->check(ExistingFile());
+  app->add_option("--drop-ids", options->tables.drop_ids, "The opposite: write the rows of all other token ids")
+      ->type_name("FILE")
+      ->check(ExistingFile())
       ->excludes(keep);
   app->add_option("--tie", options->tie,
                   "Where the embedding and the lm_head read one matrix that was rounded in two ways, keep the "
                   "embedding's table, the head's, or (finer, the default of --tie) the one with the smaller rounding "
                   "error; what the other one loses or gains is printed")
+      ->type_name("TABLE")
       ->check(CLI::IsMember({"finer", "embedding", "head"}));
   app->add_flag("--allow-untied", options->tables.allow_untied,
                 "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
@@ -125,21 +138,33 @@ int Main(int argc, char** argv) {
   CLI::App app("Converts a model with a tied embedding and lm_head to a .tied file.", "tied-convert");
   app.add_option("model", options.input,
                  "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the "
-                 "folder of either, with its config.json");
-  app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced");
+                 "folder of either, with its config.json")
+      ->type_name("FILE");
+  app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced")
+      ->type_name("FILE");
   AddChoiceOptions(&app, &options.choice);
   AddTableOptions(&app, "--hidden", &options);
   CLI::App* split = app.add_subcommand("split", "Take whole exports apart: the tied pair, and ONNX files without it");
   SplitOptions& names = options.split;
-  split->add_option("exports", names.exports, "The ONNX files of one model, or the folder of an export")->required();
-  split->add_option("-o,--output", names.folder, "The folder for model.tied and the ONNX files")->required();
-  split->add_option("--ids", names.ids,
-                    "The input of token ids; default: input_ids, or the one that looks up the table");
-  split->add_option("--logits", names.logits, "The output of logits; default: logits, or the product with the table");
-  split->add_option("--hidden", names.hidden, "What to call the output that takes its place")->capture_default_str();
+  split->add_option("exports", names.exports, "The ONNX files of one model, or the folder of an export")
+      ->required()
+      ->type_name("FILE");
+  split->add_option("-o,--output", names.folder, "The folder for model.tied and the ONNX files")
+      ->required()
+      ->type_name("FOLDER");
+  split
+      ->add_option("--ids", names.ids, "The input of token ids; default: input_ids, or the one that looks up the table")
+      ->type_name("NAME");
+  split->add_option("--logits", names.logits, "The output of logits; default: logits, or the product with the table")
+      ->type_name("NAME");
+  split->add_option("--hidden", names.hidden, "What to call the output that takes its place")
+      ->type_name("NAME")
+      ->capture_default_str();
   AddTableOptions(split, "--recorded", &options);
   const CLI::App* count_ids = tied::converter::AddCountIds(&app);
   app.set_version_flag("--version", "tied-convert " TIED_CONVERTER_VERSION);
+  app.footer("Exit status: 0 for success, 1 for a failure or a --check that finds a difference, 2 for wrong usage.");
+  tied::generate::AddGenerate(&app, TIED_CONVERTER_VERSION);
   try {
     app.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
@@ -150,7 +175,7 @@ int Main(int argc, char** argv) {
     std::cerr << "tied-convert: " << (options.input.empty() ? "model" : "--output") << " is required\n";
     return 2;
   }
-  if (options.tables.screen && (options.dtype == "i8" || options.dtype == "i4")) {
+  if (options.tables.screen && (options.dtype == "int8" || options.dtype == "int4")) {
     std::cerr << "tied-convert: --screen is for float tables; " << options.dtype << " reads little as it is\n";
     return 2;
   }

@@ -105,7 +105,7 @@ TEST_F(Verify, FlippedBitOfThePlaneIsNamed) {
   std::string file = model_.File();
   file[65536 + 40] ^= 1;
   Write("flipped.tied", file);
-  ExpectFailure({"verify", "flipped.tied"}, 1, {"tied verify", "shared.weight"});
+  ExpectFailure({"verify", "flipped.tied"}, 1, {"tied verify: flipped.tied: ", "shared.weight"});
 }
 
 TEST_F(Usage, FilesThatAreNoModels) {

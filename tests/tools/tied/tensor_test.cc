@@ -27,6 +27,19 @@ TEST_F(Embed, IdsFromTheCommandLine) {
   EXPECT_EQ(npy.Values<float>(), model_.Embed({2, 18, 0}));
 }
 
+TEST_F(Embed, IdsMayBeSeparateWords) {
+  const std::vector<std::vector<std::string>> calls = {{"embed", "model.tied", "--ids", "2", "18", "0", "-o", "-"},
+                                                       {"embed", "--ids", "2", "18,0", "model.tied", "-o", "-"},
+                                                       {"embed", "-o", "-", "--ids=2", "model.tied", "--ids", "18", "0"},
+                                                       {"embed", "-o", "-", "--ids", "2,18,0", "model.tied"}};
+  for (const std::vector<std::string>& call : calls) {
+    const ChildOutcome outcome = Tied(call);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(SplitNpy(outcome.out).Values<float>(), model_.Embed({2, 18, 0}));
+  }
+  ExpectFailure({"embed", "model.tied", "--ids", "2", "two"}, 2, {"two"});
+}
+
 TEST_F(Embed, FlagsMayComeBeforeTheModel) {
   EXPECT_EQ(Tied({"embed", "-o", "e.npy", "--ids", "2,0,18", "model.tied"}).exit_code, 0);
   EXPECT_EQ(SplitNpy(Read("e.npy")).Values<float>(), model_.Embed({2, 0, 18}));

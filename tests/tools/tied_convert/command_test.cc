@@ -144,7 +144,7 @@ TEST_F(Command, InputsAreNotReplaced) {
   std::filesystem::create_hard_link(Path("table.bin"), Path("link"));
   const std::vector<std::string> calls[] = {
       {model, "-o", Path("link")},           {model, "-o", ids, "--keep-ids", ids},
-      {model, "-o", ids, "--drop-ids", ids}, {model, "-o", ids, "--dtype", "i8", "--hidden", ids},
+      {model, "-o", ids, "--drop-ids", ids}, {model, "-o", ids, "--dtype", "int8", "--hidden", ids},
       {"count-ids", ids, "-o", ids},         {"split", Path("decoder.onnx"), "-o", Path("out")}};
   for (const std::vector<std::string>& args : calls) {
     const ChildOutcome outcome = Run(args);
@@ -213,13 +213,13 @@ class Dtypes : public Command {
 TEST_F(Dtypes, AutoNarrowsOnlyWhatSurvives) {
   std::vector<float> table(static_cast<size_t>(kRows * kCols), 1.5f);
   EXPECT_EQ(Convert(table, {}).type, TIED_FLOAT16);
-  EXPECT_NE(outcome_.out.find("Float16 exactly"), std::string::npos) << outcome_.out;
+  EXPECT_NE(outcome_.out.find("float16 exactly"), std::string::npos) << outcome_.out;
   table.back() = 0x1p100f;  // not in the range of float16
   EXPECT_EQ(Convert(table, {}).type, TIED_BFLOAT16);
   table.front() = 1.0f + 0x1p-10f;  // ten bits behind the point: not bfloat16
   EXPECT_EQ(Convert(table, {}).type, TIED_FLOAT32);
   EXPECT_NE(outcome_.out.find("kept as float32"), std::string::npos) << outcome_.out;
-  EXPECT_EQ(Convert(std::vector<float>(table.size(), 1.5f), {"--dtype", "f32"}).type, TIED_FLOAT32);
+  EXPECT_EQ(Convert(std::vector<float>(table.size(), 1.5f), {"--dtype", "float32"}).type, TIED_FLOAT32);
 }
 
 TEST_F(Dtypes, AutoLooksAtTheRowsThatAreKept) {
@@ -227,7 +227,7 @@ TEST_F(Dtypes, AutoLooksAtTheRowsThatAreKept) {
   table[20 * kCols] = 0x1p100f;
   std::ofstream(Path("drop.txt")) << "20 # not in the range of float16";
   EXPECT_EQ(Convert(table, {"--drop-ids", Path("drop.txt")}).type, TIED_FLOAT16);
-  EXPECT_NE(outcome_.out.find("Float16 [36, 12] of 37 ids"), std::string::npos) << outcome_.out;
+  EXPECT_NE(outcome_.out.find("float16 [36, 12] of 37 ids"), std::string::npos) << outcome_.out;
   EXPECT_NE(outcome_.out.find("1 dropped ids, embedding: refused"), std::string::npos) << outcome_.out;
 }
 
@@ -279,7 +279,7 @@ TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
   const struct {
     std::string name;
     tied_type type;
-  } cases[] = {{"f16", TIED_FLOAT16}, {"bf16", TIED_BFLOAT16}, {"i8", TIED_INT8}, {"i4", TIED_INT4}};
+  } cases[] = {{"float16", TIED_FLOAT16}, {"bfloat16", TIED_BFLOAT16}, {"int8", TIED_INT8}, {"int4", TIED_INT4}};
   std::vector<float> table(static_cast<size_t>(kRows * kCols));
   for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i));
   const std::vector<float> hidden(static_cast<size_t>(5 * kCols), 0.25f);
@@ -293,7 +293,7 @@ TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
   }
   std::ofstream(Path("hidden.raw"), std::ios::binary) << "12345";
   const ChildOutcome refused =
-      Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--hidden", Path("hidden.raw")});
+      Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "int8", "--hidden", Path("hidden.raw")});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.err.find("hidden.raw"), std::string::npos) << refused.err;
 }
@@ -310,10 +310,10 @@ TEST_F(Command, ArgumentsThatAreMissingAreNamed) {
 
 TEST_F(Dtypes, AScreenIsForFloatTables) {
   const std::vector<float> table(static_cast<size_t>(kRows * kCols), 0.1f);
-  for (const std::string dtype : {"f32", "f16", "bf16"}) {
+  for (const std::string dtype : {"float32", "float16", "bfloat16"}) {
     EXPECT_EQ(Convert(table, {"--dtype", dtype, "--screen"}).screen.length, table.size());
   }
-  EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "i8", "--screen"}).exit_code, 2);
+  EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "int8", "--screen"}).exit_code, 2);
   ModelForm form;
   form.head = {"w = DequantizeLinear(W, scale)", "wt = Transpose(w)", "L = MatMul(pre_logits, wt)"};
   form.embed = {"w = DequantizeLinear(W, scale)", "E = Gather(w, input_ids)"};
@@ -340,7 +340,7 @@ TEST_P(Streaming, NeedsAtMost64MBForAModelOf200) {
   for (int id = 0; id < 51200; id += half ? 2 : 1) list << id << '\n';
   list.close();
   const ChildOutcome outcome =
-      Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet", "--dtype", "f32", "--keep-ids", Path("keep.txt")});
+      Run({Path("model.onnx"), "-o", Path("m.tied"), "--quiet", "--dtype", "float32", "--keep-ids", Path("keep.txt")});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_LE(outcome.peak_bytes, 64000000u);
   tied_model* model = nullptr;

@@ -72,11 +72,13 @@ void AddBench(CLI::App& program) {
   const auto options = std::make_shared<BenchOptions>();
   CLI::App* command = program.add_subcommand("bench", "Measure a model on this machine: speed and memory");
   AddModel(command, options.get())->required(false);
-  CLI::Option* tokens = command->add_option("--tokens", options->tokens, "Tokens at once in the head: 1,4,16,64")
+  CLI::Option* tokens = command->add_option("--tokens", options->tokens, "Tokens at once in the head")
+                            ->capture_default_str()
                             ->delimiter(',')
                             ->allow_extra_args(false)
                             ->check(CLI::Range(1, 65536));
-  CLI::Option* repeat = command->add_option("--repeat", options->repeat, "Times that every case is measured: 15")
+  CLI::Option* repeat = command->add_option("--repeat", options->repeat, "Times that every case is measured")
+                            ->capture_default_str()
                             ->check(CLI::Range(1, 100000));
   command->add_flag("--quick", options->quick, "--repeat 3 --tokens 1,4, unless given");
   command->add_option("--processes", options->processes, "Also measure the memory of so many processes together")
