@@ -27,11 +27,11 @@ struct RowBlock {
 struct TableSource {
   TensorRef tensor;  // [rows, cols], or [cols, rows] if transposed: floating-point numbers, or quantised integers
   bool transposed = false;
-  std::shared_ptr<const std::vector<uint32_t>> kept = nullptr;  // token ids, ascending; null: all
+  std::shared_ptr<const std::vector<uint32_t>> kept_ids = nullptr;  // token ids, ascending; null: all
 
   uint64_t vocabulary() const { return static_cast<uint64_t>(tensor.dims[transposed ? 1 : 0]); }
-  uint64_t rows() const { return kept == nullptr ? vocabulary() : kept->size(); }
-  uint64_t IdOf(uint64_t row) const { return kept == nullptr ? row : (*kept)[static_cast<size_t>(row)]; }
+  uint64_t rows() const { return kept_ids == nullptr ? vocabulary() : kept_ids->size(); }
+  uint64_t IdOf(uint64_t row) const { return kept_ids == nullptr ? row : (*kept_ids)[static_cast<size_t>(row)]; }
   uint64_t cols() const { return static_cast<uint64_t>(tensor.dims[transposed ? 0 : 1]); }
   bool SamePlace(const TableSource& other) const {
     return transposed == other.transposed && tensor.SamePlace(other.tensor);

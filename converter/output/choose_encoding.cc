@@ -9,13 +9,13 @@ namespace {
 using format::DataType;
 
 ChosenEncoding ChooseForFloat32(const TableSource& table, const Progress& progress) {
-  const Survival survival = FindSurvival(table, progress);
+  const LosslessTypes lossless = FindLosslessTypes(table, progress);
   ChosenEncoding chosen;
-  if (!survival.float16 && !survival.bfloat16) {
+  if (!lossless.float16 && !lossless.bfloat16) {
     chosen.reason = "kept as float32: neither float16 nor bfloat16 holds every value exactly";
     return chosen;
   }
-  chosen.encoding.type = survival.float16 ? DataType::Float16 : DataType::BFloat16;
+  chosen.encoding.type = lossless.float16 ? DataType::Float16 : DataType::BFloat16;
   chosen.reason = std::string("every value survives ") + format::NameOf(chosen.encoding.type) + " exactly";
   return chosen;
 }
@@ -32,8 +32,8 @@ ChosenEncoding ChooseAutomatically(const TableSource& table, const Progress& pro
 bool Survives(const TableSource& table, DataType type, const Progress& progress) {
   if (type == DataType::Float32) return true;
   if (type == DataType::Int8 || type == DataType::Int4) return false;
-  const Survival survival = FindSurvival(table, progress);
-  return type == DataType::Float16 ? survival.float16 : survival.bfloat16;
+  const LosslessTypes lossless = FindLosslessTypes(table, progress);
+  return type == DataType::Float16 ? lossless.float16 : lossless.bfloat16;
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> 
   }
   chosen.encoding.screen = screen;
   if (!screen) return chosen;
-  if (chosen.encoding.kept) {
+  if (chosen.encoding.copied) {
     throw ConvertError("--screen is for float tables; '" + table.tensor.name +
                        "' is quantised and reads little as it is");
   }

@@ -200,7 +200,7 @@ TableEncoding EncodingOf(const TableSource& table) {
                        "; give a --dtype to have it stored in another format");
   }
   TableEncoding encoding;
-  encoding.kept = true;
+  encoding.copied = true;
   if (quantisation.bits == 4) {
     encoding.type = DataType::Int4;
   } else {
@@ -213,7 +213,7 @@ TableEncoding EncodingOf(const TableSource& table) {
   return encoding;
 }
 
-const float* KeepRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
+const float* CopyRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
                       EncodedRows* encoded) {
   const auto cols = static_cast<size_t>(table.cols());
   Resize(encoding, block.count, cols, encoded);
@@ -239,24 +239,24 @@ const float* KeepRows(const TableEncoding& encoding, const TableSource& table, c
   return block.values;
 }
 
-Survival FindSurvival(const TableSource& table, const Progress& progress) {
-  Survival survival;
+LosslessTypes FindLosslessTypes(const TableSource& table, const Progress& progress) {
+  LosslessTypes lossless;
   uint64_t done = 0;
   table.ForEachBlock([&](const RowBlock& block) {
     const size_t count = block.count * static_cast<size_t>(table.cols());
-    bool float16 = survival.float16;
-    bool bfloat16 = survival.bfloat16;
+    bool float16 = lossless.float16;
+    bool bfloat16 = lossless.bfloat16;
     for (size_t i = 0; i < count && (float16 || bfloat16); ++i) {
       const uint32_t bits = BitsOf(block.values[i]);
       float16 = float16 && BitsOf(FloatOfHalf(HalfOf(block.values[i]))) == bits;
       bfloat16 = bfloat16 && (bits & 0xffff) == 0;
     }
-    survival = {float16, bfloat16};
+    lossless = {float16, bfloat16};
     done += count * sizeof(float);
     progress(done, table.float_bytes());
     return float16 || bfloat16;
   });
-  return survival;
+  return lossless;
 }
 
 }  // namespace tied::converter

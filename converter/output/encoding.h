@@ -17,7 +17,7 @@ struct TableEncoding {
   format::DataType type = format::DataType::Float32;
   bool screen = false;                               // of float types
   bool lossless = true;                              // every value of the source survives
-  bool kept = false;                                 // a quantised table as it is: KeepRows()
+  bool copied = false;                               // a quantised table as it is: CopyRows()
   format::ScaleOf scale_of = format::ScaleOf::kRow;  // of Int8 and Uint8
   bool zero_points = false;                          // as many as there are scales
 };
@@ -67,15 +67,15 @@ const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, si
 TableEncoding EncodingOf(const TableSource& table);
 
 // As EncodeRows() in that encoding: integers, scales and zero points are copied.
-const float* KeepRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
+const float* CopyRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
                       EncodedRows* encoded);
 
 // Which narrower float types every value of a table survives, to the bit. Reads it once, or until neither does.
-struct Survival {
+struct LosslessTypes {
   bool float16 = true;
   bool bfloat16 = true;
 };
-Survival FindSurvival(const TableSource& table, const Progress& progress);
+LosslessTypes FindLosslessTypes(const TableSource& table, const Progress& progress);
 
 }  // namespace tied::converter
 

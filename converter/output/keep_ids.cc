@@ -33,7 +33,7 @@ TensorRef KeptOf(const TensorRef& bias, const std::vector<uint32_t>& ids) {
 }
 
 void Restrict(Plan* plan, const std::vector<bool>& kept) {
-  for (TableSource& table : plan->tables) table.kept = KeptOf(table, kept);
+  for (TableSource& table : plan->tables) table.kept_ids = KeptOf(table, kept);
   std::vector<bool> done(plan->biases.size());
   for (PlannedEntryPoint& entry_point : plan->entry_points) {
     for (PlannedOp& op : entry_point.ops) {
@@ -44,9 +44,9 @@ void Restrict(Plan* plan, const std::vector<bool>& kept) {
         throw ConvertError("output '" + plan->outputs[op.output].name + "' is the " + std::to_string(head->k) +
                            " best, and only " + std::to_string(table.rows()) + " token ids are left");
       }
-      if (table.kept == nullptr || head->bias < 0) continue;
+      if (table.kept_ids == nullptr || head->bias < 0) continue;
       const auto bias = static_cast<size_t>(head->bias);
-      if (!done[bias]) plan->biases[bias] = KeptOf(plan->biases[bias], *table.kept);
+      if (!done[bias]) plan->biases[bias] = KeptOf(plan->biases[bias], *table.kept_ids);
       done[bias] = true;
     }
   }

@@ -141,7 +141,9 @@ class HeaderBuilder {
 };
 
 // Those of the first rows need no list.
-bool ListsIds(const TableSource& table) { return table.kept != nullptr && table.kept->back() >= table.kept->size(); }
+bool ListsIds(const TableSource& table) {
+  return table.kept_ids != nullptr && table.kept_ids->back() >= table.kept_ids->size();
+}
 
 Layout LayOut(const Plan& plan) {
   Layout layout;
@@ -218,8 +220,8 @@ void Encode(const TableSource& table, const TableEncoding& encoding, const RowBl
   if (rows.count == 0) part->encoded = {};
   if (rows.count == 0) return;
   const float* stored =
-      encoding.kept ? KeepRows(encoding, table, rows, &part->encoded)
-                    : EncodeRows(encoding, rows, static_cast<size_t>(table.cols()), &part->encoded, &part->decoded);
+      encoding.copied ? CopyRows(encoding, table, rows, &part->encoded)
+                      : EncodeRows(encoding, rows, static_cast<size_t>(table.cols()), &part->encoded, &part->decoded);
   if (meter != nullptr) part->errors = meter->Measure(rows.first, rows.values, stored, rows.count);
 } catch (const RowError& error) {
   throw RowError(table.IdOf(error.row()), error.why());
@@ -266,7 +268,7 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
     return true;
   });
   PlaneWriter ids(&planes->ids, file);
-  if (ListsIds(table)) ids.Append(*table.kept);
+  if (ListsIds(table)) ids.Append(*table.kept_ids);
   for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms, &ids})
     plane->Finish();
 }

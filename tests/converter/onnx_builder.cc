@@ -173,6 +173,15 @@ onnx::TensorProto IntTensor(const std::string& name, const std::vector<int64_t>&
   return tensor;
 }
 
+onnx::TensorProto BytesTensor(const std::string& name, const std::vector<int64_t>& dims, const std::string& bytes) {
+  onnx::TensorProto tensor;
+  tensor.set_name(name);
+  tensor.set_data_type(onnx::TensorProto::UINT8);
+  for (const int64_t dim : dims) tensor.add_dims(dim);
+  tensor.set_raw_data(bytes);
+  return tensor;
+}
+
 void AddConstant(onnx::GraphProto* graph, const onnx::TensorProto& tensor) {
   onnx::NodeProto* node = graph->add_node();
   node->set_op_type("Constant");

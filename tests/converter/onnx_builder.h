@@ -21,6 +21,9 @@ void AddValue(google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>* values, 
 onnx::TensorProto RawTensor(const std::string& name, const std::vector<int64_t>& dims, const std::vector<float>& data);
 onnx::TensorProto IntTensor(const std::string& name, const std::vector<int64_t>& data, bool scalar = false);
 
+// Of uint8.
+onnx::TensorProto BytesTensor(const std::string& name, const std::vector<int64_t>& dims, const std::string& bytes);
+
 // A Constant node.
 void AddConstant(onnx::GraphProto* graph, const onnx::TensorProto& tensor);
 

@@ -185,7 +185,7 @@ TEST_P(KeptBlocks, MeanTheSame) {
   const bool nibbles = encoding.type == DataType::Int4;
   table.ForEachBlock([&](const converter::RowBlock& rows) {
     EncodedRows encoded;
-    EXPECT_EQ(converter::KeepRows(encoding, table, rows, &encoded), rows.values);
+    EXPECT_EQ(converter::CopyRows(encoding, table, rows, &encoded), rows.values);
     EXPECT_EQ(encoded.values.size(), kRows * kCols / (nibbles ? 2 : 1));
     EXPECT_EQ(encoded.scales.size(), kRows * 3);
     for (size_t i = 0; i < kRows * kCols; ++i) {

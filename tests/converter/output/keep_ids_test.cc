@@ -128,7 +128,7 @@ TEST_F(KeepIds, DropIsTheOpposite) {
   converter::Plan plan = converter::MakePlan(graph, Path("model.onnx"), false, progress);
   std::ofstream(Path("drop.txt")) << "0-2 10-19 21 23-35";
   converter::DropIds(&plan, Path("drop.txt"));
-  EXPECT_EQ(*plan.tables[0].kept, kKept);
+  EXPECT_EQ(*plan.tables[0].kept_ids, kKept);
 }
 
 TEST_F(KeepIds, NumbersThatDoNotFitAreNamedByTheirId) {

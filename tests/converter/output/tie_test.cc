@@ -15,15 +15,6 @@ using converter::ConvertReport;
 using converter::NumberFormat;
 using converter::Tie;
 
-onnx::TensorProto Bytes(const std::string& name, const std::vector<int64_t>& dims, const std::string& bytes) {
-  onnx::TensorProto tensor;
-  tensor.set_name(name);
-  tensor.set_data_type(onnx::TensorProto::UINT8);
-  for (const int64_t dim : dims) tensor.add_dims(dim);
-  tensor.set_raw_data(bytes);
-  return tensor;
-}
-
 // NAME, NAME_scale and NAME_zero: the matrix as integers from 0 to `last`, or its transpose.
 void AddQuantised(const std::string& name, const std::vector<float>& matrix, int last, bool transposed,
                   onnx::GraphProto* graph) {
@@ -37,9 +28,10 @@ void AddQuantised(const std::string& name, const std::vector<float>& matrix, int
   }
   const std::vector<int64_t> dims =
       transposed ? std::vector<int64_t>{kCols, kRows} : std::vector<int64_t>{kRows, kCols};
-  *graph->add_initializer() = Bytes(name, dims, bytes);
+  *graph->add_initializer() = BytesTensor(name, dims, bytes);
   *graph->add_initializer() = RawTensor(name + "_scale", {}, {scale});
-  *graph->add_initializer() = Bytes(name + "_zero", {}, std::string(1, static_cast<char>(static_cast<int>(zero))));
+  *graph->add_initializer() =
+      BytesTensor(name + "_zero", {}, std::string(1, static_cast<char>(static_cast<int>(zero))));
 }
 
 class TwoRoundings : public ConversionTest {

@@ -68,15 +68,6 @@ const Export kExports[] = {
       "w = DequantizeLinear(Qt, scale, zero)", "logits = MatMul(d, w)"}},
 };
 
-onnx::TensorProto Bytes(const std::string& name, const std::vector<int64_t>& dims, const std::string& bytes) {
-  onnx::TensorProto tensor;
-  tensor.set_name(name);
-  tensor.set_data_type(onnx::TensorProto::UINT8);
-  for (const int64_t dim : dims) tensor.add_dims(dim);
-  tensor.set_raw_data(bytes);
-  return tensor;
-}
-
 void RemoveNode(onnx::GraphProto* graph, const std::string& op, const std::string& input) {
   converter::RemoveIf(graph->mutable_node(), [&](const onnx::NodeProto& node) {
     return node.op_type() == op && node.input(0) == input && node.output(0) == "h";
@@ -99,9 +90,9 @@ onnx::ModelProto MakeExport(const Lines& embedding, const Lines& head, const std
     rows[i] = static_cast<char>(i * 37);
     cols[i % kCols * kRows + i / kCols] = rows[i];
   }
-  *graph->add_initializer() = Bytes("Q", {kRows, kCols}, rows);
-  *graph->add_initializer() = Bytes("Qt", {kCols, kRows}, cols);
-  *graph->add_initializer() = Bytes("zero", {}, "\x70");
+  *graph->add_initializer() = BytesTensor("Q", {kRows, kCols}, rows);
+  *graph->add_initializer() = BytesTensor("Qt", {kCols, kRows}, cols);
+  *graph->add_initializer() = BytesTensor("zero", {}, "\x70");
   *graph->add_initializer() = IntTensor("two", {2});
   *graph->add_initializer() = RawTensor("half", {}, {kScale / 2});
   AddNodes(graph, head);
