@@ -28,10 +28,11 @@ TEST_F(Embed, IdsFromTheCommandLine) {
 }
 
 TEST_F(Embed, IdsMayBeSeparateWords) {
-  const std::vector<std::vector<std::string>> calls = {{"embed", "model.tied", "--ids", "2", "18", "0", "-o", "-"},
-                                                       {"embed", "--ids", "2", "18,0", "model.tied", "-o", "-"},
-                                                       {"embed", "-o", "-", "--ids=2", "model.tied", "--ids", "18", "0"},
-                                                       {"embed", "-o", "-", "--ids", "2,18,0", "model.tied"}};
+  const std::vector<std::vector<std::string>> calls = {
+      {"embed", "model.tied", "--ids", "2", "18", "0", "-o", "-"},
+      {"embed", "--ids", "2", "18,0", "model.tied", "-o", "-"},
+      {"embed", "-o", "-", "--ids=2", "model.tied", "--ids", "18", "0"},
+      {"embed", "-o", "-", "--ids", "2,18,0", "model.tied"}};
   for (const std::vector<std::string>& call : calls) {
     const ChildOutcome outcome = Tied(call);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
