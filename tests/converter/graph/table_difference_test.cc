@@ -80,10 +80,10 @@ TableSource Quantised(const Matrix& matrix, const Scheme& scheme) {
     const float* begin = &matrix[first];
     const float lowest = std::min(0.0f, *std::min_element(begin, begin + block));
     const float highest = std::max(0.0f, *std::max_element(begin, begin + block));
-    const int last = scheme.integers - 1;
+    const int last = scheme.integers - 1, middle = scheme.integers / 2;
     float scale = (highest - lowest) / static_cast<float>(last);
-    if (scheme.symmetric) scale = (highest > -lowest ? highest : lowest) / static_cast<float>(-(scheme.integers / 2));
-    const int zero = scheme.symmetric ? scheme.integers / 2 : static_cast<int>(std::nearbyint(-lowest / scale));
+    if (scheme.symmetric) scale = (highest > -lowest ? highest : lowest) / static_cast<float>(-middle);
+    const int zero = scheme.symmetric ? middle : static_cast<int>(std::nearbyint(-lowest / scale));
     for (size_t i = first; i < first + block; ++i) {
       const int integer = static_cast<int>(std::nearbyint(matrix[i] / scale)) + zero;
       integers[i] = static_cast<uint8_t>(std::clamp(integer, 0, last));

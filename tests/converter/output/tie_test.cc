@@ -106,7 +106,7 @@ TEST_F(TwoRoundings, KeepTheTableThatIsNamed) {
     EXPECT_LE(use.largest_difference, (use.rounding + use.rounding_of_original) * std::sqrt(3) * 1.001);
     const Model model = Model::Open(Path("model.tied"));
     EXPECT_EQ(model.Info().table_count, 1u);
-    const double step = (c.reads == "Q" ? use.rounding : use.rounding) * std::sqrt(12);
+    const double step = use.rounding * std::sqrt(12);
     EXPECT_LE(ErrorOfRows(model), step * 0.501);
     EXPECT_GE(ErrorOfRows(model), step * 0.45);
   }
