@@ -39,7 +39,8 @@ Graph ReadModel(const std::string& path, const TableChoice& choice) {
   if (IsSafetensors(path)) return ReadSafetensorsGraph(path, choice);
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) RefuseFolder(path);
-  if (choice.Any()) throw ConvertError(path + ": --table, --scale and --bias are for safetensors, not for ONNX");
+  if (choice.Any())
+    throw ConvertError(path + ": --table and the options that belong to it are for safetensors, not for ONNX");
   return ReadGraph(path);
 }
 

@@ -121,10 +121,12 @@ class Checker {
       Require(tied_model_get_table(opened_.model(), op.table, &table, &error), error);
       Made made;
       made.logits = std::strcmp(op.result, "Logits") == 0;
-      made.quantised = std::strcmp(op.kind, "Head") == 0 &&
-                       format::FindFormat(static_cast<format::DataType>(table.type))->is_quantised;
+      const bool head = std::strcmp(op.kind, "Head") == 0;
+      made.quantised = head && format::FindFormat(static_cast<format::DataType>(table.type))->is_quantised;
       // With integer tables hidden states are quantised: off by half a unit of the largest element.
-      const auto roundings = static_cast<double>(table.cols + 2) * std::ldexp(1.0, -24);
+      // Of a head also the scaled hidden state, and the soft cap's quotient, tanh and product.
+      const int more = head ? (op.scale != 1 ? 1 : 0) + (op.soft_cap != 0 ? 4 : 0) : 0;
+      const auto roundings = (static_cast<double>(table.cols + 2) + more) * std::ldexp(1.0, -24);
       made.bound = roundings / (1 - roundings) + (made.quantised ? 0.5 / format::kLargestQuantisedHidden : 0);
       made.lossless = plan_.encodings[op.table].lossless;
       made.shift = ShiftOf(plan_.entry_points[entry_point].ops[i], inputs) * (1 + made.bound);

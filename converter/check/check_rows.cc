@@ -112,19 +112,22 @@ class RowCheck {
       const float* x = &hidden_[t * cols_];
       double sum = 0, magnitude = 0, weights = 0, largest = 0;
       for (size_t k = 0; k < cols_; ++k) {
-        const double weight = static_cast<double>(stored[k]) / scale_;
+        const double weight = static_cast<double>(stored[k]) / scale_ * static_cast<double>(head_->scale);
         sum += weight * x[k];
         magnitude += std::fabs(weight * x[k]);
         weights += std::fabs(weight);
         largest = std::max(largest, static_cast<double>(std::fabs(x[k])));
       }
       const double bias = bias_.empty() ? 0 : static_cast<double>(bias_[row]);
-      const double roundings = static_cast<double>(cols_ + 4) * 0x1p-24 * (magnitude + std::fabs(bias));
+      // Of the products and their sum; of the scaled hidden state, the soft cap's quotient, tanh and product.
+      const double roundings = static_cast<double>(cols_ + 9) * 0x1p-24 * (magnitude + std::fabs(bias));
       // With integer tables hidden states are quantised: off by half a unit of the largest element.
       const double steps = HasIntegers() ? 0.5 / format::kLargestQuantisedHidden * largest * weights : 0;
       const double found =
           logits_[t * static_cast<size_t>(source_.vocabulary()) + static_cast<size_t>(source_.IdOf(row))];
-      Raise(&worst_logit_, std::fabs(found - (sum + bias)), (roundings + steps) * kSlack + 0x1p-140);
+      const auto cap = static_cast<double>(head_->soft_cap);
+      const double expected = cap == 0 ? sum + bias : cap * std::tanh((sum + bias) / cap);
+      Raise(&worst_logit_, std::fabs(found - expected), (roundings + steps) * kSlack + 0x1p-140);
     }
   }
 

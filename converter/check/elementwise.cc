@@ -85,6 +85,17 @@ Array Where(const Call& call) {
   return Array::OfInts(either.dims, std::move(values));
 }
 
+// The slope is at most 1: an error of the operand is at least one of the result.
+Array Tanh(const Call& call) {
+  const Array& array = call.Input(0);
+  std::vector<double> values;
+  for (int64_t i = 0; i < array.size(); ++i) {
+    const double x = call.Number(array, i);
+    values.push_back(call.magnitudes() ? x : std::tanh(x));
+  }
+  return Array::OfDoubles(array.dims, std::move(values));
+}
+
 Array Divide(const Call& call, const Array& a, const Array& b) { return Broadcast(call, a, b, std::divides<double>()); }
 
 Array WithBias(const Call& call, const Array& a, size_t b, double factor) {

@@ -45,6 +45,7 @@ const Operation* FindOperation(const std::string& op) {
       {"Slice", One<Slice>},
       {"Squeeze", One<Squeeze>},
       {"Sub", One<Sub>},
+      {"Tanh", One<Tanh>},
       {"TopK", TopK},
       {"Transpose", One<Transpose>},
       {"Unsqueeze", One<Unsqueeze>},

@@ -42,6 +42,7 @@ Array Mul(const Call& call);
 Array Div(const Call& call);
 Array Equal(const Call& call);
 Array Where(const Call& call);
+Array Tanh(const Call& call);
 Array Divide(const Call& call, const Array& a, const Array& b);
 // a + factor * b, of input `b` of the node; a itself if the node does not have it.
 Array WithBias(const Call& call, const Array& a, size_t b, double factor = 1);

@@ -92,7 +92,7 @@ class LetteredProduct {
 
   void AddMatrix(const Sides& left, int64_t first_a, const Sides& right, int64_t first_b, std::vector<double>* values,
                  int64_t first) const {
-    const double alpha = call_.Float("alpha", 1);
+    const double alpha = call_.Number(call_.Float("alpha", 1));
     const auto at = [&](const Operand& operand, int64_t offset) { return call_.Number(operand.array->At(offset)); };
     std::vector<double> column(right.sum.size());
     for (size_t j = 0; j < right.own.size(); ++j) {

@@ -85,7 +85,7 @@ class Inference {
     if (node.outputs.empty()) return;
     const std::string& out = node.outputs[0];
     if (node.op == "Identity" || node.op == "Cast" || node.op == "Dropout" || node.op == "Not" ||
-        node.op == "LogSoftmax") {
+        node.op == "LogSoftmax" || node.op == "Tanh") {
       return Copy(node, out);
     }
     if (node.op == "Shape") return Shape(node, out);

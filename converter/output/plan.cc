@@ -1,6 +1,7 @@
 #include "converter/output/plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -160,11 +161,13 @@ class Planner {
       throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
                          std::to_string(most));
     }
-    if (node.Float("scale", 1) != 1) {
-      throw ConvertError(node.Describe() + ": its logits are multiplied by " + std::to_string(node.Float("scale", 1)) +
-                         ", which a file does not hold yet; divide the hidden states or the logits outside");
+    const float scale = node.Float("scale", 1);
+    if (!std::isfinite(scale) || scale == 0) {
+      throw ConvertError(node.Describe() + ": its logits are multiplied by " + std::to_string(scale) +
+                         ", which is zero or not finite");
     }
-    return {HeadOp{table, bias, result, k, node.Int("log_softmax", 0) != 0}, hidden, 0, {}, {}};
+    const HeadOp head = {table, bias, result, k, node.Int("log_softmax", 0) != 0, scale, node.Float("soft_cap", 0)};
+    return {head, hidden, 0, {}, {}};
   }
 
   size_t AddTable(const TableSource& source, const Node& node) {

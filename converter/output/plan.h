@@ -29,6 +29,8 @@ struct HeadOp {
   Result result;
   int64_t k;  // 0 for kLogits
   bool log_softmax;
+  float scale;
+  float soft_cap;  // 0: none
 };
 
 struct ConstantOp {

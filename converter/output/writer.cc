@@ -125,10 +125,11 @@ class HeaderBuilder {
     }
     if (const auto* head = std::get_if<HeadOp>(&op.operation)) {
       const format::Plane* bias = head->bias < 0 ? nullptr : &layout_.biases[static_cast<size_t>(head->bias)];
-      return {format::Operation::Head, format::CreateHead(builder_, static_cast<uint32_t>(head->table), bias,
-                                                          static_cast<format::HeadResult>(head->result),
-                                                          static_cast<uint32_t>(head->k), head->log_softmax)
-                                           .Union()};
+      return {format::Operation::Head,
+              format::CreateHead(builder_, static_cast<uint32_t>(head->table), bias,
+                                 static_cast<format::HeadResult>(head->result), static_cast<uint32_t>(head->k),
+                                 head->log_softmax, head->scale, head->soft_cap)
+                  .Union()};
     }
     const std::string& data = std::get<ConstantOp>(op.operation).data;
     const std::vector<uint8_t> bytes(data.begin(), data.end());

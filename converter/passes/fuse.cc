@@ -66,6 +66,25 @@ bool IsExact(const Node& node, float factor) {
   return node.op == "Mul" || std::fabs(std::frexp(factor, &exponent)) == 0.5F;
 }
 
+// The name of a new constant: the bias of a head times a number.
+std::string MultiplyBias(Graph* graph, const Node& head, float factor) {
+  TensorRef bias = *graph->FindConstant(head.Input(2));
+  std::vector<float> values = bias.ReadFloats();
+  for (float& value : values) value *= factor;
+  bias.name = head.outputs[0] + "/bias";
+  while (graph->FindConstant(bias.name) != nullptr || graph->FindInput(bias.name) != nullptr ||
+         graph->FindProducer(bias.name) != nullptr) {
+    bias.name += "_";
+  }
+  bias.type = ElementType::kFloat32;
+  bias.onnx_type = static_cast<int>(bias.type);
+  bias.path.clear();
+  bias.offset = 0;
+  bias.SetBytes({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+  graph->constants[bias.name] = bias;
+  return bias.name;
+}
+
 void MultiplyScale(Node* node, float factor) { node->attributes["scale"].f = node->Float("scale", 1) * factor; }
 
 }  // namespace
@@ -82,7 +101,7 @@ Graph FuseScale(Graph graph) {
     const std::optional<Factor> factor = FindFactor(graph, &node);
     const Node* producer = factor ? graph.FindProducer(factor->value) : nullptr;
     if (producer == nullptr || !std::isfinite(factor->number)) continue;
-    const bool head = producer->op == "tied.Head" && producer->Input(2).empty();
+    const bool head = producer->op == "tied.Head";
     const bool gather =
         producer->op == "tied.Gather" && producer->attributes.count("scale") == 0 && IsExact(node, factor->number);
     if (!head && !gather) continue;
@@ -91,6 +110,7 @@ Graph FuseScale(Graph graph) {
     scaled.stands_for = node.op;
     scaled.outputs = node.outputs;
     MultiplyScale(&scaled, factor->number);
+    if (head && !producer->Input(2).empty()) scaled.inputs[2] = MultiplyBias(&graph, scaled, factor->number);
     node = scaled;
   }
   return graph;

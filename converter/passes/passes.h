@@ -2,9 +2,10 @@
 //
 // What is left at the end is made of four operations of our own:
 //   tied.Gather(table, ids) {transposed, scale}    rows of the table, times scale
-//   tied.Head(hidden, table[, bias]) {transposed, scale, log_softmax}
-//                                                  hidden times the table's transpose, times scale, plus bias
-//   values, ids = tied.Topk(hidden, table[, bias]) {transposed, scale, log_softmax, k}    the k largest of tied.Head
+//   tied.Head(hidden, table[, bias]) {transposed, scale, soft_cap, log_softmax}
+//                                                  hidden times the table's transpose, times scale, plus bias, capped
+//   values, ids = tied.Topk(hidden, table[, bias]) {transposed, scale, soft_cap, log_softmax, k}
+//                                                  the k largest of tied.Head
 //   tied.Fill() {value}                            one number in each place
 // Operations that only change a shape are gone by then: data in row-major order does not notice them, and the shapes of
 // the outputs are known from InferShapes().
@@ -63,11 +64,18 @@ Graph FoldViews(Graph graph, const Shapes& shapes);
 // Those of all else are replaced by their input.
 Graph DropViews(Graph graph);
 
-// A product with a constant number becomes the scale of tied.Gather or tied.Head, of the hidden states as of logits.
+// Mul(Tanh(x / c), c) becomes tied.SoftCap of x {cap}.
+Graph CanonicalSoftCap(Graph graph);
+
+// A product with a constant number becomes the scale of tied.Gather or tied.Head, of the hidden states as of logits; a
+// bias that the head has is multiplied, too.
 Graph FuseScale(Graph graph);
 
 // A sum with a constant vector becomes the bias of tied.Head.
 Graph FuseBias(Graph graph, const Shapes& shapes);
+
+// tied.SoftCap of tied.Head becomes its soft_cap.
+Graph FuseSoftCap(Graph graph);
 
 // tied.LogSoftmax and tied.Topk take the tied.Head in whose rows they work along.
 Graph FuseSelection(Graph graph);

@@ -172,8 +172,11 @@ Graph Canonicalise(Graph graph, const Shapes& shapes) {
   graph = CanonicalSelection(std::move(graph), shapes);
   graph = FoldViews(std::move(graph), shapes);
   graph = DropViews(std::move(graph));
+  graph = CanonicalSoftCap(std::move(graph));
   graph = FuseScale(std::move(graph));
   graph = FuseBias(std::move(graph), shapes);
+  graph = FuseScale(std::move(graph));
+  graph = FuseSoftCap(std::move(graph));
   graph = FuseSelection(std::move(graph));
   return DropDeadCode(std::move(graph));
 }

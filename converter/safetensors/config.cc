@@ -69,8 +69,14 @@ double Config::Evaluate(const Factor& factor, int64_t cols, ElementType type) co
       return static_cast<double>(Rounded(root, type));
     case Factor::Kind::kRootAsBFloat16:
       return static_cast<double>(Rounded(root, ElementType::kBFloat16));
+    case Factor::Kind::kInverseRootIfTied:
+      return tied().value_or(family_->tied) ? 1 / root : 1;
     case Factor::Kind::kTimes:
+      // null is a number that is not wanted.
+      if (values_.contains(factor.key) && values_[factor.key].is_null()) return 0;
       return Member<double>(values_, factor.key, factor.otherwise, path_);
+    case Factor::Kind::kOver:
+      return 1 / Member<double>(values_, factor.key, factor.otherwise, path_);
   }
   return 1;
 }

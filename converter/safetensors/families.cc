@@ -16,6 +16,10 @@ constexpr Factor kRootIfAsked = {Factor::Kind::kRootIf, "scale_embedding", 0};
 constexpr Factor kRootUnlessDenied = {Factor::Kind::kRootIf, "scale_embedding", 1};
 constexpr Factor kRootAsTable = {Factor::Kind::kRootAsTable};
 
+constexpr Factor kMultiplied = {Factor::Kind::kTimes, "embedding_multiplier", 1};
+constexpr Factor kInverseRootIfTied = {Factor::Kind::kInverseRootIfTied};
+constexpr Factor CappedAt(double otherwise) { return {Factor::Kind::kTimes, "final_logit_softcapping", otherwise}; }
+
 constexpr TensorNames kDecoder = {"embed_tokens.weight", "lm_head.weight", "lm_head.bias", ""};
 constexpr TensorNames kSeq2Seq = {"shared.weight decoder.embed_tokens.weight encoder.embed_tokens.weight",
                                   "lm_head.weight", "final_logits_bias lm_head.bias", "encoder.embed_tokens.weight"};
@@ -37,8 +41,8 @@ constexpr Family kFamilies[] = {
     {"m2m_100 nllb-moe plbart bigbird_pegasus pegasus_x", kSeq2Seq, kTied, kRootUnlessDenied},
     {"bart mbart marian pegasus blenderbot blenderbot-small mvp", kSeq2Seq, kTied, kRootIfAsked},
     {"led", kSeq2Seq, kTied, kOne},
-    {"t5 umt5 longt5 switch_transformers udop pop2piano", kSeq2Seq, kTied, kOne},
-    {"mt5", kSeq2Seq, kUntied, kOne},
+    {"t5 umt5 longt5 switch_transformers udop pop2piano", kSeq2Seq, kTied, kOne, kInverseRootIfTied},
+    {"mt5", kSeq2Seq, kUntied, kOne, kInverseRootIfTied},
     {"seamless_m4t seamless_m4t_v2",
      {"shared.weight text_decoder.embed_tokens.weight", "lm_head.weight", "lm_head.bias",
       "text_encoder.embed_tokens.weight"},
@@ -74,14 +78,32 @@ constexpr Family kFamilies[] = {
     {"modernbert-decoder modernbert", kModernBert, kTied, kOne},
     // Gemma computes the root in the type that the model is in.
     {"gemma", kDecoder, kTied, kRootAsTable},
-    {"gemma2 vaultgemma", kDecoder, kTied, kRootAsTable},
-    {"gemma3 gemma3_text gemma4 gemma4_text gemma4_unified gemma4_unified_text", kDecoder, kTied, kRootAsTable},
-    {"gemma3n gemma3n_text", kDecoder, kTied, kRootAsTable},
+    {"gemma2 vaultgemma gemma3n gemma3n_text", kDecoder, kTied, kRootAsTable, kOne, CappedAt(30)},
+    {"gemma3 gemma3_text gemma4 gemma4_text gemma4_unified gemma4_unified_text", kDecoder, kTied, kRootAsTable, kOne,
+     CappedAt(0)},
     {"t5gemma t5_gemma_module",
      {"decoder.embed_tokens.weight", "lm_head.out_proj.weight", "", "encoder.embed_tokens.weight"},
      kTied,
-     kRootAsTable},
-    {"recurrent_gemma", kDecoder, kTied, {Factor::Kind::kRootAsBFloat16}},
+     kRootAsTable,
+     kOne,
+     CappedAt(30)},
+    {"recurrent_gemma",
+     kDecoder,
+     kTied,
+     {Factor::Kind::kRootAsBFloat16},
+     kOne,
+     {Factor::Kind::kTimes, "logits_soft_cap", 30}},
+    // Decoders that multiply logits with a number of config.json.
+    {"cohere cohere2 cohere2_moe", kDecoder, kTied, kOne, {Factor::Kind::kTimes, "logit_scale", 0.0625}},
+    {"granite granitemoe granitemoehybrid granitemoeshared granitemoe_swa",
+     kDecoder,
+     kUntied,
+     kMultiplied,
+     {Factor::Kind::kOver, "logits_scaling", 1}},
+    {"granite_swa", kDecoder, kTied, kMultiplied, {Factor::Kind::kOver, "logits_scaling", 1}},
+    {"hyperclovax", kDecoder, kUntied, kMultiplied, {Factor::Kind::kTimes, "logits_scaling", 1}},
+    {"falcon_h1", kDecoder, kUntied, kMultiplied, {Factor::Kind::kTimes, "lm_head_multiplier", 1}},
+    {"nanochat", kDecoder, kUntied, kOne, kOne, CappedAt(15)},
     // Decoders that are tied if config.json says so.
     {"llama mistral mixtral ministral ministral3 mistral4 qwen2 qwen2_moe qwen2_vl qwen2_vl_text qwen2_5_vl "
      "qwen2_5_vl_text qwen2_5_omni_text qwen3 qwen3_moe qwen3_next qwen3_vl qwen3_vl_text qwen3_vl_moe "

@@ -21,11 +21,13 @@ struct TensorNames {
 struct Factor {
   enum class Kind {
     kOne,
-    kRoot,            // the square root of the width
-    kRootIf,          // the same, if the Boolean `key` of config.json is true; `otherwise` 1: also if it is missing
-    kRootAsTable,     // the same root, rounded to the type of the table
-    kRootAsBFloat16,  // the same root, rounded to bfloat16
-    kTimes,           // the number `key` of config.json; `otherwise` if it is missing
+    kRoot,               // the square root of the width
+    kRootIf,             // the same, if the Boolean `key` of config.json is true; `otherwise` 1: also if it is missing
+    kRootAsTable,        // the same root, rounded to the type of the table
+    kRootAsBFloat16,     // the same root, rounded to bfloat16
+    kInverseRootIfTied,  // 1 / the root, unless config.json says that the two are not tied
+    kTimes,              // the number `key` of config.json; `otherwise` if it is missing
+    kOver,               // 1 / that number
   };
   Kind kind = Kind::kOne;
   const char* key = "";
@@ -37,6 +39,8 @@ struct Family {
   TensorNames names;
   bool tied;  // where config.json does not say
   Factor embedding;
+  Factor logits = {};
+  Factor soft_cap = {};  // kTimes: its number, and null in config.json means none; kOne: none
 };
 
 // The words of such a list.

@@ -37,14 +37,25 @@ Graph MakePairGraph(const TiedPair& pair) {
   }
   Attribute transposed;
   transposed.i = !pair.head_transposed;
-  graph.nodes.push_back({"com.microsoft.FusedMatMul",
-                         "lm_head",
-                         {"hidden", "head"},
-                         {pair.bias ? "products" : "logits"},
-                         {{"transB", transposed}}});
+  Attribute alpha;
+  alpha.f = pair.logit_scale;
+  // The last of these makes the logits.
+  std::vector<Node> nodes = {
+      {"com.microsoft.FusedMatMul", "lm_head", {"hidden", "head"}, {}, {{"transB", transposed}, {"alpha", alpha}}}};
   if (pair.bias) {
     graph.constants["bias"] = *pair.bias;
-    graph.nodes.push_back({"Add", "lm_head_bias", {"products", "bias"}, {"logits"}, {}});
+    nodes.push_back({"Add", "lm_head_bias", {"", "bias"}, {}, {}});
+  }
+  if (pair.soft_cap != 0) {
+    graph.constants["soft_cap"] = Scalar("soft_cap", pair.soft_cap);
+    nodes.push_back({"Div", "soft_cap_div", {"", "soft_cap"}, {}, {}});
+    nodes.push_back({"Tanh", "soft_cap_tanh", {""}, {}, {}});
+    nodes.push_back({"Mul", "soft_cap_mul", {"", "soft_cap"}, {}, {}});
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (i > 0) nodes[i].inputs[0] = nodes[i - 1].outputs[0];
+    nodes[i].outputs = {i + 1 < nodes.size() ? nodes[i].name + "_result" : "logits"};
+    graph.nodes.push_back(nodes[i]);
   }
   return graph;
 }

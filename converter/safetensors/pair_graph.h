@@ -13,7 +13,9 @@ struct TiedPair {
   std::optional<float> scale;    // of embeddings
   TensorRef head;                // what hidden states are multiplied with: the table, or what it is compared with
   bool head_transposed = false;  // [cols, rows]
+  float logit_scale = 1;         // factor on the product
   std::optional<TensorRef> bias;
+  float soft_cap = 0;  // of logits; 0: none
 };
 
 // input_ids [batch, sequence] to embeddings [batch, sequence, cols], and hidden [batch, sequence, cols] to logits

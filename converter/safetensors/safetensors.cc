@@ -102,12 +102,19 @@ class PairReader {
     if (scale != 1) pair.scale = CheckedFactor(scale, config_.path() + ": '" + family.embedding.key + "'");
     pair.head = FindHead(family, pair.table);
     pair.bias = FindBias(Find(tensors_, family.names.biases), pair.head);
+    const auto evaluate = [&](const Factor& factor) {
+      return config_.Evaluate(factor, pair.table.dims[1], pair.table.type);
+    };
+    pair.logit_scale = CheckedFactor(evaluate(family.logits), config_.path() + ": '" + family.logits.key + "'");
+    if (family.soft_cap.kind == Factor::Kind::kTimes) {
+      pair.soft_cap = CheckedCap(evaluate(family.soft_cap), config_.path() + ": '" + family.soft_cap.key + "'");
+    }
     return MakePairGraph(pair);
   }
 
  private:
   std::string HowToName() const {
-    return "--table NAME [--scale X] [--bias NAME] says which tensor it is" +
+    return "--table NAME [--scale X] [--bias NAME] [--logit-scale X] [--soft-cap X] says which tensor it is" +
            Candidates(tensors_, config_.vocabulary());
   }
 
@@ -125,6 +132,12 @@ class PairReader {
     throw ConvertError(what + " makes the factor " + std::to_string(number) + ", which is zero or not finite");
   }
 
+  static float CheckedCap(double cap, const std::string& what) {
+    const auto number = static_cast<float>(cap);
+    if (std::isfinite(number) && number >= 0) return number;
+    throw ConvertError(what + " makes the soft cap " + std::to_string(number) + ", which is negative or not finite");
+  }
+
   // ---- what the options say
 
   const TensorRef& Named(const std::string& name, const char* option) const {
@@ -135,7 +148,8 @@ class PairReader {
   }
 
   TiedPair Chosen() const {
-    if (choice_.table.empty()) throw ConvertError("--scale and --bias belong to --table, which is not given");
+    if (choice_.table.empty())
+      throw ConvertError("--scale, --bias, --logit-scale and --soft-cap belong to --table, which is not given");
     TiedPair pair;
     pair.table = Named(choice_.table, "--table");
     CheckMatrix(pair.table);
@@ -148,6 +162,8 @@ class PairReader {
       if (*end != '\0') throw ConvertError("--scale: '" + choice_.scale + "' is neither a number nor 'sqrt'");
       pair.scale = CheckedFactor(scale, "--scale '" + choice_.scale + "'");
     }
+    pair.logit_scale = CheckedFactor(choice_.logit_scale, "--logit-scale");
+    pair.soft_cap = CheckedCap(choice_.soft_cap, "--soft-cap");
     if (!choice_.bias.empty()) pair.bias = FindBias(&Named(choice_.bias, "--bias"), pair.head);
     return pair;
   }

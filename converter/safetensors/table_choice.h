@@ -10,8 +10,10 @@ struct TableChoice {
   std::string table;  // name of the tensor that is both the embedding and the head
   std::string scale;  // of the embeddings: a number, or "sqrt", the square root of the width; "": 1
   std::string bias;   // name of the tensor that is added to the logits; "": none
+  double logit_scale = 1;
+  double soft_cap = 0;  // of the logits; 0: none
 
-  bool Any() const { return !table.empty() || !scale.empty() || !bias.empty(); }
+  bool Any() const { return !table.empty() || !scale.empty() || !bias.empty() || logit_scale != 1 || soft_cap != 0; }
 };
 
 }  // namespace tied::converter

@@ -36,11 +36,12 @@ Product FindProduct(const Graph& graph) {
       break;
     }
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
-    const bool sum = (node->op == "Add" || node->op == "Mul") && (constant(0) || constant(1));
-    const bool number = sum || (node->op == "Div" && constant(1));
-    if (!number && !MovesElements(node->op)) break;
-    product.reshaped = product.reshaped || !number;
-    value = node->Input(sum && constant(0) ? 1 : 0);
+    // A bias, a factor, and what caps logits.
+    const bool arithmetic = node->op == "Add" || node->op == "Mul" || node->op == "Div";
+    const bool elementwise = (arithmetic && (constant(0) || constant(1))) || node->op == "Tanh";
+    if (!elementwise && !MovesElements(node->op)) break;
+    product.reshaped = product.reshaped || !elementwise;
+    value = node->Input(elementwise && constant(0) ? 1 : 0);
   }
   return product;
 }
@@ -148,8 +149,8 @@ class HeadTaker {
   // other, is the reason if none has a head.
   Product FindHidden(const onnx::NodeProto& node, const std::string& logits, const Scope& scope) const {
     std::string reason = Describe(node) +
-                         ": makes the logits; a product with the table, and a sum with a bias behind it, are "
-                         "understood";
+                         ": makes the logits; a product with the table is understood, and behind it a bias, a constant "
+                         "factor and c * tanh(x / c)";
     std::string last;
     bool found = false;
     for (int steps = 1; steps <= kMaxSteps; ++steps) {
@@ -222,7 +223,10 @@ bool SameHead(const Plan& a, const Plan& b) {
                                     [](const SymbolicInt& x, const SymbolicInt& y) {
                                       return x == y || (x.kind == y.kind && x.kind == SymbolicInt::Kind::kUnknown);
                                     });
-  return same_dims && SameTable(a.tables[0], b.tables[0]) && SameBias(a, b);
+  const auto& head = std::get<HeadOp>(a.entry_points[0].ops[0].operation);
+  const auto& other = std::get<HeadOp>(b.entry_points[0].ops[0].operation);
+  return same_dims && head.scale == other.scale && head.soft_cap == other.soft_cap &&
+         SameTable(a.tables[0], b.tables[0]) && SameBias(a, b);
 }
 
 }  // namespace tied::converter

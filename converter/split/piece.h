@@ -13,7 +13,8 @@
 namespace tied::converter {
 
 inline constexpr int kMaxDepth = 16;  // of graphs in each other
-inline constexpr int kMaxSteps = 12;  // from logits back to hidden: eight in quantised forms with a bias
+inline constexpr int kMaxSteps =
+    16;  // from logits back to hidden: eight in quantised forms, a bias, a factor, a soft cap
 
 // Makes graphs of the pieces of one export.
 class PieceReader {

@@ -253,7 +253,8 @@ Status Call::Execute(const BoundOp& bound) const {
 // Whether two top-k operations find the same rows.
 bool SameTopk(const BoundOp& a, const BoundOp& b) {
   return b.op->is_topk() && a.input == b.input && a.op->head.table_index == b.op->head.table_index &&
-         a.op->k == b.op->k && a.op->head.bias == b.op->head.bias;
+         a.op->k == b.op->k && a.op->head.bias == b.op->head.bias && a.op->head.scale == b.op->head.scale &&
+         a.op->head.soft_cap == b.op->head.soft_cap;
 }
 
 Status Call::ExecuteTopk(BoundOp* bound, BoundOp* end) const {

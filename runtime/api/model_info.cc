@@ -61,7 +61,7 @@ void FillValueInfo(const format::ValueInfo& value, tied_value_info* info) {
 }
 
 void FillOpInfo(const format::Op& op, tied_op_info* info) {
-  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0, ""};
+  *info = {format::EnumNameOperation(op.operation_type()), 0, op.input(), op.output(), 1.0f, 0, "", 0, 0, "", 0.0f};
   if (op.origin() != nullptr) info->origin = op.origin()->c_str();
   if (const format::Embedding* embedding = op.operation_as_Embedding()) {
     info->table = embedding->table();
@@ -73,6 +73,8 @@ void FillOpInfo(const format::Op& op, tied_op_info* info) {
     info->result = format::EnumNameHeadResult(head->result());
     if (head->result() != format::HeadResult::Logits) info->k = head->k();
     info->log_softmax = head->log_softmax();
+    info->scale = head->scale();
+    info->soft_cap = head->soft_cap();
   }
 }
 
@@ -203,6 +205,8 @@ tied_status tied_model_get_head(const tied_model* model, tied_head_info* info, t
     filled->rows = table.rows;
     filled->vocabulary = table.ids.vocabulary;
     filled->has_bias = head->bias != nullptr;
+    filled->scale = head->scale;
+    filled->soft_cap = head->soft_cap;
     return Status();
   });
 }

@@ -80,6 +80,7 @@ Status Session::Embed(const Embedding& embedding, const Ids& ids, float* embeddi
 }
 
 Status Session::Reserve(const Head& head, size_t tokens) {
+  if (head.scale != 1) TIED_RETURN_IF_ERROR(packed_.ReserveScaled(head.table.cols, tokens));
   return packed_.Reserve(head.table, tokens, /*with_activations=*/false);
 }
 
@@ -90,12 +91,14 @@ Status Session::ForEachBatch(const Head& head, const float* hidden, size_t token
   batch.kernels = kernels_;
   batch.table = head.table;
   batch.bias = head.bias;
+  batch.soft_cap = head.soft_cap;
   batch.packed = &packed_;
   batch.filter = filter;
   batch.cancelled = &cancelled_;
   for (size_t first = 0; first < tokens; first += batch.tokens) {
     batch.tokens = std::min(tokens - first, kMaxBatch);
     batch.hidden = hidden + first * batch.table.cols;
+    if (head.scale != 1) batch.hidden = packed_.Scaled(batch.hidden, batch.tokens, batch.table.cols, head.scale);
     TIED_RETURN_IF_ERROR(run(batch, first));
     TIED_RETURN_IF_ERROR(CancelledOrOk());
   }
@@ -142,17 +145,17 @@ Status Session::LogitsOf(const Head& head, const float* hidden, size_t tokens, c
   });
 }
 
-Status Session::CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
+Status Session::CheckTopk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
                           size_t allowed) const {
   if (allowed == 0) return Status::Error(TIED_INVALID_ARGUMENT, "no row is allowed");
   if (request.k < 1 || request.k > TIED_MAX_K || request.k > allowed) {
     return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", request.k,
                          std::min<size_t>(allowed, TIED_MAX_K));
   }
-  for (size_t i = 0; i < tokens * table.cols; ++i) {
-    if (!std::isfinite(hidden[i])) {
-      return Status::Error(TIED_NOT_FINITE, "hidden of token %zu is not finite at column %zu", i / table.cols,
-                           i % table.cols);
+  const size_t cols = head.table.cols;
+  for (size_t i = 0; i < tokens * cols; ++i) {
+    if (!std::isfinite(hidden[i] * head.scale)) {
+      return Status::Error(TIED_NOT_FINITE, "hidden of token %zu is not finite at column %zu", i / cols, i % cols);
     }
   }
   return Status();
@@ -162,11 +165,13 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
                      const tied_topk_result& result) {
   const TableView& table = head.table;
   const size_t allowed = request.filter.Count(table.rows);
-  TIED_RETURN_IF_ERROR(CheckTopk(table, hidden, tokens, request, allowed));
+  TIED_RETURN_IF_ERROR(CheckTopk(head, hidden, tokens, request, allowed));
   const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
-  // With few rows for each result most of them survive.
+  // With few rows for each result most of them survive. A screen bounds the sum of logits that are not soft-capped.
+  const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0;
   const bool screen = request.use_screen && table.screen.values != nullptr && table.cols <= kMaxScreenedCols &&
-                      request.k <= allowed / 8 && (!with_log_z || request.log_z_tolerance > 0);
+                      request.k <= allowed / 8 && (!with_log_z || screened_log_z);
+  if (head.scale != 1) TIED_RETURN_IF_ERROR(packed_.ReserveScaled(table.cols, tokens));
   TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
   TopkCall call;
   TIED_RETURN_IF_ERROR(call.Allocate(tokens, request.k, allowed, with_log_z));
@@ -183,7 +188,7 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
     return call.RunFull(pool_.get(), batch, first);
   };
   TIED_RETURN_IF_ERROR(ForEachBatch(head, hidden, tokens, request.filter, run_batch));
-  call.Write(table.ids, tokens, result);
+  call.Write(table.ids, head.soft_cap, tokens, result);
   return Status();
 }
 

@@ -85,7 +85,7 @@ class Session {
   // logits: [tokens, vocabulary], of which the first [rows] are filled.
   Status FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;
 
-  Status CheckTopk(const TableView& table, const float* hidden, size_t tokens, const TopkRequest& request,
+  Status CheckTopk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
                    size_t allowed) const;
 
   Model* const model_;

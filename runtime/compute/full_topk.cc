@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/parallel.h"
+#include "runtime/compute/soft_cap.h"
 
 namespace tied::runtime {
 
@@ -22,6 +23,7 @@ struct TileLogits {
   float logits[kMaxTileRows * kMaxBatch];  // [tokens, kMaxTileRows]
 
   const float* of_token(size_t token) const { return logits + token * kMaxTileRows; }
+  float* of_token(size_t token) { return logits + token * kMaxTileRows; }
 
   void Compute(const HeadBatch& batch, size_t first, size_t rows) {
     batch.filter.ForEachRun(first, rows, [&](size_t row, size_t run) {
@@ -68,12 +70,12 @@ size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candida
     WorkerResult& result = results[tile.worker];
     size_t filled = result.filled;
     for (size_t t = 0; t < batch.tokens; ++t) {
-      if (log_sums != nullptr) {
-        log_sums[tile.first / tile_rows * batch.tokens + t] = LogSum::Of(logits.of_token(t), logits.count);
-      }
       BestK heap{heap_of(tile.worker, t), k, result.filled};
       OfferTile(logits, t, &heap, &result.nan_row);
       filled = heap.filled;
+      if (log_sums == nullptr) continue;
+      SoftCapRow(batch.soft_cap, logits.of_token(t), logits.count);
+      log_sums[tile.first / tile_rows * batch.tokens + t] = LogSum::Of(logits.of_token(t), logits.count);
     }
     result.filled = filled;
   });

@@ -5,6 +5,7 @@
 
 #include "kernels/parallel.h"
 #include "runtime/compute/gather.h"
+#include "runtime/compute/soft_cap.h"
 #if defined(TIED_XNNPACK)
 #include "kernels/gemm_xnnpack.h"
 #endif
@@ -90,6 +91,12 @@ void AddBias(const HeadBatch& batch, size_t first, size_t count, float* logits, 
   }
 }
 
+// The logits of rows as a caller gets them.
+void RunCappedRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  RunRows(batch, first, count, logits, stride);
+  for (size_t t = 0; t < batch.tokens; ++t) SoftCapRow(batch.soft_cap, logits + t * stride, count);
+}
+
 }  // namespace
 
 size_t TileRows(size_t row_bytes) { return std::clamp<size_t>(kTileBytes / row_bytes, 4, kMaxTileRows); }
@@ -139,7 +146,7 @@ void RunLogits(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
       for (size_t t = 0; t < batch.tokens; ++t) std::fill_n(logits + t * stride + tile.first, tile.count, -INFINITY);
     }
     batch.filter.ForEachRun(tile.first, tile.count,
-                            [&](size_t row, size_t rows) { RunRows(batch, row, rows, logits + row, stride); });
+                            [&](size_t row, size_t rows) { RunCappedRows(batch, row, rows, logits + row, stride); });
   });
 }
 
@@ -150,7 +157,7 @@ void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids,
     for (size_t i = tile.first; i < tile.first + tile.count; ++i) {
       const size_t row = table.ids.RowOf(static_cast<size_t>(ids[i]));
       if (row != kNoRow) {
-        RunRows(batch, row, 1, logits + i, count);
+        RunCappedRows(batch, row, 1, logits + i, count);
       } else {
         for (size_t t = 0; t < batch.tokens; ++t) logits[t * count + i] = -INFINITY;
       }
@@ -200,6 +207,10 @@ bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits)
     }
   }
   RunRows(batch, last, 1, logits + last, stride);
+  if (batch.soft_cap == 0) return true;
+  kernels::ForEachTile(pool, *batch.cancelled, table.rows, kMaxTileRows, [&](const kernels::Tile& tile) {
+    for (size_t t = 0; t < batch.tokens; ++t) SoftCapRow(batch.soft_cap, logits + t * stride + tile.first, tile.count);
+  });
   return true;
 }
 

@@ -22,7 +22,8 @@ struct HeadBatch {
   const kernels::Kernels* kernels;
   TableView table;
   const float* bias;     // [rows] or null
-  const float* hidden;   // [tokens, cols], as the caller has them
+  float soft_cap;        // of the logits; 0: none
+  const float* hidden;   // [tokens, cols], scaled
   PackedHidden* packed;  // the same, as `kernels` packs them for the table
   size_t tokens;
   RowFilter filter;
@@ -37,11 +38,13 @@ size_t TileRows(size_t row_bytes);
 // Packs batch.hidden for its table.
 void PackForTable(const HeadBatch& batch);
 
-// logits[t * stride + r - first] for the rows [first, first + count), for at most kMaxTileRows. Within a
+// logits[t * stride + r - first] for the rows [first, first + count), for at most kMaxTileRows, before they are
+// soft-capped: whatever is among the best is decided on these. Within a
 // ScopedFloatEnvironment, as all that follows a call or runs as a tile is.
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
 
-// logits[i] = the logit of one token and the row ids[i] of a float table, i < count, from PackFloatsApart().
+// logits[i] = the logit of one token and the row ids[i] of a float table, i < count, from PackFloatsApart(), before it
+// is soft-capped.
 void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
                   float* logits);
 

@@ -44,6 +44,20 @@ Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_ac
   return Status();
 }
 
+Status PackedHidden::ReserveScaled(size_t cols, size_t tokens) {
+  const size_t count = std::min(tokens, kMaxBatch) * cols;
+  if (count <= scaled_count_) return Status();
+  scaled_.reset(static_cast<float*>(Allocate(count * sizeof(float))));
+  scaled_count_ = scaled_ == nullptr ? 0 : count;
+  if (scaled_ != nullptr) return Status();
+  return Status::Error(TIED_OUT_OF_MEMORY, "no memory for the hidden states of %zu tokens", tokens);
+}
+
+const float* PackedHidden::Scaled(const float* hidden, size_t tokens, size_t cols, float scale) {
+  for (size_t i = 0; i < tokens * cols; ++i) scaled_.get()[i] = hidden[i] * scale;
+  return scaled_.get();
+}
+
 void PackedHidden::PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols) {
   kernels.floats->pack(hidden, tokens, cols, floats_.get());
 }

@@ -21,6 +21,12 @@ class PackedHidden {
   // Gets the memory for batches of up to `tokens` on a table. `with_activations`: also for its screen.
   Status Reserve(const TableView& table, size_t tokens, bool with_activations);
 
+  // Gets the memory for Scaled().
+  Status ReserveScaled(size_t cols, size_t tokens);
+
+  // A copy of hidden, [tokens, cols], times `scale`: until the next call.
+  const float* Scaled(const float* hidden, size_t tokens, size_t cols, float scale);
+
   // hidden: [tokens, cols], at most what was reserved.
   void PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
   // Each token by itself, as a batch of one: floats_of(token).
@@ -46,6 +52,8 @@ class PackedHidden {
 
   Scratch<float> floats_;
   size_t float_count_ = 0;
+  Scratch<float> scaled_;
+  size_t scaled_count_ = 0;
   Scratch<unsigned char> activations_;
   Scratch<int16_t> quantised_;  // before they are packed
   size_t activation_bytes_ = 0;

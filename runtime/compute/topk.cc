@@ -4,6 +4,7 @@
 
 #include "runtime/compute/full_topk.h"
 #include "runtime/compute/screened_topk.h"
+#include "runtime/compute/soft_cap.h"
 #include "schema/checked_math.h"
 
 namespace tied::runtime {
@@ -68,11 +69,12 @@ Status TopkCall::RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t firs
                                                log_z_ == nullptr ? nullptr : &log_z_[first]));
 }
 
-void TopkCall::Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const {
+void TopkCall::Write(const IdMap& ids, float soft_cap, size_t tokens, const tied_topk_result& result) const {
   for (size_t i = 0; i < tokens * k_; ++i) {
     if (result.ids != nullptr) result.ids[i] = static_cast<int64_t>(ids.IdOf(static_cast<size_t>(best_[i].id)));
     if (result.logits != nullptr) result.logits[i] = best_[i].logit;
   }
+  if (result.logits != nullptr) SoftCapRow(soft_cap, result.logits, tokens * k_);
   for (size_t t = 0; t < tokens; ++t) {
     if (result.log_z != nullptr) result.log_z[t] = log_z_[t].value;
     if (result.log_z_bound != nullptr) result.log_z_bound[t] = log_z_[t].bound;

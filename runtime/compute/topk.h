@@ -33,7 +33,8 @@ class TopkCall {
                      uint64_t* table_rows);
   Status RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first);
 
-  void Write(const IdMap& ids, size_t tokens, const tied_topk_result& result) const;
+  // soft_cap: of the logits.
+  void Write(const IdMap& ids, float soft_cap, size_t tokens, const tied_topk_result& result) const;
 
  private:
   size_t k_ = 0;

@@ -82,7 +82,7 @@ Operation ResolveOperation(const format::Op& op, const unsigned char* file, cons
   } else if (const format::Head* head = op.operation_as_Head()) {
     operation.kind = Operation::Kind::kHead;
     const float* bias = head->bias() == nullptr ? nullptr : FloatsAt(file, *head->bias());
-    operation.head = {head->table(), tables[head->table()], bias};
+    operation.head = {head->table(), tables[head->table()], bias, head->scale(), head->soft_cap()};
     operation.result = static_cast<Operation::Result>(head->result());
     operation.k = head->k();
     operation.log_softmax = head->log_softmax();

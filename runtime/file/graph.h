@@ -23,11 +23,13 @@ struct Embedding {
   float scale;
 };
 
-// logits = hidden * transpose(table) + bias.
+// logits = soft_cap * tanh(((scale * hidden) * transpose(table) + bias) / soft_cap).
 struct Head {
   size_t table_index;
   TableView table;
   const float* bias;  // [rows] or null
+  float scale;
+  float soft_cap;  // 0: none
 };
 
 // "float32"; "unknown type" for a number that no type has.

@@ -251,6 +251,10 @@ Status Validator::CheckHead(const format::Op& op, const format::ValueInfo& input
     return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
                          entry_point, head.bias()->length(), rows * sizeof(float));
   }
+  if (!std::isfinite(head.scale()) || !std::isfinite(head.soft_cap()) || head.soft_cap() < 0) {
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the logits have a scale of %g and a soft cap of %g",
+                         name_, entry_point, static_cast<double>(head.scale()), static_cast<double>(head.soft_cap()));
+  }
   if (head.result() == format::HeadResult::Logits) return Status();
   if (head.result() > format::HeadResult::MAX) {
     return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' asks for an unknown result %d", name_, entry_point,

@@ -135,15 +135,6 @@ const Fault kFaults[] = {
     {"OpOnEmbedding", Embed({"g = Gather(W, input_ids)", "E = Softmax(g)"}), Nothing, {"E_node", "Softmax"}},
     {"UnknownDomain", Head({"L = my.own.Head(pre_logits, W)"}), Nothing, {"L_node", "my.own.Head"}},
     {"GatherOfColumns", Embed({"E = Gather(W, input_ids) {axis=1}"}), Nothing, {"E_node", "Gather"}},
-    {"GemmWithAlpha",
-     Head({"x = Reshape(pre_logits, flat)", "y = Gemm(x, W) {transB=1}", "L = Reshape(y, unflat)"}),
-     [](onnx::ModelProto& model) {
-       onnx::AttributeProto* alpha = Branch(model, 0)->mutable_node(2)->add_attribute();
-       alpha->set_name("alpha");
-       alpha->set_type(onnx::AttributeProto::FLOAT);
-       alpha->set_f(0.5f);
-     },
-     {"y_node", "Gemm", "multiplied by 0.5"}},
     {"GemmWithANumberAsBias",
      Head({"x = Reshape(pre_logits, flat)", "y = Gemm(x, W, scale) {transB=1}", "L = Reshape(y, unflat)"}),
      Nothing,

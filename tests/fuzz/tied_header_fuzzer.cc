@@ -201,6 +201,10 @@ class Liar {
       if (what == 1) return Set(input_, &head->k);
       if (what == 2) head->log_softmax = !head->log_softmax;
       if (what == 3) head->bias = nullptr;
+      if (what == 4) {
+        head->scale = static_cast<float>(input_.Take<int8_t>());
+        head->soft_cap = static_cast<float>(input_.Take<int8_t>());
+      }
       if (what < 3) return;
       head->result = static_cast<fb::HeadResult>(input_.Below(4));
       if (head->k == 0) head->k = 1;

@@ -12,6 +12,7 @@ std::string Operation(const Json& op) {
   std::string text = op["kind"];
   if (op.contains("scale") && op["scale"] != 1.0) text += " * " + op["scale"].dump();
   if (op.value("bias", false)) text += " + bias";
+  if (op.value("soft_cap", 0.0) != 0) text += ", soft cap " + op["soft_cap"].dump();
   if (op.value("log_softmax", false)) text += ", LogSoftmax";
   if (op.contains("k")) text += ", " + op["result"].get<std::string>() + " " + op["k"].dump();
   return text;

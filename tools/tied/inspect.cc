@@ -76,6 +76,8 @@ Json OpJson(const Model& model, const tied_op_info& op) {
   if (kind == "Embedding") json["scale"] = Shortest(op.scale);
   if (kind == "Head") {
     json["bias"] = op.has_bias != 0;
+    json["scale"] = Shortest(op.scale);
+    json["soft_cap"] = Shortest(op.soft_cap);
     json["result"] = op.result;
     json["log_softmax"] = op.log_softmax != 0;
     if (op.k > 0) json["k"] = op.k;
@@ -126,6 +128,7 @@ std::string OpText(const Json& op) {
   text += Text(op["kind"]) + "(" + Text(op["table"]) + ", " + Text(op["input"]) + ")";
   if (op.contains("scale") && op["scale"] != 1.0) text += " * " + Text(op["scale"]);
   if (op.value("bias", false)) text += " + bias";
+  if (op.value("soft_cap", 0.0) != 0) text += ", soft cap " + Text(op["soft_cap"]);
   if (op.value("log_softmax", false)) text += ", LogSoftmax";
   if (op.contains("k")) text += ", " + Text(op["result"]) + " of " + Text(op["k"]);
   return text;

@@ -77,6 +77,12 @@ void AddChoiceOptions(CLI::App* app, tied::converter::TableChoice* choice) {
                   "With --table: what the model multiplies embeddings with, a number or sqrt, the square root of the "
                   "width; default 1")
       ->type_name("NUMBER");
+  app->add_option("--logit-scale", choice->logit_scale, "With --table: what the model multiplies logits with")
+      ->capture_default_str()
+      ->type_name("NUMBER");
+  app->add_option("--soft-cap", choice->soft_cap,
+                  "With --table: c, where the model makes c * tanh(x / c) of each logit x; default: it does not")
+      ->type_name("NUMBER");
   app->add_option("--bias", choice->bias, "With --table: the name of the tensor that is added to the logits")
       ->type_name("NAME");
 }

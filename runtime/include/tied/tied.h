@@ -215,13 +215,14 @@ typedef struct tied_op_info {
   size_t table;     /* index of the table; without meaning for Constant */
   size_t input;     /* index of the input; without meaning for Constant */
   size_t output;    /* index of the output */
-  float scale;      /* Embedding: factor on the embedding; 1 for the others */
+  float scale;      /* Embedding: factor on the embedding; Head: on hidden states; 1 for Constant */
   int32_t has_bias; /* Head: 1 if a bias is added to the logits */
   /* Head: what of them the output is. "Logits", or "TopkValues" or "TopkIds" of the k best; "" for the others. */
   const char* result;
   size_t k;            /* of TopkValues and TopkIds; 0 for the others */
   int32_t log_softmax; /* Head: 1 if logits or values are log-probabilities: the token's log_z is subtracted */
   const char* origin;  /* the nodes of the model that it stands for, one a line; "" if the file does not say */
+  float soft_cap;      /* Head: c, where each logit x becomes c * tanh(x / c); 0: none, and for the others */
 } tied_op_info;
 
 /* What tied_embed() computes. The caller sets struct_size, by the _INIT macro. */
@@ -244,9 +245,11 @@ typedef struct tied_head_info {
   uint64_t rows;       /* of the table */
   uint64_t vocabulary; /* logits for each hidden state */
   int32_t has_bias;    /* 1 if a bias is added to the logits */
+  float scale;         /* factor on hidden states, so on the logits before the bias */
+  float soft_cap;      /* c: each logit x becomes c * tanh(x / c), which keeps their order; 0: none */
 } tied_head_info;
 #define TIED_HEAD_INFO_INIT \
-  { sizeof(tied_head_info), 0, 0, 0, 0, 0 }
+  { sizeof(tied_head_info), 0, 0, 0, 0, 0, 0.0f, 0.0f }
 
 /* The embedding and the lm_head of the model. They may use different tables with different dimensions. UNSUPPORTED if
  * the model has none; *info is then unchanged. */
@@ -314,14 +317,16 @@ TIED_API void tied_session_cancel(tied_session* session);
 TIED_API tied_status tied_embed(tied_session* session, const int64_t* ids, size_t count, float* embeddings,
                                 size_t capacity, tied_error* error);
 
-/* logits[t, id] = dot(hidden[t, :], the row of id) + its bias; -infinity for ids that were dropped.
+/* logits[t, id] = dot(scale * hidden[t, :], the row of id) + its bias, soft-capped: tied_head_info says with what, and
+ * most heads have no scale, bias or soft cap. -infinity for ids that were dropped.
  * hidden: [tokens, cols]; logits: [tokens, vocabulary], `capacity` floats at least tokens * vocabulary.
  * NaN and infinities follow IEEE 754 where the table is of floats; of a quantised one a hidden state that holds any
  * gives NaN. The order of summation is that of kernels/scalar.cc. */
 TIED_API tied_status tied_logits(tied_session* session, const float* hidden, size_t tokens, float* logits,
                                  size_t capacity, tied_error* error);
 
-/* ids[t, :] = the k ids with the largest logits for token t, best first; of equal logits the lower id first.
+/* ids[t, :] = the k ids with the largest logits for token t, best first; of equal logits the lower id first. A soft cap
+ * keeps the order and may make different logits equal: the order is that of the logits before it.
  * best_logits[t, :] = their logits, the same bits as tied_logits() gives on a deterministic session. Never writes all
  * logits. ids: [tokens, k]; best_logits: [tokens, k] or NULL; k: 1 to TIED_MAX_K, and at most the row count.
  * Errors: INVALID_ARGUMENT for k, NOT_FINITE for NaN or infinity in hidden, or a logit that is NaN. */
@@ -337,7 +342,8 @@ typedef struct tied_topk_options {
   const uint8_t* allowed; /* only ids whose bit is 1: bit id % 8 of byte id / 8. NULL: all. With row_ids: both */
   size_t allowed_bytes;   /* at least (vocabulary + 7) / 8 */
   int32_t use_screen;     /* not 0: use the table's screen, if it has one; the results are the same */
-  double log_z_tolerance; /* how far log_z may be off; 0: as exact as float64 is, which takes a pass over the table.
+  double log_z_tolerance; /* how far log_z may be off; 0: as exact as float64 is, which takes a pass over the table, as
+                           * every log_z of a head with a soft cap does.
                            * Above 0 its last bits may differ from call to call, within the bound */
 } tied_topk_options;
 #define TIED_TOPK_OPTIONS_INIT \

@@ -278,7 +278,8 @@ class Session {
     return embeddings;
   }
 
-  // logits[t, id] = dot(hidden[t, :], the row of id) + its bias; -infinity for ids that were dropped.
+  // logits[t, id] = dot(scale * hidden[t, :], the row of id) + its bias, soft-capped (Model::Head() says with what);
+  // -infinity for ids that were dropped.
   // hidden: [tokens, cols]; logits: [tokens, vocabulary], at least.
   // Throws INVALID_ARGUMENT if hidden is not whole tokens, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
   void Logits(Span<const float> hidden, Span<float> logits) {

@@ -82,6 +82,37 @@ TEST_P(Families, GiveTheirTableItsScaleAndItsBias) {
 
 INSTANTIATE_TEST_SUITE_P(All, Families, testing::ValuesIn(kCheckpoints));
 
+struct BentLogits {
+  Json config;
+  float scale;
+  float soft_cap;
+};
+std::ostream& operator<<(std::ostream& out, const BentLogits& bent) { return out << bent.config; }
+
+class LogitsOfFamilies : public SafetensorsTest, public testing::WithParamInterface<BentLogits> {};
+
+TEST_P(LogitsOfFamilies, AreScaledAndCappedAsTheirCodeDoes) {
+  SaveModel(GetParam().config,
+            {TableTensor("model.embed_tokens.weight"), TableTensor("lm_head.weight"), TableTensor("shared.weight")});
+  const Model model = ConvertAndCheck(Path("model.safetensors"));
+  EXPECT_FLOAT_EQ(model.Head().scale, GetParam().scale);
+  EXPECT_EQ(model.Head().soft_cap, GetParam().soft_cap);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, LogitsOfFamilies,
+    testing::Values(
+        BentLogits{{{"model_type", "granite"}, {"logits_scaling", 8.0}, {"embedding_multiplier", 12}}, 0.125F, 0},
+        BentLogits{{{"model_type", "granite"}}, 1, 0}, BentLogits{{{"model_type", "cohere"}}, 0.0625F, 0},
+        BentLogits{{{"model_type", "cohere2"}, {"logit_scale", 0.25}}, 0.25F, 0},
+        BentLogits{{{"model_type", "t5"}}, 1 / kRoot, 0},
+        BentLogits{{{"model_type", "t5"}, {"tie_word_embeddings", false}}, 1, 0},
+        BentLogits{{{"model_type", "mt5"}}, 1, 0}, BentLogits{{{"model_type", "gemma"}}, 1, 0},
+        BentLogits{{{"model_type", "gemma2"}}, 1, 30},
+        BentLogits{{{"model_type", "gemma2"}, {"final_logit_softcapping", 5.0}}, 1, 5},
+        BentLogits{{{"model_type", "gemma2"}, {"final_logit_softcapping", nullptr}}, 1, 0},
+        BentLogits{{{"model_type", "gemma3_text"}}, 1, 0}, BentLogits{{{"model_type", "recurrent_gemma"}}, 1, 30}));
+
 struct Choice {
   converter::TableChoice choice;
   float scale;
@@ -130,7 +161,8 @@ TEST_F(SafetensorsTest, ChoicesThatCannotBeAreRefused) {
     EXPECT_NE(refusal(choice).find(words), std::string::npos) << refusal(choice);
   // An unknown family names the option and what it could be given.
   EXPECT_NE(refusal({}).find("config.json: model_type 'mumble' is not known"), std::string::npos) << refusal({});
-  EXPECT_NE(refusal({}).find("--table NAME [--scale X] [--bias NAME]"), std::string::npos);
+  EXPECT_NE(refusal({}).find("--table NAME [--scale X] [--bias NAME] [--logit-scale X] [--soft-cap X]"),
+            std::string::npos);
   EXPECT_NE(refusal({}).find("the file has 'odd.name' [37, 12]"), std::string::npos) << refusal({});
   EXPECT_EQ(refusal({}).find("vast"), std::string::npos);
   std::ofstream(Path("config.json")) << "{}";

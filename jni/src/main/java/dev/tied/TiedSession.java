@@ -72,8 +72,8 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
-   * Sets {@code logits[t, id] = dot(hidden[t, :], row of id) + bias of id}, and -infinity for ids that the converter
-   * dropped.
+   * Sets {@code logits[t, id] = dot(hidden[t, :], row of id) + bias of id}, scaled and soft-capped as the model does
+   * it, and -infinity for ids that the converter dropped.
    *
    * @param hidden [tokens, cols]
    * @param logits room for [tokens, vocabulary]
