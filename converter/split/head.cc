@@ -29,6 +29,7 @@ Product FindProduct(const Graph& graph) {
   const Graph canonical = CanonicalHead(DropNoOps(Dequantise(FoldConstants(graph))), {});
   Product product;
   std::string value = canonical.results[0];
+  bool multiplied = false;  // right behind `value`
   while (const Node* node = canonical.FindProducer(value)) {
     if (node->op == "tied.Head") {
       product.hidden = node->Input(0);
@@ -38,9 +39,10 @@ Product FindProduct(const Graph& graph) {
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
     // A bias, a factor, and what caps logits.
     const bool arithmetic = node->op == "Add" || node->op == "Mul" || node->op == "Div";
-    const bool elementwise = (arithmetic && (constant(0) || constant(1))) || node->op == "Tanh";
+    const bool elementwise = (arithmetic && (constant(0) || constant(1))) || (node->op == "Tanh" && multiplied);
     if (!elementwise && !MovesElements(node->op)) break;
     product.reshaped = product.reshaped || !elementwise;
+    if (elementwise) multiplied = node->op == "Mul";
     value = node->Input(elementwise && constant(0) ? 1 : 0);
   }
   return product;
