@@ -89,6 +89,7 @@ std::vector<TiedUse> TiedUsesOf(const Plan& plan) {
   return uses;
 }
 
+// `path` leads to the file, which has no name yet.
 CheckReport Check(const Graph& graph, const Plan& plan, const std::string& path) {
   CheckReport report;
   try {
@@ -130,13 +131,16 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   if (!plan.encodings[0].lossless) meter.emplace(plan.tables[0].rows(), plan.tables[0].cols(), options.hidden);
   OutputFile file(output);
   WriteFile(plan, &file, ProgressOf(options, "writing"), meter ? &*meter : nullptr);
-  for (const auto& other : others) other->Commit();
-  file.Commit();
+  const std::string unnamed = "/proc/self/fd/" + std::to_string(file.descriptor());
   std::error_code ignored;
-  report.bytes = fs::file_size(output, ignored);
+  report.bytes = fs::file_size(unnamed, ignored);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (meter) report.error = meter->Report();
-  if (options.check) report.check = Check(graph, plan, output);
+  if (options.check) report.check = Check(graph, plan, unnamed);
+  report.written = !report.check || report.check->passed();
+  if (!report.written) return report;
+  for (const auto& other : others) other->Commit();
+  file.Commit();
   return report;
 }
 

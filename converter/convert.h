@@ -32,7 +32,7 @@ struct TableOptions {
   std::string drop_ids;  // the opposite; not both
   Tie tie = Tie::kNone;  // keep one table where embedding and lm_head are one matrix, rounded in two ways
   bool allow_untied = false;  // keep both tables where embedding and lm_head differ
-  bool check = false;         // compare the file with a reference evaluation of the model afterwards
+  bool check = false;         // compare the file with a reference evaluation of the model first
   StepProgress progress;      // may be empty
 };
 
@@ -43,7 +43,7 @@ struct ConvertOptions {
   TableChoice choice = {};  // of safetensors
 };
 
-// Converts a model. The check, if asked for, never throws ConvertError: the file is written by then.
+// Converts a model. Where the check, if asked for, fails or cannot run, the report says so and nothing is written.
 ConvertReport Convert(const ConvertOptions& options);
 
 struct SplitOptions {

@@ -100,12 +100,13 @@ struct CheckReport {
 };
 
 struct ConvertReport {
-  std::string output;  // the .tied file
+  std::string output;    // the .tied file
+  bool written = false;  // not if the check failed or could not run: what was there before is as it was
   std::vector<TableReport> tables;
   std::vector<TiedUse> tied_uses;
   std::vector<EntryPointReport> entry_points;
   uint64_t bytes = 0;                  // of the file
-  double seconds = 0;                  // until the file was there, without the check
+  double seconds = 0;                  // without the check
   std::optional<MeasuredError> error;  // of the first table, if it was rounded
   std::optional<CheckReport> check;    // if asked for
 };

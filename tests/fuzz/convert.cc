@@ -52,10 +52,11 @@ bool Succeeds(const Folder& folder, const Body& body) {
 ConvertOptions OptionsOf(uint8_t bits) { return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, bits >> 3 & 7}; }
 
 void ConvertSafely(const Folder& folder, const std::string& name, const ConvertOptions& options) {
-  const bool written = Succeeds(folder, [&] {
-    (void)converter::Convert({folder.Path(name), folder.Path(kWritten), TableOptionsOf(options)});
+  bool written = false;
+  const bool succeeds = Succeeds(folder, [&] {
+    written = converter::Convert({folder.Path(name), folder.Path(kWritten), TableOptionsOf(options)}).written;
   });
-  if (!written) return;
+  if (!succeeds || !written) return;
   UseSafely(folder.Read(kWritten), /*must_open=*/true);
   std::filesystem::remove(folder.Path(kWritten));
 }

@@ -65,7 +65,9 @@ int Run(const Options& options) {
   if (!report.check->not_checked.empty()) {
     std::cerr << "tied-convert: " << Printable(report.check->not_checked) << '\n';
   }
-  return report.check->passed() ? 0 : 1;
+  if (report.written) return 0;
+  std::cerr << "tied-convert: " << Printable(report.output) << ": nothing is written\n";
+  return 1;
 }
 
 void AddChoiceOptions(CLI::App* app, tied::converter::TableChoice* choice) {
@@ -122,7 +124,7 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
   app->add_flag("--allow-untied", options->tables.allow_untied,
                 "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
   app->add_flag("--check", options->tables.check,
-                "Afterwards, compare the file with a reference evaluation of the model; exit 1 if they differ");
+                "Compare the file with a reference evaluation of the model before it appears; exit 1 if they differ");
   app->add_flag("-q,--quiet", options->quiet, "No summary and no progress");
 }
 
