@@ -20,7 +20,7 @@ ActivationScale QuantiseHidden(const float* x, size_t cols, int16_t* q) {
   const double scale = static_cast<double>(largest) / kMaxActivation;
   int64_t total = 0;
   for (size_t k = 0; k < cols; ++k) {
-    // Adding and taking away 1.5 * 2^52 rounds to an integer, ties to even (float_environment.h sets the mode).
+    // Adding and subtracting 1.5 * 2^52 rounds to an integer, ties to even (float_environment.h sets the mode).
     constexpr double kRound = 0x1.8p52;
     const double rounded = (static_cast<double>(x[k]) / scale + kRound) - kRound;
     q[k] = static_cast<int16_t>(rounded);

@@ -1,5 +1,5 @@
-// What the drivers of dot_float.h and dot_int.h ask of an instruction set, on x86-64 with vectors of 32 bytes, as AVX2
-// and AVX-512 VL have them; the latter has twice as many registers.
+// Vector operations for the loops of dot_float.h and dot_int.h, on x86-64 with vectors of 32 bytes. Used with AVX2, and
+// with AVX-512 VL, which has twice as many registers.
 // In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_AVX_H_
 #define TIED_KERNELS_AVX_H_
@@ -16,7 +16,7 @@
 namespace tied::kernels {
 namespace {
 
-// Stops GCC from reading memory again for each use of a vector: a tile is limited by the load ports.
+// Stops GCC from loading a vector again for each use: the load ports limit the speed of a tile.
 template <class Vec>
 inline __attribute__((always_inline)) Vec KeepInRegister(Vec v) {
 #if defined(__AVX512F__)
@@ -31,7 +31,7 @@ inline __attribute__((always_inline)) Vec KeepInRegister(Vec v) {
 inline __m128i Load16Bytes(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 inline __m256i Load32Bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
-// The reduction tree over eight lanes.
+// Adds eight lanes in the order that scalar.cc defines.
 inline float SumLanes(__m256 lanes) {
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -45,7 +45,7 @@ inline double AddAll(__m256i lanes) {
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-// Float rows, in tiles of `rows` times `tokens` sums of one register each.
+// Float rows. A tile has `rows` x `tokens` sums of one register each.
 template <size_t rows, size_t tokens>
 struct AvxFloat {
   using Vec = __m256;
@@ -64,7 +64,7 @@ struct AvxFloat {
   static float Sum(const Vec (&lanes)[1], size_t) { return SumLanes(lanes[0]); }
 };
 
-// Rows of bytes: widened to words, whose products two by two are 32-bit lanes.
+// Rows of bytes, widened to 16 bits. Each 32-bit lane of a sum adds pairs of products.
 template <size_t rows, size_t tokens>
 struct AvxInt {
   static constexpr PackActivations* kPack = PackAsWords;
@@ -75,7 +75,7 @@ struct AvxInt {
   static constexpr size_t kParts = 2;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
-  // A lane takes two products of 16 columns, each at most 255 * 32512.
+  // A lane adds two products for every 16 columns, each at most 255 * 32512.
   static constexpr size_t kMaxCols = 2048;
   static_assert(kMaxCols / kWidth * 2 * 255 * 32512 <= INT32_MAX);
 
@@ -88,7 +88,7 @@ struct AvxInt {
   static double Excess(const void*) { return 0; }
 };
 
-// Rows in blocks: weights less their zero point as words, the even columns of a block and the odd ones.
+// Rows in blocks. Weights minus their zero point are 16 bits wide: one vector of even columns and one of odd columns.
 template <size_t rows, size_t tokens>
 struct AvxBlocks {
   static constexpr PackActivations* kPack = PackEvenOdd;
@@ -113,7 +113,7 @@ struct AvxBlocks {
     const __m256i both = _mm256_xor_si256(Load32Bytes(p), _mm256_set1_epi8(static_cast<char>(flip)));
     return SubtractZeroPoint(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(255)), _mm256_srli_epi16(both, 8));
   }
-  // A lane of the product is two of 255 * 32512 at most.
+  // Each lane adds four products of at most 255 * 32512.
   static __m256i Products(const Weights& w, const uint8_t* q) {
     return _mm256_add_epi32(_mm256_madd_epi16(w.even, Load32Bytes(q)), _mm256_madd_epi16(w.odd, Load32Bytes(q + 32)));
   }

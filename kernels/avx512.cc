@@ -1,4 +1,4 @@
-// x86-64 with AVX-512 VL: for rows of integers the vectors of AVX2, with twice as many registers to hold them.
+// x86-64 with AVX-512 VL. Rows of integers use AVX2's vectors of 32 bytes, with twice as many registers.
 #include "kernels/avx512.h"
 
 #include <cpuinfo.h>

@@ -1,5 +1,5 @@
-// What dot_float.h asks of an instruction set, on x86-64 with vectors of 64 bytes: the lanes of two tokens in each.
-// In an unnamed namespace for the reason given in dot_float.h.
+// Vector operations for the loops of dot_float.h, on x86-64 with vectors of 64 bytes. Each holds the lanes of two
+// tokens. In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_AVX512_H_
 #define TIED_KERNELS_AVX512_H_
 
@@ -13,7 +13,7 @@ namespace {
 struct Avx512Float {
   using Vec = __m512;
   static constexpr size_t kWidth = 16;
-  // 4 x 8 sums, two a register, four rows and one vector of hidden states: 21 of 32 registers.
+  // 4 x 8 sums, two per register, four rows and one vector of hidden states: 21 of 32 registers.
   static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 8;
 

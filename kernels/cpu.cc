@@ -10,8 +10,8 @@ namespace tied::kernels {
 
 namespace {
 
-// In-order cores, which share a chip with larger ones. Their numbers in cpuinfo are fixed; the last two are not in the
-// header of older releases.
+// In-order cores, the small ones of a big.LITTLE chip. cpuinfo's numbers for them are fixed; headers of older releases
+// lack the last two.
 bool IsSmall(cpuinfo_uarch uarch) {
   switch (static_cast<unsigned>(uarch)) {
     case cpuinfo_uarch_cortex_a5:
@@ -29,7 +29,7 @@ bool IsSmall(cpuinfo_uarch uarch) {
 }
 
 size_t AllowedProcessors() {
-  cpu_set_t allowed[16] = {};  // the kernel refuses less than its own, which may have room for 8192 processors
+  cpu_set_t allowed[16] = {};  // the kernel refuses a mask smaller than its own, which may be for 8192 processors
   if (sched_getaffinity(0, sizeof allowed, allowed) != 0) return 1;
   return static_cast<size_t>(std::max(1, CPU_COUNT_S(sizeof allowed, allowed)));
 }
@@ -38,7 +38,7 @@ size_t AllowedProcessors() {
 
 bool PrepareCpuinfo() {
   constexpr size_t kEnough = 256 * 1024;         // for some thousand processors
-  void* volatile memory = std::malloc(kEnough);  // NOLINT(cppcoreguidelines-no-malloc): it is what cpuinfo calls
+  void* volatile memory = std::malloc(kEnough);  // NOLINT(cppcoreguidelines-no-malloc): cpuinfo calls malloc()
   std::free(memory);                             // NOLINT(cppcoreguidelines-no-malloc)
   if (memory != nullptr) (void)cpuinfo_initialize();
   return memory != nullptr;

@@ -1,4 +1,4 @@
-// What the CPU is like, beyond its instruction sets.
+// Facts about the CPU other than its instruction sets.
 #ifndef TIED_KERNELS_CPU_H_
 #define TIED_KERNELS_CPU_H_
 
@@ -6,11 +6,12 @@
 
 namespace tied::kernels {
 
-// Initialises cpuinfo, which tries once in a process and then gives up: not while memory is so short that it would
-// fail. False: it is. Where cpuinfo fails for other reasons the scalar kernels are all there is.
+// Initialises cpuinfo. Returns false, without trying, if memory is too short for it: cpuinfo tries only once per
+// process. If cpuinfo fails for other reasons, only the scalar kernels are available.
 bool PrepareCpuinfo();
 
-// Cores that are not the small ones of a big.LITTLE pair, as far as this process may run on them; at least 1.
+// Number of cores, without the small ones of a big.LITTLE chip: at least 1, and at most as many as the process may run
+// on.
 size_t PerformanceCoreCount();
 
 }  // namespace tied::kernels

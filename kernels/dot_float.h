@@ -1,8 +1,8 @@
-// The driver of dot products with float rows that the vector instruction sets share: each supplies a vector type and
-// four operations on it (see avx.h), this file the loops. scalar.cc does not use it, so that it can check it.
+// Loops over float rows, shared by the vector instruction sets. Each set supplies a vector type and operations on it
+// (see avx.h). scalar.cc does not use these loops, so that tests can compare the two.
 //
-// Everything is in an unnamed namespace: each file that includes this keeps its own copy, compiled for its own
-// instruction set, and the linker can never pick one that the CPU lacks.
+// Everything is in an unnamed namespace: each file that includes this has a copy compiled for its instruction set, so
+// the linker cannot pick one that the CPU does not support.
 #ifndef TIED_KERNELS_DOT_FLOAT_H_
 #define TIED_KERNELS_DOT_FLOAT_H_
 
@@ -15,17 +15,17 @@
 namespace tied::kernels {
 namespace {
 
-// Isa: Vec, kWidth (floats in a Vec), kRows and kTokens (the largest tile whose sums fit in the registers), Zero(),
-// LoadHidden(pointer), MulAdd(a, b, c) = a * b + c fused. A Vec holds a part of the lanes of one sum, or those of
-// several tokens, which are next to each other in the packed layout: Load(pointer) for each element type, widened, then
-// repeats the kLanes elements of the row for each. Sum(parts, i) = the reduction tree over the kLanes lanes of the
-// token at i.
+// Isa has Vec, kWidth (floats in a Vec), kRows and kTokens (the largest tile whose sums fit in the registers), Zero(),
+// Load(pointer) for each element type, which widens, LoadHidden(pointer) and MulAdd(a, b, c) = a * b + c fused.
+// A Vec holds some of the lanes of one token, or all lanes of several tokens that are adjacent in the packed layout; in
+// the second case Load() repeats the kLanes elements of the row for each token. Sum(parts, i) adds the kLanes lanes of
+// token i in the order that scalar.cc defines.
 //
-// Packed layout of hidden: tokens in groups of at most kTokens, as equal as can be, as 3 + 3 is faster than 4 + 2;
-// group after group; in a group, block after block of kLanes columns; in a block, token after token: a tile reads one
-// stream.
+// Packed layout of hidden: tokens are split into groups of at most kTokens, of sizes as equal as possible, because 3 +
+// 3 is faster than 4 + 2. A group is a sequence of blocks of kLanes columns; a block holds token after token. A tile
+// thus reads one stream.
 
-// Size of the group that starts at token `first`, at most `largest`; a multiple of `multiple` if it is not the last.
+// Size of the group that starts at token `first`, at most `largest`; a multiple of `multiple` unless it is the last.
 inline size_t GroupSize(size_t first, size_t tokens, size_t largest, size_t multiple = 1) {
   const size_t left = tokens - first;
   const size_t groups = (left + largest - 1) / largest;
@@ -33,7 +33,7 @@ inline size_t GroupSize(size_t first, size_t tokens, size_t largest, size_t mult
   return groups == 1 ? left : (size + multiple - 1) / multiple * multiple;
 }
 
-// Tokens whose lanes a vector holds.
+// Number of tokens whose lanes share a vector.
 template <class Isa>
 inline constexpr size_t kTogether = Isa::kWidth > kLanes ? Isa::kWidth / kLanes : 1;
 
@@ -116,7 +116,7 @@ struct DotFloat {
     }
   }
 
-  // The tile for `tokens` <= T.
+  // Runs the tile for `tokens` <= T.
   template <size_t R, size_t T, class... Args>
   static void TileOf(size_t tokens, Args... args) {
     if (tokens == T) return Tile<R, T>(args...);

@@ -1,5 +1,5 @@
-// The drivers of products of integer rows and activations that the vector instruction sets share (see avx.h for what a
-// set supplies). In an unnamed namespace for the reason given in dot_float.h.
+// Loops over rows of integers, shared by the vector instruction sets; avx.h shows what a set supplies.
+// In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_DOT_INT_H_
 #define TIED_KERNELS_DOT_INT_H_
 
@@ -18,7 +18,7 @@ namespace {
 // Activations are packed token after token, each padded with zeros to this many columns.
 inline __attribute__((always_inline)) size_t PaddedCols(size_t cols) { return (cols + 63) / 64 * 64; }
 
-// Natural order, as two bytes each.
+// In column order, two bytes each.
 inline void PackAsWords(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int16_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
@@ -33,7 +33,7 @@ inline void SplitActivation(int q, int8_t* upper, int8_t* lower) {
   *lower = static_cast<int8_t>(q - 256 * *upper);
 }
 
-// In runs of `width` columns, the upper bytes of a run before the lower ones.
+// In runs of `width` columns: the upper bytes of a run, then its lower bytes.
 template <size_t width>
 void PackAsSplitBytes(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int8_t*>(packed);
@@ -45,8 +45,7 @@ void PackAsSplitBytes(const int16_t* activations, size_t tokens, size_t cols, vo
   }
 }
 
-// In blocks of 32 columns, the 16 even ones before the 16 odd ones: masks and shifts take bytes and words apart in this
-// order.
+// In blocks of 32 columns: the 16 even ones, then the 16 odd ones. Masks and shifts unpack weights in this order.
 inline void PackEvenOdd(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
   auto* to = static_cast<int16_t*>(packed);
   for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
@@ -58,11 +57,12 @@ inline void PackEvenOdd(const int16_t* activations, size_t tokens, size_t cols, 
   }
 }
 
-// Rows of int8 or uint8. Isa: kPack, which lays activations out as LoadActivations() reads them; kRows, kTokens, the
-// largest tile; kWidth columns make a vector, kParts vectors a block; Weights, Activations and Sum, what is held of a
-// row, of a token and of their product; LoadWeights(pointer) for both types, LoadActivations(pointer to 2 * kWidth
-// packed bytes), Add(weights, activations, sum), Total(sum); kMaxCols, how many columns a sum takes before it could
-// overflow, at least kBlock of them; Excess(pointer), what LoadWeights has added to each weight of that type.
+// Rows of int8 or uint8. Isa has kPack, which lays activations out as LoadActivations() reads them; kRows and kTokens,
+// the largest tile; kWidth, the columns in a vector, and kParts, the vectors in a block; Weights, Activations and Sum,
+// registers for a vector of a row, of a token and of their product; LoadWeights(pointer) for both types,
+// LoadActivations(pointer to 2 * kWidth packed bytes), Add(weights, activations, sum), Total(sum); kMaxCols, the number
+// of columns, at least kBlock, that a sum can add without overflow; Excess(pointer), the number that LoadWeights() has
+// added to each weight of that type.
 template <class Isa, class Byte>
 struct DotInt {
   static constexpr size_t kBlock = Isa::kWidth * Isa::kParts;
@@ -81,7 +81,7 @@ struct DotInt {
     }
   }
 
-  // R rows times T tokens over at most kMaxCols columns; adds to sums.
+  // R rows times T tokens over at most kMaxCols columns; adds to totals.
   template <size_t R, size_t T>
   static void Columns(const Byte* rows, size_t row_stride, size_t cols, const uint8_t* activations, size_t token_stride,
                       FetchAhead ahead, double (&totals)[R][T]) {
@@ -149,16 +149,16 @@ struct DotInt {
   }
 };
 
-// A tile's rows of Elements in blocks. with_zeros: they have zero points.
+// The rows of a tile, in blocks. with_zeros: the table stores zero points.
 template <class Element, bool with_zeros>
 struct BlockedRows {
-  // Elements of a block.
+  // Elements in a block.
   static constexpr size_t kBlock = std::is_same_v<Element, NibblePair> ? kNibbleBlockBytes : kBlockCols;
 
   const Element* values;
   BlocksView view;
   size_t cols;
-  uint8_t flip;  // bits of bytes and of their zero points
+  uint8_t flip;  // bits to flip in bytes and in their zero points
 
   size_t blocks() const { return BlocksOf(cols); }
   size_t stride() const { return RowElements(values, cols); }
@@ -169,10 +169,11 @@ struct BlockedRows {
   }
 };
 
-// Rows in blocks. Isa: kPack, which lays activations out as Add() reads them; kRows, kTokens; LoadWeights(pointer to a
-// block of each type, the bits to flip in its bytes, its zero point then), what is held of it; kActivationBlockBytes,
-// the packed size of a block of a token; Sum, kLanes float32 sums; Add(what is held, pointer to the packed activations
-// of a block, scale, sum); Total(sum), the reduction tree.
+// Rows in blocks. Isa has kPack, which lays activations out as Add() reads them; kRows and kTokens, the largest tile;
+// LoadWeights(pointer to a block, bits to flip in its bytes, its zero point after the flip) for each type, which
+// returns the block's weights in registers; kActivationBlockBytes, the packed size of a block of one token; Sum, kLanes
+// float32 sums; Add(weights, pointer to the packed activations of a block, scale, sum); Total(sum), which adds the
+// lanes.
 template <class Isa, class Element, bool with_zeros>
 struct DotBlocked {
   using Rows = BlockedRows<Element, with_zeros>;
@@ -242,7 +243,8 @@ struct DotBlocked {
   }
 };
 
-// Rows of NibblePair, int8 or uint8. With its sign bit flipped int8 is uint8, and 128 more, as its zero point is.
+// Rows of NibblePair, int8 or uint8. An int8 with its sign bit flipped is a uint8 that is 128 larger; the zero point is
+// flipped in the same way.
 template <class Isa, class Element>
 void DotBlocksOf(const Element* rows, const BlocksView& view, size_t row_count, size_t cols,
                  const ActivationsView& activations, float* sums, size_t sums_stride) {

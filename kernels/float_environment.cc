@@ -10,7 +10,7 @@ ScopedFloatEnvironment::ScopedFloatEnvironment() {
   std::fegetenv(&saved_);
   std::fesetenv(FE_DFL_ENV);
 #if defined(__SSE__)
-  // C libraries differ in whether the default environment ends flush-to-zero and subnormals-are-zero: 0x1F80 does.
+  // Not every C library's default environment clears flush-to-zero and denormals-are-zero; 0x1F80 does.
   _mm_setcsr(0x1F80);
 #endif
 }

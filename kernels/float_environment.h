@@ -1,4 +1,4 @@
-// The floating-point modes that every result is defined in.
+// The floating-point modes that the definition of every result assumes.
 #ifndef TIED_KERNELS_FLOAT_ENVIRONMENT_H_
 #define TIED_KERNELS_FLOAT_ENVIRONMENT_H_
 
@@ -6,8 +6,8 @@
 
 namespace tied::kernels {
 
-// While it lives, the thread rounds to nearest and keeps subnormal numbers, whatever its caller has set (a program
-// linked with -ffast-math starts its threads with flush-to-zero). Restores modes and exception flags at the end.
+// Makes the thread round to nearest and keep subnormal numbers, whatever its caller has set (a program linked with
+// -ffast-math starts its threads with flush-to-zero). The destructor restores modes and exception flags.
 class ScopedFloatEnvironment {
  public:
   ScopedFloatEnvironment();

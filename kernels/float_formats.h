@@ -1,4 +1,4 @@
-// The narrow float formats as they lie in memory, and their exact widening to float32.
+// The narrow float formats in memory, and their exact conversion to float32.
 #ifndef TIED_KERNELS_FLOAT_FORMATS_H_
 #define TIED_KERNELS_FLOAT_FORMATS_H_
 
@@ -27,9 +27,9 @@ inline float Widen(float value) { return value; }
 
 inline float Widen(BFloat16 value) { return FloatFromBits(static_cast<uint32_t>(value.bits) << 16); }
 
-// Without a branch, so that compilers vectorise it. With the exponent's bits in their new place, the bias is 112 too
-// small; a multiplication by a power of two mends it exactly, subnormal numbers included. Infinity and NaN would become
-// finite: they get the exponent that they had.
+// Branch-free, so that compilers vectorise it. Shifting the bits leaves the exponent 112 too small; multiplying by a
+// power of two corrects it exactly, also for subnormal numbers. Infinity and NaN would become finite, so their exponent
+// is set to all ones again.
 inline float Widen(Half value) {
   const uint32_t magnitude = (value.bits & 0x7fffu) << 13;
   const float scaled = FloatFromBits(magnitude) * 0x1p112f;

@@ -1,5 +1,4 @@
-// Rows of a table as embeddings. Every element is rounded once for each multiplication written here, so any CPU gives
-// the same bits.
+// Converts rows of a table to embeddings. Each multiplication below rounds once, so every CPU gives the same bits.
 #ifndef TIED_KERNELS_GATHER_H_
 #define TIED_KERNELS_GATHER_H_
 
@@ -16,12 +15,12 @@ void GatherRow(const float* row, size_t cols, float scale, float* embedding);
 void GatherRow(const Half* row, size_t cols, float scale, float* embedding);
 void GatherRow(const BFloat16* row, size_t cols, float scale, float* embedding);
 
-// embedding[k] = (row[k] - zero_point) * row_scale * scale, from the left.
+// embedding[k] = (row[k] - zero_point) * row_scale * scale, evaluated from the left.
 void GatherRow(const int8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
 void GatherRow(const uint8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
 
-// The same for rows in blocks: embedding[k] = (row[k] - zero point of its block) * scale of its block * scale, from the
-// left. Element: NibblePair, int8_t or uint8_t.
+// embedding[k] = (row[k] - zero point of its block) * scale of its block * scale, evaluated from the left.
+// Element: NibblePair, int8_t or uint8_t.
 template <class Element>
 void GatherBlocks(const Element* row, const BlocksView& blocks, size_t cols, float scale, float* embedding);
 

@@ -14,10 +14,10 @@ namespace tied::kernels {
 
 namespace {
 
-// Rows in one run of an operator: its output, tokens x 256 floats, is transposed while it is in the L2 cache.
+// Rows per run of an operator. Its output, tokens x 256 floats, is transposed while it is in the L2 cache.
 constexpr size_t kTileRows = 256;
 
-// XNNPACK reads up to this many bytes behind its input and weights (XNN_EXTRA_BYTES in its header).
+// XNNPACK reads up to XNN_EXTRA_BYTES past the end of its input and weights (see its header).
 constexpr size_t kExtraFloats = XNN_EXTRA_BYTES / sizeof(float);
 
 struct OperatorDeleter {
@@ -47,7 +47,7 @@ bool RunOperator(xnn_operator_t op, const float* rows, size_t row_count, float* 
 #endif
 }
 
-// What one worker uses: an operator holds the pointers of its current run, so threads cannot share it.
+// State of one worker. An operator holds the pointers of its current run, so threads cannot share it.
 struct Worker {
   Operator op;
   std::unique_ptr<float[]> output;  // [kTileRows, tokens]
@@ -64,7 +64,7 @@ void Transpose(const float* output, size_t row_count, size_t tokens, float* logi
 
 bool GemmXnnpack(pthreadpool_t pool, const GemmRows& rows, size_t row_count, size_t cols, const float* hidden,
                  size_t tokens, float* logits, size_t logits_stride, const std::atomic<bool>& cancelled) {
-  // Every time: it does its work once, and a failure of today need not be one of tomorrow.
+  // Calling it again is cheap if it succeeded before, and may succeed if it failed before.
   if (xnn_initialize(/*allocator=*/nullptr) != xnn_status_success) return false;
   const size_t threads = pthreadpool_get_threads_count(pool);
   const std::unique_ptr<Worker[]> workers(new (std::nothrow) Worker[threads]);

@@ -44,12 +44,12 @@ size_t PackedTokenSize(size_t cols) { return (cols + kLanes - 1) / kLanes * kLan
 
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols) + kLanes; }
 
-// The largest layout is that of DotprodBlocks: 96 bytes for 32 columns, which are padded to 64.
+// The layout of DotprodBlocks is the largest: 96 bytes per 32 columns, with columns padded to a multiple of 64.
 size_t PackedActivationsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }
 
 const Kernels* const* AllKernels() { return kSets; }
 
-// Not a static constant of the function: its guard would be the one thing that the runtime needs of a C++ library.
+// Not a function-local static: its guard would be all that the runtime needs from a C++ runtime library.
 const Kernels* SelectKernels() {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, [] { selected = ChooseKernels(std::getenv("TIED_ISA")); });

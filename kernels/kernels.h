@@ -1,8 +1,8 @@
-// The table of kernels: one set of plain functions for each instruction set, the same signature in each. The type of a
-// row's elements is part of the signature, so that no function can be put in the place of another.
+// The table of kernels: one set of plain functions for each instruction set, with the same signatures. The element type
+// of a row is part of the signature, so that the compiler refuses swapped functions.
 //
 // scalar.cc defines every result. The other sets reproduce it bit for bit (a NaN may differ in sign and payload), for
-// any split of rows and tokens over calls. Kernels own nothing, allocate nothing, start no thread and know no file.
+// any split of rows and tokens into calls. Kernels own nothing, allocate nothing, start no threads and access no files.
 #ifndef TIED_KERNELS_KERNELS_H_
 #define TIED_KERNELS_KERNELS_H_
 
@@ -14,14 +14,14 @@
 
 namespace tied::kernels {
 
-// A dot product is summed in this many interleaved lanes: lane j takes elements j, j + 8, j + 16, … Eight is one
-// AVX register: a tile of many sums then needs the fewest loads, which is what limits many tokens at once.
+// A dot product is summed in this many interleaved lanes: lane j takes elements j, j + 8, j + 16, … Eight lanes fill
+// one AVX register. A tile of many sums then needs the fewest loads, which limit the speed with many tokens.
 inline constexpr size_t kLanes = 8;
 
-// Number of floats that one hidden state of `cols` elements takes when packed: whole lanes.
+// Floats in a packed hidden state of `cols` elements: rounded up to a multiple of kLanes.
 size_t PackedTokenSize(size_t cols);
 
-// Number of floats that `tokens` of them take, with the lanes behind them that are read with an odd one.
+// Floats in `tokens` packed hidden states, plus kLanes that are read together with an odd last token.
 size_t PackedHiddenSize(size_t tokens, size_t cols);
 
 // Lays hidden [tokens, cols] out as the dot products of the same set read it, padded with zeros to whole lanes.
@@ -29,7 +29,7 @@ size_t PackedHiddenSize(size_t tokens, size_t cols);
 using PackHidden = void(const float* hidden, size_t tokens, size_t cols, float* packed);
 
 // logits[t * logits_stride + r] = dot(rows[r, :], hidden[t, :]), r < row_count, t < tokens.
-// rows: float, Half or BFloat16 [row_count, cols], dense; nothing behind the last element is read.
+// rows: float, Half or BFloat16 [row_count, cols], dense; nothing after the last element is read.
 template <class Element>
 using DotFloats = void(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
@@ -41,7 +41,7 @@ size_t PackedActivationsSize(size_t tokens, size_t cols);
 // packed: PackedActivationsSize(tokens, cols) bytes, aligned to 64 bytes.
 using PackActivations = void(const int16_t* activations, size_t tokens, size_t cols, void* packed);
 
-// Packed activations, as the integer products take them.
+// Packed activations of several tokens.
 struct ActivationsView {
   const void* packed;
   const double* totals;  // [tokens]: the sum of each token's activations
@@ -49,19 +49,19 @@ struct ActivationsView {
 };
 
 // sums[t * sums_stride + r] = sum over k of rows[r, k] * activations[t, k]: an integer, exact.
-// rows: int8 or uint8 [row_count, cols]; nothing behind the last element is read.
+// rows: int8 or uint8 [row_count, cols]; nothing after the last element is read.
 template <class Byte>
 using DotBytes = void(const Byte* rows, size_t row_count, size_t cols, const ActivationsView& activations, double* sums,
                       size_t sums_stride);
 
 // sums[t * sums_stride + r]: the product of a row in blocks and activations, without the activations' scale (see
-// scalar.cc). rows: NibblePair, int8 or uint8 [row_count, RowElements()], dense; nothing behind the last element is
+// scalar.cc). rows: NibblePair, int8 or uint8 [row_count, RowElements()], dense; nothing after the last element is
 // read.
 template <class Element>
 using DotBlocks = void(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
                        const ActivationsView& activations, float* sums, size_t sums_stride);
 
-// What a set has for tables of each kind: how hidden states are packed, and the products that read them so.
+// The functions of a set for each kind of table: one packs hidden states, the others multiply rows with them.
 struct FloatKernels {
   PackHidden* pack;
   DotFloats<float>* f32;
@@ -85,17 +85,16 @@ struct BlockKernels {
 // For sets that XNNPACK does not beat at any number of tokens.
 inline constexpr size_t kNeverXnnpack = SIZE_MAX;
 
-// From this many tokens on, XNNPACK's order of summation is faster (docs/performance.md).
+// From this many tokens on, XNNPACK is faster (docs/performance.md).
 struct XnnpackMinTokens {
   size_t float32 = kNeverXnnpack;
-  size_t widened = kNeverXnnpack;  // for tables of other types, whose rows are widened to float32 for it
+  size_t widened = kNeverXnnpack;  // for tables of other types, whose rows are widened to float32 first
 };
 
 struct Kernels {
   const char* isa;
 
-  // True if the CPU that this runs on, as cpuinfo sees it, has the instructions. ChooseKernels() has initialised
-  // cpuinfo.
+  // True if cpuinfo, which ChooseKernels() has initialised, says that this CPU has the instructions.
   bool (*available)();
 
   // Sets may share them.
@@ -106,14 +105,14 @@ struct Kernels {
   XnnpackMinTokens xnnpack_min_tokens = {};
 };
 
-// Every set that this build has, slowest first: a null-terminated array.
+// All sets in this build, slowest first: a null-terminated array.
 const Kernels* const* AllKernels();
 
-// The fastest set that the CPU has, or the one of that name; null if it is unknown or the CPU lacks it.
-// forced: null or "" for none.
+// The set named `forced`, or the fastest that this CPU supports if `forced` is null or "". Null if the name is unknown
+// or the CPU does not support that set.
 const Kernels* ChooseKernels(const char* forced);
 
-// ChooseKernels() with the environment variable TIED_ISA. Decided once; safe from any thread.
+// ChooseKernels() with the environment variable TIED_ISA, read once. Thread-safe.
 const Kernels* SelectKernels();
 
 }  // namespace tied::kernels

@@ -1,10 +1,10 @@
-// What the loops of the drivers share. Included only by files of one instruction set.
+// Shared by the loops of dot_float.h and dot_int.h. Include it only in files for one instruction set.
 #ifndef TIED_KERNELS_LOOPS_H_
 #define TIED_KERNELS_LOOPS_H_
 
 #include <cstddef>
 
-// Before a loop over sums: they stay in registers only if every such loop is unrolled.
+// Goes before each loop over sums: they stay in registers only if all these loops are unrolled.
 #if defined(__clang__)
 #define TIED_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -14,14 +14,15 @@
 namespace tied::kernels {
 namespace {
 
-// While a tile works on block after block of its rows, rows that follow in memory are fetched into the cache. Rows that
-// are shorter than a page end before a CPU's own prefetcher has found their stream: with one group of tokens a tile
-// fetches as much as it reads, of the first tile that starts more than kAhead bytes after it. Otherwise it fetches one
-// row of the next tile in each group: for long rows that gives the prefetcher time, and with many groups, where the
-// time goes into arithmetic, it keeps the memory busy. Nothing is read: behind the end of a table it does no harm.
+// Prefetches rows that follow in memory while a tile works through the blocks of its rows.
+//  - Rows shorter than a page, one group of tokens: the CPU's prefetcher detects such a stream too late. The tile
+//    prefetches as much as it reads, from the first tile that starts more than kAhead bytes after it.
+//  - Otherwise it prefetches one row of the next tile with each group. For long rows that gives the CPU's prefetcher
+//    time; with many groups, where arithmetic takes the time, it keeps the memory busy.
+// Prefetching past the end of a table is harmless.
 class FetchAhead {
  public:
-  // The tile of `rows` rows of row_bytes each at `tile`, for its group of that number.
+  // `tile` has `rows` rows of row_bytes each. group: index of the group of tokens; only_group: there is no other.
   FetchAhead(const void* tile, size_t rows, size_t row_bytes, size_t block_bytes, size_t group, bool only_group)
       : next_(static_cast<const char*>(tile)), step_(block_bytes) {
     const size_t tile_bytes = rows * row_bytes;
@@ -33,7 +34,7 @@ class FetchAhead {
     }
   }
 
-  // For one block of each of the rows, block_bytes * rows = `bytes`.
+  // Prefetches for one block of each row: bytes = block_bytes * rows.
   template <size_t bytes>
   inline __attribute__((always_inline)) void Block(size_t block) const {
     constexpr size_t kLine = 64;
@@ -44,7 +45,7 @@ class FetchAhead {
 
  private:
   static constexpr size_t kPage = 4096;
-  // What was fastest on an Intel Xeon with AVX-512, into the second-level cache, and on Zen 3, into the first.
+  // The fastest settings on an Intel Xeon with AVX-512 (into the L2 cache) and on Zen 3 (into the L1 cache).
 #if defined(__AVX512F__)
   static constexpr size_t kAhead = kPage / 2 - 1;
   static constexpr int kLocality = 2;

@@ -21,9 +21,9 @@ constexpr FloatKernels kFloats = kFloatKernels<NeonFloat>;
 
 bool Available() { return cpuinfo_has_arm_neon_fma(); }
 
-// ARMv7's NEON always flushes subnormal numbers to zero, and says so in the cumulative flags of FPSCR: input
-// subnormal (IDC, bit 7) and underflow (UFC, bit 3), Arm ARM DDI 0406C, A2.7. Where neither is set no flush took
-// place and the result is exact to the definition; else the rows are computed again without NEON.
+// ARMv7's NEON always flushes subnormal numbers to zero, and then sets a cumulative flag in FPSCR: input subnormal
+// (IDC, bit 7) or underflow (UFC, bit 3), Arm ARM DDI 0406C, A2.7. If neither is set, nothing was flushed and the bits
+// are those that scalar.cc defines; otherwise the rows are computed again without NEON.
 template <class Element, DotFloats<Element>* FloatKernels::*dot>
 void KeepingSubnormals(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride) {

@@ -1,4 +1,4 @@
-// What the drivers of dot_float.h and dot_int.h ask of an instruction set, on Arm with NEON and fused multiply-add.
+// Vector operations for the loops of dot_float.h and dot_int.h, on Arm with NEON and fused multiply-add.
 // In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_NEON_H_
 #define TIED_KERNELS_NEON_H_
@@ -16,7 +16,7 @@
 namespace tied::kernels {
 namespace {
 
-// The reduction tree over eight lanes.
+// Adds eight lanes in the order that scalar.cc defines.
 inline float SumLanes(float32x4_t low, float32x4_t high) {
   const float32x4_t four = vaddq_f32(low, high);
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
@@ -36,7 +36,7 @@ inline double AddAll(int32x4_t lanes) {
   return static_cast<double>(vgetq_lane_s64(two, 0) + vgetq_lane_s64(two, 1));
 }
 
-// Tokens in a tile of integer products: as many as the registers hold.
+// Tokens in a tile of integer products: as many as fit in the registers.
 #if defined(__aarch64__)
 inline constexpr size_t kIntTokens = 4;
 #else
@@ -52,7 +52,7 @@ struct NeonFloat {
   static constexpr size_t kTokens = 3;
 #else
   // 4 x 1 sums of two registers each, four rows and one hidden vector: 13 of 16 registers. One token also makes the
-  // packed layout that of the scalar set, which KeepingSubnormals needs.
+  // packed layout the same as in the scalar set, which KeepingSubnormals() needs.
   static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 1;
 #endif
@@ -70,7 +70,7 @@ struct NeonFloat {
   static float Sum(const Vec (&lanes)[2], size_t) { return SumLanes(lanes[0], lanes[1]); }
 };
 
-// Rows of bytes: widened to words, whose products are 32-bit lanes.
+// Rows of bytes, widened to 16 bits; their products are summed in 32-bit lanes.
 struct NeonInt {
   static constexpr PackActivations* kPack = PackAsWords;
   struct Weights {
@@ -86,7 +86,7 @@ struct NeonInt {
   static constexpr size_t kParts = 1;
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = kIntTokens;
-  // A lane takes two products of 16 columns, each at most 255 * 32512.
+  // A lane adds two products for every 16 columns, each at most 255 * 32512.
   static constexpr size_t kMaxCols = 2048;
   static_assert(kMaxCols / kWidth * 2 * 255 * 32512 <= INT32_MAX);
 
@@ -113,7 +113,7 @@ struct NeonInt {
   static double Excess(const void*) { return 0; }
 };
 
-// What both ways of multiplying rows in blocks share.
+// Shared by NeonBlocks and DotprodBlocks.
 struct NeonBlockSums {
   struct Sum {
     float32x4_t low, high;
@@ -124,7 +124,7 @@ struct NeonBlockSums {
   static Sum Zero() { return {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}; }
   static float Total(const Sum& sum) { return SumLanes(sum.low, sum.high); }
 
-  // The 16 even columns of a block of nibbles, and the 16 odd ones.
+  // Splits a block of nibbles into its 16 even and its 16 odd columns.
   static uint8x16x2_t Split(const NibblePair* p) {
     const uint8x16_t both = vld1q_u8(&p->both);
     return {{vandq_u8(both, vdupq_n_u8(15)), vshrq_n_u8(both, 4)}};
@@ -134,7 +134,7 @@ struct NeonBlockSums {
 #if defined(__aarch64__)
     return vfmaq_n_f32(sum, vcvtq_f32_s32(part), scale);
 #else
-    // ARMv7's NEON flushes subnormal numbers, its scalar unit does not.
+    // ARMv7's NEON flushes subnormal numbers to zero; its scalar unit does not.
     float lanes[4];
     int32_t parts[4];
     vst1q_f32(lanes, sum);
@@ -149,7 +149,7 @@ struct NeonBlockSums {
   }
 };
 
-// Weights less their zero point as words, the even columns of a block and the odd ones.
+// Weights minus their zero point as 16-bit integers: the even columns of a block, and the odd ones.
 struct NeonBlocks : NeonBlockSums {
   static constexpr PackActivations* kPack = PackEvenOdd;
   struct Weights {
@@ -172,7 +172,7 @@ struct NeonBlocks : NeonBlockSums {
     for (uint8x16_t& half : w.val) half = veorq_u8(half, vdupq_n_u8(flip));
     return SubtractZeroPoint(zero_point, w);
   }
-  // Lanes 0 … 3 of a block are the pairs of 8 even and 8 odd columns; the others follow.
+  // Four lanes of a block, each the sum of four columns, from 8 even and 8 odd columns.
   static int32x4_t SumsOfFour(int16x8_t even, int16x8_t odd, const int16_t* q) {
     const int16x8_t even_q = vld1q_s16(q), odd_q = vld1q_s16(q + kBlockCols / 2);
     int32x4_t low = vmull_s16(vget_low_s16(even), vget_low_s16(even_q));

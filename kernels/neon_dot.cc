@@ -1,4 +1,4 @@
-// AArch64 with the dot-product instructions: four products of signed bytes a lane.
+// AArch64 with the dot-product instructions, which add four products of signed bytes to each lane.
 #include <cpuinfo.h>
 
 #include "kernels/dot_int.h"
@@ -9,7 +9,7 @@ namespace tied::kernels {
 
 namespace {
 
-// Rows of bytes, activations split into upper and lower bytes. Unsigned weights are made signed by taking 128 away.
+// Rows of bytes, activations split into upper and lower bytes. Unsigned weights are made signed by subtracting 128.
 struct DotprodInt {
   using Weights = int8x16_t;
   struct Activations {
@@ -24,7 +24,7 @@ struct DotprodInt {
   // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
-  // A lane takes four products of 16 columns, each at most 128 * 128.
+  // A lane adds four products for every 16 columns, each at most 128 * 128.
   static constexpr size_t kMaxCols = size_t{1} << 18;
   static_assert(kMaxCols / kWidth * 4 * 128 * 128 - 1 <= INT32_MAX);
 
@@ -44,14 +44,14 @@ struct DotprodInt {
   static double Excess(const uint8_t*) { return -128; }
 };
 
-// Rows in blocks, as signed bytes in the order of the columns. A block of packed activations: 32 upper bytes, 32 lower
-// ones, and for each lane the sum of its four activations.
+// Rows in blocks, as signed bytes in column order. A block of packed activations holds 32 upper bytes, 32 lower bytes,
+// and for each lane the sum of its four activations.
 struct DotprodBlocks : NeonBlockSums {
-  // Less their zero point.
+  // Weights minus their zero point.
   struct Nibbles {
     int8x16_t low, high;
   };
-  // What is left of the zero point is taken away from the sums.
+  // Weights from which Add() subtracts zero_point, by means of the sums of the activations.
   struct Bytes {
     int8x16_t low, high;
     int32_t zero_point;
@@ -80,14 +80,14 @@ struct DotprodBlocks : NeonBlockSums {
     const int8x16_t zero = vdupq_n_s8(static_cast<int8_t>(zero_point));
     return {vsubq_s8(vreinterpretq_s8_u8(order.val[0]), zero), vsubq_s8(vreinterpretq_s8_u8(order.val[1]), zero)};
   }
-  // Signed is 128 less.
+  // Converting to signed subtracts 128 from the weights and from the zero point.
   static Bytes LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
     const uint8x16_t bits = vdupq_n_u8(flip ^ 128);
     return {vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), bits)), vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + 16), bits)),
             zero_point - 128};
   }
 
-  // start + sum of w * (256 * upper + lower), four columns a lane.
+  // start + sum of w * (256 * upper + lower), four columns per lane.
   static int32x4_t Part(int32x4_t start, int8x16_t w, const int8_t* upper, const int8_t* lower) {
     const int32x4_t high = vdotq_s32(vdupq_n_s32(0), w, vld1q_s8(upper));
     return vdotq_s32(vaddq_s32(start, vshlq_n_s32(high, 8)), w, vld1q_s8(lower));

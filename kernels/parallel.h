@@ -1,4 +1,4 @@
-// Work on a range of items, in tiles, on the threads of a pool.
+// Processes a range of items in tiles, on the threads of a pool.
 #ifndef TIED_KERNELS_PARALLEL_H_
 #define TIED_KERNELS_PARALLEL_H_
 
@@ -13,11 +13,11 @@ namespace tied::kernels {
 
 inline constexpr size_t kMaxThreads = 256;
 
-// The items [first, first + count), and who works on them.
+// The items [first, first + count), and the worker that processes them.
 struct Tile {
   size_t first;
   size_t count;
-  size_t worker;  // below the number of threads; of tiles that run at the same time each has another
+  size_t worker;  // below the number of threads; different for tiles that run at the same time
 };
 
 // Hands out numbers to tiles that run at the same time. pthreadpool does not say which thread runs a tile; a tile takes
@@ -27,7 +27,7 @@ class Workers {
   // count: at most kMaxThreads.
   explicit Workers(size_t count) : count_(count) {}
 
-  // A number below `count` that no other tile has until Return(). One is always free.
+  // A number below `count` that no other tile gets until Return(). One is always free.
   size_t Take() {
     for (size_t i = 0;; i = (i + 1) % count_) {
       if (!taken_[i].exchange(true, std::memory_order_acquire)) return i;

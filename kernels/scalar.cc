@@ -13,8 +13,8 @@
 // weights w (int8, uint8, or nibbles: column 2i in the lower half of byte i, column 2i + 1 in the upper),
 //   s[j] = fma(c[b], float32(sum over the columns 4j … 4j + 3 of the block of (w - z[b]) * q), s[j]), j < 8;
 //   then step 3 as above.
-//   The inner sums are exact integers: |w - z| <= 255 and |q| <= 32512, so that they are below 2^25. float32() rounds
-//   them to nearest, ties to even, if they are above 2^24; those of nibbles are below 2^21 and never round.
+//   The inner sums are exact integers: |w - z| <= 255 and |q| <= 32512, so they are below 2^25. float32() rounds them
+//   to nearest, ties to even, if they are above 2^24; sums of nibbles are below 2^21 and never round.
 #include <cmath>
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// The sets of kernels, one for each file of an instruction set. Only the table in kernels.cc and those files see them.
+// The sets of kernels, one for each instruction set. Only these sets' files and the table in kernels.cc include this.
 #ifndef TIED_KERNELS_SETS_H_
 #define TIED_KERNELS_SETS_H_
 
@@ -13,8 +13,8 @@ extern const Kernels kAvx512Vnni;
 extern const Kernels kNeon;
 extern const Kernels kNeonDot;
 
-// What is shared: the AVX-512 sets and those of AArch64 differ in the products with integers alone, and NEON falls back
-// on the scalar products where it would flush subnormal numbers.
+// Shared by several sets: the AVX-512 sets, and likewise the AArch64 sets, differ only in their products with integers;
+// NEON on ARMv7 falls back to the scalar products where it would flush subnormal numbers.
 extern const FloatKernels kScalarFloats;
 extern const FloatKernels kAvx512Floats;
 extern const FloatKernels kNeonFloats;

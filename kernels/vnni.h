@@ -1,6 +1,6 @@
-// What dot_int.h asks of an instruction set, on x86-64 with AVX-512 VNNI: four products of an unsigned and a signed
-// byte a lane. Signed weights are made unsigned by adding 128, which the sums of the activations take away again.
-// In an unnamed namespace for the reason given in dot_float.h.
+// Vector operations for the loops of dot_int.h, on x86-64 with AVX-512 VNNI, which adds four products of an unsigned
+// and a signed byte to each lane. Signed weights are made unsigned by adding 128, which is subtracted from the result
+// again by means of the sums of the activations. In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_VNNI_H_
 #define TIED_KERNELS_VNNI_H_
 
@@ -28,7 +28,7 @@ struct VnniInt {
   // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
-  // A lane takes four products of 64 columns, each at most 255 * 128, and Total() adds two lanes.
+  // A lane adds four products for every 64 columns, each at most 255 * 128, and Total() adds two lanes.
   static constexpr size_t kMaxCols = size_t{1} << 18;
   static_assert(kMaxCols / kWidth * 4 * 255 * 128 * 2 <= INT32_MAX);
 
@@ -52,8 +52,8 @@ struct VnniInt {
   static double Excess(const int8_t*) { return 128; }
 };
 
-// Rows in blocks: two products of words a lane, which takes no more instructions for 32 columns than bytes do, and no
-// upper and lower sums to put together.
+// Rows in blocks: two 16-bit products per lane. For 32 columns that needs no more instructions than bytes, and there
+// are no upper and lower sums to combine.
 struct VnniBlocks : AvxBlocks<2, 4> {
   static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) {
     const __m256i even = _mm256_dpwssd_epi32(_mm256_setzero_si256(), w.even, Load32Bytes(q));
