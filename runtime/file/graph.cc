@@ -70,7 +70,7 @@ Value ResolveValue(const format::ValueInfo& info) {
   return value;
 }
 
-// All but the input and the output.
+// Everything except input and output.
 Operation ResolveOperation(const format::Op& op, const unsigned char* file, const TableView* tables) {
   Operation operation = {};
   for (const format::OutputDim* dim : *op.output_dims()) {

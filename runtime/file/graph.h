@@ -1,4 +1,4 @@
-// What a model computes, as plain structs: resolved once, when it is opened.
+// The computation of a model as plain structs, resolved once when the model is opened.
 #ifndef TIED_RUNTIME_FILE_GRAPH_H_
 #define TIED_RUNTIME_FILE_GRAPH_H_
 
@@ -16,7 +16,7 @@ struct Header;
 
 namespace tied::runtime {
 
-// embedding = the row of an id * scale.
+// embedding = row of the id * scale.
 struct Embedding {
   size_t table_index;
   TableView table;
@@ -61,26 +61,27 @@ struct Operation {
   size_t rank;
   OutputDim dims[TIED_MAX_RANK];
 
-  Embedding embedding;  // of kEmbedding
+  Embedding embedding;  // kEmbedding only
 
-  Head head;  // of kHead, as are those below
+  // kHead only.
+  Head head;
   Result result;
-  size_t k;  // of a top-k
+  size_t k;  // top-k only
   bool log_softmax;
 
-  const void* constant;  // of kConstant
+  const void* constant;  // kConstant only
   size_t constant_bytes;
 
   bool is_topk() const { return kind == Kind::kHead && result != Result::kLogits; }
 };
 
-// The value that a Boolean input has where an entry point is the one to run.
+// The value of a Boolean input that an entry point requires.
 struct Selector {
   const Value* input;
   bool value;
 };
 
-// Some items in memory that something else owns.
+// A borrowed array.
 template <class T>
 struct Items {
   const T* items;
@@ -99,7 +100,7 @@ struct EntryPoint {
 
 class Graph {
  public:
-  // header: checked, and kept by the caller as long as the graph; file: its first byte. `name`: of the file.
+  // header: validated; it and the file, which starts at `file`, must outlive the graph. name: file name for messages.
   static Status Resolve(const format::Header& header, const unsigned char* file, const char* name, Graph* graph);
 
   Items<TableView> tables() const { return tables_.view(); }
@@ -107,7 +108,7 @@ class Graph {
   Items<Value> outputs() const { return outputs_.view(); }
   Items<EntryPoint> entry_points() const { return entry_points_.view(); }
 
-  // The first of its kind, which calls without names compute. UNSUPPORTED if there is none.
+  // The first embedding and the first head, which the typed calls compute. UNSUPPORTED if there is none.
   Status FindEmbedding(const Embedding** embedding) const;
   Status FindHead(const Head** head) const;
 
@@ -127,7 +128,7 @@ class Graph {
   Array<TableView> tables_;
   Array<Value> inputs_;
   Array<Value> outputs_;
-  Array<Operation> operations_;  // of all entry points, one after the other
+  Array<Operation> operations_;  // of all entry points, in their order
   Array<Selector> selectors_;
   Array<EntryPoint> entry_points_;
   const Embedding* embedding_ = nullptr;

@@ -17,17 +17,17 @@ Status ReadPreamble(const unsigned char* data, size_t size, const char* name, fo
     case format::PreambleFault::kNone:
       return Status();
     case format::PreambleFault::kTooShort:
-      return Status::Error(TIED_CORRUPT, "%s: %zu bytes are too few for a .tied file", name, size);
+      return Status::Error(TIED_CORRUPT, "%s: has %zu bytes, too few for a .tied file", name, size);
     case format::PreambleFault::kMagic:
-      return Status::Error(TIED_CORRUPT, "%s: is not a .tied file (its first bytes are not the magic)", name);
+      return Status::Error(TIED_CORRUPT, "%s: is not a .tied file (wrong magic in the first 8 bytes)", name);
     case format::PreambleFault::kVersion:
-      return Status::Error(TIED_UNSUPPORTED, "%s: has format version %" PRIu32 ", this library reads version %" PRIu32,
+      return Status::Error(TIED_UNSUPPORTED, "%s: has format version %" PRIu32 "; this library reads version %" PRIu32,
                            name, preamble->format_version, format::kFormatVersion);
     case format::PreambleFault::kFileLength:
-      return Status::Error(TIED_CORRUPT, "%s: holds %zu bytes, its header says %" PRIu64, name, size,
+      return Status::Error(TIED_CORRUPT, "%s: has %zu bytes, but its header says %" PRIu64, name, size,
                            preamble->file_length);
     default:
-      return Status::Error(TIED_CORRUPT, "%s: header length %" PRIu32 " does not fit", name, preamble->header_length);
+      return Status::Error(TIED_CORRUPT, "%s: the header cannot have %" PRIu32 " bytes", name, preamble->header_length);
   }
 }
 

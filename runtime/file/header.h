@@ -1,4 +1,4 @@
-// The header of a .tied file: found, copied and checked in full (schema/FORMAT.md).
+// Reads, copies and validates the header of a .tied file (schema/FORMAT.md).
 #ifndef TIED_RUNTIME_FILE_HEADER_H_
 #define TIED_RUNTIME_FILE_HEADER_H_
 
@@ -15,10 +15,10 @@ struct Op;
 
 namespace tied::runtime {
 
-// A checked header. It is a copy: a file that is changed later cannot change what was checked.
+// A validated header. It is a copy, so that a later change of the file cannot invalidate it.
 class Header {
  public:
-  // `data`, `size`: the whole file. `name`: what messages call it.
+  // data, size: the whole file. name: file name for messages.
   static Status Read(const unsigned char* data, size_t size, const char* name, Header* header);
 
   const format::Header& operator*() const { return *root_; }
@@ -26,12 +26,12 @@ class Header {
   uint32_t format_version() const { return format_version_; }
 
  private:
-  std::unique_ptr<uint64_t[]> bytes_;  // aligned for the 64-bit fields in it
+  std::unique_ptr<uint64_t[]> bytes_;  // aligned for its 64-bit fields
   const format::Header* root_ = nullptr;
   uint32_t format_version_ = 0;
 };
 
-// Checks everything in a verified flatbuffer that FORMAT.md asks for beyond the flatbuffer itself.
+// Checks all rules of FORMAT.md that the flatbuffer verifier does not.
 Status ValidateHeader(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name);
 
 // Whether the shape of a Constant follows from an input.

@@ -8,13 +8,13 @@ namespace tied::runtime {
 Status IdMap::Check(const char* name) const {
   for (size_t r = 0; ids != nullptr && r < rows; ++r) {
     if (ids[r] < vocabulary && (r == 0 || ids[r - 1] < ids[r])) continue;
-    return Status::Error(TIED_CORRUPT, "%s: row %zu has the token id %" PRIu32 ", they must ascend and be below %zu",
+    return Status::Error(TIED_CORRUPT, "%s: row %zu has the token id %" PRIu32 "; ids must ascend and be below %zu",
                          name, r, ids[r], vocabulary);
   }
   return Status();
 }
 
-// From the last row on: ids ascend, so none is below its row, and what is overwritten has been moved.
+// Starts at the last row: ids ascend, so no id is below its row, and values are moved before they are overwritten.
 void IdMap::Spread(float* values) const {
   size_t end = vocabulary;
   for (size_t row = rows; row > 0;) {

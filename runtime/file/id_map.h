@@ -1,4 +1,4 @@
-// Which token ids the rows of a table have, where some were dropped when the model was converted.
+// Maps rows of a table to token ids and back. Some ids may have been dropped when the model was converted.
 #ifndef TIED_RUNTIME_FILE_ID_MAP_H_
 #define TIED_RUNTIME_FILE_ID_MAP_H_
 
@@ -17,10 +17,10 @@ struct IdMap {
   size_t rows;
   size_t vocabulary;  // ids are below it; at least rows
 
-  // Every id has its row, which has the same number.
+  // Row r is id r, and no id was dropped.
   bool is_identity() const { return vocabulary == rows; }
 
-  // Below the vocabulary, even if somebody changes the file after Check().
+  // The result is below the vocabulary even if somebody changes the file after Check().
   size_t IdOf(size_t row) const { return ids == nullptr ? row : std::min<size_t>(ids[row], vocabulary - 1); }
 
   // The row of an id below the vocabulary; kNoRow if it was dropped.
@@ -30,11 +30,11 @@ struct IdMap {
     return found < ids + rows && *found == id ? static_cast<size_t>(found - ids) : kNoRow;
   }
 
-  // Ascending and below the vocabulary. `name`: of the file.
+  // Checks that ids ascend and are below the vocabulary. name: file name for messages.
   Status Check(const char* name) const;
 
-  // Moves each row's value to the place of its id, in [vocabulary] of which the first [rows] are filled; the others
-  // become -infinity.
+  // values: [vocabulary], of which the first [rows] are set. Moves each row's value to the index of its id and sets the
+  // others to -infinity.
   void Spread(float* values) const;
 };
 

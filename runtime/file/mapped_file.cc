@@ -29,7 +29,7 @@ Status DoesNotFit(uint64_t length, const char* name) {
   return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
 }
 
-// Calls again what a signal has interrupted.
+// Repeats a call that a signal interrupts.
 template <class Call>
 auto Retry(const Call& call) {
   auto result = call();
@@ -57,7 +57,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 Status MappedFile::Open(const char* path, bool copy, MappedFile* file) {
-  // Without O_NONBLOCK a FIFO would be waited for before it can be refused.
+  // Without O_NONBLOCK, opening a FIFO would block before it can be refused.
   const int descriptor = Retry([&] { return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (descriptor < 0) return SystemError("open", path, errno);
   const Status status = OpenDescriptor(descriptor, 0, 0, copy, path, file);
@@ -68,7 +68,7 @@ Status MappedFile::Open(const char* path, bool copy, MappedFile* file) {
 Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, bool copy, const char* name,
                                   MappedFile* file) {
   struct stat info;
-  if (fstat(descriptor, &info) != 0) return SystemError("look at the descriptor", name, errno);
+  if (fstat(descriptor, &info) != 0) return SystemError("get its status", name, errno);
   if (S_ISDIR(info.st_mode)) return Status::Error(TIED_IO_ERROR, "%s: is a directory, not a .tied file", name);
   if (!S_ISREG(info.st_mode)) return Status::Error(TIED_IO_ERROR, "%s: is not a regular file", name);
   const uint64_t file_size = static_cast<uint64_t>(info.st_size);
@@ -79,7 +79,7 @@ Status MappedFile::OpenDescriptor(int descriptor, uint64_t offset, uint64_t leng
   uint64_t end = 0;
   if (!CheckedAdd(offset, length, &end) || end > file_size) {
     return Status::Error(TIED_INVALID_ARGUMENT,
-                         "%s: %" PRIu64 " bytes at offset %" PRIu64 " end behind the file's %" PRIu64, name, length,
+                         "%s: %" PRIu64 " bytes at offset %" PRIu64 " end after the file's %" PRIu64, name, length,
                          offset, file_size);
   }
   if (length == 0) return Status::Error(TIED_CORRUPT, "%s: is empty, not a .tied file", name);
@@ -106,7 +106,7 @@ Status MappedFile::Copy(int descriptor, uint64_t offset, uint64_t length, const 
   if (!CheckedCast(length, &copied.size_)) return DoesNotFit(length, name);
   copied.mapping_size_ = copied.size_;
   void* memory = mmap(nullptr, copied.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return SystemError("get memory for", name, errno);
+  if (memory == MAP_FAILED) return SystemError("allocate memory", name, errno);
   copied.mapping_ = memory;
   copied.data_ = static_cast<const unsigned char*>(memory);
   for (size_t done = 0; done < copied.size_;) {
@@ -115,7 +115,7 @@ Status MappedFile::Copy(int descriptor, uint64_t offset, uint64_t length, const 
                    static_cast<off_t>(offset + done));
     });
     if (got < 0) return SystemError("read", name, errno);
-    if (got == 0) return Status::Error(TIED_IO_ERROR, "%s: became shorter while it was read", name);
+    if (got == 0) return Status::Error(TIED_IO_ERROR, "%s: was truncated while it was being read", name);
     done += static_cast<size_t>(got);
   }
   (void)mprotect(memory, copied.size_, PROT_READ);
@@ -137,21 +137,21 @@ int MappedFile::Advise(size_t offset, size_t length, int advice) const {
   return madvise(static_cast<unsigned char*>(mapping_) + begin, lead + offset + length - begin, advice);
 }
 
-// Reading ahead is advice only: a kernel that lacks it works all the same.
+// Errors are ignored: this is only advice, and a kernel without it works too.
 void MappedFile::ExpectRandomReads(size_t offset, size_t length) const { (void)Advise(offset, length, MADV_RANDOM); }
 
 void MappedFile::ExpectWholeReads(size_t offset, size_t length) const {
-  // Not MADV_SEQUENTIAL: it marks pages as used up once read, and the next token reads them again.
+  // Not MADV_SEQUENTIAL: it lets the kernel drop pages once they are read, and the next token reads them again.
   (void)Advise(offset, length, MADV_NORMAL);
   (void)Advise(offset, length, MADV_WILLNEED);
 }
 
 Status MappedFile::ReleasePages(size_t offset, size_t length) const {
-  if (Advise(offset, length, MADV_DONTNEED) != 0) return SystemError("release pages of", "model", errno);
+  if (Advise(offset, length, MADV_DONTNEED) != 0) return SystemError("release its pages", "model", errno);
   return Status();
 }
 
-// One 64-bit entry a page, whose bit 63 says that it is here (the kernel's Documentation/admin-guide/mm/pagemap.rst).
+// One 64-bit entry per page; bit 63 is set if the page is present (Linux, Documentation/admin-guide/mm/pagemap.rst).
 Status MappedFile::CountResident(uint64_t* bytes) const {
   const int pagemap = Retry([] { return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); });
   if (pagemap < 0) return SystemError("open", "/proc/self/pagemap", errno);

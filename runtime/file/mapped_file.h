@@ -1,4 +1,4 @@
-// A read-only view of a .tied file: a shared mapping of it, or memory that the caller has filled.
+// A read-only view of a .tied file: a shared mapping, a private copy, or the caller's memory.
 #ifndef TIED_RUNTIME_FILE_MAPPED_FILE_H_
 #define TIED_RUNTIME_FILE_MAPPED_FILE_H_
 
@@ -18,28 +18,29 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  // copy: into memory of this process, instead of mapping the file.
+  // copy: read the file into private memory instead of mapping it.
   static Status Open(const char* path, bool copy, MappedFile* file);
 
-  // `length` bytes at `offset` of an open file; 0: up to its end. The offset need not be page-aligned. `name` is what
-  // messages call the file.
+  // Opens `length` bytes at `offset` of an open file; 0: up to its end. The offset need not be page-aligned.
+  // name: file name for messages.
   static Status OpenDescriptor(int descriptor, uint64_t offset, uint64_t length, bool copy, const char* name,
                                MappedFile* file);
 
-  // Borrows memory.
+  // The memory must outlive the result.
   static MappedFile FromMemory(const void* data, size_t length);
 
   const unsigned char* data() const { return data_; }
   size_t size() const { return size_; }
 
-  // Advice on `length` bytes at `offset`, widened to whole pages; nothing for memory and copies.
+  // Advise the system about `length` bytes at `offset`, extended to whole pages. No effect on memory and copies.
   void ExpectRandomReads(size_t offset, size_t length) const;
   void ExpectWholeReads(size_t offset, size_t length) const;
 
-  // Takes the pages of such a range out of this process; the system may forget them, and reads them again on next use.
+  // Unmaps the pages of such a range from this process. The system may drop them and reads them again on their next
+  // use.
   Status ReleasePages(size_t offset, size_t length) const;
 
-  // Bytes of the file's pages that are in this process now.
+  // Bytes of the file's pages that are mapped into this process now.
   Status CountResident(uint64_t* bytes) const;
 
  private:
@@ -51,7 +52,7 @@ class MappedFile {
   size_t size_ = 0;
   void* mapping_ = nullptr;  // null for borrowed memory
   size_t mapping_size_ = 0;
-  bool is_shared_ = false;  // with the file; a copy cannot be given back
+  bool is_shared_ = false;  // a mapping of the file, whose pages the system can read again
 };
 
 }  // namespace tied::runtime

@@ -69,7 +69,7 @@ void Model::PrepareForScreen() {
 }
 
 void Model::CountScatteredRows(size_t rows) {
-  constexpr size_t kMostRows = 96;  // 64 KiB around each
+  constexpr size_t kMostRows = 96;  // Linux maps 64 KiB around each
   if (prepared_for_head_.load(std::memory_order_relaxed)) return;
   if (scattered_rows_.fetch_add(rows, std::memory_order_relaxed) + rows < kMostRows) return;
   scattered_rows_.store(0, std::memory_order_relaxed);

@@ -17,11 +17,11 @@ struct Plane;
 
 namespace tied::runtime {
 
-// Counts its owners: the caller who opened it and each session. Everything but that count and the advice given to the
-// kernel is constant, so all members but Unref may be called from any thread.
+// Reference-counted: the caller who opened it and each session own it. Apart from that count and the advice given to
+// the kernel it is constant, so any thread may call all members except Unref(), which each owner calls once.
 class Model {
  public:
-  // Takes the file over. On success *model has one owner.
+  // Takes ownership of the file. On success *model has one owner.
   static Status Create(MappedFile file, const char* name, Model** model);
 
   void Ref() { owners_.fetch_add(1, std::memory_order_relaxed); }
@@ -36,16 +36,16 @@ class Model {
   // Reads the whole file.
   Status VerifyHashes() const;
 
-  // Tells the kernel that whole tables, or their screens, are about to be read; the first call after opening or Trim()
-  // acts.
+  // Tell the system that whole tables, or their screens, are about to be read. Only the first call after opening or
+  // Trim() has an effect.
   void PrepareForHead();
   void PrepareForScreen();
 
-  // Says that so many rows were read here and there. Linux maps the cached pages around each: while no head reads whole
-  // tables, they are given back often enough that their growth stays below 8 MiB.
+  // Records that `rows` rows were gathered. Linux maps the cached pages around each. Unless a head reads whole tables,
+  // such pages are released often enough that they stay below 8 MiB.
   void CountScatteredRows(size_t rows);
 
-  // Gives the pages back.
+  // Releases all pages.
   Status Trim();
 
   Status CountResident(uint64_t* bytes) const { return file_.CountResident(bytes); }

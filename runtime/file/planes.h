@@ -1,4 +1,4 @@
-// The planes of a file, for those who look at all of them.
+// Visits all planes of a file.
 #ifndef TIED_RUNTIME_FILE_PLANES_H_
 #define TIED_RUNTIME_FILE_PLANES_H_
 
@@ -7,7 +7,7 @@
 
 namespace tied::runtime {
 
-// Calls visit(plane, name) for every plane of a file's tables, until one returns an error.
+// Calls visit(plane, name) for every plane of every table. Stops at the first error and returns it.
 template <class Visit>
 Status ForEachTablePlane(const format::Header& header, const Visit& visit) {
   for (const format::TiedTable* table : *header.tables()) {
@@ -23,7 +23,7 @@ Status ForEachTablePlane(const format::Header& header, const Visit& visit) {
   return Status();
 }
 
-// The same, and then for the biases: entry points may share one.
+// Visits the planes of the tables, then the biases. Entry points may share a bias, which is then visited repeatedly.
 template <class Visit>
 Status ForEachPlane(const format::Header& header, const Visit& visit) {
   TIED_RETURN_IF_ERROR(ForEachTablePlane(header, visit));

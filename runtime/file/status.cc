@@ -8,7 +8,7 @@ namespace tied::runtime {
 
 namespace {
 
-// Of UTF-8 that was cut off, which may have left a part of it.
+// Drops the last UTF-8 character, which may be incomplete because the text was truncated.
 void DropLastCharacter(char* text) {
   size_t end = std::strlen(text);
   const auto continues = [&](size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };

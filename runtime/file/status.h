@@ -1,4 +1,4 @@
-// The result of an internal call: TIED_OK, or a status with a message built where it happened.
+// The result of an internal call: TIED_OK, or an error code with a message built where the error occurred.
 #ifndef TIED_RUNTIME_FILE_STATUS_H_
 #define TIED_RUNTIME_FILE_STATUS_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied::runtime {
 
-// Needs no memory, so that it can report that there is none. Copying one that is OK copies its code alone.
+// Allocates nothing, so that it can report that memory ran out. Copying an OK status copies only its code.
 class [[nodiscard]] Status {
  public:
   Status() { error_.status = TIED_OK; }
@@ -14,7 +14,7 @@ class [[nodiscard]] Status {
   ~Status() = default;
   Status& operator=(const Status& other);
 
-  // A printf format and its values; what does not fit is cut off.
+  // A printf format and its values; a message that is too long is truncated.
   __attribute__((format(printf, 2, 3))) static Status Error(tied_status code, const char* format, ...);
 
   bool ok() const { return error_.status == TIED_OK; }
@@ -22,7 +22,7 @@ class [[nodiscard]] Status {
   const char* message() const { return ok() ? "" : error_.message; }
 
  private:
-  tied_error error_;  // the message is set only when the status is not TIED_OK
+  tied_error error_;  // the message is set only if the status is not TIED_OK
 };
 
 }  // namespace tied::runtime

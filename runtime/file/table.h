@@ -1,4 +1,4 @@
-// A table as the computations take it: where its planes are mapped.
+// A table for the computations: pointers to its mapped planes.
 #ifndef TIED_RUNTIME_FILE_TABLE_H_
 #define TIED_RUNTIME_FILE_TABLE_H_
 
@@ -10,7 +10,7 @@
 
 namespace tied::runtime {
 
-// An int8 approximation of each row, and a bound of what it lacks.
+// An int8 approximation of each row, and a bound on its error.
 struct ScreenView {
   const int8_t* values;         // [rows, cols]; null: the table has no screen
   const float* scales;          // [rows]
@@ -24,8 +24,8 @@ struct TableView {
   size_t cols;
   size_t row_bytes;
   const float* scales;               // null for float tables
-  const unsigned char* zero_points;  // as many; null: all the default of the type
-  size_t scales_per_row;             // 0: one for the whole table; else 1, or one for each block
+  const unsigned char* zero_points;  // one per scale; null: all the default of the type
+  size_t scales_per_row;             // 0: one for the whole table; else 1, or the blocks in a row
   ScreenView screen;
   IdMap ids;
 
@@ -33,7 +33,7 @@ struct TableView {
   bool in_blocks() const { return type == TIED_INT4 || scales_per_row > 1; }
   const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
 
-  // Of Int8 and Uint8 tables that are not in blocks.
+  // For Int8 and Uint8 tables that are not in blocks.
   float RowScale(size_t row) const { return scales[row * scales_per_row]; }
   int ZeroPoint(size_t row) const {
     if (zero_points == nullptr) return 0;

@@ -13,13 +13,13 @@ namespace tied::runtime {
 
 namespace {
 
-// Far more than any model has, and few enough that comparing each with each takes little time.
+// Far above the counts of real models, and low enough that comparing all pairs is fast.
 constexpr size_t kMaxCount = 256;
 constexpr size_t kMaxOps = 1024;
 
 static_assert(TIED_MAX_K == format::kMaxTopk);
 
-// Collects what all checks need; each check names the first thing that is wrong.
+// The state that all checks share. Each check reports the first violation.
 class Validator {
  public:
   Validator(const format::Header& header, uint64_t header_end, uint64_t file_size, const char* name)
@@ -64,10 +64,12 @@ Status Validator::CheckCounts() const {
                 {header_.entry_points()->size(), "entry points"}};
   size_t ops = 0;
   for (const format::EntryPoint* entry_point : *header_.entry_points()) ops += entry_point->ops()->size();
-  if (ops > kMaxOps) return Status::Error(TIED_CORRUPT, "%s: %zu operations are more than %zu", name_, ops, kMaxOps);
+  if (ops > kMaxOps)
+    return Status::Error(TIED_CORRUPT, "%s: has %zu operations; at most %zu are allowed", name_, ops, kMaxOps);
   for (const auto& item : counts) {
     if (item.count > kMaxCount) {
-      return Status::Error(TIED_CORRUPT, "%s: %zu %s are more than %zu", name_, item.count, item.what, kMaxCount);
+      return Status::Error(TIED_CORRUPT, "%s: has %zu %s; at most %zu are allowed", name_, item.count, item.what,
+                           kMaxCount);
     }
   }
   return Status();
@@ -80,7 +82,7 @@ Status Validator::CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& 
     if (*name == '\0') return Status::Error(TIED_CORRUPT, "%s: %s %zu has no name", name_, what, i);
     for (size_t j = 0; j < i; ++j) {
       if (std::strcmp(items[static_cast<flatbuffers::uoffset_t>(j)]->name()->c_str(), name) == 0) {
-        return Status::Error(TIED_CORRUPT, "%s: two %ss are called '%s'", name_, what, name);
+        return Status::Error(TIED_CORRUPT, "%s: two %ss are named '%s'", name_, what, name);
       }
     }
   }
@@ -96,13 +98,14 @@ Status Validator::CheckPlane(const format::Plane& plane, const char* what) const
   uint64_t end = 0;
   if (plane.offset() % format::kPlaneAlignment != 0 || plane.offset() < header_end_ ||
       !CheckedAdd(plane.offset(), plane.length(), &end) || end > file_size_) {
-    return Status::Error(TIED_CORRUPT, "%s: plane '%s', %" PRIu64 " bytes at %" PRIu64 ", does not fit into the file",
+    return Status::Error(TIED_CORRUPT,
+                         "%s: plane '%s', %" PRIu64 " bytes at offset %" PRIu64 ", is misaligned or outside the file",
                          name_, what, plane.length(), plane.offset());
   }
   return Status();
 }
 
-// Each plane against those before it, which may be the same object of the flatbuffer.
+// Compares each plane with the planes before it. They may be the same object of the flatbuffer.
 Status Validator::CheckOverlaps() const {
   size_t table_planes = 0;
   TIED_RETURN_IF_ERROR(ForEachTablePlane(header_, [&](const format::Plane&, const char*) {
@@ -127,15 +130,15 @@ Status Validator::CheckLength(const format::Plane& plane, uint64_t count, uint64
                               const char* what) const {
   uint64_t bytes = 0;
   if (CheckedMultiply(count, size, &bytes) && bytes == plane.length()) return Status();
-  return Status::Error(TIED_CORRUPT, "%s: table '%s': its %s do not match their %" PRIu64 " bytes", name_, table, what,
-                       plane.length());
+  return Status::Error(TIED_CORRUPT, "%s: table '%s': %s do not match its shape (%" PRIu64 " bytes)", name_, table,
+                       what, plane.length());
 }
 
 Status Validator::CheckScales(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
   const bool quantised = format::FindFormat(table.type())->is_quantised;
   if ((table.scales() != nullptr) != quantised || (table.zero_points() != nullptr && !quantised)) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s': scales or zero points do not fit its element type", name_,
+    return Status::Error(TIED_CORRUPT, "%s: table '%s': scales or zero points do not match its element type", name_,
                          what);
   }
   if (!quantised) return Status();
@@ -151,7 +154,7 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
   if (table.screen() == nullptr) return Status();
   const char* what = table.name()->c_str();
   if (table.scales() != nullptr) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s' is quantised and has a screen", name_, what);
+    return Status::Error(TIED_CORRUPT, "%s: table '%s' has a screen, but is quantised", name_, what);
   }
   const format::Screen& screen = *table.screen();
   TIED_RETURN_IF_ERROR(CheckLength(*screen.values(), table.rows(), table.cols(), what, "screen"));
@@ -159,12 +162,13 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
   return CheckLength(*screen.residual_norms(), table.rows(), sizeof(float), what, "residual norms");
 }
 
-// What the ids are is checked when the file is open: they are no part of the header.
+// The ids themselves are not part of the header; they are checked when the file is open.
 Status Validator::CheckVocabulary(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
   if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > format::kMaxTableRows)) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s' has %" PRIu64 " rows for a vocabulary of %" PRIu64, name_, what,
-                         table.rows(), table.vocabulary());
+    return Status::Error(TIED_CORRUPT,
+                         "%s: table '%s' has a vocabulary of %" PRIu64 "; it must be from %" PRIu64 " to %" PRIu64,
+                         name_, what, table.vocabulary(), table.rows(), format::kMaxTableRows);
   }
   if (table.ids() == nullptr) return Status();
   return CheckLength(*table.ids(), table.rows(), sizeof(uint32_t), what, "token ids");
@@ -173,13 +177,15 @@ Status Validator::CheckVocabulary(const format::TiedTable& table) const {
 Status Validator::CheckTable(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
   if (format::RowBytes(table.type(), 1) == 0) {
-    return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has the element type %d, which this library does not read",
+    return Status::Error(TIED_UNSUPPORTED, "%s: table '%s' has element type %d, which this library does not support",
                          name_, what, static_cast<int>(table.type()));
   }
   if (table.rows() == 0 || table.cols() == 0 || table.rows() > format::kMaxTableRows ||
       table.cols() > format::kMaxTableCols) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]", name_, what,
-                         table.rows(), table.cols());
+    return Status::Error(TIED_CORRUPT,
+                         "%s: table '%s' has the shape [%" PRIu64 ", %" PRIu64 "]; it must be from [1, 1] to [%" PRIu64
+                         ", %" PRIu64 "]",
+                         name_, what, table.rows(), table.cols(), format::kMaxTableRows, format::kMaxTableCols);
   }
   TIED_RETURN_IF_ERROR(
       CheckLength(*table.values(), table.rows(), format::RowBytes(table.type(), table.cols()), what, "values"));
@@ -190,11 +196,11 @@ Status Validator::CheckTable(const format::TiedTable& table) const {
 
 Status Validator::CheckValue(const format::ValueInfo& value, const char* what) const {
   if (format::ElementSize(value.type()) == 0) {
-    return Status::Error(TIED_UNSUPPORTED, "%s: %s '%s' has the unknown element type %d", name_, what,
+    return Status::Error(TIED_UNSUPPORTED, "%s: %s '%s' has unknown element type %d", name_, what,
                          value.name()->c_str(), static_cast<int>(value.type()));
   }
   if (value.dims()->size() > TIED_MAX_RANK) {
-    return Status::Error(TIED_CORRUPT, "%s: %s '%s' has %u dimensions, at most %d are possible", name_, what,
+    return Status::Error(TIED_CORRUPT, "%s: %s '%s' has %u dimensions; at most %d are allowed", name_, what,
                          value.name()->c_str(), value.dims()->size(), TIED_MAX_RANK);
   }
   return Status();
@@ -202,10 +208,11 @@ Status Validator::CheckValue(const format::ValueInfo& value, const char* what) c
 
 Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
   size_t inferred = 0;
-  // The flatbuffer verifier aligns everything but the structs in a vector; an empty one need not be.
+  // The flatbuffer verifier checks the alignment of everything except structs in a vector. An empty vector has none.
   const bool aligned = op.output_dims()->size() == 0 ||
                        reinterpret_cast<uintptr_t>(op.output_dims()->Data()) % alignof(format::OutputDim) == 0;
-  if (!aligned) return Status::Error(TIED_CORRUPT, "%s: entry point '%s': a shape is not aligned", name_, entry_point);
+  if (!aligned)
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': an output shape is misaligned", name_, entry_point);
   bool valid = op.output_dims()->size() <= TIED_MAX_RANK;
   for (const format::OutputDim* dim : *op.output_dims()) {
     switch (dim->rule()) {
@@ -223,17 +230,17 @@ Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const
     }
   }
   if (valid) return Status();
-  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the shape of output %u is not valid", name_, entry_point,
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the shape of output %u is invalid", name_, entry_point,
                        op.output());
 }
 
 Status Validator::CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const {
   if (table >= header_.tables()->size()) {
-    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses table %u of %u", name_, entry_point, table,
-                         header_.tables()->size());
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses table %u, but there are only %u", name_, entry_point,
+                         table, header_.tables()->size());
   }
   if (!types_fit) {
-    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': input or output of %s has the wrong element type", name_,
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the input or output of %s has the wrong type", name_,
                          entry_point, format::EnumNameOperation(op.operation_type()));
   }
   return Status();
@@ -248,7 +255,7 @@ Status Validator::CheckHead(const format::Op& op, const format::ValueInfo& input
   TIED_RETURN_IF_ERROR(CheckTypes(op, head.table(), types_fit, entry_point));
   const uint64_t rows = header_.tables()->Get(head.table())->rows();
   if (head.bias() != nullptr && head.bias()->length() != rows * sizeof(float)) {
-    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, not %" PRIu64, name_,
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the bias has %" PRIu64 " bytes, expected %" PRIu64, name_,
                          entry_point, head.bias()->length(), rows * sizeof(float));
   }
   if (!std::isfinite(head.scale()) || !std::isfinite(head.soft_cap()) || head.soft_cap() < 0) {
@@ -257,11 +264,11 @@ Status Validator::CheckHead(const format::Op& op, const format::ValueInfo& input
   }
   if (head.result() == format::HeadResult::Logits) return Status();
   if (head.result() > format::HeadResult::MAX) {
-    return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' asks for an unknown result %d", name_, entry_point,
+    return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' has unknown head result %d", name_, entry_point,
                          static_cast<int>(head.result()));
   }
   if (head.k() >= 1 && head.k() <= TIED_MAX_K && head.k() <= rows) return Status();
-  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': k is %u, it must be from 1 to %" PRIu64, name_, entry_point,
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': k is %u; it must be from 1 to %" PRIu64, name_, entry_point,
                        head.k(), std::min<uint64_t>(rows, TIED_MAX_K));
 }
 
@@ -289,7 +296,7 @@ Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
   const bool constant = op.operation_type() == format::Operation::Constant;
   const bool reads = !constant || ReadsDims(op);
   if (op.output() >= header_.outputs()->size() || (reads && op.input() >= header_.inputs()->size())) {
-    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses input %u and output %u, which do not exist", name_,
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' uses input %u and output %u; not both exist", name_,
                          entry_point, op.input(), op.output());
   }
   const format::ValueInfo* input = reads ? header_.inputs()->Get(op.input()) : nullptr;
@@ -301,14 +308,15 @@ Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
                              header_.outputs()->Get(op.output())->type() == format::DataType::Float32;
       TIED_RETURN_IF_ERROR(CheckTypes(op, embedding.table(), types_fit, entry_point));
       if (std::isfinite(embedding.scale())) return Status();
-      return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the scale is not finite", name_, entry_point);
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s': the embedding's scale is not finite", name_,
+                           entry_point);
     }
     case format::Operation::Head:
       return CheckHead(op, *input, entry_point);
     case format::Operation::Constant:
       return CheckConstant(op, entry_point);
     default:
-      return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' has an unknown operation %d", name_, entry_point,
+      return Status::Error(TIED_UNSUPPORTED, "%s: entry point '%s' has unknown operation %d", name_, entry_point,
                            static_cast<int>(op.operation_type()));
   }
 }
@@ -316,7 +324,8 @@ Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
 Status Validator::CheckEntryPoint(const format::EntryPoint& entry_point) const {
   const char* what = entry_point.name()->c_str();
   if (entry_point.ops()->size() > header_.outputs()->size()) {
-    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' has more operations than there are outputs", name_, what);
+    return Status::Error(TIED_CORRUPT, "%s: entry point '%s' has more operations than the model has outputs", name_,
+                         what);
   }
   for (const format::Op* op : *entry_point.ops()) {
     TIED_RETURN_IF_ERROR(CheckOp(*op, what));
@@ -330,8 +339,8 @@ Status Validator::CheckEntryPoint(const format::EntryPoint& entry_point) const {
   for (const format::Selector* selector : *entry_point.selectors()) {
     if (selector->input() >= header_.inputs()->size() ||
         header_.inputs()->Get(selector->input())->type() != format::DataType::Bool) {
-      return Status::Error(TIED_CORRUPT, "%s: entry point '%s' is selected by input %u, which is not a Boolean", name_,
-                           what, selector->input());
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s' is selected by input %u, which is not a Boolean input",
+                           name_, what, selector->input());
     }
   }
   return Status();
