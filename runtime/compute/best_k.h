@@ -1,4 +1,4 @@
-// The k best of many, without sorting them all.
+// Finds the k best of many candidates without sorting all of them.
 #ifndef TIED_RUNTIME_COMPUTE_BEST_K_H_
 #define TIED_RUNTIME_COMPUTE_BEST_K_H_
 
@@ -8,18 +8,18 @@
 
 namespace tied::runtime {
 
-// A row as a possible result.
+// A row that may be part of the result.
 struct Candidate {
   float logit;
   int64_t id;
 
-  // A total order where no logit is NaN: the larger logit first, of equal ones the lower row.
+  // The larger logit is better; of equal logits the lower id. A total order if no logit is NaN.
   bool BetterThan(const Candidate& other) const {
     return logit > other.logit || (logit == other.logit && id < other.id);
   }
 };
 
-// Keeps the k best of what it is offered, in a heap with the worst of them on top. Works in the caller's memory.
+// Keeps the k best candidates that it is offered, in a heap with the worst on top, in the caller's memory.
 struct BestK {
   Candidate* heap;  // [k]
   size_t k;

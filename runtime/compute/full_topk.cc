@@ -10,13 +10,13 @@ namespace tied::runtime {
 
 namespace {
 
-// What the tiles of one worker have found.
+// Results from the tiles of one worker.
 struct WorkerResult {
   size_t filled = 0;  // entries in each token's heap
   size_t nan_row = kNoRow;
 };
 
-// Logits of the allowed rows of a tile, one after the other.
+// Logits of the allowed rows of a tile, without gaps.
 struct TileLogits {
   size_t count = 0;
   int64_t ids[kMaxTileRows];

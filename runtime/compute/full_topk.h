@@ -1,4 +1,4 @@
-// The best rows of each token, without ever writing all logits: by one pass over the table.
+// Finds the best rows of each token in one pass over the table, without storing all logits.
 #ifndef TIED_RUNTIME_COMPUTE_FULL_TOPK_H_
 #define TIED_RUNTIME_COMPUTE_FULL_TOPK_H_
 
@@ -15,10 +15,10 @@ namespace tied::runtime {
 size_t FullTopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k);
 size_t FullTopkLogSumSize(const HeadBatch& batch);
 
-// best[t, :] = the k best rows of token t among those that the filter allows, at least k, best first. Packs.
+// best[t, :] = the k best rows of token t, best first. The filter must allow at least k rows. Packs batch.hidden.
 // heaps: scratch of FullTopkHeapSize(); log_sums: scratch of FullTopkLogSumSize(), or null if log_z is not wanted.
-// best has logits before they are soft-capped; log_z: [tokens], of the allowed rows as they are capped.
-// Returns the lowest row with a logit that is NaN, kNoRow if there is none; results are undefined if there is one.
+// best has logits before soft-capping; log_z: [tokens], over the allowed rows, after soft-capping.
+// Returns the lowest row whose logit is NaN, or kNoRow; if a logit is NaN, the results are undefined.
 size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
                    LogSum* log_sums, LogZ* log_z);
 

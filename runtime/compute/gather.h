@@ -1,4 +1,4 @@
-// Rows of a table of any number format as float32.
+// Converts rows of a table of any number format to float32.
 #ifndef TIED_RUNTIME_COMPUTE_GATHER_H_
 #define TIED_RUNTIME_COMPUTE_GATHER_H_
 
@@ -9,10 +9,10 @@
 
 namespace tied::runtime {
 
-// embedding[k] = the row's element k * scale: kernels/gather.h.
+// embedding[k] = element k of the row * scale (kernels/gather.h).
 void GatherRow(const TableView& table, size_t row, float scale, float* embedding);
 
-// The scales and zero points of a table in blocks, from those of `row` on.
+// The scales and zero points of a table in blocks, starting at `row`.
 inline kernels::BlocksView BlocksOfRow(const TableView& table, size_t row) {
   return kernels::BlocksView{table.scales, table.zero_points}.From(row * table.scales_per_row);
 }

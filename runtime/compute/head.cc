@@ -16,10 +16,10 @@ namespace {
 
 constexpr size_t kTileBytes = 256 * 1024;
 
-// Rows of integers at a time: their sums stay in the L1 cache, and on small stacks.
+// Rows of integers per step: few enough that their sums fit in the L1 cache and on a small stack.
 constexpr size_t kSumRows = 32;
 
-// Gives `dot` the rows of the table from `first` on, as elements of the type that it takes, and the other arguments.
+// Calls `dot` with the table's rows from `first` on, cast to its element type, and the other arguments.
 template <class Element, class... Arguments, class... Given>
 void Dot(void (*dot)(const Element*, Arguments...), const TableView& table, size_t first, Given... given) {
   dot(reinterpret_cast<const Element*>(table.Row(first)), given...);
@@ -39,7 +39,7 @@ void DotFloats(const HeadBatch& batch, size_t first, size_t count, const float* 
   }
 }
 
-// sum of (w[k] - zero point) * q[k], times both scales: rounded to float32 once.
+// logit = sum of (w[k] - zero point) * q[k], times both scales, rounded to float32 once.
 void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
   const kernels::ActivationsView activations = batch.packed->activations();
@@ -169,7 +169,8 @@ void RunLogitsOf(pthreadpool_t pool, const HeadBatch& batch, const int64_t* ids,
 
 namespace {
 
-// XNNPACK's limits on its results make infinities of NaN; and what is infinite may be NaN where rows are quantised.
+// Logits with an infinity are computed again without XNNPACK: its clamping turns NaN into infinity, and for a quantised
+// table NaN may be the defined result.
 bool HasInfinity(const float* logits, size_t count, size_t tokens, size_t stride) {
   bool infinity = false;
   for (size_t t = 0; t < tokens; ++t) {
@@ -182,7 +183,7 @@ bool HasInfinity(const float* logits, size_t count, size_t tokens, size_t stride
 
 bool RunLogitsXnnpack(pthreadpool_t pool, const HeadBatch& batch, float* logits) {
   const TableView& table = batch.table;
-  // XNNPACK may read 16 bytes behind its input, and behind the last row there may be no page: it gets all rows but
+  // XNNPACK may read 16 bytes past its input. After the last row there may be no page, so XNNPACK gets all rows except
   // that one.
   if (table.rows < 2 || table.cols < 4) return false;
   const size_t last = table.rows - 1, stride = table.ids.vocabulary;

@@ -29,7 +29,7 @@ Status PackedHidden::Reserve(const TableView& table, size_t tokens, bool with_ac
     float_count_ = floats_ == nullptr ? 0 : float_count;
     if (floats_ == nullptr) return no_memory;
   }
-  // Activations are padded: of two tables the one with more columns may need no more of them.
+  // Activations are padded, so a table with more columns may need the same bytes but more quantised elements.
   const bool more_activations = activation_bytes > activation_bytes_ || quantised_count > quantised_count_;
   if ((with_activations || !table.is_float()) && more_activations) {
     activation_bytes = std::max(activation_bytes, activation_bytes_);

@@ -13,25 +13,25 @@
 
 namespace tied::runtime {
 
-// Tokens that go over the table together; more take another pass.
+// Most tokens in one pass over the table; more tokens need further passes.
 inline constexpr size_t kMaxBatch = 64;
 
 class PackedHidden {
  public:
-  // Gets the memory for batches of up to `tokens` on a table. `with_activations`: also for its screen.
+  // Allocates memory for batches of up to `tokens` on a table. with_activations: also for its screen.
   Status Reserve(const TableView& table, size_t tokens, bool with_activations);
 
-  // Gets the memory for Scaled().
+  // Allocates memory for Scaled().
   Status ReserveScaled(size_t cols, size_t tokens);
 
-  // A copy of hidden, [tokens, cols], times `scale`: until the next call.
+  // A copy of hidden, [tokens, cols], times `scale`; valid until the next call.
   const float* Scaled(const float* hidden, size_t tokens, size_t cols, float scale);
 
-  // hidden: [tokens, cols], at most what was reserved.
+  // hidden: [tokens, cols], at most the reserved size.
   void PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
-  // Each token by itself, as a batch of one: floats_of(token).
+  // Packs each token as a batch of one, for floats_of(token).
   void PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
-  // in_blocks: the rows that the activations are multiplied with.
+  // in_blocks: the activations are for a table in blocks.
   void PackActivations(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
                        size_t cols);
 

@@ -9,12 +9,12 @@ namespace tied::runtime {
 
 namespace {
 
-constexpr double kLog2High = 0x1.62e42fee00000p-1;  // 32 bits of log(2): times an exponent it is exact
+constexpr double kLog2High = 0x1.62e42fee00000p-1;  // 32 bits of log(2): its product with an exponent is exact
 constexpr double kLog2Low = 0x1.a39ef35793c76p-33;
 
 }  // namespace
 
-// exp(x) = 2^n * exp(r), |r| <= log(2) / 2; exp(r) by its Taylor series, whose first term left out is below 2^-57.
+// exp(x) = 2^n * exp(r), |r| <= log(2) / 2; exp(r) by its Taylor series, whose first omitted term is below 2^-57.
 double ExpOfNegative(double x) {
   constexpr double kRound = 0x1.8p52;
   x = x < -707.0 ? -707.0 : x;
@@ -44,8 +44,8 @@ double ExpOfNegative(double x) {
   return series * power;
 }
 
-// log(x) = e * log(2) + 2 * artanh((m - 1) / (m + 1)), x = m * 2^e, m in [sqrt(1/2), sqrt(2)); the series' first term
-// left out is below 2^-60 of it. The C library's own differs from CPU to CPU in its last bit.
+// log(x) = e * log(2) + 2 * artanh((m - 1) / (m + 1)), x = m * 2^e, m in [sqrt(1/2), sqrt(2)); the first omitted term
+// of the series is below 2^-60 of the sum. The C library's log() differs between CPUs in its last bit.
 double LogOfPositive(double x) {
   int exponent = 0;
   double m = std::frexp(x, &exponent);
@@ -99,7 +99,7 @@ double LogSum::Log() const {
   return std::isinf(max) ? max : max + LogOfPositive(sum);
 }
 
-// Each exponential is off by 2^-50, and each of at most logit_count + 2 * term_count roundings by 2^-53.
+// Each exponential has an error of up to 2^-50, each of at most logit_count + 2 * term_count additions up to 2^-53.
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count) {
   LogSum total{-INFINITY, 0};
   for (size_t i = 0; i < term_count; ++i) total.Add(terms[i * stride]);

@@ -1,4 +1,4 @@
-// Sums of exponentials in float64, in plain arithmetic of a fixed order: the same bits on every CPU.
+// Sums of exponentials in float64. Plain arithmetic in a fixed order gives the same bits on every CPU.
 #ifndef TIED_RUNTIME_COMPUTE_LOG_SUM_H_
 #define TIED_RUNTIME_COMPUTE_LOG_SUM_H_
 
@@ -12,7 +12,7 @@ double ExpOfNegative(double x);
 // log(x) for normal x > 0, with a relative error of at most 2^-50.
 double LogOfPositive(double x);
 
-// exp(max) * sum, the exponentials of some logits. Nothing yet: max = -infinity. A logit that is NaN makes the sum NaN.
+// The sum of the exponentials of some logits, as exp(max) * sum. Empty: max = -infinity. A NaN logit makes the sum NaN.
 struct LogSum {
   double max;
   double sum;
@@ -31,11 +31,10 @@ struct LogZ {
   double bound;
 };
 
-// terms: in the order in which they are to be added.
+// Adds the terms in the given order.
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count);
 
-// Subtracts from each of the logits of one token the log of the sum of their exponentials, which is summed in tiles of
-// `tile_rows`: the log_z of LogOfSum() over those tiles.
+// Subtracts the token's log_z from each of its logits. log_z is the result of LogOfSum() over tiles of `tile_rows`.
 void LogSoftmax(float* logits, size_t rows, size_t tile_rows);
 
 }  // namespace tied::runtime

@@ -1,4 +1,4 @@
-// Which rows of a table a call may use.
+// The rows of a table that a call may use.
 #ifndef TIED_RUNTIME_COMPUTE_ROW_FILTER_H_
 #define TIED_RUNTIME_COMPUTE_ROW_FILTER_H_
 
@@ -7,20 +7,20 @@
 
 namespace tied::runtime {
 
-// A bit for each row, the lowest of byte 0 for row 0: 1 for allowed. Null bits: every row is.
+// One bit per row, 1 if it is allowed; row 0 is the lowest bit of byte 0. Null: every row is allowed.
 struct RowFilter {
   const uint8_t* bits = nullptr;
 
   bool Allows(size_t row) const { return bits == nullptr || (bits[row / 8] >> row % 8 & 1) != 0; }
 
-  // Allowed rows of the first `rows`.
+  // Number of allowed rows among the first `rows`.
   size_t Count(size_t rows) const {
     size_t count = 0;
     ForEachRun(0, rows, [&](size_t, size_t run) { count += run; });
     return count;
   }
 
-  // Calls run(first, count) for the runs of allowed rows in [first, first + count), from the lowest.
+  // Calls run(first, count) for each run of allowed rows in [first, first + count), in ascending order.
   template <class Run>
   void ForEachRun(size_t first, size_t count, const Run& run) const {
     if (bits == nullptr) return run(first, count);

@@ -11,15 +11,15 @@ namespace tied::runtime {
 
 namespace {
 
-// Rows are sorted into levels by how far their upper bound is below the largest: half a unit each. What is behind the
-// last level adds less than 2^-92 for a row.
+// Rows are sorted into levels by the distance of their upper bound from the largest one, half a unit per level. A row
+// beyond the last level adds less than 2^-92.
 constexpr size_t kLevels = 128;
 constexpr double kLevelsInAUnit = 2;
 
-// Parts of the table, each with sums of its own: which rows are added in which order does not depend on threads.
+// The table is summed in parts, so that the order of additions does not depend on the number of threads.
 constexpr size_t kParts = 64;
 
-// The sums of exp(logit - max) of some rows, from below and from above.
+// A lower and an upper bound of the sum of exp(logit - max) over some rows.
 struct Level {
   double lower = 0;
   double upper = 0;
@@ -41,13 +41,13 @@ double Upper(const ScreenedLogits& logits, size_t row) {
   return static_cast<double>(logits.middles[row]) + static_cast<double>(logits.deviations[row]);
 }
 
-// One part of the table: the largest of its upper bounds that are finite, and its sums.
+// One part of the table: its largest finite upper bound, and its sums.
 struct Part {
   double max = -INFINITY;
   Level levels[kLevels];
 };
 
-// Calls run(part, row) for the rows of each part that the filter allows.
+// Calls run(part, row) for the allowed rows of each part.
 template <class Run>
 void ForEachPart(pthreadpool_t pool, const HeadBatch& batch, Part* parts, const Run& run) {
   const size_t rows = batch.table.rows;
@@ -60,7 +60,7 @@ void ForEachPart(pthreadpool_t pool, const HeadBatch& batch, Part* parts, const 
   });
 }
 
-// Adds a row's exponential, of a logit that is within `deviation` of upper - deviation, to its level.
+// Adds the exponential of a logit in [upper - 2 * deviation, upper] to its level.
 void AddRow(double max, double upper, double deviation, Level* levels) {
   const double below_max = max - upper;
   const double width = 2 * deviation;
@@ -70,11 +70,11 @@ void AddRow(double max, double upper, double deviation, Level* levels) {
   levels[LevelOf(below_max)].Add({low, high, 1});
 }
 
-// How many of the first levels must be computed for the bound to hold.
+// Number of levels, from the first on, whose rows must be computed exactly to meet the tolerance.
 size_t ChooseLevels(const Level (&levels)[kLevels], double tolerance) {
   Level total;
   for (const Level& level : levels) total.Add(level);
-  // log(upper / lower) / 2 <= (upper - lower) / lower / 2. Half of the tolerance is left for roundings.
+  // log(upper / lower) / 2 <= (upper - lower) / lower / 2. Half of the tolerance is reserved for rounding.
   double gap = total.upper - total.lower;
   size_t computed = 0;
   while (computed < kLevels && !(gap <= tolerance * total.lower)) {
@@ -108,7 +108,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
   }
   const size_t cut = ChooseLevels(levels, tolerance);
 
-  // The rows above the cut, and those of which nothing is known.
+  // The rows above the cut, and rows without a bound.
   const size_t limit = rows / 8 + 1;
   const std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[limit]);
   const std::unique_ptr<float[]> exact(new (std::nothrow) float[limit]);
@@ -139,7 +139,7 @@ ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t 
   }
   log_z->value = low.value / 2 + high.value / 2;
   log_z->bound = (high.value - low.value) / 2 + high.bound + low.bound;
-  // Within rounding of the tolerance, or asked for more than float64 can give.
+  // Fails if rounding exceeds the reserve, or if the tolerance is finer than float64.
   return std::isfinite(log_z->bound) && log_z->bound <= tolerance ? ScreenOutcome::kDone : ScreenOutcome::kTooMany;
 }
 

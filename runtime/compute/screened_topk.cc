@@ -14,26 +14,27 @@ namespace tied::runtime {
 
 namespace {
 
-// Rows whose products are in the L1 cache together.
+// Rows per step: few enough that their products fit in the L1 cache.
 constexpr size_t kChunkRows = 32;
 
-// Logits that a float32 kernel may overflow on, in a sum or in between, have no bound.
+// A logit has no bound if a float32 kernel may overflow while it computes it.
 constexpr double kLargest = 1e38;
 
-// A row that may be among the best, and the bounds of its logit.
+// A row that may be among the k best, and the bounds of its logit.
 struct ShortlistRow {
   double upper;
   double lower;
   size_t row;
 };
 
-// What bounds the logits of one token: |error| <= residual norm * norm + scale * slack + tiny, and that much again for
-// the arithmetic in which it is computed, for adding a bias in float32, and for keeping both numbers as float32.
+// The terms that bound the screened logits of one token: |error| <= residual norm * norm + scale * slack + tiny, plus
+// kRounding * (|logit| + |error|) for the arithmetic of the bound, for adding a bias in float32, and for storing both
+// numbers as float32.
 struct TokenBounds {
   double scale;
-  double norm;        // of hidden, and of what float32 adds to it
-  double slack;       // what comes in with the int8 row
-  double fast_slack;  // that, and kRounding times the largest |sum * scale|
+  double norm;        // of the hidden state, with the rounding errors of a float32 kernel
+  double slack;       // error for a row with scale 1
+  double fast_slack;  // slack plus kRounding times the largest |sum * scale|
   double reach;       // at least |int8 row| * |hidden|
 };
 
@@ -42,7 +43,8 @@ constexpr double kRoundUp = 1 + 2 * kRounding;
 
 constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7
 
-// All inexact operations here round by 2^-53 at most, n of them in a row: a factor of 1 + n * 2^-50 covers them.
+// Each inexact operation here rounds by at most 2^-53, and n of them form a chain: a factor of 1 + n * 2^-50 covers
+// them.
 TokenBounds BoundsOfToken(const HeadBatch& batch, size_t token) {
   const size_t cols = batch.table.cols;
   const float* x = batch.hidden + token * cols;
@@ -68,11 +70,11 @@ TokenBounds BoundsOfToken(const HeadBatch& batch, size_t token) {
           row_norm * norm * kRoundUp};
 }
 
-// The rows that may be among the best of one token, from the tiles of one worker.
+// The rows that may be among the k best of one token, from the tiles of one worker.
 struct Shortlist {
   ShortlistRow* list;  // [capacity]
   size_t count;
-  BestK best_lower;  // its logits are lower bounds, rounded down
+  BestK best_lower;  // of the lower bounds, rounded down
 
   // Drops the rows that cannot reach the threshold.
   void Compact(double threshold) {
@@ -99,7 +101,8 @@ class Screening {
   void Run();
   bool too_many() const { return too_many_.load(std::memory_order_relaxed); }
 
-  // Computes the logits of the rows that are left for a token, and sorts the best. Returns the lowest row that is NaN.
+  // Computes the logits of a token's remaining rows exactly and sorts the best. Returns the lowest row whose logit is
+  // NaN, or kNoRow.
   size_t RankExactly(size_t token, Candidate* best, uint64_t* survivors);
 
   const float* middles(size_t token) const { return middles_.get() + token * batch_.table.rows; }
@@ -182,8 +185,8 @@ void Screening::ScreenChunk(size_t worker, size_t first, size_t count) {
   }
 }
 
-// False if no row of [first, first + count) can reach the threshold, which is so for nearly all: without a branch for
-// each, and a little more generous than BoundsOfRow().
+// False if no row of [first, first + count) can reach the threshold, as in nearly all chunks. Branch-free per row, and
+// slightly looser than BoundsOfRow().
 bool Screening::MayReachThreshold(size_t token, size_t first, size_t count, const double* sums) const {
   const TokenBounds& bounds = bounds_[token];
   const double threshold = threshold_[token].load(std::memory_order_relaxed);
@@ -202,13 +205,13 @@ bool Screening::MayReachThreshold(size_t token, size_t first, size_t count, cons
     const double bias = static_cast<double>(batch_.bias[first + r]);
     upper[r] += bias + std::fabs(bias) * kRounding;
   }
-  // What is NaN is below nothing.
+  // Comparisons with NaN are false, so NaN does not count as below.
   size_t below = 0;
   for (size_t r = 0; r < count; ++r) below += ((upper[r] < threshold) & (reach[r] < kLargest)) ? 1 : 0;
   return below < count;
 }
 
-// The bounds of a row's logit: -infinity and infinity where nothing is known.
+// The bounds of a row's logit; -infinity and infinity if it is unbounded.
 ShortlistRow Screening::BoundsOfRow(size_t token, size_t row, double sum) {
   const TokenBounds& bounds = bounds_[token];
   const double scale = static_cast<double>(batch_.table.screen.scales[row]);
@@ -249,8 +252,8 @@ void Screening::AddToShortlist(size_t worker, size_t token, const ShortlistRow& 
   }
 }
 
-// Fills merged_ with the rows of all shortlists of a token that can reach the k-th best lower bound, the largest upper
-// bound first.
+// Fills merged_ with the rows of all shortlists of a token that can reach the k-th best lower bound, largest upper
+// bound first. Returns their number.
 size_t Screening::MergeShortlists(size_t token) {
   BestK& lowest = ShortlistOf(0, token).best_lower;
   for (size_t worker = 1; worker < worker_count_; ++worker) {
@@ -282,7 +285,7 @@ size_t Screening::RankExactly(size_t token, Candidate* best, uint64_t* survivors
   size_t done = 0;
   *survivors = 0;
   while (done < count && !is_out(merged_[done])) {
-    // The k best are needed in any case; behind them each chunk may be the last.
+    // The first k are needed in any case; after them, any chunk may be the last.
     const size_t chunk = std::min(std::max(k_, kAtOnce), count - done);
     size_t used = 0;
     for (; used < chunk && !is_out(merged_[done + used]); ++used)

@@ -1,7 +1,7 @@
-// The best rows of each token by a first pass over the screen: an int8 approximation of the table with one scale and
-// one residual norm for each row. Exact: the same result, to the bit, as RunFullTopk().
+// Finds the best rows of each token with a first pass over the screen: an int8 approximation of the table with one
+// scale and one residual norm per row. The results have the same bits as those of RunFullTopk().
 //
-// For a row w = s * i + d, i its int8 row, |d| <= residual norm, and a hidden state x = c * q + e in quantised form:
+// For a row w = s * i + d with int8 row i and |d| <= residual norm, and a quantised hidden state x = c * q + e:
 //   |w * x - s * c * (i * q)| <= |d| * |x| + s * |i| * |e|           (Cauchy-Schwarz, twice)
 // and the float32 kernel's logit is within gamma * |w| * |x| of w * x (Higham 2002, 3.1). So each screened logit has
 // a bound, and only rows whose upper bound reaches the k-th best lower bound can be among the k best: their logits
@@ -18,12 +18,12 @@
 
 namespace tied::runtime {
 
-// The bounds cover the roundings of so many columns; a wider table is not screened.
+// The rounding terms of the bounds hold up to this many columns; wider tables are not screened.
 inline constexpr size_t kMaxScreenedCols = size_t{1} << 18;
 
 enum class ScreenOutcome {
   kDone,
-  kTooMany,  // more rows survive than a screen is good for: the full pass has to do it
+  kTooMany,  // too many rows survive for the screen to help: use the full pass
   kNoMemory,
 };
 
@@ -33,8 +33,9 @@ struct ScreenResult {
   uint64_t table_rows;  // rows read from the table, all tokens together
 };
 
-// best: [tokens, k]; survivors: [tokens], how many rows of the table were computed for each. log_z: [tokens] or null;
-// its bound is at most `log_z_tolerance`, above 0. The batch's table has a screen. Packs.
+// best: [tokens, k]; survivors: [tokens], the number of table rows computed for each token. log_z: [tokens] or null,
+// with a bound of at most `log_z_tolerance`, which is above 0. The batch's table must have a screen. Packs
+// batch.hidden.
 ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* best, uint64_t* survivors,
                              double log_z_tolerance, LogZ* log_z);
 

@@ -15,7 +15,7 @@ void* PassGate(void* gate) {
   return nullptr;
 }
 
-// Whether so many threads can run at once.
+// True if `count` threads can run at once.
 bool CanStart(size_t count) {
   pthread_t threads[kernels::kMaxThreads];
   pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -29,8 +29,8 @@ bool CanStart(size_t count) {
 
 }  // namespace
 
-// pthreadpool_create() waits for every thread to check in, and for ever for one that did not start. So they are tried
-// before; what is left is another process that takes the last one in between.
+// pthreadpool_create() waits for ever for a thread that could not be started, so starting them is tried first. It can
+// still hang if another process takes the last thread in between.
 ThreadPool CreateThreadPool(size_t threads) {
   return ThreadPool(CanStart(threads - 1) ? pthreadpool_create(threads) : nullptr);
 }

@@ -14,7 +14,7 @@ struct ThreadPoolDeleter {
 };
 using ThreadPool = std::unique_ptr<struct pthreadpool, ThreadPoolDeleter>;
 
-// A pool of 2 to kMaxThreads threads, the calling one included; null if they cannot be had.
+// A pool of 2 to kMaxThreads threads, including the calling thread; null if they cannot be started.
 ThreadPool CreateThreadPool(size_t threads);
 
 }  // namespace tied::runtime

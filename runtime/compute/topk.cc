@@ -23,7 +23,7 @@ Status NanLogit(const IdMap& ids, size_t row) {
   return Status::Error(TIED_NOT_FINITE, "the logit of token id %zu is NaN", ids.IdOf(row));
 }
 
-// Bytes of scales and zero points with each row.
+// Bytes of the scales and zero points of one row.
 size_t ScaleBytes(const TableView& table) {
   return table.scales_per_row * (sizeof(float) + (table.zero_points != nullptr ? 1 : 0));
 }

@@ -1,4 +1,4 @@
-// One call of Session::Topk(): its scratch memory, and its results until all of them are there.
+// One call of Session::Topk(): its scratch memory, and its results until all are complete.
 #ifndef TIED_RUNTIME_COMPUTE_TOPK_H_
 #define TIED_RUNTIME_COMPUTE_TOPK_H_
 
@@ -19,16 +19,16 @@ struct TopkRequest {
   size_t k;
   RowFilter filter;
   bool use_screen;         // if the table has one
-  double log_z_tolerance;  // 0: as exact as float64 is
+  double log_z_tolerance;  // 0: to float64 precision
 };
 
 class TopkCall {
  public:
-  // allowed: rows that the filter of the batches allows.
+  // allowed: number of rows that the filter of the batches allows.
   Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
 
-  // The tokens from `first` on. *done: false if the screen was of no use, and RunFull() has to do it.
-  // *table_rows: rows that were read from the table.
+  // Computes the batch whose first token is `first`. *done: false if the screen does not help and RunFull() is needed.
+  // *table_rows: number of rows read from the table.
   Status RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
                      uint64_t* table_rows);
   Status RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first);

@@ -15,7 +15,7 @@ namespace {
 Status VerifyScales(const float* scales, size_t count, size_t per_row) {
   for (size_t i = 0; i < count; ++i) {
     if (std::isfinite(scales[i])) continue;
-    return Status::Error(TIED_CORRUPT, "row %zu has the scale %g, it must be finite", i / per_row,
+    return Status::Error(TIED_CORRUPT, "row %zu has the scale %g; it must be finite", i / per_row,
                          static_cast<double>(scales[i]));
   }
   return Status();
@@ -24,7 +24,7 @@ Status VerifyScales(const float* scales, size_t count, size_t per_row) {
 Status VerifyScreenScales(const float* scales, size_t rows) {
   for (size_t row = 0; row < rows; ++row) {
     if (scales[row] > 0 && std::isfinite(scales[row])) continue;
-    return Status::Error(TIED_CORRUPT, "the screen's scale of row %zu is %g, it must be positive and finite", row,
+    return Status::Error(TIED_CORRUPT, "the screen's scale of row %zu is %g; it must be positive and finite", row,
                          static_cast<double>(scales[row]));
   }
   return Status();
@@ -33,13 +33,13 @@ Status VerifyScreenScales(const float* scales, size_t rows) {
 Status VerifyNibbles(const unsigned char* zero_points, size_t count, size_t per_row) {
   for (size_t i = 0; i < count; ++i) {
     if (zero_points[i] < 16) continue;
-    return Status::Error(TIED_CORRUPT, "row %zu has the zero point %u, of four bits it must be below 16", i / per_row,
+    return Status::Error(TIED_CORRUPT, "row %zu has the zero point %u; for int4 it must be below 16", i / per_row,
                          unsigned{zero_points[i]});
   }
   return Status();
 }
 
-// The norm in float64, whose own rounding is no reason to complain.
+// The norm in float64, reduced so that its own rounding cannot cause an error.
 double ResidualNorm(const TableView& table, size_t row, float* widened) {
   GatherRow(table, row, 1.0f, widened);
   const int8_t* approximation = table.screen.values + row * table.cols;
@@ -59,8 +59,8 @@ Status VerifyScreen(const TableView& table) {
     const double norm = ResidualNorm(table, row, widened.get());
     const double stored = static_cast<double>(table.screen.residual_norms[row]);
     if (norm <= stored && std::isfinite(stored)) continue;
-    return Status::Error(TIED_CORRUPT, "the screen's residual norm of row %zu is %g, in truth it is %g", row, stored,
-                         norm);
+    return Status::Error(TIED_CORRUPT, "the screen's residual norm of row %zu is %g; it must be finite and at least %g",
+                         row, stored, norm);
   }
   return Status();
 }

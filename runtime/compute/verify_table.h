@@ -1,4 +1,4 @@
-// What is checked of a table's numbers on request.
+// Checks the numbers of a table, on request.
 #ifndef TIED_RUNTIME_COMPUTE_VERIFY_TABLE_H_
 #define TIED_RUNTIME_COMPUTE_VERIFY_TABLE_H_
 
@@ -7,8 +7,8 @@
 
 namespace tied::runtime {
 
-// Scales are finite, those of the screen positive, too; zero points of Int4 are at most 15; no residual norm of the
-// screen is smaller than the norm of row - scale * int8 row. CORRUPT names the first row for which that is not so.
+// Scales must be finite, and scales of the screen also positive; zero points of Int4 must be at most 15; no residual
+// norm of the screen may be smaller than the norm of row - scale * int8 row. CORRUPT names the first row that is wrong.
 Status VerifyTable(const TableView& table);
 
 }  // namespace tied::runtime
