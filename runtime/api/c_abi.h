@@ -1,4 +1,4 @@
-// What the two files that implement tied.h share.
+// Shared by the two files that implement tied.h.
 #ifndef TIED_RUNTIME_API_C_ABI_H_
 #define TIED_RUNTIME_API_C_ABI_H_
 

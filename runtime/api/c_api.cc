@@ -1,4 +1,4 @@
-// The C ABI: checks pointers, translates Status, and calls in.
+// The C ABI: checks pointers, converts Status to tied_error, and calls the implementation.
 #include <utility>
 
 #include "kernels/cpu.h"
@@ -30,7 +30,7 @@ Status Verify(const Model& model) {
   return Status();
 }
 
-// Opens what `read_file` makes of the options.
+// Opens the file that read_file(copy, &file) maps or reads.
 template <class ReadFile>
 Status OpenModel(const char* name, const tied_open_options* given, tied_model** model, const ReadFile& read_file) {
   if (model == nullptr) return NullArgument("model");
@@ -49,7 +49,7 @@ Status OpenModel(const char* name, const tied_open_options* given, tied_model** 
   return Status();
 }
 
-// Runs `body` with the session to itself.
+// Runs `body` with exclusive use of the session.
 template <class Body>
 tied_status WithSession(tied_session* session, tied_error* error, const Body& body) {
   if (session == nullptr) return Report(NullArgument("session"), error);
@@ -148,10 +148,13 @@ tied_status tied_session_create(tied_model* model, const tied_session_options* g
   const Status read = ReadOptions(given, &options);
   if (!read.ok()) return Report(read, error);
   if (options.threads < 0 || options.threads > 256) {
-    return Report(Status::Error(TIED_INVALID_ARGUMENT, "%d threads are not in [0, 256]", options.threads), error);
+    return Report(Status::Error(TIED_INVALID_ARGUMENT, "threads is %d; it must be from 0 to 256", options.threads),
+                  error);
   }
   if (options.xnnpack_min_tokens < 0) {
-    return Report(Status::Error(TIED_INVALID_ARGUMENT, "xnnpack_min_tokens is %d", options.xnnpack_min_tokens), error);
+    return Report(Status::Error(TIED_INVALID_ARGUMENT, "xnnpack_min_tokens is %d; it must be at least 0",
+                                options.xnnpack_min_tokens),
+                  error);
   }
   const size_t xnnpack_min_tokens =
       options.deterministic != 0 ? tied::kernels::kNeverXnnpack : static_cast<size_t>(options.xnnpack_min_tokens);
@@ -239,8 +242,8 @@ size_t tied_kernel_count(void) {
 tied_status tied_kernel_get_info(size_t index, tied_kernel_info* info, tied_error* error) {
   if (info == nullptr) return Report(NullArgument("info"), error);
   if (index >= tied_kernel_count()) {
-    return Report(Status::Error(TIED_INVALID_ARGUMENT, "index %zu is not below %zu", index, tied_kernel_count()),
-                  error);
+    return Report(
+        Status::Error(TIED_INVALID_ARGUMENT, "index is %zu; it must be below %zu", index, tied_kernel_count()), error);
   }
   (void)tied::kernels::PrepareCpuinfo();
   const tied::kernels::Kernels* selected = tied::kernels::SelectKernels();

@@ -8,7 +8,7 @@ namespace {
 
 enum class Match { kYes, kNo, kMissing };
 
-// How the selectors among the inputs compare with the entry point's; *input names the one that decided.
+// Compares the selectors among the inputs with those of the entry point; *input names the one that decides.
 Status MatchSelectors(const EntryPoint& entry_point, const Inputs& inputs, Match* match, const char** input) {
   *match = Match::kYes;
   for (const Selector& selector : entry_point.selectors) {
@@ -20,11 +20,11 @@ Status MatchSelectors(const EntryPoint& entry_point, const Inputs& inputs, Match
       continue;
     }
     if (tensor->type != TIED_BOOL || tensor->data == nullptr || tensor->bytes < 1) {
-      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is a selector: it must be one Boolean", name);
+      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is a selector; it must be one Boolean", name);
     }
     for (size_t i = 0; i < tensor->rank && i < TIED_MAX_RANK; ++i) {
       if (tensor->dims[i] == 1) continue;
-      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is a selector: it must be one Boolean", name);
+      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is a selector; it must be one Boolean", name);
     }
     if ((*static_cast<const unsigned char*>(tensor->data) != 0) == selector.value) continue;
     *match = Match::kNo;
@@ -41,7 +41,7 @@ Status FindByName(const Graph& graph, const char* name, const Inputs& inputs, co
     const char* input = "";
     TIED_RETURN_IF_ERROR(MatchSelectors(entry_point, inputs, &match, &input));
     if (match == Match::kNo) {
-      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' selects another entry point than '%s'", input, name);
+      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' does not select entry point '%s'", input, name);
     }
     *found = &entry_point;
     return Status();
@@ -65,10 +65,9 @@ Status FindEntryPoint(const Graph& graph, const char* name, const Inputs& inputs
     if (match == Match::kMissing) missing = input;
   }
   if (missing != nullptr) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "the selector '%s' is missing: give it, or name an entry point",
-                         missing);
+    return Status::Error(TIED_INVALID_ARGUMENT, "selector '%s' is missing; pass it or name an entry point", missing);
   }
-  return Status::Error(TIED_INVALID_ARGUMENT, "the selectors fit no entry point");
+  return Status::Error(TIED_INVALID_ARGUMENT, "the selectors match no entry point");
 }
 
 }  // namespace tied::runtime

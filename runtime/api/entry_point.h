@@ -1,4 +1,4 @@
-// Which entry point a call means.
+// Finds the entry point that a call runs.
 #ifndef TIED_RUNTIME_API_ENTRY_POINT_H_
 #define TIED_RUNTIME_API_ENTRY_POINT_H_
 
@@ -6,7 +6,8 @@
 
 namespace tied::runtime {
 
-// By name (null: by the selectors among the inputs); with a name, selectors that are given must agree.
+// name: the entry point, or null to use the selectors among the inputs. With a name, given selectors must agree with
+// it.
 Status FindEntryPoint(const Graph& graph, const char* name, const Inputs& inputs, const EntryPoint** entry_point);
 
 }  // namespace tied::runtime

@@ -15,9 +15,9 @@ namespace {
 // An operation with the tensors that it reads and writes, checked and ready to run.
 struct BoundOp {
   const Operation* op;
-  const tied_tensor* input;  // null for a constant whose shape is constant, too
+  const tied_tensor* input;  // null for a constant of constant shape
   size_t count;              // ids, or tokens of hidden
-  tied_tensor result;        // what the caller's output becomes
+  tied_tensor result;        // replaces the caller's output on success
   bool done;
 
   bool is_wanted() const { return !done && result.data != nullptr && result.bytes > 0; }
@@ -28,41 +28,42 @@ Status CountElements(const tied_tensor& tensor, size_t* count) {
   *count = 1;
   for (size_t i = 0; i < tensor.rank; ++i) {
     if (tensor.dims[i] < 0 || !CheckedMultiply(*count, tensor.dims[i], count)) {
-      return Status::Error(TIED_INVALID_ARGUMENT, "'%s': dimension %zu, %" PRId64 ", is not possible", tensor.name, i,
-                           tensor.dims[i]);
+      return Status::Error(TIED_INVALID_ARGUMENT, "'%s': dimension %zu is %" PRId64 ", negative or too large",
+                           tensor.name, i, tensor.dims[i]);
     }
   }
   return Status();
 }
 
-// Type, rank, dimensions and size of an input against what the graph declares.
+// Checks type, rank, dimensions and size of an input against the graph's declaration.
 Status CheckInput(const tied_tensor& tensor, const Value& declared, size_t* count) {
   if (tensor.type != declared.type) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has element type %s, the graph wants %s", tensor.name,
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has element type %s; the graph expects %s", tensor.name,
                          TypeName(tensor.type), TypeName(declared.type));
   }
   if (tensor.rank != declared.rank) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu dimensions, the graph wants %zu", tensor.name,
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu dimensions; the graph expects %zu", tensor.name,
                          tensor.rank, declared.rank);
   }
   TIED_RETURN_IF_ERROR(CountElements(tensor, count));
   for (size_t i = 0; i < tensor.rank; ++i) {
     const int64_t wanted = declared.dims[i];
     if (wanted >= 0 && tensor.dims[i] != wanted) {
-      return Status::Error(TIED_INVALID_ARGUMENT, "input '%s': dimension %zu is %" PRId64 ", the graph wants %" PRId64,
-                           tensor.name, i, tensor.dims[i], wanted);
+      return Status::Error(TIED_INVALID_ARGUMENT,
+                           "input '%s': dimension %zu is %" PRId64 "; the graph expects %" PRId64, tensor.name, i,
+                           tensor.dims[i], wanted);
     }
   }
   size_t bytes = 0;
   if (!CheckedMultiply(*count, declared.element_size, &bytes) || tensor.bytes < bytes ||
       (tensor.data == nullptr && bytes > 0)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has a buffer of %zu bytes, its shape needs %zu",
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has a buffer of %zu bytes; its shape needs %zu",
                          tensor.name, tensor.data == nullptr ? 0 : tensor.bytes, bytes);
   }
   return Status();
 }
 
-// Sets result->rank and dims by the operation's rules. `elements`: how many the operation makes.
+// Sets result->rank and dims by the operation's rules. elements: the number of elements that the operation produces.
 Status ApplyOutputDims(const Operation& op, const tied_tensor* input, size_t elements, tied_tensor* result) {
   size_t known = 1;
   size_t inferred = TIED_MAX_RANK;
@@ -82,23 +83,24 @@ Status ApplyOutputDims(const Operation& op, const tied_tensor* input, size_t ele
     known *= left;
   }
   if (known == elements) return Status();
-  return Status::Error(TIED_INVALID_ARGUMENT, "the shape of input '%s' gives output '%s' %zu elements, not %zu",
+  return Status::Error(TIED_INVALID_ARGUMENT,
+                       "the shape of input '%s' gives output '%s' %zu elements; the shape of the output has %zu",
                        input == nullptr ? "" : input->name, result->name, elements, known);
 }
 
-// The product of the dimensions.
+// Sets *elements to the product of the dimensions.
 Status CountConstant(const BoundOp& bound, size_t* elements) {
   *elements = 1;
   for (size_t i = 0; i < bound.op->rank; ++i) {
     const OutputDim& dim = bound.op->dims[i];
     const int64_t size = dim.rule == OutputDim::Rule::kInputDim ? bound.input->dims[dim.value] : dim.value;
     if (CheckedMultiply(*elements, size, elements)) continue;
-    return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' would not fit in memory", bound.result.name);
+    return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' is too large for the address space", bound.result.name);
   }
   return Status();
 }
 
-// One element may stand for all.
+// If the constant has one element, it is repeated.
 void CopyConstant(const Operation& op, const tied_tensor& result) {
   if (op.constant_bytes == result.bytes) {
     std::memcpy(result.data, op.constant, result.bytes);
@@ -109,7 +111,7 @@ void CopyConstant(const Operation& op, const tied_tensor& result) {
   }
 }
 
-// A call in progress: finds, checks and runs what each output needs.
+// A call in progress: finds, checks and runs the operations for the outputs.
 class Call {
  public:
   Call(Session& session, const Inputs& inputs, const Outputs& outputs)
@@ -120,7 +122,7 @@ class Call {
   Status Prepare(const BoundOp& bound) const;
   Status Execute(const BoundOp& bound) const;
 
-  // Also does those of the bound operations that the same top-k gives.
+  // Also fills the results of other bound operations with the same top-k.
   Status ExecuteTopk(BoundOp* bound, BoundOp* end) const;
 
  private:
@@ -163,7 +165,7 @@ Status Call::BindInput(BoundOp* bound) const {
   const Value& declared = *bound->op->input;
   bound->input = inputs_.Find(declared.name);
   if (bound->input == nullptr) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is missing: output '%s' is made from it", declared.name,
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' is missing; output '%s' needs it", declared.name,
                          bound->result.name);
   }
   return CheckInput(*bound->input, declared, &bound->count);
@@ -179,7 +181,7 @@ Status Call::BindHead(BoundOp* bound, size_t* elements) const {
   TIED_RETURN_IF_ERROR(BindInput(bound));
   const TableView& table = bound->op->head.table;
   if (bound->count % table.cols != 0) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu elements, not a multiple of %zu",
+    return Status::Error(TIED_INVALID_ARGUMENT, "input '%s' has %zu elements; expected a multiple of %zu",
                          bound->input->name, bound->count, table.cols);
   }
   bound->count /= table.cols;
@@ -194,7 +196,8 @@ Status Call::Bind(const EntryPoint& entry_point, const tied_tensor& output, Boun
     if (std::strcmp(op.output->name, output.name) == 0) bound->op = &op;
   }
   if (bound->op == nullptr) {
-    return Status::Error(TIED_NOT_FOUND, "entry point '%s' does not make output '%s'", entry_point.name, output.name);
+    return Status::Error(TIED_NOT_FOUND, "entry point '%s' does not compute output '%s'", entry_point.name,
+                         output.name);
   }
   bound->input = nullptr;
   bound->count = 0;
@@ -215,15 +218,15 @@ Status Call::Bind(const EntryPoint& entry_point, const tied_tensor& output, Boun
       TIED_RETURN_IF_ERROR(CountConstant(*bound, &elements));
   }
   if (!CheckedMultiply(elements, element_size, &bound->result.bytes)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' would not fit in memory", output.name);
+    return Status::Error(TIED_INVALID_ARGUMENT, "output '%s' is too large for the address space", output.name);
   }
   TIED_RETURN_IF_ERROR(ApplyOutputDims(*bound->op, bound->input, elements, &bound->result));
   if (output.data == nullptr || output.bytes >= bound->result.bytes) return Status();
-  return Status::Error(TIED_BUFFER_TOO_SMALL, "output '%s' needs %zu bytes, its buffer has %zu", output.name,
+  return Status::Error(TIED_BUFFER_TOO_SMALL, "output '%s' needs %zu bytes; its buffer has %zu", output.name,
                        bound->result.bytes, output.bytes);
 }
 
-// Everything that can still fail.
+// Does everything that can fail before results are written.
 Status Call::Prepare(const BoundOp& bound) const {
   if (bound.result.data == nullptr) return Status();
   switch (bound.op->kind) {
@@ -250,7 +253,7 @@ Status Call::Execute(const BoundOp& bound) const {
   }
 }
 
-// Whether two top-k operations find the same rows.
+// True if two top-k operations find the same rows.
 bool SameTopk(const BoundOp& a, const BoundOp& b) {
   return b.op->is_topk() && a.input == b.input && a.op->head.table_index == b.op->head.table_index &&
          a.op->k == b.op->k && a.op->head.bias == b.op->head.bias && a.op->head.scale == b.op->head.scale &&
@@ -302,8 +305,8 @@ Status Run(Session& session, const char* entry_point_name, const Inputs& inputs,
   TIED_RETURN_IF_ERROR(call.CheckNames());
   const EntryPoint* entry_point = nullptr;
   TIED_RETURN_IF_ERROR(FindEntryPoint(session.model().graph(), entry_point_name, inputs, &entry_point));
-  // In passes, so that nothing is written unless everything can be. A top-k can fail when its logits are known; it
-  // writes after that.
+  // In passes, so that no output is written if a check fails. A top-k can still fail on its logits, and runs before the
+  // other operations.
   const std::unique_ptr<BoundOp[]> bound(new (std::nothrow) BoundOp[outputs.count]);
   if (bound == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for %zu outputs", outputs.count);
   BoundOp* const end = bound.get() + outputs.count;

@@ -13,7 +13,7 @@ struct Inputs {
   const tied_tensor* tensors;
   size_t count;
 
-  // Null if there is none of that name.
+  // Null if no tensor has that name.
   const tied_tensor* Find(const char* name) const;
 };
 
@@ -22,7 +22,7 @@ struct Outputs {
   size_t count;
 };
 
-// The contract of tied_run() in tied.h. `entry_point` may be null.
+// Implements tied_run(); see tied.h. `entry_point` may be null.
 Status Run(Session& session, const char* entry_point, const Inputs& inputs, const Outputs& outputs);
 
 }  // namespace tied::runtime

@@ -1,4 +1,4 @@
-// The part of the C ABI that tells what is in a model.
+// The part of the C ABI that describes a model.
 #include <algorithm>
 #include <cstring>
 
@@ -24,11 +24,11 @@ namespace format = tied::format;
 
 namespace {
 
-// The kernels do not know the file format, nor it them.
+// kernels/ and schema/ must not include each other, so the shared constants are compared here.
 static_assert(tied::kernels::kBlockCols == format::kBlockCols);
 static_assert(tied::kernels::kMaxActivation == format::kLargestQuantisedHidden);
 
-// Runs `body`, a function of the model's header that returns a Status, on item `index` of `count`.
+// Calls body(header, index) if `index` is below count(header).
 template <class Count, class Body>
 tied_status Describe(const tied_model* model, size_t index, const void* info, tied_error* error, const Count& count,
                      const Body& body) {
@@ -37,7 +37,7 @@ tied_status Describe(const tied_model* model, size_t index, const void* info, ti
   const format::Header& header = Unwrap(model)->header();
   const size_t items = count(header);
   if (index >= items) {
-    return Report(Status::Error(TIED_INVALID_ARGUMENT, "index %zu is not below %zu", index, items), error);
+    return Report(Status::Error(TIED_INVALID_ARGUMENT, "index is %zu; it must be below %zu", index, items), error);
   }
   body(header, static_cast<flatbuffers::uoffset_t>(index));
   return TIED_OK;
@@ -78,7 +78,7 @@ void FillOpInfo(const format::Op& op, tied_op_info* info) {
   }
 }
 
-// Fills as much of *info as the caller's header knows with what `fill` finds.
+// Calls `fill` and copies as much of its result to *info as the caller's version of the struct holds.
 template <class Info, class Fill>
 tied_status DescribeUse(const tied_model* model, Info* info, tied_error* error, const Fill& fill) {
   if (model == nullptr) return Report(NullArgument("model"), error);

@@ -27,7 +27,7 @@ Status Session::Create(Model* model, size_t threads, size_t xnnpack_min_tokens, 
   if (!kernels::PrepareCpuinfo()) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a session");
   const kernels::Kernels* kernels = kernels::SelectKernels();
   if (kernels == nullptr) {
-    return Status::Error(TIED_UNSUPPORTED, "TIED_ISA=%s: this CPU or this build has no such kernels",
+    return Status::Error(TIED_UNSUPPORTED, "TIED_ISA=%s: this build or this CPU does not support such kernels",
                          std::getenv("TIED_ISA"));
   }
   std::unique_ptr<Session> created(new (std::nothrow) Session(model, kernels, xnnpack_min_tokens));
@@ -147,15 +147,16 @@ Status Session::LogitsOf(const Head& head, const float* hidden, size_t tokens, c
 
 Status Session::CheckTopk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
                           size_t allowed) const {
-  if (allowed == 0) return Status::Error(TIED_INVALID_ARGUMENT, "no row is allowed");
+  if (allowed == 0) return Status::Error(TIED_INVALID_ARGUMENT, "no row is allowed by row_ids and allowed");
   if (request.k < 1 || request.k > TIED_MAX_K || request.k > allowed) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu, it must be from 1 to %zu", request.k,
+    return Status::Error(TIED_INVALID_ARGUMENT, "k is %zu; it must be from 1 to %zu", request.k,
                          std::min<size_t>(allowed, TIED_MAX_K));
   }
   const size_t cols = head.table.cols;
   for (size_t i = 0; i < tokens * cols; ++i) {
     if (!std::isfinite(hidden[i] * head.scale)) {
-      return Status::Error(TIED_NOT_FINITE, "hidden of token %zu is not finite at column %zu", i / cols, i % cols);
+      return Status::Error(TIED_NOT_FINITE, "the hidden state of token %zu is not finite at column %zu", i / cols,
+                           i % cols);
     }
   }
   return Status();
@@ -167,7 +168,7 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
   const size_t allowed = request.filter.Count(table.rows);
   TIED_RETURN_IF_ERROR(CheckTopk(head, hidden, tokens, request, allowed));
   const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
-  // With few rows for each result most of them survive. A screen bounds the sum of logits that are not soft-capped.
+  // With few rows per result, most rows would survive the screen, which does not bound sums of soft-capped logits.
   const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0;
   const bool screen = request.use_screen && table.screen.values != nullptr && table.cols <= kMaxScreenedCols &&
                       request.k <= allowed / 8 && (!with_log_z || screened_log_z);

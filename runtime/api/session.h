@@ -1,4 +1,4 @@
-// A thread pool and scratch memory, and the computations that a model is made of.
+// A session: a thread pool, scratch memory, and the computations of a model.
 #ifndef TIED_RUNTIME_API_SESSION_H_
 #define TIED_RUNTIME_API_SESSION_H_
 
@@ -17,7 +17,7 @@
 
 namespace tied::runtime {
 
-// Token ids as a caller has them.
+// Token ids in the caller's memory.
 struct Ids {
   const void* data;
   tied_type type;  // TIED_INT64 or TIED_INT32
@@ -32,8 +32,8 @@ struct Ids {
 // Used by one thread at a time.
 class Session {
  public:
-  // threads: 0 for one a performance core. The session becomes one of the model's owners.
-  // xnnpack_min_tokens: kernels::kNeverXnnpack for a deterministic session, 0 for what the kernels know to be fastest.
+  // threads: 0 for one per performance core. The session becomes one of the model's owners.
+  // xnnpack_min_tokens: kernels::kNeverXnnpack for a deterministic session, 0 for the kernel set's default.
   static Status Create(Model* model, size_t threads, size_t xnnpack_min_tokens, Session** session);
   ~Session();
   Session(const Session&) = delete;
@@ -46,25 +46,25 @@ class Session {
   bool Enter();
   void Leave() { busy_.store(false, std::memory_order_release); }
 
-  // Ends the computation that is running; from any thread.
+  // Ends the running computation. Any thread may call this.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
-  // Checks what Embed() would compute on.
+  // Checks that Embed() can use the ids.
   Status CheckIds(const Embedding& embedding, const Ids& ids) const;
 
   // embeddings: [ids.count, cols]; the ids have been checked.
   Status Embed(const Embedding& embedding, const Ids& ids, float* embeddings) const;
 
-  // Gets the memory that Logits() needs for that many tokens.
+  // Allocates the memory that Logits() and LogitsOf() need for `tokens` tokens.
   Status Reserve(const Head& head, size_t tokens);
 
-  // hidden: [tokens, cols]; logits: [tokens, vocabulary], -infinity for ids that have no row or one that the filter
-  // denies. log_softmax: make them log-probabilities. Needs Reserve(). Fails only if cancelled.
+  // hidden: [tokens, cols]; logits: [tokens, vocabulary], -infinity for ids without a row and for rows that the filter
+  // denies. log_softmax: return log-probabilities. Needs Reserve(). Fails only if cancelled.
   Status Logits(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter, bool log_softmax,
                 float* logits);
 
-  // logits: [tokens, count], of the token ids ids[0 … count), which are below the vocabulary; -infinity for those that
-  // have no row. Needs Reserve(). Fails only if cancelled.
+  // logits: [tokens, count], for the token ids ids[0 … count), which must be below the vocabulary; -infinity for ids
+  // without a row. Needs Reserve(). Fails only if cancelled.
   Status LogitsOf(const Head& head, const float* hidden, size_t tokens, const int64_t* ids, size_t count,
                   float* logits);
 
@@ -75,14 +75,15 @@ class Session {
  private:
   Session(Model* model, const kernels::Kernels* kernels, size_t xnnpack_min_tokens);
 
-  // Calls run(batch, index of its first token) for each batch of tokens, until one returns an error.
+  // Calls run(batch, index of its first token) for each batch of tokens. Stops at the first error and returns it.
   template <class Run>
   Status ForEachBatch(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter, const Run& run);
 
   Status CancelledOrOk() const;
   bool MayUseXnnpack(const HeadBatch& batch) const;
 
-  // logits: [tokens, vocabulary], of which the first [rows] are filled.
+  // Applies log_softmax, if set, and moves logits to the indices of their ids. logits: [tokens, vocabulary], of which
+  // the first [rows] are set.
   Status FinishLogits(const TableView& table, size_t tokens, bool log_softmax, float* logits) const;
 
   Status CheckTopk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
@@ -92,7 +93,7 @@ class Session {
   const kernels::Kernels* const kernels_;
   const size_t xnnpack_min_tokens_;
   ThreadPool pool_;      // null: one thread
-  PackedHidden packed_;  // of one batch of tokens
+  PackedHidden packed_;  // one batch of tokens
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancelled_{false};
 };

@@ -11,15 +11,15 @@ namespace tied::runtime {
 
 namespace {
 
-// `capacity` elements are enough for count * width.
+// Checks that `capacity` is at least count * width.
 Status CheckCapacity(const char* what, size_t count, size_t width, size_t capacity) {
   size_t needed = 0;
   if (CheckedMultiply(count, width, &needed) && capacity >= needed) return Status();
-  return Status::Error(TIED_BUFFER_TOO_SMALL, "%s has room for %zu floats, [%zu, %zu] do not fit", what, capacity,
+  return Status::Error(TIED_BUFFER_TOO_SMALL, "%s has room for %zu floats; the result is [%zu, %zu]", what, capacity,
                        count, width);
 }
 
-// The head, if there are tokens to run it on; null if there are none.
+// Finds the head and checks the arguments. Sets *head to null if there are no tokens.
 Status FindHead(const Session& session, const float* hidden, size_t tokens, const Head** head) {
   TIED_RETURN_IF_ERROR(session.model().graph().FindHead(head));
   size_t elements = 0;
@@ -39,7 +39,7 @@ void SetBit(uint8_t* bits, size_t i) { bits[i / 8] = static_cast<uint8_t>(bits[i
 
 Status CheckAllowed(const IdMap& map, size_t allowed_bytes) {
   if (allowed_bytes >= BitBytes(map.vocabulary)) return Status();
-  return Status::Error(TIED_INVALID_ARGUMENT, "allowed has %zu bytes, %zu ids need %zu", allowed_bytes, map.vocabulary,
+  return Status::Error(TIED_INVALID_ARGUMENT, "allowed has %zu bytes; %zu ids need %zu", allowed_bytes, map.vocabulary,
                        BitBytes(map.vocabulary));
 }
 
@@ -54,10 +54,10 @@ Status CheckRowIds(const IdMap& map, const int64_t* ids, size_t count) {
   return Status();
 }
 
-// Which rows a caller allows, in terms of token ids.
+// Converts the caller's allowed token ids to a filter of rows.
 class Allowed {
  public:
-  // The ids whose bit is 1; null: all.
+  // Allows the ids whose bit is 1; null: all.
   Status SetBits(const IdMap& map, const uint8_t* bits, size_t bytes) {
     if (bits == nullptr) return Status();
     TIED_RETURN_IF_ERROR(CheckAllowed(map, bytes));
@@ -72,7 +72,7 @@ class Allowed {
     return Status();
   }
 
-  // Of those, the ones that are listed; null: all.
+  // Of the allowed ids, keeps those that are listed; null: all.
   Status SetIds(const IdMap& map, const int64_t* ids, size_t count) {
     if (ids == nullptr) return Status();
     TIED_RETURN_IF_ERROR(CheckRowIds(map, ids, count));
@@ -96,7 +96,7 @@ class Allowed {
   }
 
   RowFilter filter_;
-  std::unique_ptr<uint8_t[]> own_;  // where the caller's bits are not those of rows
+  std::unique_ptr<uint8_t[]> own_;  // the filter's bits if the caller's cannot be used directly
 };
 
 }  // namespace
@@ -157,7 +157,7 @@ Status Topk(Session& session, const float* hidden, size_t tokens, size_t k, cons
   if (head == nullptr) return Status();
   if (result.ids == nullptr) return NullArgument("ids");
   if (!(options.log_z_tolerance >= 0)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "log_z_tolerance is %g, it must be at least 0",
+    return Status::Error(TIED_INVALID_ARGUMENT, "log_z_tolerance is %g; it must be at least 0",
                          options.log_z_tolerance);
   }
   const IdMap& map = head->table.ids;

@@ -1,4 +1,4 @@
-// The typed calls of tied.h: arguments checked, then given to the session. See tied.h for what each does.
+// The typed calls of tied.h: check arguments and call the session. tied.h documents them.
 #ifndef TIED_RUNTIME_API_TYPED_CALLS_H_
 #define TIED_RUNTIME_API_TYPED_CALLS_H_
 
@@ -15,12 +15,13 @@ namespace tied::runtime {
 
 inline Status NullArgument(const char* what) { return Status::Error(TIED_INVALID_ARGUMENT, "%s is null", what); }
 
-// The caller's options over the defaults; a caller with an older, shorter struct keeps the defaults of the rest.
+// Copies the caller's options over the defaults. If the caller's struct is older and shorter, the rest keep their
+// defaults.
 template <class Options>
 Status ReadOptions(const Options* given, Options* options) {
   if (given == nullptr) return Status();
   if (given->struct_size < sizeof(size_t)) {
-    return Status::Error(TIED_INVALID_ARGUMENT, "struct_size is %zu: fill the struct by its _INIT macro",
+    return Status::Error(TIED_INVALID_ARGUMENT, "struct_size is %zu; initialise the struct with its _INIT macro",
                          given->struct_size);
   }
   const size_t known = given->struct_size < sizeof *options ? given->struct_size : sizeof *options;

@@ -1,11 +1,10 @@
-// tied for C++17: tied.h with owners instead of close calls, and exceptions instead of status codes.
+// tied for C++17: tied.h with RAII instead of close calls, and exceptions instead of status codes.
 //
-//  - A call that fails throws tied::Error with the status and message of the C call; outputs and session are then as
-//    they were. std::bad_alloc may come from the calls that return a vector.
-//  - Model and Session own what they hold and can be moved, not copied. A moved-from one may only be destroyed or
-//    assigned to.
-//  - Buffers are the caller's, are used during the call and never kept. Spans count elements.
-//  - Threads: as in tied.h. One Model serves any number of threads, one Session one thread at a time.
+//  - A call that fails throws tied::Error with the status and message of the C call; outputs and session are then
+//    unchanged. Calls that return a vector may also throw std::bad_alloc.
+//  - Model and Session can be moved but not copied. A moved-from object may only be destroyed or assigned to.
+//  - The caller owns all buffers; a call does not keep them. Spans count elements.
+//  - Any number of threads may use a Model at once; one thread at a time may use a Session.
 #ifndef TIED_TIED_HPP_
 #define TIED_TIED_HPP_
 
@@ -33,7 +32,7 @@ class Error : public std::runtime_error {
   tied_status status_;
 };
 
-// Pointer and number of elements, of memory that somebody else owns. Made from a vector, an array or another span.
+// A borrowed array: pointer and number of elements. Converts implicitly from a vector, an array or another span.
 template <typename T>
 class Span {
  public:
@@ -42,7 +41,7 @@ class Span {
 
   template <typename Container,
             typename = std::enable_if_t<std::is_convertible_v<decltype(std::declval<Container&>().data()), T*>>>
-  Span(Container&& container)  // NOLINT: implicit, so that a vector can be passed where a span is asked for
+  Span(Container&& container)  // NOLINT: implicit, so that a vector can be passed as a span
       : data_(container.data()), size_(container.size()) {}
 
   T* data() const { return data_; }
@@ -72,8 +71,8 @@ constexpr tied_type TypeOf() {
 
 }  // namespace internal
 
-// A tensor for Session::Run over `values`, which it does not own. `name` must outlive the tensor.
-// Throws Error (INVALID_ARGUMENT) for more than TIED_MAX_RANK dimensions.
+// A tensor for Session::Run that borrows `name` and `values`; both must outlive it.
+// Throws INVALID_ARGUMENT for more than TIED_MAX_RANK dimensions.
 template <typename T>
 tied_tensor MakeTensor(const char* name, Span<const int64_t> dims, Span<T> values) {
   if (dims.size() > TIED_MAX_RANK) {
@@ -91,7 +90,7 @@ tied_tensor MakeTensor(const char* name, Span<const int64_t> dims, Span<T> value
   return tensor;
 }
 
-// An output for Session::Run that is asked for its type, shape and bytes alone, or whose data is set afterwards.
+// An output for Session::Run without a buffer: the call sets only its type, shape and bytes, unless data is set first.
 inline tied_tensor OutputTensor(const char* name) {
   tied_tensor tensor = {};
   tensor.name = name;
@@ -99,38 +98,39 @@ inline tied_tensor OutputTensor(const char* name) {
 }
 
 struct OpenOptions {
-  bool verify_planes = false;  // check the hash of every plane, too: reads the whole file
+  bool verify_planes = false;  // also do what Verify() does, which reads the whole file
   bool copy = false;           // read the file into memory instead of mapping it
 };
 
-// A mapped .tied file. The strings and pointers in what it returns live as long as it does.
+// A mapped .tied file. Strings and pointers in the structs that it returns live as long as the model.
 class Model {
  public:
-  // Maps the file at `path` and checks its header. Unless it is copied, the file must not be changed or truncated while
-  // the model lives.
+  // Maps the file at `path` and checks its header. The file must not be changed or truncated while the model lives,
+  // unless it is copied.
   static Model Open(const std::string& path, const OpenOptions& options = {}) {
     return Make([&](const tied_open_options* c_options, tied_model** model,
                     tied_error* error) { return tied_model_open(path.c_str(), c_options, model, error); },
                 options);
   }
 
-  // The same for `length` bytes (0: up to the end) at `offset`, a multiple of 4, of an open file. `fd` stays the
-  // caller's and may be closed afterwards.
+  // Opens `length` bytes (0: up to the end) at `offset`, a multiple of 4, of an open file. The caller keeps `fd` and
+  // may close it afterwards.
   static Model OpenFd(int fd, uint64_t offset = 0, uint64_t length = 0, const OpenOptions& options = {}) {
     return Make([&](const tied_open_options* c_options, tied_model** model,
                     tied_error* error) { return tied_model_open_fd(fd, offset, length, c_options, model, error); },
                 options);
   }
 
-  // The same for a file in memory, aligned to 4 bytes. It must stay as it is until the model and every session on it
-  // are gone.
+  // Opens a file in memory, aligned to 4 bytes. The memory must not change until the model and all its sessions are
+  // destroyed.
   static Model OpenMemory(const void* data, size_t length, const OpenOptions& options = {}) {
     return Make([&](const tied_open_options* c_options, tied_model** model,
                     tied_error* error) { return tied_model_open_memory(data, length, c_options, model, error); },
                 options);
   }
 
-  // Checks the hash of every plane. Throws CORRUPT with the name of the first that differs.
+  // Reads the whole file: checks every hash, and that scales, zero points and residual norms are valid. Throws CORRUPT
+  // with a message that names the first error.
   void Verify() const {
     tied_error error;
     internal::Check(tied_model_verify(get(), &error), error);
@@ -144,13 +144,13 @@ class Model {
     return bytes;
   }
 
-  // Gives the table's pages back to the system until their next use. Safe beside running sessions.
+  // Releases the table's pages until their next use. Safe while sessions run.
   void Trim() {
     tied_error error;
     internal::Check(tied_model_trim(get(), &error), error);
   }
 
-  // What the file holds. Each throws INVALID_ARGUMENT for an index at or above the count in Info().
+  // Describe the model. An index at or above the count in Info() throws INVALID_ARGUMENT.
   tied_model_info Info() const { return Get<tied_model_info>(tied_model_get_info); }
   tied_table_info Table(size_t index) const { return Get<tied_table_info>(tied_model_get_table, index); }
   tied_value_info Input(size_t index) const { return Get<tied_value_info>(tied_model_get_input, index); }
@@ -165,7 +165,7 @@ class Model {
     return Get<tied_op_info>(tied_model_get_op, entry_point, index);
   }
 
-  // What Session::Embed computes. Throws UNSUPPORTED if the model has no embedding.
+  // The embedding that Session::Embed computes. Throws UNSUPPORTED if the model has none.
   tied_embedding_info Embedding() const {
     tied_embedding_info info = TIED_EMBEDDING_INFO_INIT;
     tied_error error;
@@ -174,7 +174,7 @@ class Model {
   }
   tied_table_info EmbeddingTable() const { return Table(Embedding().table); }
 
-  // What Session::Logits, Argmax and Topk compute. Throws UNSUPPORTED if the model has no lm_head.
+  // The lm_head that Session::Logits, Argmax and Topk compute. Throws UNSUPPORTED if the model has none.
   tied_head_info Head() const {
     tied_head_info info = TIED_HEAD_INFO_INIT;
     tied_error error;
@@ -183,7 +183,7 @@ class Model {
   }
   tied_table_info HeadTable() const { return Table(Head().table); }
 
-  // For calls to tied.h; stays owned by the model.
+  // For calls to tied.h. The model keeps ownership.
   tied_model* get() const { return model_.get(); }
 
  private:
@@ -217,16 +217,16 @@ class Model {
 
 struct SessionOptions {
   int32_t threads = 0;             // 1 to 256; 0: one for each performance core that the process may run on
-  bool deterministic = true;       // the same bits on every CPU, for every thread and token count
-  int32_t xnnpack_min_tokens = 0;  // where not deterministic; 0: the library knows
+  bool deterministic = true;       // the same bits on every CPU, for any number of threads and tokens
+  int32_t xnnpack_min_tokens = 0;  // if not deterministic: use XNNPACK from this many tokens on; 0: the default
 };
 
 struct TopkOptions {
-  Span<const int64_t> row_ids = {};  // only the rows of these ids; empty: all
-  Span<const uint8_t> allowed = {};  // only ids whose bit is 1, bit id % 8 of byte id / 8; empty: all
-  bool use_screen = true;            // if the table has one; the results are the same
-  bool log_z = false;                // also the log of the sum of exp(logit) over the allowed rows
-  double log_z_tolerance = 0;        // how far it may be off; 0: as exact as float64 is, the same bits always
+  Span<const int64_t> row_ids = {};  // allow only these ids; empty: all
+  Span<const uint8_t> allowed = {};  // allow only ids whose bit is 1: bit id % 8 of byte id / 8; empty: all
+  bool use_screen = true;            // use the table's screen, if it has one; the results are the same
+  bool log_z = false;                // also return the log of the sum of exp(logit) over the allowed ids
+  double log_z_tolerance = 0;        // largest acceptable error of log_z; 0: float64 precision, always the same bits
 };
 
 struct TopkResult {
@@ -234,14 +234,14 @@ struct TopkResult {
   std::vector<float> logits;        // [tokens, k]
   std::vector<double> log_z;        // [tokens], or empty
   std::vector<double> log_z_bound;  // [tokens], or empty
-  std::vector<uint64_t> survivors;  // [tokens]: rows that were computed from the table
+  std::vector<uint64_t> survivors;  // [tokens]: rows computed from the table
   uint64_t bytes_read = 0;
 };
 
-// Runs a model: a thread pool and scratch memory.
+// Runs a model. Owns a thread pool and scratch memory.
 class Session {
  public:
-  // Keeps the model's mapping alive, even after `model` is gone. Throws INVALID_ARGUMENT, OUT_OF_MEMORY.
+  // Keeps the model's mapping alive, even after `model` is destroyed. Throws INVALID_ARGUMENT, OUT_OF_MEMORY.
   explicit Session(const Model& model, const SessionOptions& options = {}) {
     tied_session_options c_options = TIED_SESSION_OPTIONS_INIT;
     c_options.threads = options.threads;
@@ -251,7 +251,7 @@ class Session {
     tied_error error;
     internal::Check(tied_session_create(model.get(), &c_options, &session, &error), error);
     session_.reset(session);
-    // All 0 where the model has none: the calls then say so.
+    // These stay 0 if the model has no embedding or head; the calls then throw UNSUPPORTED.
     tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
     tied_model_get_embedding(model.get(), &embedding, nullptr);
     embedding_cols_ = static_cast<size_t>(embedding.cols);
@@ -261,65 +261,69 @@ class Session {
     vocabulary_ = static_cast<size_t>(head.vocabulary);
   }
 
-  // Threads that the session uses, the calling one included.
+  // Threads that the session uses, including the calling thread.
   size_t Threads() const { return tied_session_threads(get()); }
 
-  // embeddings[i, :] = the row of ids[i] * scale. embeddings: [ids, cols], at least.
+  // Sets embeddings[i, :] = row of ids[i] * scale. embeddings: at least [ids, cols].
   // Throws OUT_OF_RANGE for an id below 0, at or above the vocabulary or dropped, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
   void Embed(Span<const int64_t> ids, Span<float> embeddings) {
     tied_error error;
     internal::Check(tied_embed(get(), ids.data(), ids.size(), embeddings.data(), embeddings.size(), &error), error);
   }
 
-  // The same into a new vector, [ids, cols].
+  // Returns the embeddings, [ids, cols].
   std::vector<float> Embed(Span<const int64_t> ids) {
     std::vector<float> embeddings(ids.size() * embedding_cols_);
     Embed(ids, embeddings);
     return embeddings;
   }
 
-  // logits[t, id] = dot(scale * hidden[t, :], the row of id) + its bias, soft-capped (Model::Head() says with what);
-  // -infinity for ids that were dropped.
-  // hidden: [tokens, cols]; logits: [tokens, vocabulary], at least.
-  // Throws INVALID_ARGUMENT if hidden is not whole tokens, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
+  // Sets logits[t, id] = dot(scale * hidden[t, :], row of id) + bias of id, soft-capped if Model::Head() has a cap, and
+  // -infinity for dropped ids.
+  // hidden: [tokens, cols]; logits: at least [tokens, vocabulary].
+  // Throws INVALID_ARGUMENT if the size of hidden is not a multiple of cols, BUFFER_TOO_SMALL, UNSUPPORTED, BUSY.
   void Logits(Span<const float> hidden, Span<float> logits) {
     tied_error error;
     internal::Check(tied_logits(get(), hidden.data(), Tokens(hidden), logits.data(), logits.size(), &error), error);
   }
 
-  // The same into a new vector, [tokens, vocabulary].
+  // Returns the logits, [tokens, vocabulary].
   std::vector<float> Logits(Span<const float> hidden) {
     std::vector<float> logits(Tokens(hidden) * vocabulary_);
     Logits(hidden, logits);
     return logits;
   }
 
-  // ids[t] = the id with the largest logit for token t; of equal logits the lowest id. hidden: [tokens, cols];
-  // best_logits: [tokens], or empty if not wanted. Throws NOT_FINITE for NaN or infinity in hidden or a NaN logit,
-  // BUFFER_TOO_SMALL, INVALID_ARGUMENT if hidden is not whole tokens, UNSUPPORTED, BUSY.
+  // Sets ids[t] to the id with the largest logit for token t; of equal logits the lowest id. hidden: [tokens, cols];
+  // best_logits: [tokens], or empty if not wanted. Throws NOT_FINITE if hidden holds NaN or infinity or a logit is NaN,
+  // BUFFER_TOO_SMALL, INVALID_ARGUMENT if the size of hidden is not a multiple of cols, UNSUPPORTED, BUSY.
   void Argmax(Span<const float> hidden, Span<int64_t> ids, Span<float> best_logits = {}) {
     const size_t tokens = Tokens(hidden);
     if (ids.size() < tokens || (best_logits.size() != 0 && best_logits.size() < tokens)) {
-      throw Error(TIED_BUFFER_TOO_SMALL,
-                  "argmax of " + std::to_string(tokens) + " tokens needs as many ids and logits");
+      throw Error(TIED_BUFFER_TOO_SMALL, "argmax of " + std::to_string(tokens) + " tokens: room for " +
+                                             std::to_string(ids.size()) + " ids and " +
+                                             std::to_string(best_logits.size()) + " logits is too small");
     }
     tied_error error;
     float* logits = best_logits.size() == 0 ? nullptr : best_logits.data();
     internal::Check(tied_argmax(get(), hidden.data(), tokens, ids.data(), logits, &error), error);
   }
 
-  // The same into a new vector, [tokens].
+  // Returns the ids, [tokens].
   std::vector<int64_t> Argmax(Span<const float> hidden) {
     std::vector<int64_t> ids(Tokens(hidden));
     Argmax(hidden, ids);
     return ids;
   }
 
-  // The k ids with the largest logits for each token. hidden: [tokens, cols].
+  // Returns the k ids with the largest logits for each token. hidden: [tokens, cols].
   // Throws INVALID_ARGUMENT (k, tolerance, sizes), OUT_OF_RANGE (a row id), NOT_FINITE, UNSUPPORTED, BUSY.
   TopkResult Topk(Span<const float> hidden, size_t k, const TopkOptions& options = {}) {
     const size_t tokens = Tokens(hidden);
-    if (k > TIED_MAX_K) throw Error(TIED_INVALID_ARGUMENT, "k is " + std::to_string(k));
+    if (k > TIED_MAX_K) {
+      throw Error(TIED_INVALID_ARGUMENT,
+                  "k is " + std::to_string(k) + "; it must be at most " + std::to_string(TIED_MAX_K));
+    }
     TopkResult result;
     result.ids.resize(tokens * k);
     result.logits.resize(tokens * k);
@@ -344,7 +348,7 @@ class Session {
     return result;
   }
 
-  // Runs an entry point with the names of the ONNX graph; see tied_run for what inputs and outputs may hold.
+  // Runs an entry point with the names of the ONNX graph; see tied_run() for inputs and outputs.
   // entry_point: null to let the selectors among the inputs choose.
   // Throws NOT_FOUND, INVALID_ARGUMENT, BUFFER_TOO_SMALL, OUT_OF_RANGE, BUSY.
   void Run(const char* entry_point, Span<const tied_tensor> inputs, Span<tied_tensor> outputs) {
@@ -353,7 +357,7 @@ class Session {
                     error);
   }
 
-  // For calls to tied.h; stays owned by the session.
+  // For calls to tied.h. The session keeps ownership.
   tied_session* get() const { return session_.get(); }
 
  private:
@@ -366,7 +370,7 @@ class Session {
     if (head_cols_ == 0) return 0;
     if (hidden.size() % head_cols_ != 0) {
       throw Error(TIED_INVALID_ARGUMENT, "hidden has " + std::to_string(hidden.size()) +
-                                             " elements, expected a multiple of " + std::to_string(head_cols_));
+                                             " elements; expected a multiple of " + std::to_string(head_cols_));
     }
     return hidden.size() / head_cols_;
   }

@@ -268,7 +268,7 @@ TEST_F(Run, SelectorsMustBeThereAndAgree) {
   const tied_tensor selector = Selector(false);
   EXPECT_EQ(tied_run(MakeSession(open.get(), 1).get(), nullptr, &selector, 1, nullptr, 0, &error_),
             TIED_INVALID_ARGUMENT);
-  EXPECT_NE(std::string(error_.message).find("fit no entry point"), std::string::npos) << error_.message;
+  EXPECT_NE(std::string(error_.message).find("match no entry point"), std::string::npos) << error_.message;
 }
 
 TEST_F(Run, InputsMustFitTheGraph) {
@@ -304,7 +304,7 @@ TEST_F(Run, SizesThatWrapAreRefused) {
     const char* entry_point;
     size_t count;
     const char* words;
-  } cases[] = {{6, "embed", SIZE_MAX / 8, "'embeddings' would not fit in memory"},
+  } cases[] = {{6, "embed", SIZE_MAX / 8, "'embeddings' is too large for the address space"},
                {16, "embed", SIZE_MAX / 8, "'input_ids' has too many elements"},
                {1, "head", SIZE_MAX / 4, "'pre_logits' has too many elements"}};
   for (const auto& c : cases) {

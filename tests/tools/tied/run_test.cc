@@ -86,7 +86,7 @@ TEST_F(Run, FailuresNameTheirCauseAndWriteNothing) {
   expect({"--entry", "embed"}, {"input_ids"});
   expect({"--entry", "embed", "--input", "tokens=ids.npy"}, {"tokens"});
   expect({"--entry", "embed", "--input", "input_ids=h.npy"},
-         {"input_ids", "element type float32, the graph wants int64"});
+         {"input_ids", "element type float32; the graph expects int64"});
   expect({"--entry", "embed", "--input", "input_ids=none.npy"}, {"none.npy"});
   expect({"--entry", "embed", "--input", "input_ids=ids.npy", "--input", "use_embedding=false"}, {"use_embedding"});
   expect({"--entry", "embed", "--input", "input_ids=ids.npy", "--output", "scores=s.npy"}, {"scores"});
