@@ -4,8 +4,8 @@
 
 namespace tied {
 
-// *result = a + b or a * b as if the numbers had no end, whatever the types are; false, with *result unspecified, if
-// that does not fit in T.
+// Set *result to the exact a + b or a * b, for any integer types. Return false, with *result unspecified, if it does
+// not fit in T.
 template <class A, class B, class T>
 [[nodiscard]] bool CheckedAdd(A a, B b, T* result) {
   return !__builtin_add_overflow(a, b, result);

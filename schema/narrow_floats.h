@@ -1,4 +1,4 @@
-// float16 and bfloat16 as bits, to and from float32.
+// Converts float32 to and from the bits of float16 and bfloat16.
 #ifndef TIED_SCHEMA_NARROW_FLOATS_H_
 #define TIED_SCHEMA_NARROW_FLOATS_H_
 
@@ -18,7 +18,7 @@ inline float FloatOf(uint32_t bits) {
   return value;
 }
 
-// To the nearest, ties to even; beyond the largest number, infinity.
+// Rounds to nearest, ties to even; numbers that are too large become infinity.
 inline uint16_t HalfOf(float value) {
   const uint32_t bits = BitsOf(value);
   const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);

@@ -8,7 +8,7 @@
 namespace tied::format {
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "files are read and written as they are in memory, and they are little-endian"
+#error "tied copies little-endian files to memory unchanged; this machine is not little-endian"
 #endif
 
 namespace {
