@@ -1,5 +1,5 @@
 # The target tied_aar: tied-VERSION.aar with the Java classes, one libtied_jni.so for each ABI, and the C and C++ headers
-# for prefab. Configured on the development machine, which needs a JDK:
+# for prefab. Configure it on the development machine, which needs a JDK:
 #   cmake -S . -B build/android -DTIED_ANDROID_NDK=$ANDROID_HOME/ndk/28.2.13676358
 #   cmake --build build/android --target tied_aar
 include(ExternalProject)
@@ -8,7 +8,7 @@ set(TIED_ANDROID_API 24)
 
 set(libraries "")
 set(android_builds "")
-# Folders of dependencies that are given for this build serve the others.
+# Pass on the dependency folders that were given for this build.
 get_cmake_property(cached CACHE_VARIABLES)
 list(FILTER cached INCLUDE REGEX "^FETCHCONTENT_SOURCE_DIR_")
 set(folders "")

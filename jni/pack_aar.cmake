@@ -1,11 +1,11 @@
-# Packs an AAR (https://developer.android.com/studio/projects/android-library#aar-contents), and checks its libraries.
+# Packs an AAR (https://developer.android.com/studio/projects/android-library#aar-contents) and checks its libraries.
 #   cmake -DLIBRARIES=ABI=PATH,… -DVERSION=1.2.3 -DOUTPUT=FILE -DAPI=24 [-DNDK=FOLDER] [-DNEEDED=LIBRARY,…]
 #         -P pack_aar.cmake
-# NEEDED: what the libraries may depend on, if that is not the NDK's stable libraries.
+# NEEDED: libraries that they may depend on; default: the NDK's stable libraries.
 cmake_minimum_required(VERSION 3.22)
 set(jni "${CMAKE_CURRENT_LIST_DIR}")
 set(stage "${OUTPUT}.parts")
-# Commas, because CMake takes lists apart on the way here.
+# Commas, because CMake splits lists on the way here.
 string(REPLACE "," ";" LIBRARIES "${LIBRARIES}")
 string(REPLACE "," ";" NEEDED "${NEEDED}")
 file(REMOVE_RECURSE "${stage}" "${OUTPUT}")
@@ -24,7 +24,7 @@ file(REMOVE_RECURSE "${stage}/classes")
 file(COPY "${jni}/aar/AndroidManifest.xml" "${jni}/aar/proguard.txt" DESTINATION "${stage}")
 file(WRITE "${stage}/R.txt" "")
 
-# C and C++ users get the same library: it exports tied.h.
+# C and C++ programs use the same library, which exports tied.h.
 set(prefab "${stage}/prefab")
 file(WRITE "${prefab}/prefab.json" "{\"schema_version\": 2, \"name\": \"tied\", \"version\": \"${VERSION}\", "
                                    "\"dependencies\": []}\n")
@@ -42,7 +42,7 @@ endif()
 foreach(library IN LISTS LIBRARIES)
   string(REGEX MATCH "^([^=]+)=(.+)$" matched "${library}")
   if(NOT matched)
-    message(FATAL_ERROR "LIBRARIES holds '${library}', expected ABI=PATH")
+    message(FATAL_ERROR "LIBRARIES contains '${library}'; expected ABI=PATH")
   endif()
   set(abi "${CMAKE_MATCH_1}")
   file(COPY "${CMAKE_MATCH_2}" DESTINATION "${stage}/jni/${abi}")

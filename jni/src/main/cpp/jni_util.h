@@ -1,4 +1,4 @@
-// What the glue of every Java class needs: errors as exceptions, and buffers as pointers.
+// Shared by the glue of all Java classes: turns errors into exceptions and buffers into pointers.
 #ifndef TIED_JNI_JNI_UTIL_H_
 #define TIED_JNI_JNI_UTIL_H_
 
@@ -12,7 +12,8 @@
 
 namespace tied::jni {
 
-// Finds what Throw() needs. False with an exception pending if that is not there.
+// Looks up the class and the constructor that Throw() uses. Returns false with an exception pending if they are
+// missing.
 bool LoadUtil(JNIEnv* env);
 
 // Registers native methods of dev.tied.<class_name>.
@@ -21,17 +22,17 @@ bool Register(JNIEnv* env, const char* class_name, const JNINativeMethod* method
 // Throws dev.tied.TiedException.
 void Throw(JNIEnv* env, tied_status status, const char* message);
 
-// True if the status is TIED_OK; throws otherwise.
+// Returns true if the status is TIED_OK; otherwise throws and returns false.
 bool Succeeds(JNIEnv* env, tied_status status, const tied_error& error);
 
-// A string of NativeLibrary.text(), until ReleaseText(). Null, with an exception pending, if it cannot be had; with the
-// message `refusal` if it ends before its array does.
+// The bytes of a string from NativeLibrary.text(), valid until ReleaseText(). Null with an exception pending if memory
+// runs out, or if the string contains a null character; the message is then `refusal`.
 const char* TextOf(JNIEnv* env, jbyteArray bytes, const char* refusal);
 void ReleaseText(JNIEnv* env, jbyteArray bytes, const char* text);
 
 jbyteArray NewBytes(JNIEnv* env, const char* text);
 
-// Element `position` of a direct buffer; null for a null one.
+// Address of element `position` of a direct buffer; null for a null buffer.
 template <class T>
 T* Address(JNIEnv* env, jobject buffer, jint position) {
   if (buffer == nullptr) return nullptr;
@@ -41,7 +42,7 @@ T* Address(JNIEnv* env, jobject buffer, jint position) {
 
 inline size_t Size(jint count) { return count < 0 ? 0 : static_cast<size_t>(count); }
 
-// Room for `count` elements, on the stack if they are few. data() is null, and an exception pending, without memory.
+// Room for `count` elements, on the stack if they are few. If memory runs out, data() is null and an exception pending.
 template <class T>
 class Scratch {
  public:
@@ -63,7 +64,7 @@ class Scratch {
   T* data_ = nullptr;
 };
 
-// The glue of each class, for JNI_OnLoad.
+// Register the native methods of each class, for JNI_OnLoad.
 bool RegisterModel(JNIEnv* env);
 bool RegisterSession(JNIEnv* env);
 

@@ -1,5 +1,6 @@
-// The only things that tied needs of a C++ library. With them here, libtied_jni.so contains none and depends on none:
-// the library's own would bring exceptions, and the demangling of their names, 90 KB. Not seen outside (exports.map).
+// The only functions of a C++ runtime library that tied uses. Defining them here keeps such a library out of
+// libtied_jni.so: its own versions would add exceptions and the demangling of their names, 90 KB. They are not exported
+// (exports.map).
 #include <cstdlib>
 #include <new>
 

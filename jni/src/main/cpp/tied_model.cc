@@ -16,7 +16,7 @@ tied_open_options Options(jint mask) {
 }
 
 jlong Open(JNIEnv* env, jclass, jbyteArray path, jint mask) {
-  const char* text = TextOf(env, path, "the path has a zero character in it");
+  const char* text = TextOf(env, path, "the path contains a null character");
   if (text == nullptr) return 0;
   const tied_open_options options = Options(mask);
   tied_model* model = nullptr;
@@ -36,7 +36,7 @@ jlong OpenFd(JNIEnv* env, jclass, jint fd, jlong offset, jlong length, jint mask
   return reinterpret_cast<jlong>(model);
 }
 
-// The field is called `descriptor` on Android and `fd` elsewhere.
+// The field is named `descriptor` on Android and `fd` elsewhere.
 jint Descriptor(JNIEnv* env, jclass, jobject descriptor) {
   jclass found = env->GetObjectClass(descriptor);
   jfieldID field = env->GetFieldID(found, "descriptor", "I");
@@ -49,8 +49,8 @@ jint Descriptor(JNIEnv* env, jclass, jobject descriptor) {
 
 void Close(JNIEnv*, jclass, jlong model) { tied_model_close(Model(model)); }
 
-// Fills dimensions [4]: rows, columns and vocabulary of the head, and columns of the embedding; where a model has only
-// one of the two, those of that one.
+// Sets dimensions [4] to rows, columns and vocabulary of the head, and columns of the embedding. If the model has only
+// one of the two, all four describe that one.
 void Dimensions(JNIEnv* env, jclass, jlong model, jintArray dimensions) {
   tied_head_info head = TIED_HEAD_INFO_INIT;
   tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;

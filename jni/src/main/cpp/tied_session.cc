@@ -1,11 +1,11 @@
-// dev.tied.TiedSession. Java has checked that buffers are direct, of native byte order and large enough.
+// dev.tied.TiedSession. The Java side has checked that buffers are direct, of native byte order and large enough.
 #include "jni_util.h"
 
 namespace tied::jni {
 
 namespace {
 
-constexpr char kNoName[] = "a name has a zero character in it";
+constexpr char kNoName[] = "a name contains a null character";
 
 tied_session* Session(jlong pointer) { return reinterpret_cast<tied_session*>(static_cast<intptr_t>(pointer)); }
 
@@ -74,7 +74,7 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jin
   if (log_z != nullptr) env->SetDoubleArrayRegion(log_z, 0, tokens, found_log_z.data());
 }
 
-// Java's arrays that describe some tensors, and the tensors; names are released at the end.
+// Converts Java's arrays to tensors. The destructor releases the names.
 class Tensors {
  public:
   Tensors(JNIEnv* env, jobjectArray names, jobjectArray buffers, jintArray positions, jintArray remaining,
@@ -104,7 +104,7 @@ class Tensors {
   tied_tensor* data() { return tensors_.data(); }
   size_t size() const { return Size(count_); }
 
-  // Gives types and shapes back.
+  // Copies types and shapes back to the Java arrays.
   void Describe() {
     for (jsize i = 0; i < count_; ++i) {
       const tied_tensor& tensor = data()[i];

@@ -34,7 +34,7 @@ public final class TiedException extends RuntimeException {
 
   private final Status status;
 
-  // Called by the native code. The message is UTF-8 as far as the names in it are.
+  // Called by the native code. The message is UTF-8 if the names in it are.
   TiedException(int code, byte[] message) {
     super(Status.of(code) + ": " + new String(message, StandardCharsets.UTF_8));
     this.status = Status.of(code);

@@ -15,7 +15,7 @@ import java.util.List;
 public final class TiedModel implements AutoCloseable {
   /** Ways to open a file. */
   public enum Option {
-    /** Check the hash of every plane. Reads the whole file. */
+    /** Do what {@link #verify} does, which reads the whole file. */
     VERIFY,
     /**
      * Read the file into private memory instead of mapping it. Later changes of the file then have no effect; without
@@ -116,7 +116,8 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
-   * Checks the hash of every plane, which reads the whole file. Throws CORRUPT and names the first plane that is wrong.
+   * Reads the whole file: checks every hash, and that scales, zero points and residual norms are valid. Throws CORRUPT
+   * and names the first error.
    */
   public void verify() {
     long pointer = handle.acquire();
