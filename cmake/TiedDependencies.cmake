@@ -1,7 +1,7 @@
-# Makes a target tied_deps::NAME for each dependency. A target that the parent project has already made is used as it
-# is; otherwise the system's package is looked up, or pinned sources are fetched (TIED_FETCH_DEPENDENCIES).
+# Defines a target tied_deps::NAME for each dependency, unless the parent project has already defined it. It comes from
+# the system's package, or from pinned sources (TIED_FETCH_DEPENDENCIES).
 
-# tied_find_dependency(NAME header library): header directory and library from the system.
+# tied_find_dependency(NAME header library): uses header directory and library of the system.
 function(tied_find_dependency name header library)
   if(TARGET tied_deps::${name})
     return()
@@ -18,7 +18,7 @@ function(tied_find_dependency name header library)
                                                                               "${TIED_${name}_INCLUDE_DIR}")
 endfunction()
 
-# The same for a library that is used through its headers alone.
+# tied_find_headers(NAME header): the same for a header-only dependency.
 function(tied_find_headers name header)
   if(TARGET tied_deps::${name})
     return()
@@ -49,11 +49,11 @@ endif()
 
 if(TIED_XNNPACK)
   tied_find_dependency(XNNPACK xnnpack.h XNNPACK)
-  # Since 2023 XNNPACK has reshape and setup as two calls, and a weights cache in create.
+  # Since 2023, XNNPACK's setup is split into reshape and setup, and its create takes a weights cache.
   if(NOT TIED_FETCH_DEPENDENCIES)
     include(CheckSymbolExists)
     set(CMAKE_REQUIRED_LIBRARIES tied_deps::XNNPACK)
-    if(NOT TARGET tied_tsan_pool) # which a test build does not have; a shared XNNPACK brings pthreadpool
+    if(NOT TARGET tied_tsan_pool) # the check below cannot link it; a shared XNNPACK brings pthreadpool
       list(APPEND CMAKE_REQUIRED_LIBRARIES tied_deps::pthreadpool)
     endif()
     check_symbol_exists(xnn_reshape_fully_connected_nc_f32 xnnpack.h TIED_XNNPACK_HAS_RESHAPE)

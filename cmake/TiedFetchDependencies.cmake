@@ -1,12 +1,12 @@
-# Makes the targets tied_deps::NAME from pinned sources, as static libraries: for Android, and for programs of one file.
-# FETCHCONTENT_SOURCE_DIR_<NAME> (FXDIV, CPUINFO, PTHREADPOOL, XNNPACK, FLATBUFFERS, XXHASH) takes a folder instead of
-# downloading. Commits, because those cannot be moved.
+# Builds the targets tied_deps::NAME from pinned sources, as static libraries: for Android and TIED_STATIC.
+# FETCHCONTENT_SOURCE_DIR_<NAME> (FXDIV, CPUINFO, PTHREADPOOL, XNNPACK, FLATBUFFERS, XXHASH) names a local folder to use
+# instead of a download. Sources are pinned by commit because tags can be moved.
 include(ExternalProject)
 include(FetchContent)
 set(FETCHCONTENT_QUIET OFF)
 
-# tied_declare(content repository commit). Its folder for CMake is one that does not exist: FetchContent_MakeAvailable()
-# then gets the sources, and leaves it to this file what is built of them and how.
+# tied_declare(content repository commit). SOURCE_SUBDIR does not exist, so that FetchContent_MakeAvailable() only gets
+# the sources and this file decides what to build.
 function(tied_declare content repository commit)
   FetchContent_Declare(${content} GIT_REPOSITORY ${repository} GIT_TAG ${commit} SOURCE_SUBDIR no-such-folder)
 endfunction()
@@ -18,7 +18,7 @@ tied_declare(xnnpack https://github.com/google/XNNPACK.git 75db3c093b6d74fe90b8d
 tied_declare(flatbuffers https://github.com/google/flatbuffers.git 81edeb17d9118143f2c81caf27edfb0df401279e)
 tied_declare(xxhash https://github.com/Cyan4973/xxHash.git b2e9dbb05fb7f45ad662e67969e92c48b9b32247)
 
-# tied_fetch_headers(NAME folder): a dependency that is used through the headers in a folder of its sources.
+# tied_fetch_headers(NAME folder): a header-only dependency, with its headers in `folder`.
 function(tied_fetch_headers name folder)
   if(TARGET tied_deps::${name})
     return()
@@ -28,7 +28,7 @@ function(tied_fetch_headers name folder)
   set_target_properties(tied_deps::${name} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${${name}_SOURCE_DIR}/${folder}")
 endfunction()
 
-# tied_fetch_cmake(NAME target): a dependency that is built with CMake and has `target`.
+# tied_fetch_cmake(NAME target): a dependency that is built with CMake and defines `target`.
 function(tied_fetch_cmake name target)
   if(TARGET tied_deps::${name})
     return()
@@ -36,7 +36,7 @@ function(tied_fetch_cmake name target)
   string(TOLOWER ${name} content)
   set(BUILD_SHARED_LIBS OFF)
   set(CMAKE_POLICY_DEFAULT_CMP0077 NEW) # their options may be set as variables
-  # Sections that nothing uses are dropped when tied is linked.
+  # Lets the linker drop unused sections.
   string(APPEND CMAKE_C_FLAGS " -ffunction-sections -fdata-sections")
   string(APPEND CMAKE_CXX_FLAGS " -ffunction-sections -fdata-sections")
   FetchContent_MakeAvailable(${content})
@@ -70,7 +70,7 @@ if(TIED_XNNPACK)
   set(TIED_XNNPACK_HAS_RESHAPE ON)
 endif()
 
-# Headers of one version and its compiler, which runs on this machine whatever is built.
+# Headers and a compiler of the same version. The compiler is built for this machine, also when cross-compiling.
 if(NOT TARGET tied_deps::flatbuffers)
   tied_fetch_headers(flatbuffers include)
   FetchContent_MakeAvailable(flatbuffers)

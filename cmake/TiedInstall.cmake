@@ -1,8 +1,8 @@
-# find_package(tied) and pkg-config for the installed library.
+# Installs the files for find_package(tied) and pkg-config.
 include(CMakePackageConfigHelpers)
 set(TIED_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/tied")
 
-# A static libtied leaves its dependencies to whoever links it.
+# Programs that link a static libtied also have to link its dependencies.
 set(TIED_STATIC_DEPENDENCIES pthreadpool cpuinfo)
 if(TIED_XNNPACK)
   list(PREPEND TIED_STATIC_DEPENDENCIES XNNPACK)
@@ -17,7 +17,7 @@ else()
   set(TIED_PC_CFLAGS "-DTIED_STATIC_LIBRARY")
 endif()
 
-# Relative, so that the installed tree may be moved.
+# Relative, so that the installed tree can be moved.
 file(RELATIVE_PATH TIED_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/tied-config.cmake.in" "${PROJECT_BINARY_DIR}/tied-config.cmake"

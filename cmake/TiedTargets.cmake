@@ -1,12 +1,12 @@
-# What every target of this project has in common.
+# Compiler options shared by the targets of this project.
 
-# Under a name that changes with it: neither Ninja nor ccache knows that objects depend on it.
+# The copy's name contains its hash: neither Ninja nor ccache knows that objects depend on this file.
 set(ignorelist "${CMAKE_CURRENT_LIST_DIR}/sanitizer-ignorelist.txt")
 file(SHA256 "${ignorelist}" hash)
 set(TIED_SANITIZER_IGNORELIST "${PROJECT_BINARY_DIR}/sanitizer-ignorelist-${hash}.txt")
 configure_file("${ignorelist}" "${TIED_SANITIZER_IGNORELIST}" COPYONLY)
 
-# Warnings and sanitizers for code of ours; dependencies keep their own flags.
+# Warnings and sanitizers for this project's code; dependencies keep their flags.
 function(tied_target_defaults target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wundef -Wformat=2
                                            -Wimplicit-fallthrough
@@ -29,26 +29,26 @@ function(tied_target_defaults target)
   endif()
 endfunction()
 
-# tied_precompile(target header…): large headers of others, once for all files of a target. ccache, where it is used,
-# saves more, and does not keep what was compiled with them.
+# tied_precompile(target header…): precompiles large third-party headers. Not with ccache, which saves more time and
+# does not cache files that use precompiled headers.
 function(tied_precompile target)
   if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
     target_precompile_headers(${target} PRIVATE ${ARGN})
   endif()
 endfunction()
 
-# tied_not_hot(target): code that takes longer to compile than it ever runs.
+# tied_not_hot(target): for code that takes longer to compile than to run.
 function(tied_not_hot target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>)
 endfunction()
 
-# tied_optimise_for_size(target): code whose speed nobody notices, in what a program ships.
+# tied_optimise_for_size(target): for shipped code whose speed does not matter.
 function(tied_optimise_for_size target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
 endfunction()
 
-# The rules of code that runs on a phone: no exceptions, no RTTI, and no contraction of a * b + c, because results are
-# defined to the bit.
+# Options for code in libtied: no exceptions, no RTTI, and no contraction of a * b + c, because every bit of a result is
+# defined.
 function(tied_runtime_defaults target)
   tied_target_defaults(${target})
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti> -ffp-contract=off

@@ -2,8 +2,8 @@
 """Makes an ONNX file in the shape of NLLB-200's tied embedding and lm_head, with seeded random weights.
 
 An If on the Boolean input `use_lm_head` chooses between logits of `pre_logits` and embeddings of `input_ids`; both
-branches use the one initializer `model.shared.weight` of the parent graph. Needs numpy and onnx, and for inline
-weights about three times the size of the table in memory.
+branches use the initializer `model.shared.weight` of the parent graph. Needs numpy and onnx, and for inline weights
+memory for about three times the size of the table.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def blocks_of_rows(rows, cols, seed):
 
 
 def float_weights(path, rows, cols, seed, external):
-    """The table, in OUTPUT.data for a start."""
+    """The table, written to OUTPUT.data first."""
     with open(path, "wb") as file:
         for _, block in blocks_of_rows(rows, cols, seed):
             file.write(block.tobytes())

@@ -1,11 +1,11 @@
-# What the toolchain files here share: Debian's cross compilers, libraries of the target from scripts/make-sysroot, and
-# QEMU to run what is built. Needs TIED_TRIPLE, TIED_DEBIAN_ARCH and TIED_QEMU.
+# Shared by the toolchain files in this folder: Debian's cross compilers, the target's libraries from
+# scripts/make-sysroot, and QEMU to run programs. Needs TIED_TRIPLE, TIED_DEBIAN_ARCH and TIED_QEMU.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_C_COMPILER ${TIED_TRIPLE}-gcc)
 set(CMAKE_CXX_COMPILER ${TIED_TRIPLE}-g++)
 set(CMAKE_LIBRARY_ARCHITECTURE ${TIED_TRIPLE})
 
-# The C library is the compiler's own; only what tied depends on lies here.
+# The compiler brings its C library; the sysroot contains only tied's dependencies.
 set(TIED_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../../build/sysroot/${TIED_DEBIAN_ARCH}" CACHE PATH
     "Where scripts/make-sysroot has put the target's libraries")
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TIED_SYSROOT)
@@ -14,7 +14,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-# Libraries that libraries need.
+# For the dependencies of shared libraries.
 set(TIED_SYSROOT_LIBRARIES "${TIED_SYSROOT}/usr/lib/${TIED_TRIPLE}:${TIED_SYSROOT}/lib/${TIED_TRIPLE}")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${TIED_SYSROOT_LIBRARIES}")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "${CMAKE_EXE_LINKER_FLAGS_INIT}")
