@@ -1,4 +1,4 @@
-/* What a program gets from the public header, in every standard of C and, named as such, of C++. */
+/* Includes the public header, for every standard of C and C++. */
 #include <tied/tied.h>
 
 tied_status tied_test_headers(tied_model* model);

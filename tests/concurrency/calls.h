@@ -1,4 +1,4 @@
-// Calls with their right results, to be made from any number of threads.
+// Calls and their expected results, for use from any number of threads.
 #ifndef TIED_TESTS_CONCURRENCY_CALLS_H_
 #define TIED_TESTS_CONCURRENCY_CALLS_H_
 
@@ -12,13 +12,13 @@
 
 namespace tied::test {
 
-// What a call on a session came to, compared with what it should.
+// The outcome of a call on a session.
 struct Outcome {
   tied_status status;
-  bool right;  // the results, if the status is TIED_OK
+  bool right;  // whether the results are as expected, if the status is TIED_OK
 };
 
-// One model with a screen, its bytes, and one call of each kind. All members may be used from any thread.
+// A model with a screen, its bytes, and one call of each kind. All members are thread-safe.
 class Calls {
  public:
   struct Call {
@@ -31,7 +31,7 @@ class Calls {
   const std::string& file() const { return file_; }
   const std::vector<Call>& calls() const { return calls_; }
 
-  // How many of `rounds` calls of each kind were not right.
+  // Makes `rounds` calls of each kind and returns the number of wrong ones.
   int CountWrong(tied_session* session, int rounds) const;
 
  private:
@@ -46,7 +46,7 @@ class Calls {
   std::vector<Call> calls_;
 };
 
-// Runs body(i) for i below `count`, each in a thread, and waits for all.
+// Runs body(i) for each i below `count` in a separate thread, and waits for all.
 template <class Body>
 void InThreads(int count, const Body& body) {
   std::vector<std::thread> threads;

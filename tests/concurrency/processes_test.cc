@@ -1,4 +1,4 @@
-// One file in many processes.
+// Many processes that use the same file.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 namespace tied::test {
 namespace {
 
-// What the mapping of a file costs one process.
+// Memory that the mapping of a file takes in one process.
 struct Mapping {
   size_t resident = 0, proportional = 0, private_dirty = 0;
 };
@@ -79,7 +79,7 @@ TEST(Processes, ShareTheFilesPagesAndComputeTheSameBits) {
   for (const int end : {ready[0], ready[1], release[0]}) close(end);
 }
 
-// A session's threads stay in the parent: a child makes a session of its own, on the same model.
+// A session's threads stay in the parent; a child creates a new session on the same model.
 TEST(Processes, AForkedChildUsesItsParentsModel) {
   const Calls calls(601, 33, 2);
   const TemporaryFolder folder;

@@ -1,5 +1,5 @@
-// Many threads on one model: what tied.h promises of models and sessions. Meant for the thread sanitizer, and true
-// without it.
+// Many threads on one model: tests the promises of tied.h for models and sessions. Most useful with the thread
+// sanitizer.
 #include <atomic>
 #include <fstream>
 #include <future>
@@ -27,7 +27,7 @@ bool IsMapped(const std::string& path) {
   return false;
 }
 
-// Runs in a process of its own (CMakeLists.txt): the first calls of all are made at once.
+// Runs in a separate process (CMakeLists.txt), so that the very first calls are simultaneous.
 TEST(FirstUse, ChoosesKernelsOnceForAllThreads) {
   const Calls calls(67, 24, 1);
   std::promise<void> start;
@@ -69,7 +69,7 @@ TEST_P(SessionThreads, HandOneSessionFromThreadToThread) {
   EXPECT_EQ(wrong, 0);
 }
 
-// A session that nobody owns but the one who got through: the others see TIED_BUSY, and their outputs are untouched.
+// All threads call one session: one gets through, the others get TIED_BUSY with untouched outputs.
 TEST_P(SessionThreads, OneSessionServesOneCallerAtATime) {
   const Calls calls(601, 33, 3);
   const ModelPtr model = OpenMemory(calls.file());
@@ -87,7 +87,7 @@ TEST_P(SessionThreads, OneSessionServesOneCallerAtATime) {
   EXPECT_EQ(wrong, 0);
 }
 
-// Pages that are given back below a running call come back from the file.
+// Pages that are released during a call are read from the file again.
 TEST_P(SessionThreads, AreNotDisturbedByTrimAndByCountingPages) {
   const Calls calls(2003, 96, 3);
   const TemporaryFolder folder;
@@ -150,7 +150,7 @@ TEST_P(SessionThreads, OpenAndCloseInEveryThreadAtOnce) {
   EXPECT_EQ(wrong, 0);
 }
 
-// Whenever the cancellation comes: the call has failed, or its results are right.
+// Whenever the call is cancelled, it either fails or has the right results.
 TEST_P(SessionThreads, ACancelledCallIsRightOrSaysSo) {
   const Calls calls(2003, 96, 70);  // more than one batch of tokens
   const ModelPtr model = OpenMemory(calls.file());
@@ -160,7 +160,7 @@ TEST_P(SessionThreads, ACancelledCallIsRightOrSaysSo) {
     std::atomic<int> ended{0};
     std::atomic<bool> done{false};
     std::thread canceller([&] {
-      // Later and later in the call, then from its start again.
+      // Cancels later and later in the call, then starts over.
       for (unsigned pause = 0; !done; pause = pause * 5 / 4 + 1) {
         const int before = ended;
         for (unsigned i = 0; i < pause && ended == before && !done; ++i) std::this_thread::yield();

@@ -1,4 +1,4 @@
-// Ten million calls: nothing grows.
+// Makes ten million calls and checks that memory does not grow.
 #include <malloc.h>
 #include <unistd.h>
 
@@ -16,10 +16,10 @@ size_t Resident() {
   return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Freed blocks that a thread keeps for its next call count too.
+// Includes freed blocks that a thread keeps for its next call.
 size_t Allocated() { return mallinfo2().uordblks; }
 
-// Of the size that a call costs by itself, and of each kind, failing ones included.
+// A model so small that the cost of a call dominates, and calls of each kind, including failing ones.
 class Soak : public testing::Test {
  protected:
   static constexpr size_t kRows = 16, kCols = 8;
@@ -53,7 +53,7 @@ class Soak : public testing::Test {
 
   void Expect(tied_status status, tied_status expected = TIED_OK) { wrong_ += status != expected; }
 
-  // 10 million, or as many as TIED_SOAK_CALLS says.
+  // 10 million, or TIED_SOAK_CALLS.
   static size_t Calls() {
     const char* calls = std::getenv("TIED_SOAK_CALLS");
     return calls == nullptr ? 10000000 : std::strtoul(calls, nullptr, 10);
@@ -74,7 +74,7 @@ TEST_F(Soak, MemoryIsFlat) {
   ModelPtr model;
   SessionPtr session;
   for (size_t done = 0; done < calls; done += kCallsOfARound) {
-    // A hundred models and sessions, the last of them with a thread of its own.
+    // A hundred models and sessions in all; the last sessions have a second thread.
     if (done % (calls / 100 / kCallsOfARound * kCallsOfARound) == 0) {
       session.reset();
       tied_model* opened = nullptr;
@@ -90,7 +90,7 @@ TEST_F(Soak, MemoryIsFlat) {
   }
   session = MakeSession(model.get(), 1);
   EXPECT_EQ(wrong_, 0u);
-  // Less than a byte in a hundred calls, and what the last pool's threads leave behind.
+  // Less than one byte per hundred calls, plus what the threads of the last pool leave allocated.
   EXPECT_LE(Allocated(), allocated + (size_t{16} << 10));
   EXPECT_LE(Resident(), resident + (size_t{1} << 20));
 }

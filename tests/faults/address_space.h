@@ -1,4 +1,4 @@
-// Less address space than a call needs.
+// Limits the address space of this process.
 #ifndef TIED_TESTS_FAULTS_ADDRESS_SPACE_H_
 #define TIED_TESTS_FAULTS_ADDRESS_SPACE_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied::test {
 
-// This process may have `more` bytes than it has now. False if the system does not tell how much that is.
+// Limits this process to `more` bytes above its current address space. False if the system does not report that.
 bool LimitAddressSpace(size_t more);
 void UnlimitAddressSpace();
 

@@ -1,5 +1,5 @@
-// The commands with a file system that fails, is full, or with a signal, at any of their calls: what was there before
-// is there still, or the new file is, whole; nothing else.
+// Runs the commands with a failure, a full disk or a signal at each of their system calls. Afterwards either the old
+// file or the complete new file must exist, and nothing else.
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ Files FilesIn(const std::string& folder) {
   return files;
 }
 
-// A command that writes the files of `outputs` into a folder.
+// A command that writes the files `outputs` into a folder.
 struct Written {
   const char* name;
   std::vector<std::string> words;
@@ -54,10 +54,10 @@ const Written kCommands[] = {
      {"out/l.npy", "out/e.npy"}},
 };
 
-// The libraries of the commands, with faults in front of them.
+// The environment of a command.
 struct Environment {
   std::string fault;
-  bool named_files = false;  // as on a file system whose files all have names
+  bool named_files = false;  // as on a file system without unnamed files (O_TMPFILE)
 };
 
 class Commands : public testing::TestWithParam<size_t> {
@@ -95,7 +95,7 @@ class Commands : public testing::TestWithParam<size_t> {
     });
   }
 
-  // Puts the outputs of an earlier run, or nothing, where the outputs will be.
+  // Clears the output folder; with_older: puts files there that the outputs will replace.
   void Reset(bool with_older) {
     fs::remove_all(folder_.Path("out"));
     fs::create_directory(folder_.Path("out"));
@@ -106,7 +106,7 @@ class Commands : public testing::TestWithParam<size_t> {
     }
   }
 
-  // The first `count` outputs are new and whole, the others as they were; and there is nothing else.
+  // True if the first `count` outputs are new and complete, the others unchanged, and there are no other files.
   bool IsLeft(size_t count) const {
     Files left = expected_;
     for (size_t i = 0; i < count; ++i) left[command().outputs[i]] = whole_.at(command().outputs[i]);
@@ -135,7 +135,7 @@ class Commands : public testing::TestWithParam<size_t> {
     return names;
   }
 
-  // Calls check(outcome) for a fault at the first, second … of these calls, until the command no longer meets it.
+  // Calls check(outcome) for a fault at the first, second … of these calls, until the command makes no such call.
   template <class Check>
   void ForEveryCall(const std::string& calls, const std::string& what, bool with_older, bool named,
                     const Check& check) {
@@ -153,7 +153,7 @@ class Commands : public testing::TestWithParam<size_t> {
       check(outcome);
       if (HasFailure()) return;
     }
-    FAIL() << "it never ends";
+    FAIL() << "the command does not stop making such calls";
   }
 
   const TemporaryFolder folder_;
@@ -199,7 +199,7 @@ TEST_P(Commands, LeaveOlderFilesWhosePermissionsCannotBeKept) {
   }
 }
 
-// The files become visible one by one; nothing can make that one step.
+// Several files become visible one by one, not in one atomic step.
 TEST_P(Commands, LeaveWholeFilesWhenTheFolderIsFull) {
   for (const bool with_older : {false, true}) {
     ForEveryCall("rename,linkat", std::to_string(ENOSPC), with_older, false, [&](const ChildOutcome& outcome) {
@@ -221,7 +221,7 @@ TEST_P(Commands, InterruptedAndShortCallsAreMadeAgain) {
   }
 }
 
-// Whatever call the signal comes before: that is all there is for the outside to tell apart.
+// Sends the signal before each system call; other moments look the same from outside.
 TEST_P(Commands, LeaveNothingWhenKilled) {
   const struct {
     int signal;
@@ -235,7 +235,7 @@ TEST_P(Commands, LeaveNothingWhenKilled) {
   for (const auto& c : cases) {
     ForEveryCall("all", "signal" + std::to_string(c.signal), c.with_older, c.named, [&](const ChildOutcome& outcome) {
       EXPECT_EQ(outcome.signal, c.signal);
-      // In the moment before it replaces another, a file has a name of its own; it is whole.
+      // Just before it replaces the older file, the complete new file has a temporary name.
       if (c.signal == SIGKILL && c.with_older) DropSecondName();
       EXPECT_TRUE(IsLeftInOrder()) << Names();
     });

@@ -1,4 +1,4 @@
-// Both names of each function are defined here: no header may turn one into the other.
+// This file defines both names of each function, so no header may map one to the other.
 #undef _FILE_OFFSET_BITS
 #include "tests/faults/failing_calls.h"
 
@@ -45,7 +45,7 @@ bool Concerns(const char* call) {
   return false;
 }
 
-// What this call is to do: nothing, or one that is to fail, with errno set, or one that is to be short.
+// What happens to a call: it passes, fails with errno set, or transfers fewer bytes.
 enum class Verdict { kPass, kFail, kShort };
 
 Verdict Judge(const char* call) {
@@ -61,7 +61,7 @@ Verdict Judge(const char* call) {
   return Verdict::kFail;
 }
 
-// A program that was built for coverage ends with writing its counts, which all its runs share.
+// A program built for coverage writes its shared counts at exit; faults must not affect that.
 void EndFaultsAtProfile(const char* path) {
   const size_t length = std::strlen(path);
   if (length > 5 && std::strcmp(path + length - 5, ".gcda") == 0) g_armed = false;
@@ -104,7 +104,8 @@ using tied::test::Next;
 using tied::test::Shortened;
 using tied::test::Verdict;
 
-// FAILS(name, failure, result type, (parameters), (arguments)): as the next one of that name, unless it is to fail.
+// FAILS(name, failure, result type, (parameters), (arguments)): calls the next function of that name unless the call is
+// to fail.
 #define FAILS_AS(name, call, failure, result, parameters, arguments) \
   result name parameters {                                           \
     static auto* const next = Next<result parameters>(#name);        \
@@ -113,7 +114,7 @@ using tied::test::Verdict;
   }
 #define FAILS(name, result, parameters, arguments) FAILS_AS(name, #name, -1, result, parameters, arguments)
 
-// Reads and writes, which may also be short.
+// Reads and writes, which may also transfer fewer bytes.
 #define TRANSFERS_AS(name, call, parameters, arguments)        \
   ssize_t name parameters {                                    \
     static auto* const next = Next<ssize_t parameters>(#name); \

@@ -1,5 +1,5 @@
-// System calls that fail when a test says so. Linked into a program, or put before the libraries of a command with
-// LD_PRELOAD, it stands before the C library's functions for files, and pthread_create().
+// Makes system calls fail on request. Linked into a program, or preloaded into a command with LD_PRELOAD, it replaces
+// the C library's functions for files, and pthread_create().
 #ifndef TIED_TESTS_FAULTS_FAILING_CALLS_H_
 #define TIED_TESTS_FAULTS_FAILING_CALLS_H_
 
@@ -9,16 +9,17 @@ namespace tied::test {
 
 // A fault as text, "CALLS NUMBER WHAT":
 //   CALLS: names of functions, such as "pwrite,fsync"; "all" for any of them
-//   NUMBER: which of these calls it is, from 0; "each" for every one
-//   WHAT: an errno, such as "28"; "short": fewer bytes are read or written than could be; "signal9": the process gets
+//   NUMBER: index of the call among these, from 0; "each" for every one
+//   WHAT: an errno, such as "28"; "short": fewer bytes than possible are read or written; "signal9": the process gets
 //         that signal before the call
-// Each EINTR is followed by a call that succeeds. open() for reading is called "open", every other way to open or make
-// a file "create". With TIED_TEST_NAMED_FILES in the environment there are no files without a name.
+// Each EINTR is followed by a call that succeeds. open() for reading is named "open", every other way to open or create
+// a file "create". With TIED_TEST_NAMED_FILES in the environment, unnamed files are unsupported.
 //
-// In this process, until the next; "" for none. A command reads it from the environment variable TIED_TEST_FAULT.
+// Applies to this process until the next SetFault(); "" for none. A command reads it from the environment variable
+// TIED_TEST_FAULT.
 void SetFault(const std::string& fault);
 
-// Whether it came to it.
+// True if the fault has occurred.
 bool FaultHappened();
 
 }  // namespace tied::test

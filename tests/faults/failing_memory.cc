@@ -1,4 +1,4 @@
-// Both names of each function are defined here: no header may turn one into the other.
+// This file defines both names of each function, so no header may map one to the other.
 #undef _FILE_OFFSET_BITS
 #include "tests/faults/failing_memory.h"
 
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstddef>
 
-// The allocator itself: names that glibc has for this purpose since 2.0.
+// The real allocator: glibc exports these names for this purpose since 2.0.
 extern "C" {
 void* __libc_malloc(size_t size) noexcept;
 void* __libc_calloc(size_t count, size_t size) noexcept;

@@ -1,5 +1,5 @@
-// Memory that runs out when a test says so. Linked into a program, it stands before the C library's allocator, for
-// every library of the process: malloc() and its kin, operator new, which calls them, and mmap().
+// Makes allocations fail on request. Linked into a program, it replaces the C library's allocator for all libraries of
+// the process: malloc() and related functions, operator new, which calls them, and mmap().
 #ifndef TIED_TESTS_FAULTS_FAILING_MEMORY_H_
 #define TIED_TESTS_FAULTS_FAILING_MEMORY_H_
 
@@ -7,7 +7,7 @@
 
 namespace tied::test {
 
-// While it lives, allocation number `first` (from 0) of this process fails, or that one and all after it.
+// While it exists, allocation number `first` (from 0) of this process fails, and unless only_one, all after it.
 class FailingMemory {
  public:
   FailingMemory(uint64_t first, bool only_one);
@@ -17,11 +17,11 @@ class FailingMemory {
 
   void Stop();
 
-  // Whether one has failed.
+  // True if an allocation has failed.
   static bool Failed();
 };
 
-// Allocations and mappings that are not freed yet.
+// Number of allocations and mappings that are not freed yet.
 int64_t LiveAllocations();
 
 }  // namespace tied::test

@@ -1,4 +1,4 @@
-// The commands on a disk that is really full, behind limits, without rights, and on pipes that nobody reads.
+// Runs the commands on a full disk, with resource limits, without permissions, and on pipes that nobody reads.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -50,7 +50,7 @@ class Limits : public testing::Test {
 
 TEST_F(Limits, AFileThatMayNotGrow) {
   const auto limit = [] {
-    setenv("GCOV_PREFIX", "/dev/null", 1);  // a build for coverage: the counts of all runs would be cut off as well
+    setenv("GCOV_PREFIX", "/dev/null", 1);  // in a build for coverage, the limit would also truncate the counts
     const rlimit bytes = {100, 100};
     setrlimit(RLIMIT_FSIZE, &bytes);
   };
@@ -58,7 +58,7 @@ TEST_F(Limits, AFileThatMayNotGrow) {
   ExpectRefused(Embed(folder_.Path("out/e.npy"), limit), "File too large");
 }
 
-// In a mount namespace of its own, which ends with the child.
+// Uses a separate mount namespace, which ends with the child.
 TEST_F(Limits, ADiskThatIsFull) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can mount a small disk";
   const std::string folder = folder_.Path("out");
@@ -68,12 +68,12 @@ TEST_F(Limits, ADiskThatIsFull) {
       return 77;
     }
     ExpectRefused(Convert(output_), "No space left on device");
-    // What fits is written.
+    // A file that fits is written.
     EXPECT_EQ(Embed(folder + "/e.npy", [] {}).exit_code, 0);
     if (HasFailure()) std::fflush(stdout);
     return HasFailure() ? 1 : 0;
   });
-  if (outcome.exit_code == 77) GTEST_SKIP() << "no mounting here";
+  if (outcome.exit_code == 77) GTEST_SKIP() << "mounting is not possible here";
   EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
 }
 
@@ -85,7 +85,7 @@ TEST_F(Limits, APipeThatNobodyReads) {
     dup2(pipes[1], STDOUT_FILENO);
   };
   ExpectRefused(Embed("-", close_reader), "Broken pipe", "standard output");
-  // The file is what was asked for; its summary is lost.
+  // The file is written; only its summary is lost.
   EXPECT_EQ(Convert(output_, close_reader).exit_code, 0);
   EXPECT_GT(fs::file_size(output_), 65536u);
 }
@@ -131,7 +131,7 @@ TEST_F(Limits, WithoutTheRight) {
 
 TEST_F(Limits, WithoutThreadsTheConversionIsTheSame) {
 #if defined(TIED_TEST_SANITIZED)
-  GTEST_SKIP() << "a sanitizer looks for leaks in a thread of its own";
+  GTEST_SKIP() << "a sanitizer needs a thread to look for leaks";
 #endif
   EXPECT_EQ(Convert(folder_.Path("whole")).exit_code, 0);
   const auto limit = [] {

@@ -1,4 +1,5 @@
-// Conversions in which an allocation fails: an exception, no file, nothing left allocated, and the next one is whole.
+// Conversions in which an allocation fails: they throw, leave no file and nothing allocated, and the next conversion
+// succeeds.
 #include <sys/mman.h>
 
 #include <csignal>
@@ -50,7 +51,7 @@ class NoMemoryToConvert : public testing::TestWithParam<const char*> {
   const std::string output_ = folder_.Path("out/m.tied");
 };
 
-// Whether `action` failed for want of memory.
+// True if `action` failed because memory ran out.
 template <class Action>
 bool RunsOut(const Action& action) {
   try {
@@ -91,8 +92,8 @@ TEST_P(NoMemoryToConvert, WritingLeavesNothing) {
   EXPECT_EQ(Output(), whole);
 }
 
-// What protobuf has parsed until then it may lose, and nlohmann::json ends the program when a destructor finds no
-// memory: no file is open for writing then.
+// protobuf may leak what it has parsed so far, and nlohmann::json ends the program when memory runs out in a
+// destructor. No file is open for writing at that time.
 TEST_P(NoMemoryToConvert, ReadingEndsInAnException) {
   const bool may_end = std::string(GetParam()) == "model.safetensors";
   void* shared = mmap(nullptr, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -118,7 +119,7 @@ TEST_P(NoMemoryToConvert, ReadingEndsInAnException) {
   munmap(shared, sizeof(uint64_t));
 }
 
-#if !defined(TIED_TEST_EMULATED)  // an emulator does not pass limits on
+#if !defined(TIED_TEST_EMULATED)  // an emulator does not pass on limits
 
 TEST_P(NoMemoryToConvert, WithoutAddressSpaceLeavesNothing) {
   constexpr size_t kBlock = 16 * 1024;

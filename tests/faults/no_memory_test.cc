@@ -1,5 +1,5 @@
-// Every allocation of every call fails in turn, alone or with all that follow: the call says so and changes nothing,
-// the session works afterwards, and nothing is left allocated.
+// Makes every allocation of every call fail in turn, alone or with all that follow. The call must report it and change
+// nothing, the session must work afterwards, and nothing may stay allocated.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ constexpr size_t kCols = 40;
 constexpr size_t kTokens = 3;
 constexpr size_t kBest = 5;
 
-// Calls with_failure(number of the allocation that fails, only that one) until none failed.
+// Calls with_failure(number of the failing allocation, whether only that one fails) until no allocation fails.
 void ForEveryAllocation(const std::function<void(uint64_t, bool)>& with_failure, bool only_single_ones = false) {
   for (const bool only_one : {true, false}) {
     if (only_single_ones && !only_one) return;
@@ -38,7 +38,7 @@ std::string MakeModelFile(const TableForm& form) {
   TiedFile file = model.MakeFile();
   StoreTable(&file, form, kRows, kCols, &model.values());
   format::EntryPointT& head = *file.header.entry_points[1];
-  // Best rows as log-probabilities, in the place of the empty constant.
+  // A top-k of log-probabilities replaces the empty constant.
   format::HeadT values = *head.ops[0]->operation.AsHead();
   values.result = format::HeadResult::TopkValues;
   values.k = kBest;
@@ -57,7 +57,7 @@ const std::string& ModelFile(const TableForm& form) {
   return file;
 }
 
-// Room for what a call writes.
+// Buffers for the outputs of a call.
 struct Outputs {
   std::vector<float> floats = std::vector<float>(kTokens * kRows, -7.0f);
   std::vector<float> more = std::vector<float>(kTokens * kBest, -7.0f);
@@ -201,7 +201,7 @@ class NoMemory : public testing::TestWithParam<std::tuple<size_t, int>> {
 
 TEST_P(NoMemory, FailsCleanlyAndTheSessionWorksAfterwards) {
   const Outputs expected = Expected(test_case().deterministic);
-  const Outputs plain = Expected(true);  // where XNNPACK has no memory, the kernels may have
+  const Outputs plain = Expected(true);  // if memory is too short for XNNPACK, the kernels may run instead
   const Outputs untouched;
   EXPECT_FALSE(expected == untouched);
   ForEveryAllocation(
@@ -332,11 +332,11 @@ TEST_P(NoMemoryForASession, MakesNone) {
 
 INSTANTIATE_TEST_SUITE_P(Threads, NoMemoryForASession, testing::Values(1, 2, 4));
 
-#if !defined(TIED_TEST_EMULATED)  // an emulator does not run a program that runs itself
+#if !defined(TIED_TEST_EMULATED)  // under an emulator, a program cannot start itself again
 
 constexpr int kNothingFailed = 3;
 
-// In a process that has not used the library before.
+// Runs in a process that has not used the library before.
 void FirstUse(uint64_t number) {
   const std::string file = RandomModel(kRows, kCols).File();
   const ModelPtr model = OpenMemory(file);
@@ -357,7 +357,7 @@ void FirstUse(uint64_t number) {
     tied_kernel_get_info(i, &info, nullptr);
     if (info.available != 0) best = info;
   }
-  // When memory is gone altogether, the CPU is looked at later.
+  // If no memory at all is available, the CPU must be detected later.
   if (number == 0 && best.selected == 0) _exit(6);
   _exit(failed ? 0 : kNothingFailed);
 }

@@ -1,4 +1,4 @@
-// What the system refuses, interrupts or takes away under the runtime.
+// System calls of the runtime that fail or are interrupted, and files that change under it.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ class Faults : public testing::Test {
     return ModelPtr(model);
   }
 
-  // The logits of hidden_ are right; the reason if not.
+  // Checks the logits of hidden_. Returns "" or the error.
   std::string Wrong(tied_session* session) const {
     std::vector<float> logits(kRows);
     tied_error error = {};
@@ -62,7 +62,7 @@ TEST_F(Faults, InterruptedCallsAreMadeAgain) {
       const tied_status status = tied_model_resident_bytes(model.get(), &bytes, nullptr);
       EXPECT_TRUE(FaultHappened());
       SetFault("");
-      EXPECT_TRUE(status == TIED_OK || status == TIED_IO_ERROR) << "a system that does not tell";
+      EXPECT_TRUE(status == TIED_OK || status == TIED_IO_ERROR) << "a system that does not report resident pages";
       EXPECT_EQ(Wrong(model.get()), "");
     }
   }
@@ -115,7 +115,7 @@ TEST_F(Faults, ThreadsThatCannotStartMakeNoSession) {
   }
 }
 
-#if !defined(TIED_TEST_EMULATED)  // an emulator has threads and memory of its own, and does not pass limits on
+#if !defined(TIED_TEST_EMULATED)  // an emulator uses threads and memory itself, and does not pass on limits
 
 TEST_F(Faults, ThreadsThatTheSystemRefusesMakeNoSession) {
   const ModelPtr model = MustOpen(false);
@@ -133,7 +133,7 @@ TEST_F(Faults, ThreadsThatTheSystemRefusesMakeNoSession) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
-// Opens, makes a session, and asks for the best rows of `tokens` tokens. The first status that is not OK, or OK.
+// Opens a model, creates a session, and computes the best rows of `tokens` tokens. Returns the first error, or TIED_OK.
 tied_status Everything(const std::string& path, bool copy, const float* hidden, size_t tokens, int64_t* ids) {
   tied_open_options open_options = TIED_OPEN_OPTIONS_INIT;
   open_options.copy = copy;
@@ -151,7 +151,7 @@ tied_status Everything(const std::string& path, bool copy, const float* hidden, 
 
 TEST_F(Faults, WithoutAddressSpaceEveryCallFailsOrSucceeds) {
 #if defined(TIED_TEST_SANITIZED)
-  GTEST_SKIP() << "a sanitizer needs address space of its own";
+  GTEST_SKIP() << "a sanitizer needs additional address space";
 #endif
   constexpr size_t kTokens = 200;
   constexpr size_t kKiB = 1024;
@@ -207,12 +207,12 @@ TEST_F(Faults, AMappedFileMayBeReplacedAndRemoved) {
   EXPECT_EQ(Wrong(model.get()), "");
 }
 
-// tied.h says so: the file must not be truncated.
+// tied.h documents this: the file must not be truncated.
 TEST_F(Faults, AMappedFileThatIsTruncatedKillsTheReaderBySigbus) {
   const ModelPtr model = MustOpen(false);
   const SessionPtr session = MakeSession(model.get(), 1);
   ASSERT_EQ(truncate(path_.c_str(), 65536), 0);
-  // Looking at the model reads nothing of what is gone.
+  // Describing the model does not read the truncated part.
   tied_table_info table = {};
   EXPECT_EQ(tied_model_get_table(model.get(), 0, &table, nullptr), TIED_OK);
   EXPECT_EQ(table.rows, kRows);

@@ -33,7 +33,7 @@ converter::TableOptions TableOptionsOf(const ConvertOptions& options) {
   return tables;
 }
 
-// Runs `body`; false if it has refused. Anything else than a ConvertError is a finding of the fuzzer.
+// Runs `body`; returns false if it throws a ConvertError. Any other exception is a finding.
 template <class Body>
 bool Succeeds(const Folder& folder, const Body& body) {
   const std::set<std::string> before = folder.Files();
@@ -41,8 +41,8 @@ bool Succeeds(const Folder& folder, const Body& body) {
     body();
     return true;
   } catch (const ConvertError& error) {
-    Require(*error.what() != '\0', "a refusal says why");
-    Require(folder.Files() == before, "a refusal leaves nothing behind");
+    Require(*error.what() != '\0', "an error has a message");
+    Require(folder.Files() == before, "an error leaves no files");
     return false;
   }
 }

@@ -1,4 +1,4 @@
-// A conversion of a hostile model in a folder of its own.
+// Converts hostile models in a separate folder.
 #ifndef TIED_TESTS_FUZZ_CONVERT_H_
 #define TIED_TESTS_FUZZ_CONVERT_H_
 
@@ -8,19 +8,20 @@
 
 namespace tied::test {
 
-// How a model is converted, as the options of tied-convert say.
+// Options of tied-convert.
 struct ConvertOptions {
   bool allow_untied;
   bool screen;
   bool check;
-  int type;  // 0: as it is in the model; else index of a number format
+  int type;  // 0: as in the model; otherwise the index of a number format
 };
 ConvertOptions OptionsOf(uint8_t bits);
 
-// Converts folder/`name`: a ConvertError with a message and nothing left behind, or a file that opens and runs.
+// Converts folder/`name`. It must throw a ConvertError with a message and leave no files, or write a file that opens
+// and runs.
 void ConvertSafely(const Folder& folder, const std::string& name, const ConvertOptions& options);
 
-// Takes folder/`name` apart in the same sense; what is written is read again.
+// Splits folder/`name` with the same checks, and reads what it writes.
 void SplitSafely(const Folder& folder, const std::string& name);
 
 }  // namespace tied::test

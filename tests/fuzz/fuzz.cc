@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 void Require(bool holds, const std::string& promise) {
   if (holds) return;
-  std::fprintf(stderr, "not kept: %s\n", promise.c_str());
+  std::fprintf(stderr, "promise does not hold: %s\n", promise.c_str());
   std::abort();
 }
 
@@ -42,7 +42,7 @@ std::set<std::string> Folder::Files() const {
 void UseSafely(const std::string& file, bool must_open) {
   const Use use = UseModel(file);
   Require(use.wrong.empty(), use.wrong);
-  Require(use.opened == TIED_OK || !must_open, "what was written opens: " + use.message);
+  Require(use.opened == TIED_OK || !must_open, "a written file opens: " + use.message);
 }
 
 }  // namespace tied::test

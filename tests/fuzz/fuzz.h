@@ -1,5 +1,5 @@
-// What the fuzzers share. Each file *_fuzzer.cc holds one promise as LLVMFuzzerTestOneInput(), which either libFuzzer
-// calls (TIED_FUZZ) or replay.cc, on the inputs in corpus and regressions.
+// Shared by the fuzzers. Each *_fuzzer.cc tests one promise in LLVMFuzzerTestOneInput(), which is called by libFuzzer
+// (TIED_FUZZ), or by replay.cc on the inputs in the corpus and in regressions/.
 #ifndef TIED_TESTS_FUZZ_FUZZ_H_
 #define TIED_TESTS_FUZZ_FUZZ_H_
 
@@ -17,7 +17,7 @@ namespace tied::test {
 // Ends the process with a message if a promise does not hold.
 void Require(bool holds, const std::string& promise);
 
-// An input as a source of values; zeros behind its end. (LLVM's FuzzedDataProvider is not there for GCC.)
+// An input as a source of values; zeros after its end. (GCC does not have LLVM's FuzzedDataProvider.)
 class Input {
  public:
   Input(const uint8_t* data, size_t size) : data_(reinterpret_cast<const char*>(data)), left_(size) {}
@@ -74,7 +74,7 @@ class Folder {
   std::string path_;
 };
 
-// UseModel(), where everything that is wrong is a finding.
+// UseModel(); anything wrong is a finding.
 void UseSafely(const std::string& file, bool must_open);
 
 }  // namespace tied::test

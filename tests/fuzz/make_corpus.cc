@@ -1,4 +1,4 @@
-// Writes the inputs that the fuzzers start from: FOLDER/FUZZER/NAME, a few KB each.
+// Writes the initial inputs of the fuzzers, FOLDER/FUZZER/NAME, a few KB each.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -69,7 +69,7 @@ onnx::TensorProto ByteTensor(const std::string& name, const std::vector<int64_t>
   return tensor;
 }
 
-// Lines and what they may use besides the constants of MakeModel().
+// A model of these lines, with constants in addition to those of MakeModel().
 onnx::ModelProto Plain(const Lines& lines, const std::vector<onnx::TensorProto>& constants) {
   ModelForm form;
   form.head = {"L = Uses(bias, axis1, m1, flat, unflat)"};

@@ -1,5 +1,5 @@
-// The arrays that commands read: a .npy file is refused with a message, or read and written back as it was. A raw file
-// of hidden states is refused, or read.
+// Arrays that commands read: a .npy file is refused with a message, or read and written back unchanged. A raw file of
+// hidden states is refused or read.
 #include <string>
 
 #include "base/error.h"
@@ -24,7 +24,7 @@ void ReadAsNpy(const std::string& path) {
   TheFolder().Write("written.npy", tied::cli::NpyHeaderOf(array) + std::string(array.bytes.begin(), array.bytes.end()));
   const tied::cli::Array again = tied::cli::ReadNpy(TheFolder().Path("written.npy"));
   tied::test::Require(again.type == array.type && again.shape == array.shape && again.bytes == array.bytes,
-                      "what is written is read as it was");
+                      "a written array is read unchanged");
 }
 
 void ReadAsHidden(const std::string& path, size_t size) {
@@ -32,7 +32,7 @@ void ReadAsHidden(const std::string& path, size_t size) {
   try {
     (void)tied::converter::ErrorMeter(2, cols, path);
   } catch (const tied::converter::ConvertError&) {
-    return tied::test::Require(size == 0 || size % (cols * sizeof(float)) != 0, "whole hidden states are read");
+    return tied::test::Require(size == 0 || size % (cols * sizeof(float)) != 0, "complete hidden states are read");
   }
 }
 

@@ -1,7 +1,7 @@
-// An ONNX file of any bytes is refused with a message, or gives a file that opens and runs; no file outside its folder
-// is read.
+// An ONNX file of arbitrary bytes is refused with a message or converted to a file that opens and runs. No file outside
+// its folder is read.
 //
-// Input: options (8 bits), and the ModelProto. External data may be in table.bin; link.bin leads out of the folder.
+// Input: options (8 bits), then the ModelProto. External data may be in table.bin; link.bin points outside the folder.
 #include <filesystem>
 
 #include "tests/fuzz/convert.h"

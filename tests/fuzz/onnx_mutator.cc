@@ -1,4 +1,4 @@
-// libFuzzer's mutations on the fields of a ModelProto, so that what comes out is mostly a model again.
+// Applies libFuzzer's mutations to the fields of a ModelProto, so that the result is usually a model again.
 #include <onnx/onnx_pb.h>
 
 #include <cstdint>
@@ -17,7 +17,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// What operations are called, and what their attributes are.
+// Names of operations and attributes.
 constexpr const char* kWords[] = {"Gather",
                                   "MatMul",
                                   "Transpose",
@@ -109,7 +109,7 @@ class Mutator {
       const FieldDescriptor* field = message->GetDescriptor()->field(i);
       const bool there =
           field->is_repeated() ? reflection.FieldSize(*message, field) > 0 : reflection.HasField(*message, field);
-      // Fields that are not there are many.
+      // Absent fields are many, so take only some of them.
       if (there || Below(8) == 0) places_.push_back({message, field});
       if (!there) continue;
       if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) CollectNames(*message, field);
@@ -215,7 +215,7 @@ class Mutator {
     }
   }
 
-  // A name of the model, a word that is understood, or other bytes.
+  // A name from the model, a known word, or other bytes.
   std::string Text(std::string now) {
     const size_t what = Below(8);
     if (what < 4 && !names_.empty()) return Any(names_);

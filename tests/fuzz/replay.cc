@@ -1,4 +1,4 @@
-// Runs a fuzzer's inputs once each: the files and folders that are named.
+// Runs a fuzzer once on each input: the given files, and all files in the given folders.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>

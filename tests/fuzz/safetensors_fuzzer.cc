@@ -1,8 +1,8 @@
-// A safetensors model of any bytes, with its index and its config.json, is refused with a message, or gives a file that
-// opens and runs.
+// A safetensors model of arbitrary bytes, with its index and its config.json, is refused with a message or converted to
+// a file that opens and runs.
 //
-// Input: options (8 bits); then, each up to a zero byte, config.json, the index (empty: there is none) and the JSON
-// header of the file; then the file's values. Without a header the rest is the file as it is.
+// Input: options (8 bits); then config.json, the index (empty: no index) and the JSON header of the file, each up to a
+// zero byte; then the file's values. If the header is empty, the rest is the complete file.
 #include <filesystem>
 
 #include "tests/fuzz/convert.h"

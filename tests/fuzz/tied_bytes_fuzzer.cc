@@ -1,7 +1,7 @@
-// A .tied file of any bytes is refused with CORRUPT or UNSUPPORTED, or works.
+// A .tied file of arbitrary bytes is refused with CORRUPT or UNSUPPORTED, or works.
 //
-// Input: a length (16 bits), so many bytes of header, and the planes, 512 bytes for each multiple of 64 KiB. The
-// preamble is made to fit. A length of 0xffff: the rest is the file as it is.
+// Input: the length of the header (16 bits), the header, and the planes, 512 bytes for each multiple of 64 KiB. The
+// fuzzer adds a matching preamble. If the length is 0xffff, the rest is the complete file.
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/tied_input.h"
 

@@ -1,7 +1,7 @@
-// A header that is well formed and lies: numbers, types and indices of a good model are replaced by hostile ones, the
-// flatbuffer is built anew and verifies. The file is refused or works; without a lie it works.
+// A well-formed header with hostile content: numbers, types and indices of a good model are replaced, and the
+// flatbuffer is built again, so that it verifies. The file is refused or works; without changes it works.
 //
-// Input: which form of table, its rows and columns; then one edit after the other.
+// Input: the form of the table, its rows and columns; then a sequence of edits.
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -16,7 +16,7 @@ namespace {
 
 namespace fb = tied::format;
 
-// Near what a field holds, near what arithmetic ends at, or anything.
+// A number near the field's value, near a limit of arithmetic, or an arbitrary one.
 uint64_t Hostile(Input& input, uint64_t now) {
   static constexpr uint64_t kNumbers[] = {0,
                                           1,

@@ -1,4 +1,4 @@
-// .tied files as short inputs: the zeros between planes are left out.
+// Encodes .tied files as short inputs, without the zeros between planes.
 #ifndef TIED_TESTS_FUZZ_TIED_INPUT_H_
 #define TIED_TESTS_FUZZ_TIED_INPUT_H_
 
@@ -8,10 +8,10 @@
 
 namespace tied::test {
 
-// The file that an input of tied_bytes_fuzzer stands for.
+// The file that an input of tied_bytes_fuzzer encodes.
 std::string FileOfInput(Input input);
 
-// An input that stands for a file whose planes have at most 512 bytes.
+// Encodes a file whose planes have at most 512 bytes.
 std::string InputOfFile(const std::string& file);
 
 }  // namespace tied::test

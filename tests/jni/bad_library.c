@@ -1,4 +1,4 @@
-/* A library that scripts/check-jni-library must refuse, by how it is linked. */
+/* A library that scripts/check-jni-library must refuse because of its link options. */
 int JNI_OnLoad(void);
 int other_symbol(void);
 __attribute__((visibility("default"))) int JNI_OnLoad(void) { return 0; }

@@ -1,4 +1,4 @@
-# Fails unless AAR holds what an Android build looks for in it.
+# Fails unless AAR contains the files that an Android build looks for.
 execute_process(COMMAND "${CMAKE_COMMAND}" -E tar tf "${AAR}" OUTPUT_VARIABLE listing COMMAND_ERROR_IS_FATAL ANY)
 string(REPLACE "\n" ";" listing "${listing}")
 cmake_minimum_required(VERSION 3.22)

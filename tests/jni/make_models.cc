@@ -19,7 +19,7 @@ bool Write(const std::string& path, const std::string& bytes) {
   return static_cast<bool>(file.flush());
 }
 
-// With the names of the NLLB graph, whose selector means the other thing.
+// Uses the names of the NLLB graph, whose selector has the opposite meaning.
 TiedFile WithNllbNames(TiedFile file) {
   file.header.inputs[2]->name = "use_lm_head";
   for (auto& entry_point : file.header.entry_points) {
@@ -29,7 +29,7 @@ TiedFile WithNllbNames(TiedFile file) {
   return file;
 }
 
-// Embeds with a table of its own, [4, 1], in front of the head's; names that only UTF-8 of four bytes can spell.
+// Gives the embedding a separate table, [4, 1], before the head's, and names with characters of four bytes in UTF-8.
 TiedFile Untied(TiedFile file) {
   auto embedding = std::make_unique<format::TiedTableT>();
   embedding->name = "embedding";
@@ -45,7 +45,7 @@ TiedFile Untied(TiedFile file) {
   return file;
 }
 
-// Without one of the two entry points: 0 for the embedding, 1 for the head.
+// Removes one of the two entry points: 0 for the embedding, 1 for the head.
 TiedFile Without(TiedFile file, size_t entry_point) {
   file.header.entry_points.erase(file.header.entry_points.begin() + static_cast<std::ptrdiff_t>(entry_point));
   return file;

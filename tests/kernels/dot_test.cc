@@ -55,7 +55,7 @@ struct Problem {
   size_t row_bytes() const { return table.size() / rows; }
 };
 
-// A 16-bit float with `exponent_bits`, from random bits: of ordinary size, or anything at all.
+// A 16-bit float with `exponent_bits`, from random bits: of ordinary size, or any number.
 uint16_t NarrowFloat(uint64_t random, Numbers numbers, int exponent_bits) {
   const int mantissa_bits = 15 - exponent_bits;
   const auto bits = static_cast<uint16_t>(random);
@@ -80,7 +80,7 @@ std::vector<uint8_t> MakeTable(Format format, Numbers numbers, size_t rows, size
       std::memcpy(&table[2 * i], &value, sizeof value);
     }
   } else {
-    // Subnormal and special numbers do not exist here; the extremes, at which sums could overflow, do.
+    // Integers have no special numbers; use the extremes, with which sums could overflow.
     const uint8_t extreme = IsSigned(format) ? 0x80 : IsNibbles(format) ? 0x00 : 0xff;
     for (uint8_t& byte : table) byte = numbers == Numbers::kSpecial ? extreme : static_cast<uint8_t>(random());
   }
@@ -94,7 +94,7 @@ Problem MakeProblem(Format format, Numbers numbers, size_t rows, size_t cols, si
   problem.scales = MakeNumbers(numbers == Numbers::kSpecial ? Numbers::kMixedMagnitudes : numbers,
                                rows * kernels::BlocksOf(cols), 3);
   std::mt19937_64 random(4);
-  // The farthest from the extremes, or any byte: of those for nibbles the lower half counts.
+  // The zero point farthest from the extreme, or a random byte. For nibbles only the lower half of the byte counts.
   const uint8_t farthest = IsSigned(format) ? 0x7f : IsNibbles(format) ? 0x0f : 0x00;
   for (size_t i = 0; i < problem.scales.size(); ++i) {
     problem.zero_points.push_back(numbers == Numbers::kSpecial ? farthest : static_cast<uint8_t>(random()));
@@ -115,8 +115,8 @@ std::shared_ptr<T> Aligned(size_t count) {
           [](T* p) { ::operator delete(p, kAlignment); }};
 }
 
-// The products [tokens, rows], the rows being given to the kernel `dot` `rows_per_call` at a time:
-// call(dot, rows, index of the first one, how many, results).
+// Returns the products [tokens, rows] of the kernel `dot`, with `rows_per_call` rows per call:
+// call(dot, rows, index of the first row, number of rows, results).
 template <class Result, class Element, class... Arguments, class Call>
 std::vector<double> Products(void (*dot)(const Element*, Arguments...), const Problem& problem, size_t rows_per_call,
                              const Call& call) {
@@ -178,7 +178,7 @@ TEST_P(Dots, HaveTheBitsOfTheScalarDefinition) {
   const Problem problem = MakeProblem(format, numbers, rows, cols, tokens);
   const std::vector<double> expected = Dot(Scalar(), problem, rows);
   for (const size_t rows_per_call : {rows, size_t{1}, size_t{5}}) {
-    EXPECT_EQ(FirstDifference(expected, Dot(*set, problem, rows_per_call)), -1) << rows_per_call << " rows a call";
+    EXPECT_EQ(FirstDifference(expected, Dot(*set, problem, rows_per_call)), -1) << rows_per_call << " rows per call";
   }
 }
 
@@ -188,7 +188,7 @@ std::string Name(const testing::TestParamInfo<Shape>& info) {
          std::to_string(rows) + "x" + std::to_string(cols) + "_" + std::to_string(tokens) + "tokens";
 }
 
-// Columns around the vector's width and where 32-bit sums would overflow, rows and tokens around the tiles'.
+// Columns around the vector width and around the overflow of 32-bit sums; rows and tokens around the tile sizes.
 INSTANTIATE_TEST_SUITE_P(Columns, Dots,
                          testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(kAllFormats),
                                           testing::Values(Numbers::kNormal, Numbers::kSpecial), testing::Values(7u),
@@ -233,9 +233,9 @@ float Weight(const Problem& problem, size_t row, size_t col) {
 
 class ScalarDot : public testing::TestWithParam<std::tuple<Format, Numbers, size_t>> {};
 
-// A lane of floats takes cols / 8 roundings, the tree three. One of blocks takes cols / 32, and one for a sum of
-// integers; the weight of this test is rounded, too. Subnormal results add half of the smallest number each. Bytes
-// without blocks are exact.
+// Rounding errors: a lane of floats rounds cols / 8 times, the sum of the lanes three times. A lane of blocks rounds
+// cols / 32 times and once per sum of integers, and this test rounds the weight. A subnormal result adds half of the
+// smallest number. Bytes without blocks are exact.
 TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
   const auto [format, numbers, cols] = GetParam();
   const Problem problem = MakeProblem(format, numbers, 11, cols, 3);

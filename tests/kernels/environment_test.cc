@@ -38,7 +38,7 @@ TEST(FloatEnvironment, KeepsSubnormalNumbersWhereTheCallerFlushesThem) {
     return tiny / two;
   };
   const unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040);  // flush to zero, subnormals are zero
+  _mm_setcsr(before | 0x8040);  // flush-to-zero and denormals-are-zero
   const float flushed = half();
   float kept;
   {

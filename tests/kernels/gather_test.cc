@@ -12,7 +12,7 @@ namespace {
 
 class Gather : public testing::TestWithParam<std::tuple<size_t, float>> {
  protected:
-  // Rows of every bit pattern, of the type and size that is asked for.
+  // A row with many different bit patterns.
   template <class T>
   static std::vector<T> Row(size_t count) {
     std::vector<T> row(count);

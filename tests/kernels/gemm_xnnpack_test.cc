@@ -11,15 +11,15 @@
 namespace tied::test {
 namespace {
 
-constexpr size_t kRows = 531;  // two whole tiles and a part of one
+constexpr size_t kRows = 531;  // two complete tiles and a partial one
 constexpr size_t kCols = 41;
 
-// XNNPACK may read 16 bytes behind the table.
+// XNNPACK may read 16 bytes past the end of the table.
 std::vector<float> Table() { return MakeNumbers(Numbers::kNormal, kRows * kCols + 4, 1); }
 
 class GemmXnnpack : public testing::TestWithParam<std::tuple<size_t, size_t>> {};
 
-// Whatever the order of the sums: cols products and cols sums.
+// The bound holds for any order of summation: cols products and cols sums round.
 TEST_P(GemmXnnpack, IsWithinTheErrorBoundOfTheExactProduct) {
   const auto [threads, tokens] = GetParam();
   const std::vector<float> table = Table();

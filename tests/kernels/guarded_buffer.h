@@ -1,4 +1,4 @@
-// Values that end where the next page cannot be touched: whatever reads behind them crashes.
+// Values that end at an inaccessible page, so that reading past them crashes.
 #ifndef TIED_TESTS_KERNELS_GUARDED_BUFFER_H_
 #define TIED_TESTS_KERNELS_GUARDED_BUFFER_H_
 

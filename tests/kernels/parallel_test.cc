@@ -18,7 +18,7 @@ struct PoolDeleter {
 };
 using Pool = std::unique_ptr<struct pthreadpool, PoolDeleter>;
 
-// The parameter: the number of threads, 0 for no pool.
+// The parameter is the number of threads; 0 means no pool.
 class Tiles : public testing::TestWithParam<size_t> {
  protected:
   size_t threads() const { return std::max<size_t>(GetParam(), 1); }
@@ -59,7 +59,7 @@ TEST_P(Tiles, RoundToNearestWhateverTheCallerHasSet) {
   EXPECT_EQ(after, FE_DOWNWARD);
 }
 
-// At most those that run when the flag is raised.
+// Only tiles that are running when the flag is set may complete.
 TEST_P(Tiles, AreSkippedOnceCancelled) {
   std::atomic<size_t> runs{0};
   ForEachTile(pool_.get(), cancelled_, 1000, 1, [&](const Tile&) {

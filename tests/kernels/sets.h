@@ -1,4 +1,4 @@
-// The sets of kernels that are held against the scalar one.
+// The sets of kernels that tests compare with the scalar set.
 #ifndef TIED_TESTS_KERNELS_SETS_H_
 #define TIED_TESTS_KERNELS_SETS_H_
 
@@ -8,11 +8,11 @@
 
 namespace tied::test {
 
-// The definition.
+// The scalar set, which defines the results.
 const kernels::Kernels& Scalar();
 
-// All others, of this build, that the CPU has the instructions for. On x86-64 also "wide", the tiles and byte products
-// of the AVX-512 sets on a CPU that has AVX2 alone.
+// All other sets in this build that the CPU supports. On x86-64 also "wide": the tiles and byte products of the AVX-512
+// sets, emulated on a CPU with AVX2.
 std::vector<const kernels::Kernels*> VectorSets();
 
 }  // namespace tied::test

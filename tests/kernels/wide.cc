@@ -1,7 +1,7 @@
-// The kernels of AVX-512 and VNNI with SIMDe in the place of the instructions, for CPUs that lack them.
+// The kernels of AVX-512 and VNNI, emulated with SIMDe for CPUs without these instructions.
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
-// The next includes must find SIMDe's names, and not the compiler's.
+// The following headers must use SIMDe's names instead of the compiler's.
 #include <cpuinfo.h>
 
 #include "kernels/avx512.h"

@@ -21,7 +21,7 @@ SessionPtr MakeSession(tied_model* model, int threads, bool deterministic) {
   tied_session_options options = TIED_SESSION_OPTIONS_INIT;
   options.threads = threads;
   options.deterministic = deterministic;
-  options.xnnpack_min_tokens = 1;  // counts where it is not deterministic: XNNPACK on every CPU
+  options.xnnpack_min_tokens = 1;  // if not deterministic, use XNNPACK on every CPU
   tied_session* session = nullptr;
   tied_error error = {};
   EXPECT_EQ(tied_session_create(model, &options, &session, &error), TIED_OK) << error.message;

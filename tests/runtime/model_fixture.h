@@ -32,7 +32,7 @@ struct Failure {
 };
 Failure OpenFailure(const std::string& file);
 
-// Random weights; the logits by the scalar definition, and the best k of them by sorting.
+// Random weights, with logits by the scalar definition and the best k of them by sorting.
 class RandomModel : public TestModel {
  public:
   RandomModel(size_t rows, size_t cols);

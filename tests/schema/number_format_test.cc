@@ -1,4 +1,4 @@
-// The rows of schema/number_format against the table in FORMAT.md.
+// Compares the rows of schema/number_format with the table in FORMAT.md.
 #include "schema/number_format.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Programs and functions in processes of their own.
+// Runs programs and functions in separate processes.
 #ifndef TIED_TESTS_SUPPORT_CHILD_PROCESS_H_
 #define TIED_TESTS_SUPPORT_CHILD_PROCESS_H_
 
@@ -13,13 +13,13 @@ namespace tied::test {
 
 struct ChildOutcome {
   int exit_code = -1;  // -1: ended by a signal
-  int signal = 0;      // that one; 0: none
+  int signal = 0;      // the signal; 0: none
   std::string out;     // standard output
   std::string err;     // standard error
   size_t peak_bytes = 0;
 };
 
-// Runs a program of this build, or any other; `before` in the child.
+// Runs a program of this build or any other. `before` runs in the child first.
 ChildOutcome RunProgram(
     std::vector<std::string> words, const std::function<void()>& before = [] {});
 

@@ -1,4 +1,4 @@
-// Files without the rows of some token ids.
+// Drops the rows of some token ids from a file.
 #ifndef TIED_TESTS_SUPPORT_KEPT_ROWS_H_
 #define TIED_TESTS_SUPPORT_KEPT_ROWS_H_
 
@@ -9,8 +9,8 @@
 
 namespace tied::test {
 
-// A file of one table with what each of its planes has for the rows of these ids, ascending. The table's rows are a
-// prime: a plane whose length is a multiple of it has something for each row.
+// Returns the file of one table with only the rows of these ids, ascending. The row count must be a prime: a plane
+// whose length is a multiple of it has an entry for each row.
 TiedFile KeepRows(TiedFile full, const std::vector<uint32_t>& ids);
 
 }  // namespace tied::test

@@ -7,7 +7,7 @@
 
 namespace tied::test {
 
-// The words in front of a program: an emulator, if it was built for another CPU.
+// The words to put before a command: an emulator, if the program was built for another CPU.
 std::vector<std::string> Launcher();
 
 }  // namespace tied::test

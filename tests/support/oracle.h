@@ -1,4 +1,4 @@
-// What the kernels are held against, and the numbers they are tried on.
+// Reference results for the kernels, and numbers to test them with.
 #ifndef TIED_TESTS_SUPPORT_ORACLE_H_
 #define TIED_TESTS_SUPPORT_ORACLE_H_
 
@@ -14,7 +14,7 @@ namespace tied::test {
 enum class Numbers { kNormal, kMixedMagnitudes, kSubnormal, kSpecial };
 std::ostream& operator<<(std::ostream& out, Numbers numbers);
 
-// `count` seeded numbers of a kind. kSpecial has infinities, NaN and zeros of both signs among them.
+// `count` seeded random numbers of a kind. kSpecial includes infinities, NaN and zeros of both signs.
 std::vector<float> MakeNumbers(Numbers numbers, size_t count, uint64_t seed);
 
 // A dot product in double precision, and the sum of the magnitudes of its terms.
@@ -28,7 +28,7 @@ DoubleDot ExactDot(const float* row, const float* hidden, size_t cols);
 // of their magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 3.1).
 double Gamma(size_t roundings);
 
-// Index of the first element whose bits differ, a NaN being equal to any other; -1: none.
+// Index of the first element whose bits differ, or -1. Any two NaN count as equal.
 template <class T>
 std::ptrdiff_t FirstDifference(const std::vector<T>& a, const std::vector<T>& b) {
   for (size_t i = 0; i < a.size(); ++i) {

@@ -30,7 +30,7 @@ float MaxMagnitude(const float* values, size_t count) {
   return largest;
 }
 
-// Rounds to ten bits behind the leading one, in the range of normal float16 numbers, or to zero.
+// Rounds to ten bits after the leading one, within the range of normal float16 numbers, or to zero.
 uint16_t HalfOf(float* value) {
   int exponent;
   *value = std::fabs(*value) < 0x1p-14f ? 0 : std::clamp(*value, -60000.0f, 60000.0f);
@@ -53,7 +53,7 @@ struct Bytes {
   std::vector<uint8_t> zero_points;
 };
 
-// Whole blocks, the even column in the lower half.
+// Appends whole blocks, with even columns in the lower half of each byte.
 void AppendNibbles(const std::vector<uint8_t>& row, std::vector<uint8_t>* packed) {
   std::vector<uint8_t> bytes((row.size() + 31) / 32 * 16, 0x88);
   for (size_t k = 0; k < row.size(); ++k) {

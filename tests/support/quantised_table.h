@@ -1,4 +1,4 @@
-// Tables in every number format, made in the simplest way, and what their numbers mean.
+// Makes tables in every number format in the simplest way, and returns their dequantised numbers.
 #ifndef TIED_TESTS_SUPPORT_QUANTISED_TABLE_H_
 #define TIED_TESTS_SUPPORT_QUANTISED_TABLE_H_
 
@@ -13,20 +13,20 @@ namespace tied::test {
 struct TableForm {
   format::DataType type;
   bool one_scale = false;    // for the whole table
-  bool zero_points = false;  // not all the default
+  bool zero_points = false;  // with stored zero points
   bool screen = false;
-  bool blocks = false;  // of bytes: scales for 32 columns each
+  bool blocks = false;  // for bytes: one scale per 32 columns
 };
 std::ostream& operator<<(std::ostream& out, const TableForm& form);
 
 // Every form that a table can have.
 std::vector<TableForm> AllTableForms();
 
-// Rounds values [rows, cols] to what `form` can hold, and makes them table 0 of the file.
+// Rounds values [rows, cols] to what `form` can represent, and stores them as table 0 of the file.
 void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols, std::vector<float>* values);
 
-// How far a logit is moved by rounding hidden [cols] to activations, which heads of integer tables do, at most: half a
-// step for each weight of the row [cols]. 0 for float tables.
+// Upper bound on the change of a logit when the head of an integer table rounds hidden [cols] to activations: half a
+// step for each weight of row [cols]. 0 for float tables.
 double StepError(const TableForm& form, const float* row, const float* hidden, size_t cols);
 
 // The planes of a screen for values [rows, cols].

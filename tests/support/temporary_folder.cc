@@ -10,7 +10,7 @@ namespace tied::test {
 
 TemporaryFolder::TemporaryFolder() {
   std::string path = std::filesystem::temp_directory_path() / "tied_test_XXXXXX";
-  if (mkdtemp(path.data()) == nullptr) throw std::runtime_error(path + ": cannot be made");
+  if (mkdtemp(path.data()) == nullptr) throw std::runtime_error(path + ": cannot create a temporary folder");
   folder_ = path;
 }
 

@@ -6,7 +6,7 @@
 
 namespace tied::test {
 
-// Removed at the end, with all that is in it.
+// The destructor removes the folder and its content.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -16,7 +16,7 @@ class TemporaryFolder {
 
   std::string Path(const std::string& name) const { return folder_ + "/" + name; }
   std::string Write(const std::string& name, const std::string& content) const;
-  std::string Read(const std::string& name) const;  // "" for a file that is not there
+  std::string Read(const std::string& name) const;  // "" if the file does not exist
 
  private:
   std::string folder_;

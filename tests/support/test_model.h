@@ -1,4 +1,4 @@
-// A model of a few hundred numbers as a .tied file, with its own evaluation.
+// A model of a few hundred numbers as a .tied file, with an independent evaluation.
 #ifndef TIED_TESTS_SUPPORT_TEST_MODEL_H_
 #define TIED_TESTS_SUPPORT_TEST_MODEL_H_
 
@@ -12,10 +12,10 @@
 namespace tied::test {
 
 // An If on `use_embedding`: entry point "embed" gathers input_ids [batch, sequence] into embeddings, "head" multiplies
-// pre_logits [batch, sequence, cols] into logits. Each also makes the other's output, as an empty constant.
+// pre_logits [batch, sequence, cols] into logits. Each also produces the other's output as an empty constant.
 class TestModel {
  public:
-  // Multiples of 1/8, small enough that every sum of products is exact, in any order.
+  // The weights are multiples of 1/8, small enough that every sum of products is exact in any order.
   TestModel(size_t rows, size_t cols);
 
   size_t rows() const { return rows_; }
@@ -24,15 +24,15 @@ class TestModel {
   float Value(size_t row, size_t col) const { return values_[row * cols_ + col]; }
   float Bias(size_t row) const { return bias_[row]; }
 
-  // For tests that want other numbers, [rows, cols] and [rows].
+  // For tests that change the numbers, [rows, cols] and [rows].
   std::vector<float>& values() { return values_; }
   std::vector<float>& bias() { return bias_; }
 
-  // embeddings of the ids, and logits of [tokens, cols].
+  // Expected embeddings of the ids, and expected logits of hidden [tokens, cols].
   std::vector<float> Embed(const std::vector<int64_t>& ids) const;
   std::vector<float> Logits(const std::vector<float>& hidden) const;
 
-  // The file, to be changed, and its bytes.
+  // The file for changes, and its bytes.
   TiedFile MakeFile() const;
   std::string File() const { return MakeFile().Bytes(); }
 
@@ -43,7 +43,7 @@ class TestModel {
   std::vector<float> bias_;
 };
 
-// Hidden states of the same kind of numbers.
+// Hidden states with numbers of the same kind.
 std::vector<float> ExactHidden(size_t count);
 
 }  // namespace tied::test

@@ -1,5 +1,5 @@
-// Writes .tied files after FORMAT.md, with nothing shared with the converter's writer. What the header says is up to
-// the test, sense or nonsense.
+// Writes .tied files according to FORMAT.md, independently of the converter's writer. A test may put anything into the
+// header, valid or not.
 #ifndef TIED_TESTS_SUPPORT_TIED_FILE_H_
 #define TIED_TESTS_SUPPORT_TIED_FILE_H_
 
@@ -28,10 +28,10 @@ class TiedFile {
   std::string Bytes() const;
 
  private:
-  std::string planes_;  // from the first one's offset to the end of the file
+  std::string planes_;  // from the offset of the first plane to the end of the file
 };
 
-// A preamble that fits this flatbuffer, and the flatbuffer.
+// A matching preamble, followed by the flatbuffer.
 std::string WithPreamble(const std::string& flatbuffer, uint64_t file_length, uint32_t version = 1);
 
 }  // namespace tied::test

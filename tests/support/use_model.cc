@@ -22,10 +22,10 @@ struct Closer {
 
 size_t SizeOf(tied_type type) { return type == TIED_INT64 ? 8 : type == TIED_BOOL ? 1 : 4; }
 
-// An operation as the file has it, and what it works on.
+// An operation of the file, and its table.
 struct Op {
   tied_op_info info;
-  tied_table_info table;  // without meaning for Constant
+  tied_table_info table;  // undefined for Constant
 };
 
 class User {
@@ -77,7 +77,7 @@ class User {
       Expect("tied_model_get_table", tied_model_get_table(model_, i, &table, &error_), {TIED_OK});
       characters += std::strlen(table.name);
       const auto* values = static_cast<const unsigned char*>(table.data);
-      characters += values[0] + values[table.values.length - 1];  // are there
+      characters += values[0] + values[table.values.length - 1];  // must be readable
       too_large_ = too_large_ || table.rows * table.cols > kMaxElements;
     }
     for (size_t i = 0; i < info_.input_count; ++i) {
@@ -95,8 +95,8 @@ class User {
       }
     }
     for (size_t i = 0; i < info_.entry_point_count; ++i) characters += DescribeEntryPoint(i);
-    Require(characters < (64u << 20), "more text than a header has");
-    Expect("a table too many", tied_model_get_table(model_, info_.table_count, nullptr, &error_),
+    Require(characters < (64u << 20), "more text than a header can hold");
+    Expect("the table after the last", tied_model_get_table(model_, info_.table_count, nullptr, &error_),
            {TIED_INVALID_ARGUMENT});
   }
 
@@ -107,7 +107,8 @@ class User {
     for (size_t i = 0; i < entry_point.selector_count; ++i) {
       tied_selector_info selector;
       Expect("tied_model_get_selector", tied_model_get_selector(model_, index, i, &selector, &error_), {TIED_OK});
-      Require(selector.input < info_.input_count && inputs_[selector.input].type == TIED_BOOL, "a selector of nothing");
+      Require(selector.input < info_.input_count && inputs_[selector.input].type == TIED_BOOL,
+              "a selector without a Boolean input");
     }
     for (size_t i = 0; i < entry_point.op_count; ++i) {
       Op op = {};
@@ -153,7 +154,7 @@ class User {
              {head_ == nullptr ? TIED_UNSUPPORTED : TIED_OK});
     }
     if (head_ == nullptr) return;
-    Require(SameBits(logits_.data(), again.data(), logits_.size()), "tied_logits() twice gives other bits");
+    Require(SameBits(logits_.data(), again.data(), logits_.size()), "a second tied_logits() gives different bits");
     Keep(logits_);
     Topk();
     TopkWith(/*with_ids=*/false);
@@ -165,18 +166,18 @@ class User {
     return std::memcmp(a, b, count * sizeof *a) == 0;
   }
 
-  // ids and logits of a top-k against all logits. Which rows they are hangs on a screen that may lie.
+  // Compares a top-k with all logits. It may hold any rows, because the screen may be wrong.
   void CheckTopk(const std::vector<int64_t>& ids, const std::vector<float>& logits, size_t k) {
     for (size_t t = 0; t < kTokens; ++t) {
       std::set<int64_t> seen;
       for (size_t i = 0; i < k; ++i) {
         const int64_t id = ids[t * k + i];
         if (id < 0 || static_cast<size_t>(id) >= rows_ || !seen.insert(id).second) {
-          Require(false, "a top-k of impossible rows");
+          Require(false, "a top-k with invalid or repeated ids");
           return;
         }
         Require(SameBits(&logits[t * k + i], &logits_[t * rows_ + static_cast<size_t>(id)], 1),
-                "a top-k with other logits");
+                "a top-k with wrong logits");
       }
     }
     Keep(ids);
@@ -239,7 +240,8 @@ class User {
            {TIED_OK});
     for (size_t i = 0; i < logits.size(); ++i) {
       const size_t row = static_cast<size_t>(some[i % some.size()]);
-      Require(SameBits(&logits[i], &logits_[i / some.size() * rows_ + row], 1), "tied_logits_of() gives other bits");
+      Require(SameBits(&logits[i], &logits_[i / some.size() * rows_ + row], 1),
+              "tied_logits_of() gives different bits");
     }
     std::vector<uint8_t> allowed((rows_ + 7) / 8, 0x55);
     std::vector<float> masked(logits_.size());
@@ -249,7 +251,7 @@ class User {
            {TIED_OK});
     for (size_t i = 0; i < masked.size(); ++i) {
       const float expected = i % rows_ % 2 == 0 ? logits_[i] : -INFINITY;
-      Require(SameBits(&masked[i], &expected, 1), "tied_logits_allowed() gives other bits");
+      Require(SameBits(&masked[i], &expected, 1), "tied_logits_allowed() gives different bits");
     }
   }
 
@@ -294,7 +296,7 @@ class User {
     }
   }
 
-  // Asks for the size, then computes into exactly that, twice.
+  // Asks for the size, then computes twice into buffers of exactly that size.
   void RunOutput(const char* entry_point, const std::vector<tied_tensor>& given, const tied_value_info& info) {
     std::vector<tied_tensor> inputs = given;
     tied_tensor output = {info.name, 0, 0, {}, nullptr, 0};
@@ -304,7 +306,7 @@ class User {
     tied_status status = run();
     Expect("tied_run for a size", status, {TIED_OK, TIED_INVALID_ARGUMENT});
     if (status == TIED_INVALID_ARGUMENT) {
-      // Selectors of zeros may mean another entry point.
+      // Selectors of zeros may select a different entry point.
       inputs.erase(std::remove_if(inputs.begin(), inputs.end(), [](const auto& t) { return t.type == TIED_BOOL; }),
                    inputs.end());
       status = run();
@@ -313,14 +315,14 @@ class User {
     if (status != TIED_OK || output.bytes > 16u << 20) return;
     uint64_t elements = 1;
     for (size_t i = 0; i < output.rank; ++i) elements *= static_cast<uint64_t>(output.dims[i]);
-    Require(elements * SizeOf(output.type) == output.bytes, "an output whose shape is not its size");
+    Require(elements * SizeOf(output.type) == output.bytes, "an output whose shape does not match its size");
     std::vector<char> once(output.bytes), twice(output.bytes);
     for (std::vector<char>* bytes : {&once, &twice}) {
       output.data = bytes->data();
       status = run();
       Expect("tied_run", status, {TIED_OK, TIED_NOT_FINITE});
     }
-    if (status == TIED_OK) Require(once == twice, "tied_run() twice gives other bits");
+    if (status == TIED_OK) Require(once == twice, "a second tied_run() gives different bits");
     if (status == TIED_OK) Keep(once);
   }
 
@@ -341,7 +343,7 @@ class User {
 }  // namespace
 
 Use UseModel(const std::string& file) {
-  // Memory that ends where the file does.
+  // A copy without spare memory after the file, so that sanitizers see reads past its end.
   const std::unique_ptr<char[]> memory(new char[file.size()]);
   std::memcpy(memory.get(), file.data(), file.size());
   Use use;

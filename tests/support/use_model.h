@@ -1,4 +1,4 @@
-// Everything that the C ABI can do with a file, for tests of files that nobody should have written.
+// Makes every call of the C ABI on a file, for tests of damaged and malicious files.
 #ifndef TIED_TESTS_SUPPORT_USE_MODEL_H_
 #define TIED_TESTS_SUPPORT_USE_MODEL_H_
 
@@ -10,14 +10,14 @@ namespace tied::test {
 
 struct Use {
   tied_status opened = TIED_OK;
-  std::string message;             // of the refusal
-  tied_status verified = TIED_OK;  // of a file that opens
-  std::string wrong;               // what tied.h promises and did not hold; "" for nothing
-  std::string results;             // bytes of all that was computed
+  std::string message;             // of the error
+  tied_status verified = TIED_OK;  // if the file opens
+  std::string wrong;               // the promise of tied.h that did not hold, or ""
+  std::string results;             // bytes of all results
 };
 
-// Opens a file in memory, describes, verifies and runs it: every entry point, and every typed call. Tables of more than
-// some 100,000 elements are described only.
+// Opens a file in memory, describes and verifies it, and runs every entry point and every typed call. Tables of more
+// than about 100,000 elements are only described.
 Use UseModel(const std::string& file);
 
 }  // namespace tied::test

@@ -1,5 +1,5 @@
-// The part of pthreadpool that tied calls, from what the thread sanitizer knows. Tiles are handed out without any order
-// between them, as pthreadpool does it: a race between two tiles, or a tile and the caller, is seen.
+// The part of pthreadpool that tied uses, built on functions that the thread sanitizer intercepts. As in pthreadpool,
+// tiles are not ordered, so that a race between two tiles, or between a tile and the caller, is detected.
 #include <pthreadpool.h>
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// A race between two tiles, and what is no race: how the caller's data reach the tiles, and theirs the caller.
+// Has a race between two tiles on request. Data passed from the caller to the tiles and back must not count as a race.
 #include <pthreadpool.h>
 
 #include <atomic>
@@ -15,7 +15,7 @@ struct Job {
   bool race = false;
 };
 
-// Both tiles are running before either goes on, in two threads.
+// Waits until both tiles are running, in two threads.
 void Tile(void* context, size_t i) {
   Job& job = *static_cast<Job*>(context);
   job.arrived.fetch_add(1, std::memory_order_relaxed);

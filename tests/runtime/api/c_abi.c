@@ -1,4 +1,4 @@
-/* The C ABI as a C99 program sees it. Returns 0, or the line that failed. */
+/* Uses the C ABI from C99. Returns 0, or the line that failed. */
 #include <string.h>
 #include <tied/tied.h>
 

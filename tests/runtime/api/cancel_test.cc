@@ -1,4 +1,4 @@
-// Two threads on one session: busy, and cancel.
+// Two threads on one session: TIED_BUSY, and cancellation.
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -12,7 +12,7 @@ namespace {
 
 class RunningSession : public testing::TestWithParam<bool> {
  protected:
-  // Calls logits() over and over in another thread until `stop`, and collects how the calls ended.
+  // Calls tied_logits() repeatedly in another thread until `stop`, and counts the results.
   void SetUp() override {
     session_ = MakeSession(open_.get(), 2, GetParam());
     caller_ = std::thread([this] {
@@ -49,7 +49,7 @@ TEST_P(RunningSession, IsBusyForASecondCaller) {
   for (;;) {
     const tied_status status = tied_embed(session_.get(), &id, 1, embedding.data(), embedding.size(), nullptr);
     if (status == TIED_BUSY) break;
-    // It came between two calls; the other thread may have met it there.
+    // This call ran between two calls of the other thread, which may have got TIED_BUSY meanwhile.
     ASSERT_EQ(status, TIED_OK);
     others_ = 0;
     embedding.assign(64, -7.0f);
@@ -94,7 +94,7 @@ TEST(Cancel, EndsAnEmbedding) {
   EXPECT_EQ(status, TIED_CANCELLED);
 }
 
-// With far more rows to compute behind the screen than there are in it.
+// Most of the time is spent on rows after the screen.
 TEST(Cancel, EndsAScreenedTopkSoon) {
   using Clock = std::chrono::steady_clock;
   constexpr size_t kTokens = 16, kBest = 1024;
@@ -112,7 +112,7 @@ TEST(Cancel, EndsAScreenedTopkSoon) {
     ended = Clock::now();
     return status;
   };
-  // The quickest of some: a busy machine may keep any of them waiting.
+  // The fastest of several, because a busy machine may delay any of them.
   Clock::duration whole = Clock::duration::max();
   for (int repeat = 0; repeat < 3; ++repeat) {
     const Clock::time_point start = Clock::now();

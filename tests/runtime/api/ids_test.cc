@@ -1,4 +1,4 @@
-// Tables without the rows of some token ids, against the logits of the whole table.
+// Compares tables without the rows of some token ids with the complete table.
 #include <cmath>
 #include <limits>
 #include <set>
@@ -13,7 +13,7 @@ namespace {
 
 namespace fb = tied::format;
 
-// A prime, so that only planes with something for each row have a length that is a multiple of it.
+// A prime, so that only planes with an entry for each row have a length that is a multiple of it.
 constexpr size_t kRows = 211, kCols = 33, kTokens = 9;
 
 enum class Keep { kSome, kFront, kOne, kAll };
@@ -45,7 +45,7 @@ struct Kept {
 
   bool Has(size_t id) const { return std::count(ids.begin(), ids.end(), id) > 0; }
 
-  // Of the whole table.
+  // Logits of the complete table.
   std::vector<float> FullLogits() const { return Logits(full_open.get(), 1, true); }
 
   std::vector<float> Logits(tied_model* of, int threads, bool deterministic) const {
@@ -55,7 +55,7 @@ struct Kept {
     return logits;
   }
 
-  // Those of the whole table with -infinity for what has no row, or is not allowed.
+  // Logits of the complete table, with -infinity for ids that have no row or are not allowed.
   template <class Allowed>
   std::vector<float> Expected(const Allowed& allowed) const {
     std::vector<float> logits = FullLogits();
@@ -91,7 +91,7 @@ class Ids : public testing::TestWithParam<std::tuple<TableForm, Keep>> {
     return tied_topk_with(session.get(), kept_.hidden.data(), kTokens, k, &options, &result, nullptr);
   }
 
-  // The front of the sorted logits, and the logarithm of their sum.
+  // Expects the first k of the sorted logits, and the log of the sum of their exponentials.
   void ExpectTopk(const tied_topk_options& options, const std::vector<float>& logits) {
     const auto finite = [](float logit) { return std::isfinite(logit); };
     const auto allowed = static_cast<size_t>(std::count_if(logits.begin(), logits.begin() + kRows, finite));
@@ -140,8 +140,8 @@ TEST_P(Ids, LogitsAreThoseOfTheWholeTable) {
   EXPECT_EQ(FirstDifference(kept_.Logits(kept_.open.get(), 3, true), expected), -1);
 }
 
-// Two sums of the same products are each within gamma of the exact one. Of an integer table XNNPACK multiplies hidden
-// states as they are, and the kernels, which take the last row, their activations.
+// Two sums of the same products are each within gamma of the exact sum. For an integer table, XNNPACK multiplies the
+// float hidden states; the kernels, which compute the last row, multiply their quantised activations.
 TEST_P(Ids, LogitsThroughXnnpackAreNearThoseOfTheWholeTable) {
   const std::vector<float> logits = kept_.Logits(kept_.open.get(), 2, false);
   const std::vector<float> full = kept_.Logits(kept_.full_open.get(), 2, false);
@@ -244,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Ids,
                                           testing::Values(Keep::kFront, Keep::kOne, Keep::kAll)),
                          Name);
 
-// tied_run() on what a graph declares of the whole vocabulary.
+// tied_run() with outputs that the graph declares for the whole vocabulary.
 TEST(IdsRun, LogitsAndLogSoftmaxHaveTheDeclaredShape) {
   for (const bool log_softmax : {false, true}) {
     const Kept kept({fb::DataType::Float32}, Keep::kSome);
@@ -274,7 +274,7 @@ TEST(IdsRun, LogitsAndLogSoftmaxHaveTheDeclaredShape) {
   }
 }
 
-// One logit that is infinite and one that is NaN, in one tile and in two.
+// An infinite logit and a NaN logit, in the same tile and in different tiles.
 TEST(LogSoftmax, OfNanIsNan) {
   for (const size_t nan_row : {size_t{1}, size_t{5000}}) {
     TestModel model(6000, 8);

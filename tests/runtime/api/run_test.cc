@@ -1,4 +1,4 @@
-// tied_run(): by the names of the graph.
+// tied_run() with the names of the graph.
 #include <cmath>
 #include <string>
 
@@ -145,7 +145,7 @@ TEST_F(Run, ConstantsMayBeOneElementOfAnyShape) {
 
 class RunFullTopk : public Run {
  protected:
-  // Entry point "head" makes `results` of the k best rows, or of all, one output for each.
+  // The entry point "head" gets one output for each of `results`.
   ModelPtr Open(const std::vector<format::HeadT>& results) {
     TiedFile file = model_.MakeFile();
     format::EntryPointT& head = *file.header.entry_points[1];
@@ -297,7 +297,7 @@ TEST_F(Run, InputsMustFitTheGraph) {
   ExpectRefused(TIED_INVALID_ARGUMENT, "pre_logits", "head", {hidden});
 }
 
-// Nothing of such inputs is read.
+// Such inputs are refused without being read.
 TEST_F(Run, SizesThatWrapAreRefused) {
   const struct {
     size_t cols;
@@ -342,7 +342,7 @@ TEST_F(Run, OutputsThatAreTooSmallAreRefused) {
   ExpectRefused(TIED_BUFFER_TOO_SMALL, "logits", "head", {Hidden()});
 }
 
-// 64 tokens of one column and one of 4096 take as many bytes when they are packed, but not before.
+// 64 tokens of one column and one token of 4096 columns take the same number of bytes packed, but not unpacked.
 TEST(RunTables, ASessionRunsOneWithFewColumnsThenOneWithMany) {
   constexpr size_t kRows = 5, kWide = 4096, kTokens = 64;
   const TestModel model(kRows, 1);

@@ -1,4 +1,4 @@
-// embed, logits, top-k and argmax against the scalar definition.
+// Compares embed, logits, top-k and argmax with the scalar definition.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -75,7 +75,7 @@ TEST_P(Heads, TopkIsTheFrontOfTheSortedLogits) {
   EXPECT_EQ(first, model_->Best(logits, 1));
 }
 
-// Rows and columns that are odd, prime, one; tokens around the batch of 64.
+// Odd and prime numbers of rows and columns, and one; tokens around the batch size of 64.
 INSTANTIATE_TEST_SUITE_P(Shapes, Heads,
                          testing::Combine(testing::Values(1, 3), testing::Values(1u, 4u, 16u, 65u, 130u),
                                           testing::Values(1u, 2u, 997u), testing::Values(1u, 5u, 61u)));

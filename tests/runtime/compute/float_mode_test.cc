@@ -1,5 +1,5 @@
-// Every call gives the same bits whatever rounding and treatment of subnormal numbers its caller, and the creator of
-// the session, whose threads take it over, have set.
+// Every call gives the same bits, whatever rounding mode and handling of subnormal numbers its caller has set, and the
+// creator of the session, from whom its threads inherit them.
 #include <cfenv>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kRows = 4096, kCols = 64, kTokens = 4, kBest = 8;
 
-// Rounds upward and, on x86, takes subnormal numbers for zeros.
+// Rounds upward and, on x86, treats subnormal numbers as zero.
 class StrangeMode {
  public:
   StrangeMode() {
@@ -32,7 +32,7 @@ class StrangeMode {
   std::fenv_t saved_;
 };
 
-// The bytes of a call's results: comparing subnormal numbers as such would depend on the mode, too.
+// Returns the bytes of a call's results, because comparing subnormal numbers also depends on the mode.
 using Call = std::string (*)(tied_session*, const std::vector<float>& hidden);
 
 template <class T>
@@ -91,7 +91,7 @@ const NamedCall kCalls[] = {{"Logits", Logits},
 
 class FloatMode : public testing::TestWithParam<std::tuple<NamedCall, bool>> {
  protected:
-  // Sums that round, some of them to subnormal numbers.
+  // The sums round, some of them to subnormal numbers.
   FloatMode() : model_(kRows, kCols) {
     const bool subnormal = std::get<1>(GetParam());
     if (subnormal) {
@@ -125,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(Calls, FloatMode, testing::Combine(testing::ValuesIn(kC
                                   (std::get<1>(test.param) ? "Subnormal" : "");
                          });
 
-// XNNPACK may sum in another order, but not without the small numbers.
+// XNNPACK may use a different order of summation, but must not drop subnormal numbers.
 TEST(FloatModeOfXnnpack, KeepsSubnormalHalves) {
   const TestModel model(2000, 32);
   TiedFile file = model.MakeFile();

@@ -1,4 +1,4 @@
-// With TIED_ISA set, all tests of this program run on those kernels; without any if this CPU lacks them.
+// With TIED_ISA set, all tests of this program use those kernels, or are skipped if this CPU does not support them.
 #include <gtest/gtest.h>
 #include <tied/tied.h>
 
@@ -19,7 +19,7 @@ class ForcedKernels : public testing::Environment {
     for (size_t i = 0; i < tied_kernel_count(); ++i) {
       tied_kernel_info info;
       ASSERT_EQ(tied_kernel_get_info(i, &info, nullptr), TIED_OK);
-      if (info.isa == Forced() && !info.available) GTEST_SKIP() << "this CPU has no " << info.isa;
+      if (info.isa == Forced() && !info.available) GTEST_SKIP() << "this CPU does not support " << info.isa;
     }
   }
 };

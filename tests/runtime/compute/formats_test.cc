@@ -1,4 +1,4 @@
-// Tables in every number format, against float64 on the numbers that they stand for.
+// Compares tables in every number format with float64 computations on their dequantised numbers.
 #include <algorithm>
 #include <cmath>
 
@@ -32,7 +32,7 @@ class Formats : public testing::TestWithParam<std::tuple<TableForm, size_t>> {
     return logits;
   }
 
-  // Float64, and how far float32 logits may be off: roundings, and those of hidden to activations.
+  // Compares with float64. The bound covers float32 rounding, and rounding of hidden states to activations.
   void ExpectNearExact(const std::vector<float>& logits) {
     for (size_t t = 0; t < kTokens; ++t) {
       const float* x = &hidden_[t * cols_];
@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(All, Formats,
                                   std::to_string(std::get<1>(test.param));
                          });
 
-// What is wrong with a table is named, at open if it can be seen in the header, else by verify.
+// Errors in a table are reported when it is opened if the header shows them, otherwise by tied_model_verify().
 class WrongTables : public testing::Test {
  protected:
   TiedFile MakeFile(const TableForm& form) {

@@ -1,4 +1,4 @@
-// The same bits on every CPU: hashes of results that were computed on x86-64 with AVX2, for whatever runs this.
+// Every CPU must reproduce these hashes of results, which were computed on x86-64 with AVX2.
 #include "tests/runtime/model_fixture.h"
 #include "tests/support/quantised_table.h"
 
@@ -32,7 +32,7 @@ const Golden kGolden[] = {
     {{kU8, false, true, false, true}, 0x3f60fb0f45e06c25, 0xe96708c21cc8e7e4, 0xc44b8cb85a07f727, 0xd31bf548977cf6e8},
 };
 
-// Numbers from -2 to 2 of many magnitudes, by integer arithmetic alone (Knuth's MMIX generator).
+// Numbers from -2 to 2 of many magnitudes, made with integer arithmetic only (Knuth's MMIX generator).
 std::vector<float> Numbers(size_t count, uint64_t state) {
   std::vector<float> numbers;
   for (size_t i = 0; i < count; ++i) {

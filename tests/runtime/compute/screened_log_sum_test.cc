@@ -28,7 +28,7 @@ TEST(ScreenedLogSum, NeedsTooManyRowsWhereNothingIsKnown) {
       runtime::ScreenOutcome::kTooMany);
 }
 
-// Null logits: a read of one would crash.
+// The logits are null, so that reading one would crash.
 TEST(ScreenedLogSum, ReadsNoLogitOnceCancelled) {
   const std::atomic<bool> cancelled{true};
   runtime::LogZ log_z = {};

@@ -1,4 +1,4 @@
-// Top-k through a screen, over some of the rows, and with log_z: against the pass over the whole table.
+// Compares top-k with a screen, over some of the rows, and with log_z, with the full pass over the table.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -70,7 +70,7 @@ tied_topk_options Options(bool use_screen) {
 
 constexpr size_t kRows = 1500, kCols = 40, kTokens = 8;
 
-// A table on which a screen has a hard time, for the hidden states of MakeHidden().
+// A table that is hard for a screen, with the hidden states of MakeHidden().
 struct Adversary {
   const char* name;
   std::function<void(std::mt19937_64&, std::vector<float>&)> distort;
@@ -91,8 +91,8 @@ void Scale(float* row, float factor) {
   for (size_t k = 0; k < kCols; ++k) row[k] *= factor;
 }
 
-// Rows that the screen holds without a residual, so that only the bounds of roundings tell them apart: the same number
-// of activations everywhere, but for one more or less here and there.
+// Rows that the screen stores without a residual, so that only the rounding bounds separate them: the same integers in
+// all rows, with a few changed by one.
 std::function<void(std::mt19937_64&, std::vector<float>&)> HeldExactly(float step) {
   return [step](std::mt19937_64& random, std::vector<float>& values) {
     std::vector<int> activations(kCols);
@@ -148,7 +148,8 @@ const Adversary kAdversaries[] = {
 
 class ScreenedTopk : public testing::TestWithParam<std::tuple<Adversary, format::DataType, bool>> {};
 
-// Five tables, eight tokens and three k (the last is the largest that is screened) for each adversary, format and bias.
+// Five tables, eight tokens and three k, of which the last is the largest that uses the screen, for each adversary,
+// format and bias.
 TEST_P(ScreenedTopk, HasTheBitsOfTheFullPass) {
   const auto& [adversary, type, with_bias] = GetParam();
   for (uint64_t seed = 0; seed < 5; ++seed) {
@@ -216,7 +217,7 @@ class Restricted : public testing::Test {
   Restricted() {
     std::mt19937_64 random(3);
     for (size_t r = 0; r < kRows; ++r) {
-      // Wholly denied bytes, wholly allowed ones, and single rows.
+      // Bytes that are all denied, all allowed, or mixed.
       const bool allows = r / 64 % 3 == 0 ? false : r / 64 % 3 == 1 ? true : random() % 4 == 0;
       if (allows) allowed_[r / 8] = static_cast<uint8_t>(allowed_[r / 8] | 1u << r % 8);
       if (allows) rows_.push_back(static_cast<int64_t>(r));
@@ -228,7 +229,7 @@ class Restricted : public testing::Test {
     for (const bool screen : {false, true}) {
       tied_topk_options options = given;
       options.use_screen = screen;
-      options.log_z_tolerance = screen ? 1 : 0;  // at 0 no screen is used
+      options.log_z_tolerance = screen ? 1 : 0;  // 0 disables the screen
       for (const size_t k : {size_t{1}, size_t{10}, rows.size()}) {
         const Result result = model_.Topk(hidden_, k, options, /*with_log_z=*/true);
         ASSERT_EQ(result.status, TIED_OK) << result.error.message;

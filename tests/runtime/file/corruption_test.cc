@@ -1,5 +1,5 @@
-// Files that are changed and hashed anew, so that what refuses them is not the header's hash: each is refused, or works
-// as tied.h says; where the change has no meaning, with the same results.
+// Files that are changed and hashed again, so that the header's hash matches. Each is refused or works as tied.h says;
+// a change without meaning does not change the results.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ TiedFile MakeFile(const Kind& kind) {
   head.result = kind.result;
   head.k = kind.result == fb::HeadResult::Logits ? 0 : 2;
   head.log_softmax = kind.result == fb::HeadResult::TopkValues;
-  // A constant that is not empty.
+  // A non-empty constant.
   fb::OpT& constant = *file.header.entry_points[0]->ops[1];
   constant.operation.AsConstant()->data.assign(2 * sizeof(float), 1);
   constant.output_dims = {fb::OutputDim(fb::DimRule::Constant, 2)};
@@ -56,14 +56,14 @@ std::string FlatbufferOf(const std::string& file) {
   return file.substr(kPreamble, length);
 }
 
-// The file with another flatbuffer, as if it had been written so.
+// The file with its flatbuffer replaced, and a matching preamble.
 std::string WithFlatbuffer(const std::string& file, const std::string& flatbuffer) {
   std::string changed = WithPreamble(flatbuffer, file.size());
   changed.resize(kAlignment);
   return changed + file.substr(kAlignment);
 }
 
-// What a flatbuffer says, in one form for all flatbuffers that say the same; "" if it is none.
+// A canonical form of a flatbuffer's content; "" if it is not a valid flatbuffer.
 std::string Meaning(const std::string& flatbuffer) {
   std::vector<uint64_t> aligned(flatbuffer.size() / sizeof(uint64_t) + 1);
   std::memcpy(aligned.data(), flatbuffer.data(), flatbuffer.size());
@@ -101,7 +101,7 @@ void Move(fb::Plane* plane, uint64_t offset, uint64_t length) { *plane = fb::Pla
 
 class Corruption : public testing::TestWithParam<Kind> {
  protected:
-  // What came of a file, which must be one of the two things that may.
+  // Uses a file, which must either be refused or work.
   static Use Try(const std::string& file) {
     Use use = UseModel(file);
     EXPECT_EQ(use.wrong, "");
@@ -181,7 +181,7 @@ TEST_P(Corruption, PlanesInEachOthersPlaceAreFoundByVerify) {
     for (fb::Plane* b : planes) {
       if (a == b) continue;
       const fb::Plane was_a = *a, was_b = *b;
-      Move(a, was_b.offset(), was_a.length());  // both in one place
+      Move(a, was_b.offset(), was_a.length());  // both at the same offset
       const Use overlap = Try(file_.Bytes());
       EXPECT_TRUE(overlap.opened != TIED_OK || overlap.verified == TIED_CORRUPT);
       Move(b, was_a.offset(), was_b.length());

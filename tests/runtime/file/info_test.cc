@@ -1,4 +1,4 @@
-// What the C ABI says of a model, and of the library.
+// The C ABI's descriptions of a model and of the library.
 #include <cstddef>
 #include <cstring>
 #include <functional>
@@ -15,7 +15,7 @@ const TestModel kModel(19, 6);
 
 TEST(Info, TellsEverythingThatTheFileHolds) {
   TiedFile described = kModel.MakeFile();
-  described.header.entry_points[1]->ops[0]->operation.AsHead()->k = 7;  // of no meaning for logits
+  described.header.entry_points[1]->ops[0]->operation.AsHead()->k = 7;  // has no meaning for logits
   const std::string file = described.Bytes();
   const ModelPtr model = OpenMemory(file);
   tied_model_info info;
@@ -63,7 +63,7 @@ TEST(Info, TellsEverythingThatTheFileHolds) {
   EXPECT_EQ(op.k, 0u);
 }
 
-// The head's own table is wider and smaller than the embedding's.
+// The head's table has more columns and fewer rows than the embedding's.
 TiedFile FileOfTwoTables() {
   TiedFile file = kModel.MakeFile();
   auto head_table = std::make_unique<format::TiedTableT>();
@@ -121,7 +121,7 @@ TEST(Info, FillsNoMoreThanAnOlderCallerKnows) {
   EXPECT_EQ(tied_model_get_embedding(nullptr, nullptr, nullptr), TIED_INVALID_ARGUMENT);
 }
 
-// In C and in C++, by getter and by call.
+// The message is the same in C and in C++, from getters and from calls.
 TEST(Info, SaysWhatTheModelLacksInOneWay) {
   for (const bool lacks_head : {true, false}) {
     const std::string expected = lacks_head ? "the model has no lm_head" : "the model has no embedding";

@@ -1,4 +1,4 @@
-// Files that are damaged, foreign, or made to mislead. Each is refused with the thing that is wrong.
+// Damaged, foreign and malicious files. Each is refused with a message that names the error.
 #include <cmath>
 #include <functional>
 #include <string>
@@ -49,7 +49,7 @@ TEST(InvalidFile, GarbageWithARightHashIsRefusedByTheVerifier) {
   }
 }
 
-// A header that is well formed and wrong.
+// A well-formed header with wrong content.
 struct Lie {
   const char* name;
   std::function<void(fb::HeaderT&)> tell;

@@ -1,4 +1,4 @@
-// What a model costs, as the kernel counts it, at a fifth of NLLB-200's size.
+// Memory that a model takes according to the kernel, at a fifth of NLLB-200's size.
 #include <unistd.h>
 
 #include <cstdio>
@@ -35,7 +35,7 @@ Usage ReadUsage() {
   return usage;
 }
 
-// The file with planes of zeros, which take no room on disk.
+// Writes the file with planes of zeros as a sparse file.
 std::string WriteSparse(const TemporaryFolder& folder, const TiedFile& file, uint64_t length) {
   flatbuffers::FlatBufferBuilder builder;
   format::FinishHeaderBuffer(builder, format::CreateHeader(builder, &file.header));
@@ -45,7 +45,7 @@ std::string WriteSparse(const TemporaryFolder& folder, const TiedFile& file, uin
   return path;
 }
 
-// A file of one table of zeros: sparse on disk, whole in memory once it is read.
+// A file with one table of zeros: sparse on disk, but its pages take memory once they are read.
 std::string WriteLargeModel(const TemporaryFolder& folder) {
   const TestModel small(2, kCols);
   TiedFile file = small.MakeFile();
@@ -56,7 +56,7 @@ std::string WriteLargeModel(const TemporaryFolder& folder) {
   return WriteSparse(folder, file, 65536 + kTableBytes);
 }
 
-// The same with a screen, and a bias by which few rows are the best.
+// The same with a screen, and a bias that makes a few rows the best.
 std::string WriteScreenedModel(const TemporaryFolder& folder) {
   constexpr size_t kScreenBytes = kRows * kCols;
   constexpr size_t kVectorBytes = kRows * sizeof(float);
@@ -92,7 +92,7 @@ std::string WriteScreenedModel(const TemporaryFolder& folder) {
   return path;
 }
 
-// Runs `body` in a process of its own, so that nothing else counts; it returns what is wrong, or "".
+// Runs `body` in a separate process, so that only its memory counts. `body` returns an error message, or "".
 void ExpectInChild(const std::function<std::string()>& body) {
   const ChildOutcome outcome = RunInChild([&] {
     const std::string wrong = body();
@@ -115,7 +115,7 @@ class Memory : public testing::Test {
  protected:
   void SetUp() override {
 #if defined(TIED_TEST_SANITIZED)
-    GTEST_SKIP() << "a sanitizer has memory of its own";
+    GTEST_SKIP() << "a sanitizer uses additional memory";
 #endif
     if (!std::ifstream("/proc/self/smaps_rollup").good()) GTEST_SKIP() << "this kernel has no smaps_rollup";
   }
@@ -172,7 +172,7 @@ TEST_F(Memory, ATopkThroughAScreenLeavesTheTableWhereItIs) {
     options.allowed_bytes = allowed.size();
     const tied_topk_result result = {ids.data(), nullptr, nullptr, nullptr, nullptr, nullptr};
     int64_t best = -1;
-    // Each call finds other rows than those before.
+    // Each call finds different rows.
     for (int i = 0; i < 40; ++i) {
       if (tied_topk_with(session, hidden.data(), 1, 10, &options, &result, nullptr)) return "topk";
       if (i == 0) best = ids[0];

@@ -1,4 +1,4 @@
-// Ways to open a model, and what is refused before anything is read.
+// Ways to open a model, and errors before anything is read.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,7 +129,7 @@ TEST(Open, CountsWhatIsResident) {
   uint64_t used = 0, trimmed = 0;
   EXPECT_EQ(tied_model_verify(model.get(), nullptr), TIED_OK);
   const tied_status status = tied_model_resident_bytes(model.get(), &used, nullptr);
-  if (status == TIED_IO_ERROR) GTEST_SKIP() << "this system does not tell";
+  if (status == TIED_IO_ERROR) GTEST_SKIP() << "this system does not report resident pages";
   EXPECT_EQ(tied_model_trim(model.get(), nullptr), TIED_OK);
   EXPECT_EQ(tied_model_resident_bytes(model.get(), &trimmed, nullptr), TIED_OK);
   EXPECT_GE(used, 300u * 4096);
@@ -152,7 +152,7 @@ TEST(Open, WithoutPermissionIsRefused) {
   const std::string path = folder.Write("m.tied", kModel.File());
   chmod(path.c_str(), 0);
   const bool root = geteuid() == 0;
-  if (root && seteuid(65534) != 0) GTEST_SKIP() << "root cannot give its rights away here";
+  if (root && seteuid(65534) != 0) GTEST_SKIP() << "root cannot drop its rights here";
   ExpectPathFails(path, TIED_PERMISSION_DENIED, "open");
   ASSERT_TRUE(!root || seteuid(0) == 0);
 }
