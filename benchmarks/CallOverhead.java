@@ -5,7 +5,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 
 /**
- * What a call from Java costs, the C ABI and the kernel included: with a small model hardly more than the way there.
+ * Measures the time of a call from Java. With a small model, the call through JNI and the C ABI takes most of it.
  *
  * <pre>java -cp jni/target/tied-0.1.0.jar benchmarks/CallOverhead.java build/test/jni/models/small.tied</pre>
  */
@@ -41,6 +41,6 @@ public final class CallOverhead {
       }
       best = Math.min(best, (double) (System.nanoTime() - start) / CALLS);
     }
-    System.out.printf("%-8s %6.0f ns a call%n", what, best);
+    System.out.printf("%-8s %6.0f ns per call%n", what, best);
   }
 }

@@ -1,4 +1,4 @@
-"""Converts tables whose files pass 2^31 and 2^32 bytes, runs them and compares with numpy; see benchmarks/big_tables.
+"""Converts tables whose files exceed 2^31 and 2^32 bytes, runs them and compares with numpy; see benchmarks/big_tables.
 
 usage: big_tables.py BUILD WORK
 """
@@ -20,14 +20,14 @@ ROWS, BLOCK, TOKENS, K = 256206, 4096, 3, 10
 
 
 def write_rows(file, cols):
-    """Rows that are all different, and cheap to make: one random block, turned by one column more each time."""
+    """Writes rows that are all different and cheap to make: one random block, rotated by one more column each time."""
     block = np.random.default_rng(cols).standard_normal((BLOCK, cols), np.float32)
     for first in range(0, ROWS, BLOCK):
         np.roll(block, first // BLOCK, axis=1)[:ROWS - first].tofile(file)
 
 
 def make_onnx(folder, cols):
-    """Returns the model, and where its table lies."""
+    """Returns the model's path, and the file and offset of its table."""
     model, data = folder / "model.onnx", folder / "model.onnx.data"
     with open(data, "wb") as file:
         write_rows(file, cols)
@@ -59,7 +59,7 @@ def run(*command):
 
 
 def measure(*command):
-    """Seconds and peak bytes. By time(1): what this process has had in memory would count as its child's."""
+    """Returns seconds and peak bytes. Uses time(1), because a fork's peak includes the memory of this process."""
     start = time.monotonic()
     timed = ["/usr/bin/time", "-f", "%M", *map(str, command)]
     result = subprocess.run(timed, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -67,13 +67,13 @@ def measure(*command):
 
 
 def top(*command):
-    """Of each hidden state the ids and logits that `tied topk` gives."""
+    """Returns the ids and logits of `tied topk` for each hidden state."""
     output = subprocess.run([*map(str, command), "--json"], check=True, capture_output=True).stdout
     return [(token["ids"], token["logits"]) for token in json.loads(output)["tokens"]]
 
 
 def best_rows(table, hidden):
-    """Of each hidden state the best row, in double precision, and by how much it leads."""
+    """Returns, for each hidden state, the best row in double precision and its lead over the next."""
     logits = np.concatenate([hidden.astype(np.float64) @ table[first:first + BLOCK].astype(np.float64).T
                              for first in range(0, ROWS, BLOCK)], axis=1)
     ordered = np.sort(logits, axis=1)
@@ -86,7 +86,7 @@ def check(build, folder, model, where, cols):
     seconds, peak = measure(build / "tools/tied_convert/tied-convert", model, "-o", target, "-q", "--dtype", "float32", "--screen")
     table = np.memmap(where[0], np.float32, "r", where[1], (ROWS, cols))
 
-    # Those at 2^31 and at 2^32 bytes, too.
+    # Includes the rows at 2^31 and at 2^32 bytes.
     ids = [0, 1] + [end // (4 * cols) for end in (2**31, 2**32) if end < 4 * cols * ROWS] + [ROWS - 2, ROWS - 1]
     run(tied, "embed", target, "--ids", ",".join(map(str, ids)), "-o", folder / "embeddings.npy")
     assert np.array_equal(np.load(folder / "embeddings.npy").reshape(-1, cols), table[ids])

@@ -1,4 +1,4 @@
-"""Converts models of several sizes and prints what that costs; see benchmarks/conversion.
+"""Converts models of several sizes and prints time and memory; see benchmarks/conversion.
 
 usage: conversion.py ROOT WORK
 """
@@ -12,7 +12,7 @@ import time
 
 RUNS = 5
 
-# A name; how the model is made; how it is converted.
+# Name, options to make the model, options to convert it.
 CASES = [
     ("float32, 1.05 GB", [], ["--dtype", "float32"]),
     ("float32, 1.05 GB, looking for a narrower type", [], []),
@@ -27,7 +27,7 @@ CASES = [
 
 
 def copy(source, target):
-    """Seconds to copy what the model is made of, and to have it on the disk as a conversion has."""
+    """Returns the seconds to copy the model and sync it to disk, as a conversion does."""
     start = time.monotonic()
     shutil.copyfile(source, target)
     with open(target, "rb") as file:
@@ -36,7 +36,7 @@ def copy(source, target):
 
 
 def run(command):
-    """Seconds and peak bytes."""
+    """Returns seconds and peak bytes."""
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -67,7 +67,7 @@ def main():
                 subprocess.run([root / "build/release/tools/tied/tied", "embed", target, "--ids", "2,256047"],
                                check=True, stdout=subprocess.DEVNULL)
             target.unlink()
-        # The best of each: what the kernel needs to find pages for the files varies more than anything else.
+        # The best of several runs, because the time that the kernel takes to find pages for the files varies most.
         copied = min(copies)
         converted = min(seconds for seconds, _ in conversions)
         peak = max(peak for _, peak in conversions)

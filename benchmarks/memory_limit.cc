@@ -1,4 +1,4 @@
-// Time and memory of the next token, for benchmarks/memory_limit to run where memory is short.
+// Measures time and memory of the next token; benchmarks/memory_limit runs it with little memory.
 //   memory_limit MODEL.tied map|copy TOKENS
 #include <sys/resource.h>
 
@@ -20,7 +20,7 @@ long MajorFaults() {
   return usage.ru_majflt;
 }
 
-// Walks greedily; a shift by one column stands in for the decoder.
+// Decodes greedily; a shift by one column replaces the decoder.
 void Walk(const tied::Model& model, int tokens) {
   tied::Session session(model);
   std::vector<int64_t> id = {2};

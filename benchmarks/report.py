@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From the JSON files of benchmarks/run: a table on standard output, and a plot.
+"""Prints a table from the JSON files of benchmarks/run, and draws a plot.
 
 usage: report.py FOLDER PLOT (without extension: .svg and .png are written)
 """
@@ -24,7 +24,7 @@ def find(report, name, **wanted):
 
 
 def rows_of(folder):
-    """One row for each way from a hidden state to the next id: name, head of 1, 4, 16 tokens, top-1, open, resident."""
+    """Returns one row per method: name, head of 1, 4, 16 tokens, top-1, open, resident."""
     rows = []
     for name in FORMATS:
         report = json.loads((folder / f"tied-{name}.json").read_text())
@@ -35,7 +35,7 @@ def rows_of(folder):
             top1 = find(report, "topk", tokens=1, threads=threads, k=1, screen=screen)
             if top1 is None:
                 continue
-            last = "after ten top-10" if screen else "after ten heads"  # the pages are given back in between
+            last = "after ten top-10" if screen else "after ten heads"  # the pages are released in between
             rows.append(
                 {
                     "name": f"tied, {name}" + (", screen" if screen else ""),

@@ -3,8 +3,8 @@
 
 usage: onnxruntime_peer.py MODEL.onnx default|best THREADS REPEAT
 
-default: as a session comes. best: the least memory that we know how to get without giving up one copy: no pre-packing,
-no arena, no memory pattern; MODEL should then be the `gemm` variant with external weights.
+default: default session options. best: the least memory that is possible with one copy of the table: no pre-packing, no
+arena, no memory pattern; MODEL should then be the `gemm` variant with external weights.
 Times are medians in ms of the head with 1, 4 and 16 tokens as a batch, of the embedding of 128 ids, and of getting from
 one hidden state to the best id (head, then numpy.argmax, which is what a caller does).
 """
@@ -21,7 +21,7 @@ ROWS, COLS = 256206, 1024
 
 
 def memory():
-    """Resident, private dirty and peak bytes of this process."""
+    """Returns the resident, private dirty and peak bytes of this process."""
     with open("/proc/self/smaps_rollup") as file:
         fields = dict(line.split(":") for line in file if ":" in line and "-" not in line.split(":")[0])
     with open("/proc/self/status") as file:
@@ -80,7 +80,7 @@ def main():
         "embed_ms": median_ms(embed, repeat),
     }
     after = memory()
-    # The interpreter and its libraries are not the model's.
+    # Exclude the interpreter and its libraries.
     for key in ("resident_bytes", "private_dirty_bytes"):
         result[key] = after[key] - before[key]
     result["peak_bytes"] = after["peak_bytes"] - before["resident_bytes"]

@@ -1,4 +1,4 @@
-/* Embeds a token, decodes, takes the best next token, and goes on from there: greedy MODEL.tied [FIRST_ID] */
+/* Embeds a token, decodes, takes the best next token, and repeats: greedy MODEL.tied [FIRST_ID] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@ static int Fail(const char* what, const tied_error* error) {
   return EXIT_FAILURE;
 }
 
-/* Where a real program runs its decoder: shifts the hidden state by one column. */
+/* A real program runs its decoder here; this one shifts the hidden state by one column. */
 static void Decode(float* hidden, size_t cols) {
   const float first = hidden[0];
   memmove(hidden, hidden + 1, (cols - 1) * sizeof(float));
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
       tied_model_get_head(model, &head, &error) != TIED_OK) {
     Fail("model", &error);
   } else if (embedding.cols != head.cols) {
-    fprintf(stderr, "%s: an embedding is no hidden state: %lu columns, not %lu\n", argv[1],
+    fprintf(stderr, "%s: an embedding has %lu columns, but a hidden state has %lu\n", argv[1],
             (unsigned long)embedding.cols, (unsigned long)head.cols);
   } else if (tied_session_create(model, NULL, &session, &error) != TIED_OK) {
     Fail("session", &error);

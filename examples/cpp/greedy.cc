@@ -1,11 +1,11 @@
-// Embeds a token, decodes, takes the best next token, and goes on from there: greedy MODEL.tied [FIRST_ID]
+// Embeds a token, decodes, takes the best next token, and repeats: greedy MODEL.tied [FIRST_ID]
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <tied/tied.hpp>
 
-// Where a real program runs its decoder: shifts the hidden state by one column.
+// A real program runs its decoder here; this one shifts the hidden state by one column.
 static void Decode(std::vector<float>& hidden) { std::rotate(hidden.begin(), hidden.begin() + 1, hidden.end()); }
 
 int main(int argc, char** argv) {

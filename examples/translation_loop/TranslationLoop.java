@@ -11,10 +11,10 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The decode loop of a translation app, twice: as it is written for ONNX Runtime, and in tied's own style. Both must find
- * the same tokens; what differs is time and garbage.
+ * The decode loop of a translation app in two versions: one written as for ONNX Runtime, one with tied's typed calls.
+ * Both must find the same tokens; they differ in time and garbage.
  *
- * <p>A column shift stands in for the decoder between the embedding and the lm_head.
+ * <p>A shift by one column replaces the decoder between the embedding and the lm_head.
  *
  * <pre>java -cp jni/target/tied-0.1.0.jar examples/translation_loop/TranslationLoop.java model.tied [STEPS]</pre>
  */
@@ -53,7 +53,7 @@ public final class TranslationLoop {
     }
   }
 
-  /** All inputs in each run, dummies included; the logits copied into an array and scanned. */
+  /** Passes all inputs in each run, including unused ones, copies the logits into an array and scans it. */
   private long[] likeOnnxRuntime(int steps) {
     long[] tokens = new long[steps];
     long token = START;
@@ -83,7 +83,7 @@ public final class TranslationLoop {
     return tokens;
   }
 
-  /** Buffers that are made once, and the token alone comes back. */
+  /** Allocates buffers once; only the token is returned. */
   private long[] inOwnStyle(int steps) {
     long[] tokens = new long[steps];
     long[] token = {START};
@@ -131,7 +131,7 @@ public final class TranslationLoop {
     long nanoseconds = System.nanoTime() - start;
     bytes = meter.getThreadAllocatedBytes(thread) - bytes;
     System.out.printf(
-        "%-22s %8.3f ms and %,12d bytes of garbage a token%n", what, nanoseconds * 1e-6 / steps, bytes / steps);
+        "%-22s %8.3f ms and %,12d bytes of garbage per token%n", what, nanoseconds * 1e-6 / steps, bytes / steps);
     return tokens;
   }
 }

@@ -22,6 +22,6 @@ android {
 }
 
 dependencies {
-    // cmake --build build/android --target tied_aar, in the root of tied, makes it.
+    // Built with cmake --build build/android --target tied_aar in tied's root folder.
     implementation(files("../../../build/android/tied-0.1.0.aar"))
 }

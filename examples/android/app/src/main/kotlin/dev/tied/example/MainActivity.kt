@@ -12,7 +12,7 @@ import java.io.File
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
 
-/** Opens model.tied in the app's files, walks through tokens, and shows memory and speed. */
+/** Opens model.tied in the app's files folder, decodes tokens, and shows memory and speed. */
 class MainActivity : Activity() {
     private val worker: ExecutorService = Executors.newSingleThreadExecutor()
     private lateinit var report: TextView
@@ -44,7 +44,7 @@ class MainActivity : Activity() {
         super.onDestroy()
     }
 
-    // Safe beside a walk: it reads what it needs again.
+    // Safe during a walk, which reads the pages again.
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
         model?.trimMemory(level)

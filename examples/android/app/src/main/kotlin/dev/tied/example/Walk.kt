@@ -5,10 +5,12 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
 
-/** A greedy walk; a shift by one column stands in for the decoder. Buffers are made once. */
+/** Decodes greedily; a shift by one column replaces the decoder. Buffers are allocated once. */
 internal class Walk(private val model: TiedModel) : AutoCloseable {
     init {
-        require(model.embeddingCols() == model.cols()) { "the embedding has a table of its own" }
+        require(model.embeddingCols() == model.cols()) {
+            "an embedding has ${model.embeddingCols()} columns, but a hidden state has ${model.cols()}"
+        }
     }
 
     private val session = model.newSession()
@@ -16,14 +18,14 @@ internal class Walk(private val model: TiedModel) : AutoCloseable {
     private val hidden = floats(model.cols())
     private val token = longArrayOf(2)
 
-    /** What happened, in words. */
+    /** Decodes tokens and returns a summary. */
     fun run(tokens: Int): String {
         step() // reads the table from storage
         val begin = System.nanoTime()
         repeat(tokens) { step() }
         val seconds = (System.nanoTime() - begin) * 1e-9
         val rate = tokens / seconds
-        return "%.1f tokens a second on %d threads, the last is %d".format(rate, session.threads(), token[0])
+        return "%.1f tokens per second on %d threads; the last token is %d".format(rate, session.threads(), token[0])
     }
 
     override fun close() = session.close()
