@@ -35,7 +35,7 @@ std::string FileBeside(const std::string& model, const std::string& name, const 
     return resolved.string();
   }
   throw CommandError(file + "leaves the model's folder: it is a link to " + resolved.string() +
-                     "; links are followed out of the folder only if the model is one, to a file in the same place. "
+                     "; links out of the folder are followed only if the model itself is a link into the same folder. "
                      "'cp -rL' makes a folder without links");
 }
 

@@ -1,4 +1,4 @@
-// How the commands fail: by exception, caught in main().
+// Exceptions of the commands, caught in main().
 #ifndef TIED_BASE_ERROR_H_
 #define TIED_BASE_ERROR_H_
 
@@ -7,7 +7,7 @@
 
 namespace tied {
 
-// The input or the system is at fault. The message names the file or the node, what was found and what was expected.
+// An error in the input or from the system. The message names the file or node, what was found and what was expected.
 class CommandError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

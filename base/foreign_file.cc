@@ -16,13 +16,13 @@ using namespace std::string_view_literals;
 constexpr size_t kSniffedBytes = 1024;
 
 constexpr char kLfsPointer[] =
-    "is a Git LFS pointer and not the file itself: run 'git lfs pull' in its repository, or download the file";
+    "is a Git LFS pointer, not the file itself: run 'git lfs pull' in its repository, or download the file";
 constexpr char kPyTorch[] =
-    "is a PyTorch checkpoint, which is Python code in part and is not read: save it as safetensors "
+    "is a PyTorch checkpoint, which is not supported because it contains Python code: save it as safetensors "
     "(model.save_pretrained(folder, safe_serialization=True)), or export it to ONNX";
 constexpr char kHtml[] =
-    "is a web page and not a model: a login or error page was saved under this name; download the file itself";
-constexpr char kArchive[] = "is an archive: unpack it and give the model inside";
+    "is a web page, not a model, such as a login or error page saved under this name: download the file itself";
+constexpr char kArchive[] = "is an archive: unpack it and pass the model inside";
 
 struct Magic {
   size_t offset;
@@ -30,24 +30,24 @@ struct Magic {
   const char* description;
 };
 
-// None of these begins a valid ONNX file: as tags of protobuf they have wire types or fields that it does not have.
+// No valid ONNX file starts with one of these: as protobuf tags they have wire types or fields that ONNX does not use.
 constexpr Magic kMagics[] = {
     {0, "version https://git-lfs"sv, kLfsPointer},
     {0, "version https://hawser"sv, kLfsPointer},
     {0, "GGUF"sv,
-     "is a GGUF file of llama.cpp, which is not supported: give the safetensors or ONNX files of the same model"},
-    {0, "ggjt"sv, "is a GGML file of llama.cpp, which is not supported: give the safetensors or ONNX files"},
+     "is a GGUF file of llama.cpp, which is not supported: use the safetensors or ONNX files of the same model"},
+    {0, "ggjt"sv, "is a GGML file of llama.cpp, which is not supported: use the safetensors or ONNX files"},
     {0, "\x80\x02"sv, kPyTorch},
     {0, "\x80\x03"sv, kPyTorch},
     {0, "\x80\x04"sv, kPyTorch},
     {0, "\x80\x05"sv, kPyTorch},
     {4, "TFL3"sv,
-     "is a TensorFlow Lite model, which is not supported: convert it to ONNX (tf2onnx reads it), or give the "
-     "safetensors files"},
-    {4, "ORTM"sv, "is in ONNX Runtime's ORT format, which is not supported: give the ONNX file that it was made from"},
+     "is a TensorFlow Lite model, which is not supported: convert it to ONNX with tf2onnx, or use the safetensors "
+     "files"},
+    {4, "ORTM"sv, "is in ONNX Runtime's ORT format, which is not supported: use the ONNX file that it was made from"},
     {0, "\x89HDF\r\n"sv, "is an HDF5 file (Keras), which is not supported: export the model to ONNX"},
-    {0, "\x93NUMPY"sv, "is a NumPy array and not a model"},
-    {0, "\x89TIED"sv, "is a .tied file already"},
+    {0, "\x93NUMPY"sv, "is a NumPy array, not a model"},
+    {0, "\x89TIED"sv, "is already a .tied file"},
     {0, "\x1F\x8B"sv, kArchive},
     {0, "BZh"sv, kArchive},
     {0,
@@ -76,10 +76,10 @@ const char* DescribeZip(std::string_view head) {
                      head.find("constants.pkl") != std::string_view::npos ||
                      head.find(".format_version") != std::string_view::npos;
   if (torch) return kPyTorch;
-  return head.find(".npy") != std::string_view::npos ? "is a NumPy archive (.npz) and not a model" : kArchive;
+  return head.find(".npy") != std::string_view::npos ? "is a NumPy archive (.npz), not a model" : kArchive;
 }
 
-// Tags of HTML and XML in any case, behind a byte order mark or blanks.
+// Recognises HTML and XML tags in upper or lower case, after a byte order mark or white space.
 const char* DescribeMarkup(std::string_view head) {
   if (Has(head, 0, "\xEF\xBB\xBF")) head.remove_prefix(3);
   while (!head.empty() && std::isspace(static_cast<unsigned char>(head.front())) != 0) head.remove_prefix(1);
@@ -89,7 +89,7 @@ const char* DescribeMarkup(std::string_view head) {
     if (Has(start, 0, tag)) return kHtml;
   }
   return Has(start, 0, "<?xml") || Has(start, 0, "<error")
-             ? "is XML and not a model: the error of a server, or OpenVINO's format; give ONNX or safetensors"
+             ? "is XML, not a model: a server's error message, or OpenVINO's format; use ONNX or safetensors"
              : "";
 }
 
@@ -97,7 +97,7 @@ const char* DescribeMarkup(std::string_view head) {
 
 std::string DescribeForeignFile(const std::string& path) {
   const std::string head = Head(path);
-  if (head.empty()) return "is empty: its download failed, or nothing was written to it";
+  if (head.empty()) return "is empty: perhaps its download failed";
   for (const Magic& magic : kMagics) {
     if (Has(head, magic.offset, magic.bytes)) return magic.description;
   }

@@ -1,4 +1,4 @@
-// Files that are given as a model and are something else.
+// Recognises files in other formats that are passed as a model.
 #ifndef TIED_BASE_FOREIGN_FILE_H_
 #define TIED_BASE_FOREIGN_FILE_H_
 
@@ -6,11 +6,11 @@
 
 namespace tied {
 
-// What the file at `path` is, told by its first bytes, and what to do about it: "is a GGUF file …". "" if it may be
-// ONNX, safetensors or JSON. Throws CommandError if it cannot be read.
+// Describes the file at `path` by its first bytes, and what to do about it: "is a GGUF file …". "" if it may be ONNX,
+// safetensors or JSON. Throws CommandError if it cannot be read.
 std::string DescribeForeignFile(const std::string& path);
 
-// Throws CommandError with that description, if there is one.
+// Throws CommandError with that description unless it is "".
 void RefuseForeignFile(const std::string& path);
 
 }  // namespace tied

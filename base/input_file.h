@@ -1,4 +1,4 @@
-// A file open for reading, with errors as exceptions.
+// A file open for reading. Errors are exceptions.
 #ifndef TIED_BASE_INPUT_FILE_H_
 #define TIED_BASE_INPUT_FILE_H_
 
@@ -10,7 +10,7 @@ namespace tied {
 
 class InputFile {
  public:
-  // Throws CommandError for anything but a regular file that can be read.
+  // Throws CommandError if the file is not a regular file or cannot be opened.
   explicit InputFile(const std::string& path);
   ~InputFile();
   InputFile(const InputFile&) = delete;

@@ -28,7 +28,7 @@ std::string FolderOf(const std::string& path) {
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
-// Calls make(name) with names beside `path` until one is not taken. Its result.
+// Calls make(name) with temporary names beside `path` until one is free, and returns its result.
 template <class Make>
 int MakeBeside(const std::string& path, std::string* name, const Make& make) {
   for (int i = 0;; ++i) {
@@ -41,10 +41,10 @@ int MakeBeside(const std::string& path, std::string* name, const Make& make) {
   }
 }
 
-// The name by which an open file without a name is reached.
+// A path to an open file without a name.
 std::string ProcessPath(int descriptor) { return "/proc/self/fd/" + std::to_string(descriptor); }
 
-// -1 where the file system has no files without a name, or there is no /proc to give them one.
+// Returns -1 if the file system does not support unnamed files, or if there is no /proc to name them.
 int OpenNameless(const std::string& folder, mode_t mode) {
   const int descriptor = Retry([&] { return open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode); });
   if (descriptor < 0 || access(ProcessPath(descriptor).c_str(), F_OK) == 0) return descriptor;
@@ -59,7 +59,7 @@ bool IsStandardOutput(const struct stat& info) {
   return fstat(STDOUT_FILENO, &standard_output) == 0 && IsSameFile(info, standard_output);
 }
 
-// Where a link leads to whose target does not exist yet.
+// The target of a link that does not exist yet.
 std::string FollowLinks(const std::string& path) {
   std::error_code error;
   fs::path target = path;
@@ -70,14 +70,14 @@ std::string FollowLinks(const std::string& path) {
   return target.string();
 }
 
-// The name of the regular file that `path` leads to, with links followed.
+// The name of the regular file at `path`, with links followed.
 std::string NameOf(const std::string& path, const struct stat& info) {
   std::error_code error;
   std::string name = fs::canonical(path, error).string();
   struct stat named;
-  // A link in /proc leads to a file that is open, which may have lost its name.
+  // A link in /proc may point to an open file whose name was removed.
   if (error || stat(name.c_str(), &named) != 0 || !IsSameFile(info, named)) {
-    throw CommandError(path + ": leads to a file without a name");
+    throw CommandError(path + ": is a link to a file without a name");
   }
   return name;
 }
@@ -127,12 +127,12 @@ void OutputFile::OpenStream() {
   is_stream_ = true;
 }
 
-// `mode`: of the file that will be replaced; null for none.
+// mode: permissions of the file to replace; null if there is none.
 void OutputFile::OpenFile(const mode_t* mode) {
   const mode_t first_mode = mode == nullptr ? 0666 : 0600;
   descriptor_ = OpenNameless(FolderOf(path_), first_mode);
   if (descriptor_ < 0) {
-    const SignalsBlocked blocked;  // from before the file exists until the handler knows its name
+    const SignalsBlocked blocked;  // until the signal handler knows the name of the new file
     descriptor_ = MakeBeside(path_, &temporary_path_, [&](const char* name) {
       return open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, first_mode);
     });
@@ -146,7 +146,7 @@ void OutputFile::OpenFile(const mode_t* mode) {
   if (!same && fchmod(descriptor_, *mode) != 0) Fail(path_, "keep the permissions of");
 }
 
-// Where a standard stream is closed, its number is free, and messages would be written into the file.
+// If a standard stream is closed, the file may get its descriptor, and messages would be written into the file.
 void OutputFile::MoveDescriptor() {
   const int moved = fcntl(descriptor_, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   if (moved < 0) Fail(path_, "create");
@@ -185,12 +185,12 @@ void OutputFile::Commit() {
   // Nothing throws from here on.
   const int folder = Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (folder < 0) return;
-  // The data is safe already; a file system that cannot sync a folder is not a failure.
+  // The data is already on disk; ignore file systems that cannot sync a folder.
   (void)fsync(folder);
   close(folder);
 }
 
-// A name that is free is given at once, one that is taken by way of a second name: linkat() replaces nothing.
+// A free name is linked directly. To replace a file, a temporary name is linked and renamed: linkat() replaces nothing.
 void OutputFile::Name() {
   const SignalsBlocked blocked;
   const bool nameless = temporary_path_.empty();
@@ -211,7 +211,8 @@ void OutputFile::Name() {
 void RefuseInputs(const std::string& output, const std::set<std::string>& inputs) {
   for (const std::string& input : inputs) {
     std::error_code ignored;
-    if (fs::equivalent(input, output, ignored)) throw CommandError(output + ": is the input itself");
+    if (fs::equivalent(input, output, ignored))
+      throw CommandError(output + ": is the input itself; write to a different file");
   }
 }
 

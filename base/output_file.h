@@ -1,4 +1,4 @@
-// A file that appears whole or not at all, with errors as exceptions.
+// Writes a file that appears complete or not at all. Errors are exceptions.
 #ifndef TIED_BASE_OUTPUT_FILE_H_
 #define TIED_BASE_OUTPUT_FILE_H_
 
@@ -12,19 +12,19 @@
 namespace tied {
 
 // A new file that becomes visible only when it is complete. Until Commit() it has no name, so that nothing is left
-// behind however the process ends. A file system without such files (NFS, FAT) holds it as PATH.PID.NUMBER, which the
-// destructor, SIGHUP, SIGINT and SIGTERM remove; SIGKILL and a power cut leave it there. While it replaces another file
-// it has such a name for a moment, and is whole.
+// however the process ends. On file systems without unnamed files (NFS, FAT) it is named PATH.PID.NUMBER, which the
+// destructor, SIGHUP, SIGINT and SIGTERM remove; SIGKILL and a power cut leave it. To replace another file, the
+// complete file also gets such a name for a moment.
 //
-// A link at the path is followed, also one whose target does not exist yet. A file that is replaced passes its
-// permissions on. Nothing else than a regular file is ever replaced.
+// A link at the path is followed, even if its target does not exist yet. A new file takes the permissions of the file
+// that it replaces. Only regular files are replaced.
 class OutputFile {
  public:
-  // Whether pipes and character devices, and standard output as "-", are written to directly. Write() alone works on
-  // those; Sync() and Commit() do nothing.
+  // kWritten: write directly to pipes and character devices, and to standard output as "-". For those, Sync() and
+  // Commit() do nothing.
   enum class Streams { kRefused, kWritten };
 
-  // Throws CommandError if the file cannot be made, or for what is there and is not taken.
+  // Throws CommandError if the file cannot be created, or if something that must not be replaced exists at `path`.
   explicit OutputFile(const std::string& path, Streams streams = Streams::kRefused);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -32,11 +32,11 @@ class OutputFile {
 
   void WriteAt(uint64_t offset, const void* data, size_t length);
 
-  // Writes behind everything that was written before.
+  // Appends to what was written before.
   void Write(const void* data, size_t length);
 
-  // Writes to the disk. Of several files that belong together, all are synced before the first is committed: then only
-  // the folder can still fail.
+  // Flushes to disk. Sync all files that belong together before you commit the first one: then only naming them can
+  // fail.
   void Sync();
 
   // Syncs, gives the file its name (replacing a file of that name) and syncs the folder.
@@ -60,7 +60,7 @@ class OutputFile {
   bool is_stream_ = false;
 };
 
-// Throws CommandError if the file `output` is one of the inputs, under whatever names.
+// Throws CommandError if `output` is the same file as one of the inputs, even under a different name.
 void RefuseInputs(const std::string& output, const std::set<std::string>& inputs);
 
 }  // namespace tied

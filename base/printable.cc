@@ -7,7 +7,7 @@ namespace tied {
 
 namespace {
 
-// The length of the UTF-8 character at the start of `text`; 0 if there is no valid one.
+// The length of the UTF-8 character at the start of `text`; 0 if it is invalid.
 size_t Utf8Bytes(const char* text, size_t size) {
   const auto first = static_cast<unsigned char>(text[0]);
   const size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;

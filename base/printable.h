@@ -1,4 +1,4 @@
-// Text from files that anybody may have made, for a terminal.
+// Makes text from untrusted files safe to print on a terminal.
 #ifndef TIED_BASE_PRINTABLE_H_
 #define TIED_BASE_PRINTABLE_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied {
 
-// `text` with control characters, and bytes that are not UTF-8, replaced by '?': names must not command a terminal.
+// Replaces control characters, and bytes that are not UTF-8, by '?'.
 std::string Printable(std::string text);
 
 }  // namespace tied

@@ -1,4 +1,4 @@
-// How long steps tell how far they are.
+// Reports the progress of long steps.
 #ifndef TIED_BASE_PROGRESS_H_
 #define TIED_BASE_PROGRESS_H_
 

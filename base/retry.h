@@ -1,4 +1,4 @@
-// System calls that a signal has interrupted.
+// Repeats system calls that a signal interrupts.
 #ifndef TIED_BASE_RETRY_H_
 #define TIED_BASE_RETRY_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied {
 
-// Calls `call` until it does not fail with EINTR. Its result.
+// Calls `call` until it does not fail with EINTR, and returns its result.
 template <class Call>
 auto Retry(const Call& call) {
   auto result = call();

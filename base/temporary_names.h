@@ -1,4 +1,4 @@
-// Names of unfinished files, which signals remove.
+// Removes unfinished files when a signal ends the program.
 #ifndef TIED_BASE_TEMPORARY_NAMES_H_
 #define TIED_BASE_TEMPORARY_NAMES_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied {
 
-// Holds back the signals that end the program, so that a file and its place in the list appear and go together.
+// Blocks the signals that end the program, so that creating or naming a file and listing it here are one step.
 class SignalsBlocked {
  public:
   SignalsBlocked();
@@ -18,8 +18,8 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-// From now on SIGHUP, SIGINT and SIGTERM remove the file of this name before they end the program, until KeepOnSignal()
-// gets the same pointer. A signal that is ignored, as under nohup, stays ignored. Call both with the signals blocked.
+// RemoveOnSignal() makes SIGHUP, SIGINT and SIGTERM remove the file before they end the program, until KeepOnSignal()
+// gets the same pointer. Ignored signals, as under nohup, stay ignored. Call both with the signals blocked.
 void RemoveOnSignal(const char* name);
 void KeepOnSignal(const char* name);
 

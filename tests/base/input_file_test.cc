@@ -24,9 +24,9 @@ TEST(InputFile, NamesTheEndOfAFileThatIsTooShort) {
   std::string read(4, ' ');
   try {
     file.ReadAt(7, read.data(), read.size());
-    FAIL() << "a byte behind the end was read";
+    FAIL() << "a byte past the end was read";
   } catch (const CommandError& error) {
-    EXPECT_EQ(error.what(), folder.Path("file") + ": ends at byte 10, more was expected");
+    EXPECT_EQ(error.what(), folder.Path("file") + ": ends at byte 10; expected more");
   }
 }
 

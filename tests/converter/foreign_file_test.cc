@@ -35,7 +35,7 @@ const Foreign kForeign[] = {
     {"Ort", "\x18\0\0\0ORTM"s, "in ONNX Runtime's ORT format"},
     {"Keras", "\x89HDF\r\n\x1A\n", "is an HDF5 file"},
     {"Npy", "\x93NUMPY\1\0"s, "is a NumPy array"},
-    {"Tied", "\x89TIED\r\n\x1A"s, "is a .tied file already"},
+    {"Tied", "\x89TIED\r\n\x1A"s, "is already a .tied file"},
 };
 
 class ForeignFiles : public SafetensorsTest, public testing::WithParamInterface<Foreign> {};
