@@ -34,7 +34,7 @@ const Array& Evaluation::Get(const std::string& name) const {
     if (values_.count(name) == 0) RefuseOutput(*producer->second, name);
     return values_.at(name);
   }
-  if (outer_ == nullptr) throw ConvertError("value '" + name + "' is made by nothing");
+  if (outer_ == nullptr) throw ConvertError("value '" + name + "' is not computed");
   return outer_->Get(name);
 }
 

@@ -32,7 +32,7 @@ std::string ToText(const Attribute& attribute) {
   return out.str();
 }
 
-// Those of the graphs inside, too.
+// Includes the uses in subgraphs.
 void CollectUses(const Node& node, std::set<std::string>* uses) {
   uses->insert(node.inputs.begin(), node.inputs.end());
   for (const auto& [name, attribute] : node.attributes) {

@@ -11,7 +11,7 @@ namespace {
 using Rank = OperationFacts::Rank;
 using Type = OperationFacts::Type;
 
-// In the order of their names.
+// Sorted by name.
 constexpr OperationFacts kOperations[] = {
     {"Abs", Rank::kFirst, Type::kFirst},
     {"Add", Rank::kBroadcast, Type::kFirst},

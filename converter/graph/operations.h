@@ -1,6 +1,6 @@
-// What is known of ONNX's operations, and of ONNX Runtime's own, without computing them: one row for each.
+// Facts about the operations of ONNX and ONNX Runtime: one row per operation.
 //
-// How shapes follow from values is in graph/shapes, what an operation computes is in check/operations.
+// graph/shapes derives shapes from values; check/operations computes operations.
 #ifndef TIED_CONVERTER_GRAPH_OPERATIONS_H_
 #define TIED_CONVERTER_GRAPH_OPERATIONS_H_
 
@@ -9,25 +9,25 @@
 namespace tied::converter {
 
 struct OperationFacts {
-  // The rank of the first output: that of the first input, the largest of all inputs (as in NumPy's broadcasting), the
-  // larger of two matrices with leading dimensions, that of the first input unless `keepdims` is 0, or a number;
-  // kOther: it depends on more.
+  // The rank of the first output: the rank of the first input (kFirst), the largest rank of all inputs as in NumPy's
+  // broadcasting (kBroadcast), the larger rank of two matrices with leading dimensions (kProduct), the rank of the
+  // first input unless `keepdims` is 0 (kReduction), or a number. kOther: it depends on something else.
   enum class Rank { kOther, kFirst, kBroadcast, kProduct, kReduction, kOne, kTwo };
-  // The element type of the first output: that of an input, or always the same; kOther: it depends on more.
+  // The element type of the first output: the type of an input, or a fixed type. kOther: it depends on something else.
   enum class Type { kOther, kFirst, kSecond, kBool, kInt64 };
 
-  const char* name;  // without the domain of ONNX Runtime's own
+  const char* name;  // without ONNX Runtime's domain
   Rank rank = Rank::kOther;
   Type type = Type::kOther;
-  bool is_view = false;  // the first output has the elements of the first input in the same order, in another shape
+  bool is_view =
+      false;  // the first output has the elements of the first input in the same order; only the shape differs
 
   bool known() const { return *name != '\0'; }
-  // Whether the first output has the numbers of the first input, in the same order: views, Identity and Cast.
+  // True if the first output has the numbers of the first input in the same order: views, Identity and Cast.
   bool passes_numbers() const;
 };
 
-// By the name of a node's operation, with or without the domain of ONNX Runtime's own. An empty row for one that is not
-// known.
+// op: a node's operation, with or without ONNX Runtime's domain. Returns an empty row for an unknown operation.
 const OperationFacts& FactsOf(const std::string& op);
 
 }  // namespace tied::converter

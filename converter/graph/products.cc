@@ -9,10 +9,10 @@ namespace {
 
 constexpr size_t kMaxBatch = 8;
 
-// The last `count` of the batch dimensions, which are broadcast from the right. Not letters of an equation.
+// Digits for the last `count` batch dimensions, which are broadcast from the right. Equations use letters only.
 std::string Batch(size_t count) { return std::string("01234567").substr(kMaxBatch - count); }
 
-// One operand: its batch dimensions, and two others in the order that is multiplied.
+// The dimensions of one operand: batch dimensions, and the dimensions of the matrix in the order of the multiplication.
 std::string OperandDims(size_t rank, const std::string& matrix, bool transposed, bool batch_in_middle) {
   if (rank == 1) return "k";
   const char first = matrix[transposed ? 1 : 0], last = matrix[transposed ? 0 : 1];
@@ -31,7 +31,7 @@ std::optional<ProductDims> DimsOfMatMul(const Node& node, size_t rank_a, size_t 
   return dims;
 }
 
-// The letters of one term, with the dimensions that "..." stands for.
+// The letters of one term, with "..." replaced by its dimensions.
 std::optional<std::string> ExpandTerm(const std::string& term, size_t rank) {
   const size_t dots = term.find("...");
   std::string letters = term;
@@ -47,7 +47,7 @@ std::optional<std::string> ExpandTerm(const std::string& term, size_t rank) {
   return letters;
 }
 
-// Without "->", the result has what is not repeated: "..." first, then letters in alphabetical order.
+// Without "->", the result has "..." first, then the letters that are not repeated, in alphabetical order.
 std::string ImplicitResult(const std::string& a, const std::string& b) {
   std::string result = a.find("...") != std::string::npos || b.find("...") != std::string::npos ? "..." : "";
   std::string letters = a + b;

@@ -1,4 +1,4 @@
-// Which dimensions the operands of a product share.
+// The dimensions that the operands of a product share.
 #ifndef TIED_CONVERTER_GRAPH_PRODUCTS_H_
 #define TIED_CONVERTER_GRAPH_PRODUCTS_H_
 
@@ -9,8 +9,8 @@
 
 namespace tied::converter {
 
-// A letter for each dimension of the operands and of the result: dimensions with the same letter are the same, and
-// those that the result does not have are summed over. MatMul of a matrix and a batch: "mk", "Akn", "Amn".
+// A letter for each dimension of the operands and of the result. Equal letters mean the same dimension; dimensions that
+// the result lacks are summed over. MatMul of a matrix and a batch: "mk", "Akn", "Amn".
 struct ProductDims {
   std::string a;
   std::string b;
@@ -19,8 +19,8 @@ struct ProductDims {
 
 bool IsProduct(const Node& node);
 
-// For a product of operands of these ranks, in the order in which the file has them. Nothing for other nodes, and
-// where ranks or an equation are not possible.
+// The dimensions of a product with operands of these ranks, in the order in which they are stored. nullopt for other
+// nodes, and for invalid ranks or equations.
 std::optional<ProductDims> DimsOfProduct(const Node& node, size_t rank_a, size_t rank_b);
 
 }  // namespace tied::converter

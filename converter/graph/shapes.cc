@@ -14,11 +14,11 @@ namespace {
 
 using Ints = SymbolicShape;
 
-// Nodes that double what they are given must not get further.
+// Limits for hostile models in which each node doubles its input.
 constexpr uint64_t kMaxContents = 64;
 constexpr size_t kMaxRank = 64;
 
-// Numbers of an integer argument that is an attribute in older opsets and an input in newer ones.
+// The numbers of an argument that is an attribute in older opsets and an input in newer ones.
 std::optional<std::vector<int64_t>> IntsArgument(const Node& node, size_t input, const char* attribute,
                                                  const Shapes& shapes) {
   const auto found = node.attributes.find(attribute);
@@ -33,7 +33,7 @@ std::optional<std::vector<int64_t>> IntsArgument(const Node& node, size_t input,
   return numbers;
 }
 
-// The dimension that a node works along; nothing if there is none of that number.
+// The dimension along which a node works; nullopt if it does not exist.
 std::optional<size_t> AxisOf(const Node& node, int64_t otherwise, size_t rank) {
   const int64_t given = node.Int("axis", otherwise);
   const int64_t axis = given < 0 ? given + static_cast<int64_t>(rank) : given;
@@ -120,7 +120,7 @@ class Inference {
     SetContents(out, Ints(*contents));
   }
 
-  // Dimensions of inputs are taken to fit into int32.
+  // Assumes that dimensions of inputs fit in int32.
   static bool KeepsNumbers(const Ints& contents, int64_t to) {
     if (to == static_cast<int64_t>(ElementType::kInt64)) return true;
     return to == static_cast<int64_t>(ElementType::kInt32) &&
@@ -203,7 +203,7 @@ class Inference {
     if (dims == nullptr) return;
     const auto axes = IntsArgument(node, 1, "axes", shapes_);
     if (!axes && !node.Input(1).empty()) return;
-    // Without axes those go that turn out to be 1.
+    // Without axes, all dimensions that are 1 at run time are removed.
     if (!axes && std::any_of(dims->begin(), dims->end(),
                              [](const SymbolicInt& dim) { return dim.kind != SymbolicInt::Kind::kConstant; })) {
       return;
@@ -262,7 +262,7 @@ class Inference {
     Set(out, std::move(result));
   }
 
-  // What stands for -1: the input's dimensions without those that the result has elsewhere.
+  // The dimension for -1: the product of the input's dimensions divided by the other dimensions of the result.
   static SymbolicInt Inferred(const Ints* dims, const Ints& result, size_t inferred) {
     if (dims == nullptr) return {};
     Ints left = *dims;
@@ -330,7 +330,7 @@ class Inference {
     if (std::optional<Ints> computed = ComputeContents(node, contents)) SetContents(out, std::move(*computed));
   }
 
-  // Where neither enlarges the other, as a bias or a number does not.
+  // The broadcast shape if one operand has it already, as when adding a bias or a number.
   static std::optional<Ints> WithoutEnlarging(const Ints& a, const Ints& b) {
     if (Fits(b, a)) return a;
     return Fits(a, b) ? std::optional(b) : std::nullopt;

@@ -1,4 +1,4 @@
-// Shapes, as far as they can be known before the inputs are.
+// Infers shapes without knowing the inputs.
 #ifndef TIED_CONVERTER_GRAPH_SHAPES_H_
 #define TIED_CONVERTER_GRAPH_SHAPES_H_
 
@@ -10,11 +10,11 @@
 
 namespace tied::converter {
 
-// What is known of the values of a graph, by name. Values that are missing have an unknown rank.
+// Shapes and contents of the values of a graph, by name. The rank of a missing value is unknown.
 struct Shapes {
   std::map<std::string, SymbolicShape> dims;
   std::map<std::string, SymbolicShape>
-      contents;  // of small integer tensors: constants, and what Shape and its like make
+      contents;  // of small integer tensors: constants, and results of Shape and similar operations
 
   const SymbolicShape* Find(const std::string& value) const;
 };

@@ -14,7 +14,7 @@ using Kind = SymbolicInt::Kind;
 SymbolicInt BroadcastDim(const SymbolicInt& a, const SymbolicInt& b) {
   if (a.IsConstant(1) || a == b) return b;
   if (b.IsConstant(1)) return a;
-  // A number other than 1 is the dimension of both, whatever the other is.
+  // A number other than 1 is the result, whatever the other dimension is.
   if (a.kind == Kind::kConstant) return a;
   return b.kind == Kind::kConstant ? b : SymbolicInt{};
 }
@@ -42,7 +42,7 @@ SymbolicInt Divide(const SymbolicInt& a, const SymbolicInt& b) {
   return numbers ? SymbolicInt::Constant(a.value / b.value) : SymbolicInt{};
 }
 
-// No dimension is negative.
+// Uses that dimensions are not negative.
 SymbolicInt Equal(const SymbolicInt& a, const SymbolicInt& b) {
   if (a == b) return SymbolicInt::Constant(1);
   const bool numbers = a.kind == Kind::kConstant && b.kind == Kind::kConstant;

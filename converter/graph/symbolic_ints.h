@@ -1,4 +1,4 @@
-// Dimensions and shapes as far as they are known.
+// Dimensions and shapes that may be unknown or depend on inputs.
 #ifndef TIED_CONVERTER_GRAPH_SYMBOLIC_INTS_H_
 #define TIED_CONVERTER_GRAPH_SYMBOLIC_INTS_H_
 
@@ -15,7 +15,7 @@ namespace tied::converter {
 struct SymbolicInt {
   enum class Kind { kConstant, kInputDim, kUnknown } kind = Kind::kUnknown;
   int64_t value = 0;  // the number, or the index of the dimension
-  std::string input;  // of kInputDim
+  std::string input;  // for kInputDim
 
   static SymbolicInt Constant(int64_t value) { return {Kind::kConstant, value, {}}; }
   static SymbolicInt InputDim(const std::string& input, int64_t dim) { return {Kind::kInputDim, dim, input}; }
@@ -27,16 +27,16 @@ struct SymbolicInt {
 
 using SymbolicShape = std::vector<SymbolicInt>;
 
-// The product of some dimensions: one that is alone stays itself.
+// The product of some dimensions. A single dimension is returned unchanged.
 SymbolicInt Multiplied(SymbolicShape::const_iterator begin, SymbolicShape::const_iterator end);
 
-// The dimensions of what an operation on elements makes. Nothing where they do not fit together.
+// The dimensions of the result of an elementwise operation; nullopt if they cannot be broadcast.
 std::optional<SymbolicShape> BroadcastDims(const SymbolicShape& a, const SymbolicShape& b);
 
 // Arithmetic, comparison and choice of elements.
 bool IsElementwise(const Node& node);
 
-// What such a node makes of integers; nothing for operations that shapes are not computed with.
+// The result of an elementwise node on integers; nullopt for operations that are not used to compute shapes.
 std::optional<SymbolicShape> ComputeContents(const Node& node, const std::vector<const SymbolicShape*>& inputs);
 
 }  // namespace tied::converter

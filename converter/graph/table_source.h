@@ -1,4 +1,4 @@
-// A table where it lies in the model, read by rows.
+// Reads a table of the model row by row.
 #ifndef TIED_CONVERTER_GRAPH_TABLE_SOURCE_H_
 #define TIED_CONVERTER_GRAPH_TABLE_SOURCE_H_
 
@@ -16,12 +16,12 @@ namespace tied::converter {
 
 // Some rows of a table.
 struct RowBlock {
-  uint64_t first;  // of the rows that the source gives
+  uint64_t first;  // index among the rows of the source
   size_t count;
-  const float* values;     // [count, cols]: what the rows mean
+  const float* values;     // [count, cols]: the rows, dequantised
   const char* stored;      // [count, row bytes]: as they are in the model, row after row
   const float* scales;     // [count, scales of a row], or one for the table; null for tables of floating-point numbers
-  const int* zero_points;  // as many
+  const int* zero_points;  // one per scale
 };
 
 struct TableSource {
@@ -37,26 +37,27 @@ struct TableSource {
     return transposed == other.transposed && tensor.SamePlace(other.tensor);
   }
   bool quantised() const { return tensor.quantisation != nullptr; }
-  // Of the rows as float32, which is what Progress counts.
+  // Bytes of the rows as float32, the unit of Progress.
   uint64_t float_bytes() const { return rows() * cols() * sizeof(float); }
 
-  // Of a quantised table. One scale for the whole table: 0.
+  // Of a quantised table; 0 if the whole table has one scale.
   size_t scales_per_row() const;
   size_t stored_row_bytes() const;
 
-  // Throws ConvertError if the table's scales are not laid out by rows or do not fit its shape. `what` names it.
+  // Throws ConvertError if the table's scales are not laid out by rows or do not match its shape. what: the table, for
+  // the message.
   void CheckQuantisation(const std::string& what) const;
 
-  // Calls visit(block) with the rows that are kept, in order; visit returns whether to go on. Needs about 16 MB.
+  // Calls visit(block) with the kept rows, in order; visit returns whether to continue. Needs about 16 MB.
   using Visit = std::function<bool(const RowBlock& block)>;
   void ForEachBlock(const Visit& visit) const;
 };
 
-// The same for two sources that have the same shape and keep the same rows, side by side.
+// Visits two sources of the same shape with the same kept rows, with equal blocks of both.
 using VisitBoth = std::function<bool(const RowBlock& a, const RowBlock& b)>;
 void ForEachBlockOfBoth(const TableSource& a, const TableSource& b, const VisitBoth& visit);
 
-// True if the rows of both mean the same numbers, bit for bit.
+// True if the dequantised rows of both have the same bits.
 bool SameValues(const TableSource& a, const TableSource& b, const Progress& progress);
 
 }  // namespace tied::converter

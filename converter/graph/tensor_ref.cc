@@ -11,7 +11,7 @@ namespace tied::converter {
 
 namespace {
 
-// More than any shape, scale or bias has; tables are streamed instead.
+// Larger than any shape, scale or bias; tables are streamed.
 constexpr uint64_t kMaxRead = 64u << 20;
 
 template <class T>
@@ -51,7 +51,7 @@ uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, con
   uint64_t bytes = element_size;
   for (const int64_t dim : dims) {
     if (dim < 0 || !CheckedMultiply(bytes, dim, &bytes)) {
-      throw ConvertError(what + ": the shape is not possible");
+      throw ConvertError(what + ": the shape is invalid");
     }
   }
   return bytes;
@@ -81,7 +81,7 @@ bool TensorRef::SamePlace(const TensorRef& other) const {
 
 std::string TensorRef::Read() const {
   if (path.empty()) return *bytes;
-  if (length > kMaxRead) throw ConvertError(name + ": " + std::to_string(length) + " bytes are too many for its use");
+  if (length > kMaxRead) throw ConvertError(name + ": " + std::to_string(length) + " bytes are too many here");
   std::string read(static_cast<size_t>(length), '\0');
   ReadRange(0, read.data(), read.size());
   return read;
@@ -90,7 +90,7 @@ std::string TensorRef::Read() const {
 void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
   uint64_t end = 0;
   if (!CheckedAdd(first, size, &end) || end > length) {
-    throw ConvertError(name + ": has " + std::to_string(length) + " bytes, more are needed");
+    throw ConvertError(name + ": has " + std::to_string(length) + " bytes; more are needed");
   }
   if (size == 0) return;
   if (path.empty()) {
@@ -102,14 +102,14 @@ void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
 
 std::vector<int64_t> TensorRef::ReadInts() const {
   if (type == ElementType::kInt64) return Values<int64_t>(*this);
-  if (type != ElementType::kInt32) throw ConvertError(name + ": holds no int32 or int64");
+  if (type != ElementType::kInt32) throw ConvertError(name + ": does not hold int32 or int64");
   const std::vector<int32_t> narrow = Values<int32_t>(*this);
   return {narrow.begin(), narrow.end()};
 }
 
 std::vector<float> TensorRef::ReadFloats() const {
   if (type == ElementType::kFloat32) return Values<float>(*this);
-  if (!IsFloat(type)) throw ConvertError(name + ": holds no floating-point numbers");
+  if (!IsFloat(type)) throw ConvertError(name + ": does not hold floating-point numbers");
   std::vector<float> floats;
   for (const uint16_t bits : Values<uint16_t>(*this)) {
     floats.push_back(type == ElementType::kFloat16 ? FloatOfHalf(bits) : FloatOfBFloat(bits));

@@ -1,4 +1,4 @@
-// A tensor of the model, where it lies: a view, never a copy.
+// A reference to a tensor of the model, which is not copied.
 #ifndef TIED_CONVERTER_GRAPH_TENSOR_REF_H_
 #define TIED_CONVERTER_GRAPH_TENSOR_REF_H_
 
@@ -10,7 +10,7 @@
 
 namespace tied::converter {
 
-// ONNX's TensorProto.DataType, as far as it is understood.
+// The supported types of ONNX's TensorProto.DataType.
 enum class ElementType : int {
   kOther = 0,
   kFloat32 = 1,
@@ -25,14 +25,14 @@ enum class ElementType : int {
   kInt4 = 22,
 };
 
-// Bytes of one element; 0 for kOther and for those of four bits.
+// Bytes per element; 0 for kOther and for types of four bits.
 size_t ElementSize(ElementType type);
 
 // Float32, or narrower.
 bool IsFloat(ElementType type);
 
-// Product of the dimensions times `element_size`; throws ConvertError, naming `what`, if a dimension is negative or
-// the product does not fit.
+// Product of the dimensions times `element_size`. Throws ConvertError that names `what` if a dimension is negative or
+// the product overflows.
 uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, const std::string& what);
 
 struct Quantisation;
@@ -40,25 +40,25 @@ struct Quantisation;
 struct TensorRef {
   std::string name;
   ElementType type = ElementType::kOther;
-  int onnx_type = 0;      // as the file has it, for messages
-  std::string file_type;  // the same of safetensors
+  int onnx_type = 0;      // the number in the file, for messages
+  std::string file_type;  // the name in a safetensors file, for messages
   std::vector<int64_t> dims;
-  std::string path;     // file that holds the values; empty: they are in `bytes`
+  std::string path;     // file that holds the values; "": they are in `bytes`
   uint64_t offset = 0;  // in that file
   uint64_t length = 0;  // bytes
   std::shared_ptr<const std::string> bytes = std::make_shared<const std::string>();  // small tensors
-  std::shared_ptr<const Quantisation> quantisation;  // of integers that stand for other numbers
+  std::shared_ptr<const Quantisation> quantisation;                                  // of quantised integers
 
-  // Puts the values of a small tensor into `bytes`, which copies share.
+  // Stores the values of a small tensor in `bytes`, which copies share.
   void SetBytes(std::string values);
 
   uint64_t elements() const;
   bool SamePlace(const TensorRef& other) const;
 
-  // All bytes, for tensors that are known to be small.
+  // All bytes of a small tensor.
   std::string Read() const;
 
-  // `size` bytes, from `first` on.
+  // Reads `size` bytes from `first` on.
   void ReadRange(uint64_t first, void* data, size_t size) const;
 
   // The values of a small tensor of int32 or int64, or of floating-point numbers.
@@ -66,10 +66,10 @@ struct TensorRef {
   std::vector<float> ReadFloats() const;
 };
 
-// What the integers of a matrix stand for: (integer - zero point) * scale.
+// Quantisation of a matrix: number = (integer - zero point) * scale.
 struct Quantisation {
-  int bits = 8;           // of an integer; of four, the even column is in the lower half of a byte
-  int64_t axis = 0;       // the dimension of the matrix that scales run along, if there is more than one of them
+  int bits = 8;           // of an integer; with four, the even column is in the lower half of a byte
+  int64_t axis = 0;       // the dimension of the matrix along which scales run, if there is more than one
   int64_t block = 0;      // columns of each row that share a scale; 0: it has none of its own
   size_t row_bytes = 0;   // of blocks: what a row takes
   TensorRef scales;       // float32 or narrower

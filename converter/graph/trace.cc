@@ -7,7 +7,7 @@ namespace tied::converter {
 std::string TraceNodes(const Graph& graph, const std::string& value) {
   std::set<std::string> from_inputs;
   for (const ValueInfo& input : graph.inputs) from_inputs.insert(input.name);
-  std::set<const Node*> computed;  // from the inputs: not from constants alone
+  std::set<const Node*> computed;  // from inputs, not only from constants
   for (const Node& node : graph.nodes) {
     for (const std::string& input : node.inputs) {
       if (from_inputs.count(input) == 0) continue;

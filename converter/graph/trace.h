@@ -1,4 +1,4 @@
-// Where a result of a graph comes from.
+// Finds the nodes that compute a result of a graph.
 #ifndef TIED_CONVERTER_GRAPH_TRACE_H_
 #define TIED_CONVERTER_GRAPH_TRACE_H_
 
@@ -8,7 +8,7 @@
 
 namespace tied::converter {
 
-// The nodes on the ways from the graph's inputs to a value, one a line in the graph's order: "Gather embed_tokens".
+// The nodes on the paths from the graph's inputs to a value, one per line in the graph's order: "Gather embed_tokens".
 std::string TraceNodes(const Graph& graph, const std::string& value);
 
 }  // namespace tied::converter

@@ -1,4 +1,4 @@
-// ONNX's protobuf messages as a Graph.
+// Converts ONNX's protobuf messages to a Graph.
 #include "converter/onnx/import.h"
 
 #include <onnx/onnx_pb.h>
@@ -24,7 +24,7 @@ namespace tied::converter {
 namespace {
 
 constexpr int64_t kMinOpset = 11;
-constexpr int kMaxNodes = 2000;  // those of pairs are tens
+constexpr int kMaxNodes = 2000;  // pairs have tens of nodes
 
 ElementType TypeOf(int onnx_type) {
   const auto type = static_cast<ElementType>(onnx_type);
@@ -42,20 +42,20 @@ std::string Pack(const From& values) {
   return bytes;
 }
 
-// Names in a graph and, by reference, in those around it.
+// Names in a graph and in the graphs that contain it.
 struct Names {
   const Names* outer;
   const std::map<std::string, TensorRef>& constants;  // of the graph
-  std::set<std::string> own = {};                     // constants included
+  std::set<std::string> own = {};                     // includes constants
   bool Has(const std::string& name) const { return own.count(name) > 0 || (outer != nullptr && outer->Has(name)); }
 };
 
 class Importer {
  public:
-  // opset: of ONNX's own operations.
+  // opset: version of ONNX's operations.
   Importer(const std::string& path, int64_t opset) : path_(path), opset_(opset) {}
 
-  // outer: the values that a subgraph may use.
+  // outer: values of the enclosing graphs, which a subgraph may use.
   Graph Import(const onnx::GraphProto& proto, const Names* outer, int depth) {
     if (depth > 32) throw ConvertError(path_ + ": graphs are nested too deeply");
     Graph graph;
@@ -64,12 +64,12 @@ class Importer {
     for (const onnx::TensorProto& tensor : proto.initializer()) {
       if (tensor.name().empty()) throw ConvertError(path_ + ": an initializer has no name");
       if (!graph.constants.emplace(tensor.name(), ImportTensor(tensor, tensor.name())).second) {
-        throw ConvertError(path_ + ": two initializers are called '" + tensor.name() + "'");
+        throw ConvertError(path_ + ": two initializers are named '" + tensor.name() + "'");
       }
     }
     for (const onnx::ValueInfoProto& value : proto.input()) {
       if (value.name().empty()) throw ConvertError(path_ + ": an input has no name");
-      // Until IR version 3 every initializer was listed as an input too.
+      // Until IR version 3, initializers were also listed as inputs.
       if (graph.constants.count(value.name()) == 0) graph.inputs.push_back(ImportValue(value));
     }
     for (const onnx::ValueInfoProto& value : proto.output()) {
@@ -88,7 +88,7 @@ class Importer {
     }
     for (const std::string& result : graph.results) {
       if (depth == 0 || made.Has(result)) continue;
-      throw ConvertError(path_ + ": graph '" + graph.name + "': its output '" + result + "' is made by nothing");
+      throw ConvertError(path_ + ": graph '" + graph.name + "': its output '" + result + "' is not computed");
     }
     return graph;
   }
@@ -106,37 +106,36 @@ class Importer {
     } else {
       tensor.SetBytes(TypedBytes(proto, tensor.type));
     }
-    // Tensors of types that are not understood may stand in the file as long as nothing uses them.
+    // Tensors of unsupported types are accepted as long as nothing uses them.
     if (tensor.type == ElementType::kOther) return tensor;
     const uint64_t expected = ExpectedBytes(tensor, path_ + ": tensor '" + what + "'");
     if (expected == tensor.length) return tensor;
     throw ConvertError(path_ + ": tensor '" + what + "' has " + std::to_string(tensor.length) +
-                       " bytes, its shape needs " + std::to_string(expected));
+                       " bytes; its shape needs " + std::to_string(expected));
   }
 
  private:
-  // A value that a name stands for inside, and another outside: readers differ in which of them they take.
+  // Refuses a name that means different values inside and outside a subgraph, because readers differ in which they use.
   void CheckHidden(const std::map<std::string, TensorRef>& constants, const Names* outer) const {
     for (; outer != nullptr; outer = outer->outer) {
       for (const auto& [name, tensor] : constants) {
         const auto same = outer->constants.find(name);
         if (outer->own.count(name) == 0) continue;
         if (same != outer->constants.end() && same->second.SamePlace(tensor)) continue;
-        throw ConvertError(path_ + ": initializer '" + name +
-                           "' hides another value of its name, or the same one in another place");
+        throw ConvertError(path_ + ": initializer '" + name + "' hides a value of the same name in an enclosing graph");
       }
     }
   }
 
-  // What comes later may go on without a thought of cycles.
+  // Guarantees topological order, so that later passes need not check for cycles.
   void CheckOrder(const Node& node, const Names& made) const {
     for (const std::string& input : node.inputs) {
       if (input.empty() || made.Has(input)) continue;
-      throw ConvertError(path_ + ": " + node.Describe() + ": its input '" + input + "' is not made before it");
+      throw ConvertError(path_ + ": " + node.Describe() + ": its input '" + input + "' is not computed before it");
     }
     for (const std::string& output : node.outputs) {
       if (output.empty() || !made.Has(output)) continue;
-      throw ConvertError(path_ + ": " + node.Describe() + ": its output '" + output + "' is there already");
+      throw ConvertError(path_ + ": " + node.Describe() + ": its output '" + output + "' already exists");
     }
   }
 
@@ -144,7 +143,7 @@ class Importer {
     ValueInfo value;
     value.name = proto.name();
     value.type = TypeOf(proto.type().tensor_type().elem_type());
-    // Hidden states, embeddings and logits are float32 whatever the model computes in.
+    // Hidden states, embeddings and logits are float32, whatever type the model uses.
     if (IsFloat(value.type)) value.type = ElementType::kFloat32;
     for (const auto& dim : proto.type().tensor_type().shape().dim()) {
       value.dims.push_back({dim.has_dim_value() ? dim.dim_value() : -1, dim.dim_param()});
@@ -172,7 +171,7 @@ class Importer {
     Attribute attribute;
     if (proto.has_g() && proto.type() != onnx::AttributeProto::GRAPH) {
       throw ConvertError(path_ + ": " + node.Describe() + ": attribute '" + proto.name() +
-                         "' has a graph, not by type");
+                         "' holds a graph, but its type differs");
     }
     switch (proto.type()) {
       case onnx::AttributeProto::INT:
@@ -196,7 +195,7 @@ class Importer {
       case onnx::AttributeProto::GRAPH:
         attribute.graph = std::make_shared<const Graph>(Import(proto.g(), &made, depth + 1));
         break;
-      default:  // no operation that is understood has lists of the rest
+      default:  // no supported operation has attributes of other types
         break;
     }
     return attribute;
@@ -243,14 +242,14 @@ class Importer {
         has_length = true;
       }
     }
-    // A file cannot pass its own reference off as ours: it would only lead to its own bytes.
+    // Harmless if the file itself contains this key: it then refers only to its own bytes.
     tensor->path = inside ? path_ : ExternalPath(location, tensor->name);
     const uint64_t size = InputFile(tensor->path).size();
     if (!has_length) tensor->length = size > tensor->offset ? size - tensor->offset : 0;
     uint64_t end = 0;
     if (!CheckedAdd(tensor->offset, tensor->length, &end) || end > size) {
       RefuseForeignFile(tensor->path);
-      throw ConvertError(path_ + ": tensor '" + tensor->name + "' lies behind the end of " + tensor->path);
+      throw ConvertError(path_ + ": tensor '" + tensor->name + "' lies beyond the end of " + tensor->path);
     }
   }
 
@@ -258,7 +257,7 @@ class Importer {
     if (!text.empty() && text.size() < 20 && text.find_first_not_of("0123456789") == std::string::npos) {
       return std::strtoull(text.c_str(), nullptr, 10);
     }
-    throw ConvertError(path_ + ": tensor '" + name + "': '" + text + "' is no offset or length");
+    throw ConvertError(path_ + ": tensor '" + name + "': '" + text + "' is not a valid offset or length");
   }
 
   std::string ExternalPath(const std::string& location, const std::string& name) const {
@@ -266,7 +265,7 @@ class Importer {
     std::string file = FileBeside(path_, location, what);
     std::error_code ignored;
     if (!std::filesystem::exists(file, ignored)) {
-      throw ConvertError(what + " '" + location + "' does not exist: it belongs in the folder of the model");
+      throw ConvertError(what + " '" + location + "' does not exist: put it into the folder of the model");
     }
     return file;
   }
@@ -292,12 +291,12 @@ int CountNodes(const onnx::GraphProto& graph) {
   return count;
 }
 
-// The time that the passes take grows with the square of the nodes, and a rank that is not known is none at all.
+// Limits the nodes, because the time of the passes grows with their square, and requires the rank of every input.
 void CheckPair(const onnx::ModelProto& model, const std::string& onnx_path) {
   const int nodes = CountNodes(model.graph());
   if (nodes > kMaxNodes) {
-    throw ConvertError(onnx_path + ": has " + std::to_string(nodes) + " nodes, more than " + std::to_string(kMaxNodes) +
-                       "; 'tied-convert split' takes the tied pair out of a whole decoder or encoder");
+    throw ConvertError(onnx_path + ": has " + std::to_string(nodes) + " nodes; at most " + std::to_string(kMaxNodes) +
+                       " are supported. 'tied-convert split' extracts the tied pair from a whole decoder or encoder");
   }
   std::set<std::string> initializers;
   for (const onnx::TensorProto& tensor : model.graph().initializer()) initializers.insert(tensor.name());
@@ -317,8 +316,8 @@ TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_p
 Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path) {
   const int64_t opset = OpsetOf(model);
   if (opset < kMinOpset) {
-    throw ConvertError(onnx_path + ": has opset " + std::to_string(opset) + ", " + std::to_string(kMinOpset) +
-                       " and newer are supported; onnx.version_converter makes one of the other");
+    throw ConvertError(onnx_path + ": has opset " + std::to_string(opset) + "; " + std::to_string(kMinOpset) +
+                       " and newer are supported. onnx.version_converter converts older models");
   }
   return Importer(onnx_path, opset).Import(model.graph(), nullptr, 0);
 }

@@ -1,4 +1,4 @@
-// Parts of an ONNX model as the converter sees them.
+// Reads ONNX models and tensors.
 #ifndef TIED_CONVERTER_ONNX_IMPORT_H_
 #define TIED_CONVERTER_ONNX_IMPORT_H_
 
@@ -15,10 +15,10 @@ namespace tied::converter {
 // data outside the model's folder, and for tensors whose bytes do not match their shape.
 Graph ReadGraph(const std::string& onnx_path);
 
-// Where a tensor of a model that ReadSlimModel() has read lies. Throws ConvertError as ReadGraph() does.
+// A reference to a tensor of a model from ReadSlimModel(). Throws ConvertError as ReadGraph() does.
 TensorRef ImportTensor(const onnx::TensorProto& proto, const std::string& onnx_path);
 
-// The graph of such a model, or of one that is made of pieces of it.
+// The graph of such a model, or of a model made of parts of it.
 Graph ImportModel(const onnx::ModelProto& model, const std::string& onnx_path);
 
 }  // namespace tied::converter

@@ -37,7 +37,7 @@ std::set<const onnx::NodeProto*> NodesOf(const Scope& scope, const Slice& slice)
   return nodes;
 }
 
-// What a node uses, in its subgraphs too.
+// The values that a node uses, including its subgraphs.
 std::set<std::string> UsesOf(const onnx::NodeProto& node) {
   std::set<std::string> uses(node.input().begin(), node.input().end());
   for (const onnx::AttributeProto& attribute : node.attribute()) {
@@ -109,7 +109,7 @@ void SortNodes(onnx::GraphProto* graph) {
   }
   std::vector<int> order;
   std::vector<bool> entered(static_cast<size_t>(graph->node_size()));
-  std::vector<std::pair<int, std::set<std::string>>> path;  // nodes on the way, with the uses that are still to follow
+  std::vector<std::pair<int, std::set<std::string>>> path;  // nodes being visited, with their remaining uses
   const auto enter = [&](int i) {
     if (entered[static_cast<size_t>(i)]) return;
     entered[static_cast<size_t>(i)] = true;
@@ -165,7 +165,7 @@ Scope::Scope(const onnx::GraphProto& graph, const Scope* outer) : outer_(outer) 
     for (const std::string& output : node.output()) producers_[output] = &node;
     places_.emplace(&node, static_cast<int>(places_.size()));
   }
-  // Once for each node, in their order: what is constant may be used many times.
+  // Visits each node once, in order, because constants may have many uses.
   for (const onnx::NodeProto& node : graph.node()) {
     const bool constant = node.input_size() == 0
                               ? node.op_type() == "Constant"

@@ -1,4 +1,4 @@
-// Names in an ONNX graph, and pieces cut out of it.
+// Names in an ONNX graph, and functions to cut parts out of it.
 #ifndef TIED_CONVERTER_ONNX_SCOPE_H_
 #define TIED_CONVERTER_ONNX_SCOPE_H_
 
@@ -15,7 +15,7 @@ namespace tied::converter {
 // DescribeNode() in graph.h.
 std::string Describe(const onnx::NodeProto& node);
 
-// What the names in a graph stand for: its own values, then those of the graphs around it. Both must outlive it.
+// Resolves names in a graph: first its values, then the values of enclosing graphs. Both arguments must outlive it.
 class Scope {
  public:
   Scope(const onnx::GraphProto& graph, const Scope* outer);
@@ -25,21 +25,21 @@ class Scope {
   const onnx::TensorProto* Constant(const std::string& name) const;
   const onnx::NodeProto* Producer(const std::string& name) const;
   bool IsInput(const std::string& name) const;
-  // True for what is computed from constants alone.
+  // True for values that are computed only from constants.
   bool IsConstant(const std::string& name) const;
-  // Those of the graphs around first.
+  // Nodes in topological order, those of enclosing graphs first.
   std::vector<const onnx::NodeProto*> InOrder(const std::set<const onnx::NodeProto*>& nodes) const;
 
  private:
   const Scope* outer_;
-  std::map<const onnx::NodeProto*, int> places_;  // of the nodes in the graph
+  std::map<const onnx::NodeProto*, int> places_;  // index of each node in the graph
   std::map<std::string, const onnx::TensorProto*> initializers_;
   std::set<std::string> inputs_;
   std::map<std::string, const onnx::NodeProto*> producers_;
-  std::set<std::string> constants_;  // that nodes make
+  std::set<std::string> constants_;  // computed by nodes
 };
 
-// How often the values of a graph are used: by its nodes, as its outputs, and in its subgraphs.
+// Counts the uses of the values of a graph: by its nodes, as its outputs, and in its subgraphs.
 class Uses {
  public:
   // The graph must outlive it.
@@ -56,11 +56,11 @@ class Uses {
   std::map<std::string, Use> uses_;
 };
 
-// The names that a graph's nodes and outputs use, those in its subgraphs included.
+// Collects the names that a graph's nodes and outputs use, including its subgraphs.
 void CollectUses(const onnx::GraphProto& graph, std::set<std::string>* uses);
 
-// Nodes in an order in which each follows those that it uses, here and in subgraphs: float16 tools append nodes that
-// belong elsewhere. What is in order stays as it is; a cycle stays out of order.
+// Sorts the nodes of the graph and its subgraphs topologically: float16 tools append nodes out of order. Sorted nodes
+// keep their order; a cycle stays unsorted.
 void SortNodes(onnx::GraphProto* graph);
 
 template <class Element, class Unused>
@@ -68,21 +68,21 @@ void RemoveIf(google::protobuf::RepeatedPtrField<Element>* elements, const Unuse
   elements->erase(std::remove_if(elements->begin(), elements->end(), unused), elements->end());
 }
 
-// Removes nodes and initializers that nothing uses, in subgraphs too. The nodes are in order.
+// Removes unused nodes and initializers, also in subgraphs. The nodes must be sorted.
 void RemoveUnused(onnx::GraphProto* graph);
 
-// Gives a value another name wherever it is named, in subgraphs too.
+// Renames a value everywhere, also in subgraphs.
 void RenameValue(onnx::GraphProto* graph, const std::string& from, const std::string& to);
 
-// A value and what it is made from.
+// A value and the part of the graph that computes it.
 struct Slice {
   std::string value;
-  std::string from;  // nothing before this value belongs to it; "" for none
-  int steps;         // nor what lies further back than so many nodes, unless it is constant
+  std::string from;  // the slice starts at this value; "" for none
+  int steps;         // and goes back at most this many nodes, except for constants
 };
 
-// The slice as a graph with one output, its value, of the type of `output`. `from` is renamed to `input.name()` and
-// declared so; what else is not in the slice becomes an input of floating-point numbers.
+// The slice as a graph whose output is its value, with the type of `output`. `from` becomes the input `input`; other
+// values from outside the slice become inputs of floating-point numbers.
 onnx::GraphProto CutOut(const Scope& scope, const Slice& slice, const onnx::ValueInfoProto& input,
                         const onnx::ValueInfoProto& output);
 

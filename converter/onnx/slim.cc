@@ -1,5 +1,5 @@
-// Walks protobuf's wire format (protobuf.dev/programming-guides/encoding), copies it, and leaves out the values of
-// large tensors. Fields are those of onnx.proto3.
+// Copies protobuf's wire format (protobuf.dev/programming-guides/encoding) without the values of large tensors. Field
+// numbers are from onnx.proto3.
 #include "converter/onnx/slim.h"
 
 #include <google/protobuf/io/coded_stream.h>
@@ -29,7 +29,7 @@ constexpr int kMaxDepth = 64;
 
 enum class Message { kModel, kGraph, kNode, kAttribute, kTensor, kOther };
 
-// The message type in a field that may hold tensors, at any depth.
+// The message type of a field that may contain tensors at any depth.
 Message ChildOf(Message parent, int field) {
   switch (parent) {
     case Message::kModel:
@@ -47,7 +47,7 @@ Message ChildOf(Message parent, int field) {
   }
 }
 
-// raw_data, or packed float_data: both are the values as little-endian bytes.
+// raw_data and packed float_data both hold the values as little-endian bytes.
 bool HoldsValues(Message message, int field) {
   return message == Message::kTensor &&
          (field == onnx::TensorProto::kRawDataFieldNumber || field == onnx::TensorProto::kFloatDataFieldNumber);
@@ -67,7 +67,7 @@ class Slimmer {
       const size_t before = slim.size();
       CopyField(message, tag, depth, &slim, &skipped_offset, &skipped_length);
       total_ += slim.size() - before;
-      if (total_ > kMaxSlimBytes) Fail("holds too much besides large tensors");
+      if (total_ > kMaxSlimBytes) Fail("holds more than 48 MB apart from large tensors");
     }
     if (message == Message::kTensor) CheckOnePlace(slim, skipped_length > 0);
     if (skipped_length > 0) slim += InlineReference(skipped_offset, skipped_length);
@@ -79,7 +79,7 @@ class Slimmer {
     throw ConvertError(path_ + ": " + reason + " (near byte " + std::to_string(in_.CurrentPosition()) + ")");
   }
 
-  // Readers differ in which of two sets of values they take.
+  // Refuses two sets of values, because readers differ in which they use.
   void CheckOnePlace(const std::string& slim, bool skipped) const {
     onnx::TensorProto tensor;
     if (!tensor.ParseFromString(slim) || tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
@@ -134,7 +134,7 @@ class Slimmer {
     const Message child = ChildOf(message, field);
     std::string bytes;
     if (child == Message::kOther) {
-      if (length > kMaxSlimBytes) Fail("holds too much besides large tensors");
+      if (length > kMaxSlimBytes) Fail("holds more than 48 MB apart from large tensors");
       if (!in_.ReadString(&bytes, static_cast<int>(length))) Fail("is truncated");
     } else {
       const CodedInputStream::Limit limit = in_.PushLimit(static_cast<int>(length));
@@ -147,7 +147,7 @@ class Slimmer {
     *out += bytes;
   }
 
-  // Not a CodedOutputStream, whose destructor gets memory, and ends the program where there is none.
+  // Not a CodedOutputStream: its destructor allocates, and ends the program if memory runs out.
   template <class Number>
   static void Append(std::string* out, uint8_t* (*write)(Number, uint8_t*), Number number) {
     uint8_t bytes[10];
@@ -183,13 +183,13 @@ onnx::ModelProto ReadSlimModel(const std::string& path) {
   const InputFile file(path);
   if (file.size() > INT_MAX) {
     throw ConvertError(path +
-                       ": is larger than the 2 GB that protobuf can hold; such models keep their weights in an "
-                       "external data file");
+                       ": is larger than 2 GB, the limit of protobuf; such models need their weights in an external "
+                       "data file");
   }
   FileInputStream stream(file.descriptor(), 1 << 16);
   CodedInputStream in(&stream);
   in.PushLimit(static_cast<int>(file.size()));
-  // To protobuf a file that cannot be read is one that ends.
+  // protobuf treats a read error as the end of the file.
   const auto check_read = [&] {
     if (stream.GetErrno() != 0) throw ConvertError(path + ": cannot read: " + std::strerror(stream.GetErrno()));
   };

@@ -1,4 +1,4 @@
-// ONNX files without the weight of their tensors.
+// Reads ONNX files without the values of large tensors.
 #ifndef TIED_CONVERTER_ONNX_SLIM_H_
 #define TIED_CONVERTER_ONNX_SLIM_H_
 
@@ -8,11 +8,11 @@
 
 namespace tied::converter {
 
-// Key of the external_data entry that marks a tensor whose bytes lie in the model file itself.
+// Key of the external_data entry that marks a tensor whose values are in the model file itself.
 inline constexpr char kInlineKey[] = "tied.inline";
 
-// Reads an ONNX file. The values of large tensors are not read: such a tensor comes as one with external data, with
-// kInlineKey and the offset and length of its bytes in the file. Throws ConvertError.
+// Reads an ONNX file except for the values of large tensors. Such a tensor has external data with kInlineKey and the
+// offset and length of its values in the file. Throws ConvertError.
 onnx::ModelProto ReadSlimModel(const std::string& path);
 
 }  // namespace tied::converter

@@ -43,7 +43,7 @@ void OnnxWriter::Commit() {
   onnx_.Commit();
 }
 
-// A Constant node with weights outside becomes an initializer: only those may have them there.
+// Turns a Constant node with external data into an initializer: only initializers may have external data.
 void OnnxWriter::MoveTensors(onnx::GraphProto* graph) {
   std::vector<onnx::NodeProto> kept;
   for (onnx::NodeProto& node : *graph->mutable_node()) {
@@ -53,7 +53,7 @@ void OnnxWriter::MoveTensors(onnx::GraphProto* graph) {
       if (!attribute.has_t() || attribute.t().data_location() != onnx::TensorProto::EXTERNAL) continue;
       if (node.op_type() != "Constant") {
         throw ConvertError(source_ + ": " + Describe(node) + ": attribute '" + attribute.name() +
-                           "' is a large tensor, which is supported for Constant alone");
+                           "' is a large tensor, which is supported only for Constant");
       }
       *graph->add_initializer() = attribute.t();
       graph->mutable_initializer(graph->initializer_size() - 1)->set_name(node.output(0));

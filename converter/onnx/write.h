@@ -1,4 +1,4 @@
-// ONNX files whose weights are copied from where they lie.
+// Writes ONNX files with weights copied from other files.
 #ifndef TIED_CONVERTER_ONNX_WRITE_H_
 #define TIED_CONVERTER_ONNX_WRITE_H_
 
@@ -11,14 +11,14 @@
 
 namespace tied::converter {
 
-// A model that ReadSlimModel() has read from `source`, on its way to `path`, with its large tensors in `path`.data,
-// each at a multiple of 4096 as ONNX Runtime maps them. Streams: memory does not depend on the size of the weights.
+// Writes a model that ReadSlimModel() has read from `source` to `path`, with large tensors in `path`.data, each at a
+// multiple of 4096 so that ONNX Runtime can map it. Streams: memory does not depend on the size of the weights.
 class OnnxWriter {
  public:
   OnnxWriter(onnx::ModelProto model, std::string source, const std::string& path);
 
-  // Writes and syncs; Commit() makes the files visible, the second first, if it holds anything. Without it nothing is
-  // left.
+  // Write() writes and syncs; Commit() makes the files visible, first the data file, if it is not empty. Without
+  // Commit(), no file is left.
   void Write();
   void Commit();
 

@@ -82,7 +82,7 @@ class Planner {
   PlannedOp Lower(const Graph& graph, const std::string& result) {
     if (const TensorRef* constant = graph.FindConstant(result)) return LowerConstant(*constant);
     const Node* node = graph.FindProducer(result);
-    if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is made by nothing");
+    if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is not computed");
     if (node->op == "tied.Fill") return LowerConstant(*node->attributes.at("value").tensor);
     if (node->op == "tied.Gather") return LowerEmbedding(graph, *node);
     if (node->op == "tied.Head") return LowerHead(graph, *node, HeadOp::Result::kLogits);

@@ -83,7 +83,7 @@ class HeadTaker {
       logits = node->input(0);
       node = scope.Producer(logits);
     }
-    if (node == nullptr) throw ConvertError(reader_.path() + ": output '" + output.name() + "' is made by nothing");
+    if (node == nullptr) throw ConvertError(reader_.path() + ": output '" + output.name() + "' is not computed");
     const bool branches = node->op_type() == "If";
     const std::string hidden = branches ? ReplaceInBranches(graph, *node, logits, {&scope, &known}, depth)
                                         : RecordHead(*node, output, scope, known);

@@ -235,7 +235,7 @@ const Fault kFaults[] = {
     {"BranchWithAnOutputFromNowhere",
      {},
      [](onnx::ModelProto& model) { Branch(model, 0)->mutable_output(1)->set_name("logits"); },
-     {"head_branch", "'logits' is made by nothing"}},
+     {"head_branch", "'logits' is not computed"}},
     {"IfWithoutElse",
      {},
      [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node(0)->mutable_attribute()->RemoveLast(); },
@@ -245,14 +245,14 @@ const Fault kFaults[] = {
      [](onnx::ModelProto& model) {
        model.mutable_graph()->mutable_node(0)->mutable_attribute(0)->set_type(onnx::AttributeProto::INT);
      },
-     {"if_node", "then_branch", "not by type"}},
+     {"if_node", "then_branch", "its type differs"}},
     {"BranchWithAnOutputWithoutName",
      {},
      [](onnx::ModelProto& model) {
        Branch(model, 0)->mutable_output(1)->set_name("");
        Branch(model, 0)->mutable_node(0)->add_output("");
      },
-     {"head_branch", "'' is made by nothing"}},
+     {"head_branch", "'' is not computed"}},
     {"Cycle", Head({"a = Identity(b)", "b = Identity(a)", "L = MatMul(b, Wt)"}), Nothing, {"_node", "before"}},
     {"ValueMadeTwice",
      Head({"wt = Transpose(W)", "wt = Transpose(W)", "L = MatMul(pre_logits, wt)"}),
@@ -397,13 +397,13 @@ const Fault kFaults[] = {
        *model.mutable_graph()->add_initializer() =
            RawTensor("W", {kRows, kCols}, std::vector<float>(size_t{kRows * kCols}));
      },
-     {"'W' hides another value"}},
+     {"'W' hides a value"}},
     {"TableThatHidesAnInput",
      Stored(Storage::kRepeated),
      [](onnx::ModelProto& model) {
        AddValue(model.mutable_graph()->mutable_input(), "W", onnx::TensorProto::FLOAT, {1});
      },
-     {"'W' hides another value"}},
+     {"'W' hides a value"}},
     {"InitializerWithoutName",
      {},
      [](onnx::ModelProto& model) { *model.mutable_graph()->add_initializer() = IntTensor("", {1}); },
@@ -567,7 +567,7 @@ TEST_F(UnsoundFiles, AreNotTakenApart) {
     return "";
   };
   const std::pair<Lines, const char*> exports[] = {
-      {{"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"}, "not made before it"},
+      {{"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"}, "not computed before it"},
       {{"embed_matrix = Gather(W, input_ids)", "wt = Transpose()", "logits = MatMul(pre_logits, wt)"}, "logits"},
       {{"embed_matrix = Gather(W, input_ids)", "again = Gather(W2, input_ids)", "logits = MatMul(pre_logits, Wt)"},
        "again_node"}};
