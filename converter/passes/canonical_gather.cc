@@ -8,7 +8,7 @@ namespace tied::converter {
 
 namespace {
 
-// Of ids of that rank: the columns of a row first, then the ids.
+// The permutation for ids of that rank that puts the columns of a row before the dimensions of the ids.
 std::vector<size_t> ColumnsFirst(size_t ids) {
   std::vector<size_t> perm(ids + 1);
   std::iota(perm.begin() + 1, perm.end(), 0);

@@ -10,7 +10,7 @@ namespace tied::converter {
 
 namespace {
 
-// From a shape, or from the Transpose that makes the value.
+// The rank of a value from its shape, or from the Transpose that produces it.
 std::optional<size_t> RankOf(const Graph& graph, const std::string& value, const Shapes& shapes) {
   if (const SymbolicShape* dims = shapes.Find(value)) return dims->size();
   const Node* producer = graph.FindProducer(value);
@@ -18,7 +18,7 @@ std::optional<size_t> RankOf(const Graph& graph, const std::string& value, const
   return perm ? std::optional(perm->size()) : std::nullopt;
 }
 
-// `letters` as a Transpose of `from`.
+// The permutation of a Transpose from the dimensions `from` to `letters`.
 std::vector<size_t> PermBetween(const std::string& from, const std::string& letters) {
   std::vector<size_t> perm;
   for (const char letter : letters) perm.push_back(from.find(letter));
@@ -30,7 +30,7 @@ std::string Without(std::string letters, char letter) {
   return letters;
 }
 
-// Hidden states, the letters of their dimensions, and those of the product.
+// A product as a head: hidden states, the letters of their dimensions, and the letters of the result.
 struct Heading {
   std::string hidden;
   std::string letters;
@@ -40,7 +40,7 @@ struct Heading {
   bool transposed;  // the matrix is [cols, rows]
 };
 
-// Nothing where more than one dimension is summed over, or the operands share a dimension of the result.
+// nullopt if more than one dimension is summed over, or if the operands share a dimension of the result.
 std::optional<Heading> MatchLetters(const ProductDims& dims, bool matrix_first, const Matrix& matrix) {
   Heading heading{"", matrix_first ? dims.b : dims.a, dims.result, 0, 0, false};
   const std::string& letters = matrix_first ? dims.a : dims.b;
@@ -97,7 +97,7 @@ class Heads {
     return Lower(node, *heading, matrix);
   }
 
-  // Of hidden states only the last dimension matters where the matrix is on the right.
+  // If the matrix is on the right, only the last dimension of hidden states matters.
   std::vector<Node> ReplaceOfUnknownRank(const Node& node, const Matrix& matrix) const {
     const bool plain = node.Int("transA", 0) == 0 && node.Int("transBatchA", 0) == 0 && node.op != "Einsum";
     if (!plain || FindMatrix(graph_, node.Input(0))) return {};
@@ -105,7 +105,7 @@ class Heads {
     return {Head(node, node.Input(0), matrix.constant, transposed, node.outputs[0])};
   }
 
-  // Hidden states from before a Transpose.
+  // Skips Transposes of the hidden states.
   void PassTransposes(Heading* heading) const {
     const Node* producer = graph_.FindProducer(heading->hidden);
     for (; producer != nullptr; producer = graph_.FindProducer(heading->hidden)) {
@@ -118,8 +118,8 @@ class Heads {
     }
   }
 
-  // A Transpose that brings the columns to the end, the head, and a Transpose for the order of the result; the first
-  // and the last only where they move something.
+  // A Transpose that moves the columns to the end, the head, and a Transpose to the order of the result. Transposes
+  // that move nothing are omitted.
   std::vector<Node> Lower(const Node& node, const Heading& heading, const Matrix& matrix) const {
     std::vector<Node> nodes;
     std::string tokens = Without(heading.letters, heading.col);
@@ -140,7 +140,7 @@ class Heads {
 
   std::vector<bool> OnesOf(const Heading& heading) const { return OnesOf(heading, heading.letters); }
 
-  // Which dimensions of those letters are known to be 1.
+  // True for each letter whose dimension is known to be 1.
   std::vector<bool> OnesOf(const Heading& heading, const std::string& letters) const {
     std::vector<bool> ones(letters.size());
     const SymbolicShape* dims = shapes_.Find(heading.hidden);

@@ -6,7 +6,7 @@ namespace tied::converter {
 
 namespace {
 
-// The size of a node's input along its last dimension, if that is known and the node works along it.
+// The last dimension of a node's input, if it is known and the node works along it.
 std::optional<int64_t> LastDimension(const Node& node, int64_t default_axis, const Shapes& shapes) {
   const SymbolicShape* dims = node.inputs.empty() ? nullptr : shapes.Find(node.inputs[0]);
   if (dims == nullptr || dims->empty() || dims->back().kind != SymbolicInt::Kind::kConstant) return std::nullopt;
@@ -22,7 +22,7 @@ Attribute IntAttribute(int64_t i) {
   return attribute;
 }
 
-// Values and ids of the k largest; "" for what the node does not give.
+// Values and ids of the k largest; "" for results that the node does not have.
 struct Selection {
   std::string values;
   std::string ids;

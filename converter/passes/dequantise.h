@@ -11,13 +11,13 @@ namespace tied::converter {
 // DequantizeLinear of constants, GatherBlockQuantized and MatMulNBits.
 Graph DequantiseTables(Graph graph);
 
-// What computes with integers that hidden states are rounded to.
+// Operations on integers to which hidden states are rounded.
 Graph DequantiseProducts(Graph graph);
 
-// ONNX Runtime's own forms of ONNX's operations know more types.
+// The operation without ONNX Runtime's domain, which has ONNX's operations for more types.
 std::string WithoutDomain(const std::string& op);
 
-// Moves integers as it would move what they stand for: its first input.
+// True for operations that move the elements of their first input, whether quantised or not.
 bool MovesElements(const std::string& op);
 
 }  // namespace tied::converter

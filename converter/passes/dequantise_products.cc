@@ -1,5 +1,5 @@
-// Products of integers: the second half of Dequantise(). Activations that a graph rounds are not rounded here: the
-// results are those that it approximates.
+// Products of integers: the second half of Dequantise(). Activations are not rounded as the graph rounds them: the
+// result is the one that the graph approximates.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -34,24 +34,25 @@ class ProductDequantisation {
   }
 
  private:
-  // Integers as the floating-point numbers that they stand for: integers = value / (product of the steps) + zero point.
+  // Integers and the floating-point numbers that they represent: integers = value / (product of the steps) + zero
+  // point.
   struct Rounded {
     std::string value;
     std::vector<std::string> steps;
     std::string zero_point;    // "" for 0
-    int64_t axis = 1;          // of steps that are more than one number
-    int64_t block = 0;         // the same
+    int64_t axis = 1;          // of steps, if they are more than one number
+    int64_t block = 0;         // of steps, if they are more than one number
     std::string matrix = "";   // a factor of the value whose scales are not known yet
-    std::string product = "";  // the node that has multiplied integers, for messages
+    std::string product = "";  // the node that multiplied integers, for messages
   };
 
-  // Of such a matrix.
+  // A matrix whose scales are not known yet.
   struct Unscaled {
-    std::string integers;  // what the model calls them
-    bool first;            // operand of the product
-    bool transposed;       // as a constant, against the operand
-    bool moved = false;    // the product's dimensions are in another order by now
-    int64_t size;          // of the result along its scales
+    std::string integers;  // their name in the model
+    bool first;            // it is the first operand of the product
+    bool transposed;       // the constant is the transposed operand
+    bool moved = false;    // the product's dimensions have been reordered
+    int64_t size;          // of the result along the scales
   };
 
   void Visit(const Node& node, const std::string& op) {
@@ -99,7 +100,7 @@ class ProductDequantisation {
     }
   }
 
-  // What holds integers in the model holds floating-point numbers now, so whoever uses it must know.
+  // A value that holds integers in the model now holds floating-point numbers, so all its users must support that.
   void SetInPlace(const std::string& value, Rounded rounded) {
     rounded.value = value;
     in_place_.insert(value);
@@ -130,7 +131,7 @@ class ProductDequantisation {
     understood_.insert(node.outputs[0]);
   }
 
-  // Pairs with QuantizeLinear leave nothing.
+  // Removes pairs of QuantizeLinear and DequantizeLinear.
   void VisitDequantizeLinear(const Node& node) {
     const Rounded* found = FindRounded(node.Input(0));
     if (found == nullptr) return;
@@ -141,13 +142,13 @@ class ProductDequantisation {
         SameZeroPoints(graph_, node.Input(2), rounded.zero_point) && one && node.Int("block_size", 0) == rounded.block;
     if (!same) return;
     if (IsFixed(rounded.value) && !IsRoundedBy(node, rounded.value)) {
-      RefuseNode(node, "weights that are rounded where they are used are not supported; store them as integers");
+      RefuseNode(node, "weights that are rounded at run time are not supported; store them as integers");
     }
     editor_.ReplaceByValue(rounded.value);
     understood_.insert(node.outputs[0]);
   }
 
-  // True for a view of a matrix of integers that has the scales and zero points which `pair` rounds with already.
+  // True for a view of a matrix of integers that already has the scales and zero points of `pair`.
   bool IsRoundedBy(const Node& pair, std::string value) const {
     const Node* view = graph_.FindProducer(value);
     for (; view != nullptr && (view->op == "Transpose" || view->op == "Identity"); view = graph_.FindProducer(value)) {
@@ -158,13 +159,13 @@ class ProductDequantisation {
     if (matrix == nullptr || matrix->quantisation == nullptr || scales == nullptr || zero_points == nullptr)
       return false;
     const Quantisation& quantisation = *matrix->quantisation;
-    // In a square the number of scales does not tell their axis.
+    // For a square matrix, the number of scales does not determine their axis.
     const bool told = scales->elements() == 1 || matrix->dims[0] != matrix->dims[1];
     return told && quantisation.block == 0 && SameNumbers(quantisation.scales, *scales) &&
            SameNumbers(quantisation.zero_points, *zero_points);
   }
 
-  // The constant matrix of integers that an operand is; nothing for others.
+  // The constant matrix of integers of an operand; nullopt for other operands.
   std::optional<Matrix> FindIntegers(const Node& node, const std::string& value) const {
     const std::optional<Matrix> matrix = FindMatrix(graph_, value);
     if (!matrix) return std::nullopt;
@@ -172,8 +173,8 @@ class ProductDequantisation {
     return tensor.quantisation == nullptr && IsIntegerTable(node, tensor) ? matrix : std::nullopt;
   }
 
-  // One number, or one for each row or column of the operand: along the result's last dimension for the second operand,
-  // along the one before it for the first.
+  // Requires one number, or one for each row or column of the operand: along the last dimension of the result for the
+  // second operand, along the dimension before it for the first.
   void CheckAlong(const Node& node, const std::string& value, const std::string& integers, bool first, int64_t size,
                   bool moved) const {
     const TensorRef* numbers = tables_.FindReshaped(value);
@@ -183,13 +184,13 @@ class ProductDequantisation {
         numbers->elements() == static_cast<uint64_t>(size) && graph_.FindConstant(value) != nullptr && !moved;
     const bool column = dims.size() > 1 && dims.back() == 1 && dims[dims.size() - 2] == size;
     if (fits && (first ? column || size == 1 : dims.back() == size)) return;
-    RefuseNode(node,
-               "'" + value + "' has not one number for each " + (first ? "row" : "column") + " of '" + integers + "'");
+    RefuseNode(node, "'" + value + "' does not have one number for each " + (first ? "row" : "column") + " of '" +
+                         integers + "'");
   }
 
   static int64_t AxisOfScales(bool first, bool transposed) { return first == transposed ? 1 : 0; }
 
-  // The matrix as an operand of floating-point numbers, without its scales.
+  // Adds the matrix as a floating-point operand, without its scales.
   std::string AddOperand(const Node& node, const Matrix& matrix, bool first, const std::string& zero_points,
                          std::string* table) {
     const TensorRef tensor = *graph_.FindConstant(matrix.constant);
@@ -198,8 +199,8 @@ class ProductDequantisation {
     const bool fits = zeros == nullptr || zeros->elements() == 1 ||
                       (zeros->elements() == static_cast<uint64_t>(size) && graph_.FindConstant(zero_points) != nullptr);
     if (!fits) {
-      RefuseNode(node, "'" + zero_points + "' has not one number for each " + (first ? "row" : "column") + " of '" +
-                           matrix.constant + "'");
+      RefuseNode(node, "'" + zero_points + "' does not have one number for each " + (first ? "row" : "column") +
+                           " of '" + matrix.constant + "'");
     }
     *table = tables_.AddMatrix(node, tensor, zero_points);
     if (!matrix.transposed) return *table;
@@ -208,10 +209,10 @@ class ProductDequantisation {
     return transposed;
   }
 
-  // The product takes away the zero point that its hidden states were rounded with.
+  // Requires that the product subtracts the zero point with which its hidden states were rounded.
   void CheckZeroPoint(const Node& product, const Rounded& rounded, const std::string& zero_point) const {
     if (SameZeroPoints(graph_, zero_point, rounded.zero_point)) return;
-    RefuseNode(product, "its zero point is not the one that its hidden states are rounded with");
+    RefuseNode(product, "its zero point differs from the zero point of its rounded hidden states");
   }
 
   void VisitMatMulInteger(const Node& node) {
@@ -244,7 +245,7 @@ class ProductDequantisation {
     understood_.insert(node.outputs[0]);
   }
 
-  // The numbers that a value is the product of: names of constants, and of what is no product. Too many: none.
+  // The factors of a value: names of constants, and of values that are not products. Empty if there are too many.
   std::vector<std::string> FactorsOf(const std::string& value) const {
     static const std::set<std::string> kPassing = {"Unsqueeze", "Squeeze", "Identity", "Flatten"};
     std::vector<std::string> factors, left = {value};
@@ -265,7 +266,7 @@ class ProductDequantisation {
     return factors;
   }
 
-  // A product of integers times the steps that it was rounded with and the scales of its matrix, in any order.
+  // A product of integers, multiplied by the steps of its rounding and the scales of its matrix in any order.
   void VisitMul(const Node& node) {
     if (node.inputs.size() != 2) return;
     for (const size_t i : {size_t{0}, size_t{1}}) {
@@ -300,7 +301,7 @@ class ProductDequantisation {
     }
   }
 
-  // The constant with the most numbers is what the matrix is scaled with.
+  // The constant with the most numbers holds the scales of the matrix.
   void SetScales(const Node& node, Rounded* rounded, std::vector<std::string>* constants) {
     const auto elements = [this](const std::string& name) { return tables_.FindReshaped(name)->elements(); };
     const auto scales =
@@ -310,7 +311,7 @@ class ProductDequantisation {
     CheckAlong(node, *scales, matrix.integers, matrix.first, matrix.size, matrix.moved);
     const TensorRef& earlier = graph_.FindConstant(rounded->matrix)->quantisation->scales;
     if (earlier.length != 0 && !SameNumbers(earlier, *tables_.FindReshaped(*scales))) {
-      RefuseNode(node, "its product is scaled in two ways");
+      RefuseNode(node, "its product is scaled in two different ways");
     }
     tables_.SetScales(node, rounded->matrix, *scales, AxisOfScales(matrix.first, matrix.transposed));
     rounded->matrix.clear();
@@ -319,10 +320,10 @@ class ProductDequantisation {
 
   [[noreturn]] static void RefuseUnscaled(const Rounded& rounded) {
     throw ConvertError(rounded.product +
-                       ": its product is not scaled as DynamicQuantizeLinear and a constant scale ask for");
+                       ": its product is not scaled by the scales of DynamicQuantizeLinear and of a constant");
   }
 
-  // A product of two operands with scales of their own, plus a bias: one operand is a matrix of integers.
+  // A product of two operands, each with scales, plus a bias. One operand is a matrix of integers.
   bool VisitProduct(const Node& node, const IntegerNames& a, const IntegerNames& b, const std::string& bias) {
     const std::optional<Matrix> first = FindIntegers(node, a.values), second = FindIntegers(node, b.values);
     if (first.has_value() == second.has_value()) return false;
@@ -333,7 +334,7 @@ class ProductDequantisation {
       if (rounded == nullptr) return false;
       if (rounded->steps.size() != 1 || !SameNumbers(graph_, others.scales, rounded->steps[0]) ||
           !IsOneNumber(others.scales)) {
-        RefuseNode(node, "its scale is not the one that its hidden states are rounded with");
+        RefuseNode(node, "its scale differs from the scale of its rounded hidden states");
       }
       CheckZeroPoint(node, *rounded, others.zero_points);
       hidden = rounded->value;
@@ -355,7 +356,7 @@ class ProductDequantisation {
     return true;
   }
 
-  // Nothing may be left of integers and of products without their scales.
+  // Refuses integers, and products without their scales, that are left in the graph.
   void CheckScaled() const {
     for (const auto& [name, rounded] : rounded_) {
       if (!rounded.matrix.empty() && graph_.FindConstant(rounded.matrix)->quantisation->scales.length == 0)
@@ -367,7 +368,7 @@ class ProductDequantisation {
     for (const Node& node : graph_.nodes) {
       if (node.op == "Shape" || node.outputs.empty() || understood_.count(node.outputs[0]) > 0) continue;
       for (const std::string& input : node.inputs) {
-        if (in_place_.count(input) > 0) RefuseNode(node, "computes with integers in a way that is not understood");
+        if (in_place_.count(input) > 0) RefuseNode(node, "computes with integers in an unsupported way");
       }
     }
   }
@@ -377,9 +378,9 @@ class ProductDequantisation {
   NodeEditor editor_;
   std::map<std::string, Rounded> rounded_;    // by the names of integers
   std::map<std::string, Unscaled> unscaled_;  // by the names of matrices
-  std::set<std::string> in_place_;            // values of integers that hold what these stand for by now
-  std::set<std::string> understood_;          // outputs of nodes that take them as that
-  std::set<std::string> fixed_;               // values that are made of constants alone
+  std::set<std::string> in_place_;            // values of integers that now hold floating-point numbers
+  std::set<std::string> understood_;          // outputs of nodes that support such values
+  std::set<std::string> fixed_;               // values computed only from constants
 };
 
 }  // namespace

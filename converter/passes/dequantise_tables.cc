@@ -40,7 +40,7 @@ class TableDequantisation {
   }
 
  private:
-  // On a constant matrix, or on what moves its integers; of activations, pairs with QuantizeLinear leave nothing.
+  // DequantizeLinear of a constant matrix, perhaps after operations that move its integers.
   void VisitDequantizeLinear(const Node& node) {
     const IntegerNames names{node.Input(0), node.Input(1), node.Input(2)};
     if (const TensorRef* constant = graph_.FindConstant(names.values)) {
@@ -73,9 +73,9 @@ class TableDequantisation {
     return tables_.AddBlocks(node, tensor, layout, names);
   }
 
-  // Numbers instead of integers go the same way.
+  // Moves the dequantised numbers instead of the integers.
   void AddMovedTable(const Node& node, const TensorRef& tensor, const IntegerNames& names, std::vector<Node> moves) {
-    if (node.Int("block_size", 0) != 0) RefuseNode(node, "blocks are supported on the table itself alone");
+    if (node.Int("block_size", 0) != 0) RefuseNode(node, "blocks are supported only directly on the table");
     const bool one_scale = tables_.Require(node, names.scales, "scales").elements() == 1;
     int64_t axis = node.Int("axis", 1);
     for (const Node& move : moves) {
@@ -95,7 +95,7 @@ class TableDequantisation {
     editor_.Replace(moves.back());
   }
 
-  // One scale, or one for each number.
+  // Folds a constant bias with one scale, or one scale per number.
   void FoldBias(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
     const TensorRef* scales = graph_.FindConstant(names.scales);
     if (tensor.type != ElementType::kInt32 || tensor.elements() > kMaxBias || scales == nullptr ||
@@ -121,7 +121,7 @@ class TableDequantisation {
   void VisitMatMulNBits(const Node& node) {
     const TensorRef* tensor = tables_.FindReshaped(node.Input(1));
     if (tensor == nullptr) return;
-    if (!node.Input(4).empty()) RefuseNode(node, "an order of the columns (g_idx) is not supported");
+    if (!node.Input(4).empty()) RefuseNode(node, "reordered columns (g_idx) are not supported");
     TensorRef matrix = *tensor;
     matrix.dims = {node.Int("N", 0), node.Int("K", 0)};
     const BlockLayout blocks{node.Int("bits", 4), node.Int("block_size", 0), /*whole=*/true, /*from_middle=*/true};
@@ -135,14 +135,14 @@ class TableDequantisation {
     const TensorRef* tensor = tables_.FindReshaped(node.Input(0));
     if (tensor == nullptr) return;
     const int64_t bits = BitsOf(tensor->type) == 4 ? 4 : node.Int("bits", 4);
-    if (bits != 4 && bits != 8) RefuseNode(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
+    if (bits != 4 && bits != 8) RefuseNode(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
     if (node.Int("gather_axis", 0) != 0 || node.Int("quantize_axis", 1) != 1) {
-      RefuseNode(node, "it does not gather rows of blocks along the columns");
+      RefuseNode(node, "it does not gather rows with blocks along the columns");
     }
     TensorRef matrix = *tensor;
     const TensorRef& scales = tables_.Require(node, node.Input(2), "scales");
     if (matrix.dims.empty() || matrix.dims[0] < 1 || scales.elements() == 0) RefuseNode(node, "its table is empty");
-    if (!IsReshapedToRows(node.Input(0), matrix)) RefuseNode(node, "its table is not of rows and columns");
+    if (!IsReshapedToRows(node.Input(0), matrix)) RefuseNode(node, "its table is not a matrix of rows and columns");
     const auto rows = static_cast<uint64_t>(matrix.dims[0]);
     const uint64_t integers =
         BitsOf(matrix.type) == 4 ? matrix.elements() : matrix.length * 8 / static_cast<uint64_t>(bits);
@@ -152,7 +152,7 @@ class TableDequantisation {
     editor_.Replace({"Gather", "", {table, node.Input(1)}, {}, {}});
   }
 
-  // Of looked-up rows in blocks: columns that only fill the last block are cut off.
+  // A Slice of looked-up rows in blocks that removes the padding of the last block.
   void VisitSlice(const Node& node) {
     const Node* gather = graph_.FindProducer(node.Input(0));
     const TensorRef* table =
@@ -177,7 +177,7 @@ class TableDequantisation {
     editor_.Replace({"Gather", "", {name, ids_name}, {}, {}});
   }
 
-  // A matrix, or what a Reshape makes one of without a change of its rows.
+  // True for a matrix, or for a Reshape of a tensor to a matrix with the same rows.
   bool IsReshapedToRows(const std::string& value, const TensorRef& tensor) const {
     const Node* reshape = graph_.FindProducer(value);
     if (reshape == nullptr) return tensor.dims.size() == 2;

@@ -1,4 +1,4 @@
-// Values that are one number in each place.
+// Values whose elements are all equal.
 #include <optional>
 
 #include "converter/passes/passes.h"
@@ -17,7 +17,7 @@ TensorRef Zero() {
   return zero;
 }
 
-// The number, if `value` is a constant of it alone, or is made by tied.Fill.
+// The number, if `value` is a constant with equal elements or the output of tied.Fill.
 std::optional<TensorRef> NumberOf(const Graph& graph, const std::string& value) {
   if (const TensorRef* constant = graph.FindConstant(value)) return OnlyElement(*constant);
   const Node* fill = graph.FindProducer(value);
@@ -36,7 +36,7 @@ std::optional<TensorRef> OnlyElement(const TensorRef& tensor) {
   if (size == 0 || tensor.quantisation != nullptr || tensor.elements() == 0 || tensor.length > kMaxRead)
     return std::nullopt;
   const std::string bytes = tensor.Read();
-  // Each byte is the one an element before it.
+  // Each byte equals the byte one element before it.
   if (bytes.compare(size, std::string::npos, bytes, 0, bytes.size() - size) != 0) return std::nullopt;
   TensorRef element = tensor;
   element.dims.clear();

@@ -13,9 +13,9 @@ namespace tied::converter {
 namespace {
 
 constexpr size_t kMaxPaths = 64;
-constexpr size_t kMaxIfs = 64;  // on a path, one inlined after the other
+constexpr size_t kMaxIfs = 64;  // on a path
 
-// The graph input that decides an If, and the value of it that takes the then-branch.
+// The graph input that decides an If, and its value for the then-branch.
 Selector FindCondition(const Graph& graph, const Node& node) {
   bool value = true;
   std::string condition = node.Input(0);
@@ -37,7 +37,7 @@ Selector FindCondition(const Graph& graph, const Node& node) {
 
 using Names = std::set<std::string>;
 
-// The values that a graph has itself; with `inside`, those of the graphs in it too.
+// Collects the values of a graph; with `inside`, also the values of its subgraphs.
 void CollectValues(const Graph& graph, bool inside, Names* values) {
   for (const auto& [name, tensor] : graph.constants) values->insert(name);
   for (const ValueInfo& input : graph.inputs) values->insert(input.name);
@@ -49,7 +49,7 @@ void CollectValues(const Graph& graph, bool inside, Names* values) {
   }
 }
 
-// In the graphs inside, too, but for the names that stand for values of their own there.
+// Renames uses in the graph and in subgraphs, except for names that are redefined in a subgraph.
 void RenameUses(Graph* graph, const std::map<std::string, std::string>& names) {
   const auto rename = [&](std::string* name) {
     const auto found = names.find(*name);
@@ -71,8 +71,8 @@ void RenameUses(Graph* graph, const std::map<std::string, std::string>& names) {
   }
 }
 
-// The branch of a node of `graph`, where values that are called as values of the graph are have another name: branches
-// of two Ifs may each have a constant "W". What the branch makes as an output of the node may have that output's name.
+// Returns the branch of a node of `graph`, with values renamed if the graph uses their names: branches of two Ifs may
+// each have a constant "W". A result of the branch may keep the name of the node's output.
 Graph WithOwnNames(Graph branch, const Graph& graph, const Node& node) {
   Names around;
   CollectValues(graph, /*inside=*/false, &around);
@@ -109,7 +109,7 @@ Graph WithOwnNames(Graph branch, const Graph& graph, const Node& node) {
 Graph Inline(Graph graph, size_t index, const Graph& branch) {
   const Node node = graph.nodes[index];
   if (branch.outputs.size() != node.outputs.size()) {
-    throw ConvertError(node.Describe() + ": branch '" + branch.name + "' has another number of outputs");
+    throw ConvertError(node.Describe() + ": branch '" + branch.name + "' has a different number of outputs");
   }
   Graph own = WithOwnNames(branch, graph, node);
   graph.constants.merge(own.constants);
@@ -126,7 +126,7 @@ void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
   std::vector<Node>& nodes = path.graph.nodes;
   const auto found = std::find_if(nodes.begin(), nodes.end(), [](const Node& node) { return node.op == "If"; });
   if (found == nodes.end()) {
-    if (paths->size() == kMaxPaths) throw ConvertError("there are too many ways through the Ifs");
+    if (paths->size() == kMaxPaths) throw ConvertError("there are too many paths through the Ifs");
     paths->push_back(std::move(path));
     return;
   }
@@ -147,7 +147,7 @@ void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
     if (branch != node.attributes.end() && branch->second.graph != nullptr) continue;
     throw ConvertError(node.Describe() + ": has no " + attribute);
   }
-  // An If below another on the same input has only one way left.
+  // An If inside another on the same input has only one path left.
   if (known != path.selectors.end()) {
     const bool then = known->value == condition.value;
     return take(std::move(path), then);

@@ -1,4 +1,4 @@
-// An If on a Boolean input as one flat graph for each way through it.
+// Splits Ifs on Boolean inputs into one flat graph per path.
 #ifndef TIED_CONVERTER_PASSES_FLATTEN_H_
 #define TIED_CONVERTER_PASSES_FLATTEN_H_
 
@@ -16,7 +16,7 @@ struct Selector {
 };
 
 struct FlatGraph {
-  std::vector<std::string> branch_names;  // names of the branch graphs on the way, outermost first
+  std::vector<std::string> branch_names;  // names of the branch graphs on the path, outermost first
   std::vector<Selector> selectors;
   Graph graph;  // without If
 };

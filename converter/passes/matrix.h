@@ -1,4 +1,4 @@
-// Constant matrices, as nodes see them.
+// Finds constant matrices.
 #ifndef TIED_CONVERTER_PASSES_MATRIX_H_
 #define TIED_CONVERTER_PASSES_MATRIX_H_
 
@@ -9,7 +9,7 @@
 
 namespace tied::converter {
 
-// A constant matrix, perhaps behind Transposes.
+// A constant matrix, perhaps after Transposes.
 struct Matrix {
   std::string constant;
   bool transposed;

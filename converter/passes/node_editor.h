@@ -1,4 +1,4 @@
-// A walk over the nodes of a graph that changes them.
+// Visits the nodes of a graph and changes them.
 #ifndef TIED_CONVERTER_PASSES_NODE_EDITOR_H_
 #define TIED_CONVERTER_PASSES_NODE_EDITOR_H_
 
@@ -24,7 +24,7 @@ class NodeEditor {
 
   Node& current() { return graph_->nodes[index_]; }
 
-  // `by` takes the place of the node that is visited, under its name and with its first output.
+  // Replaces the visited node by `by`, which gets its name and its first output.
   void Replace(Node by) {
     Node& node = current();
     by.name = node.name;
@@ -35,7 +35,7 @@ class NodeEditor {
 
   void ReplaceByValue(const std::string& value) { Replace({"Identity", "", {value}, {}, {}}); }
 
-  // The same with a product and, if it is not "", a bias.
+  // Replaces it by a product and, unless it is "", the sum with a bias.
   void ReplaceByProduct(Node product, const std::string& bias) {
     if (bias.empty()) return Replace(std::move(product));
     product.outputs = {graph_->FreshName(current().outputs[0] + "/without_bias")};
@@ -45,7 +45,7 @@ class NodeEditor {
     Replace({"Add", "", {sum, bias}, {}, {}});
   }
 
-  // Before the node that is visited.
+  // Inserts a node before the visited node.
   void Insert(Node node) {
     node.stands_for = current().stands_for.empty() ? current().op : current().stands_for;
     graph_->nodes.insert(graph_->nodes.begin() + static_cast<std::ptrdiff_t>(index_), std::move(node));
@@ -54,7 +54,7 @@ class NodeEditor {
 
  private:
   Graph* graph_;
-  size_t index_ = 0;  // of the node that is visited
+  size_t index_ = 0;  // of the visited node
 };
 
 }  // namespace tied::converter

@@ -1,14 +1,14 @@
-// The passes: each takes a flat graph and gives one that means the same, closer to what an entry point can be.
+// The passes. Each transforms a flat graph to an equivalent one that is closer to an entry point.
 //
-// What is left at the end is made of four operations of our own:
+// The final graph consists of four operations:
 //   tied.Gather(table, ids) {transposed, scale}    rows of the table, times scale
 //   tied.Head(hidden, table[, bias]) {transposed, scale, soft_cap, log_softmax}
 //                                                  hidden times the table's transpose, times scale, plus bias, capped
 //   values, ids = tied.Topk(hidden, table[, bias]) {transposed, scale, soft_cap, log_softmax, k}
 //                                                  the k largest of tied.Head
-//   tied.Fill() {value}                            one number in each place
-// Operations that only change a shape are gone by then: data in row-major order does not notice them, and the shapes of
-// the outputs are known from InferShapes().
+//   tied.Fill() {value}                            all elements equal `value`
+// Operations that only change a shape are removed: they do not change data in row-major order, and InferShapes() gives
+// the shapes of the outputs.
 #ifndef TIED_CONVERTER_PASSES_PASSES_H_
 #define TIED_CONVERTER_PASSES_PASSES_H_
 
@@ -19,71 +19,70 @@
 
 namespace tied::converter {
 
-// Constant nodes become constants of the graph.
+// Turns Constant nodes into constants of the graph.
 Graph FoldConstants(Graph graph);
 
-// Quantised forms of a product and of a Gather become MatMul, FusedMatMul and Gather of a constant with a Quantisation;
-// activations that are rounded to integers and back are taken as they were before.
+// Turns quantised forms of a product and of a Gather into MatMul, FusedMatMul and Gather of a constant with a
+// Quantisation. Activations that are rounded to integers and back are used unrounded.
 Graph Dequantise(Graph graph);
 
-// Identity, Dropout, Cast to the type that a value has already, and Cast from one floating-point type to another, are
-// replaced by their input: everything is computed in float32.
+// Removes Identity, Dropout, Cast to the type that a value already has, and Cast between floating-point types:
+// everything is computed in float32.
 Graph DropNoOps(Graph graph);
 
-// Expand of one number, and ConstantOfShape, become tied.Fill, and so does what moves such a value.
+// Turns Expand of one number, ConstantOfShape, and operations that move such values, into tied.Fill.
 Graph FoldFills(Graph graph);
 
-// A constant of one element that all elements of the tensor are equal to; nothing if they differ or there are none.
+// The element that all elements of the tensor equal, as a constant; nullopt if they differ or the tensor is empty.
 std::optional<TensorRef> OnlyElement(const TensorRef& tensor);
 
-// A Cast between int32 and int64 is replaced by its input, unless a result of the graph has that type: an id that
-// either type does not hold is none.
+// Removes Casts between int32 and int64 unless a result of the graph has that type: every valid id fits in both.
 Graph DropIdCasts(Graph graph);
 
-// A Transpose of a sum or a product with a constant is done before it.
+// Moves a Transpose of a sum or a product with a constant before the sum or product.
 Graph HoistTransposes(Graph graph, const Shapes& shapes);
 
-// Transposes that follow each other are joined; those that move dimensions of 1 alone are replaced by their input.
+// Joins consecutive Transposes, and removes those that only move dimensions of 1.
 Graph DropTransposes(Graph graph, const Shapes& shapes);
 
-// Gather on the rows of a constant matrix, or on its columns, becomes tied.Gather, and a Transpose where the columns
-// of a row come first.
+// Turns a Gather of rows or columns of a constant matrix into tied.Gather, followed by a Transpose if the columns of a
+// row come first.
 Graph CanonicalGather(Graph graph, const Shapes& shapes);
 
-// A product with a constant matrix becomes tied.Head, and Transposes where its dimensions are in another order.
+// Turns a product with a constant matrix into tied.Head, with Transposes if its dimensions have a different order.
 // transposed: 1 if the constant is [cols, rows].
 Graph CanonicalHead(Graph graph, const Shapes& shapes);
 
-// ArgMax, TopK and LogSoftmax along the last dimension become tied.Topk {k} and tied.LogSoftmax of a value, with its
-// last dimension as `width`.
+// Turns ArgMax, TopK and LogSoftmax along the last dimension into tied.Topk {k} and tied.LogSoftmax, with the last
+// dimension as `width`.
 Graph CanonicalSelection(Graph graph, const Shapes& shapes);
 
-// Reshape, Squeeze, Unsqueeze and Flatten of constants become constants: how one is broadcast depends on its shape.
+// Turns Reshape, Squeeze, Unsqueeze and Flatten of constants into constants, whose shape determines broadcasting.
 Graph FoldViews(Graph graph, const Shapes& shapes);
 
-// Those of all else are replaced by their input.
+// Removes Reshape, Squeeze, Unsqueeze and Flatten of other values.
 Graph DropViews(Graph graph);
 
-// Mul(Tanh(x / c), c) becomes tied.SoftCap of x {cap}.
+// Turns Mul(Tanh(x / c), c) into tied.SoftCap of x {cap}.
 Graph CanonicalSoftCap(Graph graph);
 
-// A product with a constant number becomes the scale of tied.Gather or tied.Head, of the hidden states as of logits; a
-// bias that the head has is multiplied, too.
+// Turns a product of embeddings, hidden states or logits with a constant number into the scale of tied.Gather or
+// tied.Head. A bias that the head has is multiplied, too.
 Graph FuseScale(Graph graph);
 
-// A sum with a constant vector becomes the bias of tied.Head.
+// Turns a sum with a constant vector into the bias of tied.Head.
 Graph FuseBias(Graph graph, const Shapes& shapes);
 
-// tied.SoftCap of tied.Head becomes its soft_cap.
+// Turns tied.SoftCap of a tied.Head into its soft_cap.
 Graph FuseSoftCap(Graph graph);
 
-// tied.LogSoftmax and tied.Topk take the tied.Head in whose rows they work along.
+// Fuses tied.LogSoftmax and tied.Topk along the rows of a tied.Head with it.
 Graph FuseSelection(Graph graph);
 
-// Nodes and constants that no result needs are removed.
+// Removes nodes and constants that no result needs.
 Graph DropDeadCode(Graph graph);
 
-// All of them, in order.
+// Runs all passes in order.
 Graph Canonicalise(Graph graph, const Shapes& shapes);
 
 }  // namespace tied::converter

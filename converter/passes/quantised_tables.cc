@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMaxBlock = 1 << 20;
 
-// "16-bit integers (uint16)"; "" for a type of which tables may be.
+// Describes an unsupported type, such as "16-bit integers (uint16)"; "" for supported types.
 std::string UnsupportedIntegers(const TensorRef& tensor) {
   // TensorProto.DataType.
   static const std::map<int, const char*> kNames = {
@@ -37,8 +37,8 @@ bool IsIntegerTable(const Node& node, const TensorRef& tensor) {
   if (tensor.dims.size() != 2) return false;
   const std::string unsupported = UnsupportedIntegers(tensor);
   if (!unsupported.empty()) {
-    RefuseNode(node,
-               "its table has " + unsupported + "; tables of 8-bit and 4-bit integers and of floats are supported");
+    RefuseNode(
+        node, "its table has " + unsupported + "; only tables of 8-bit and 4-bit integers and of floats are supported");
   }
   return IsQuantisedInteger(tensor.type);
 }
@@ -91,7 +91,7 @@ std::string QuantisedTables::AddMatrix(const Node& node, const TensorRef& tensor
 }
 
 std::string QuantisedTables::AddMatrix(const Node& node, const TensorRef& tensor, const std::string& zero_points) {
-  if (BitsOf(tensor.type) != 8) RefuseNode(node, "four-bit integers are supported in blocks alone");
+  if (BitsOf(tensor.type) != 8) RefuseNode(node, "four-bit integers are supported only in blocks");
   Quantisation quantisation;
   if (!zero_points.empty()) quantisation.zero_points = Require(node, zero_points, "zero points");
   return Add(tensor, std::move(quantisation), node.outputs[0]);
@@ -105,17 +105,17 @@ void QuantisedTables::SetScales(const Node& node, const std::string& matrix, con
   tensor.quantisation = std::make_shared<const Quantisation>(std::move(quantisation));
 }
 
-// What a row takes, and the zero points of one. Blocks that lie side by side have nothing that only fills a byte.
+// Sets the bytes of a row and the zero points per row. Blocks of a [cols, rows] matrix are not padded to bytes.
 void QuantisedTables::SetRows(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                               Quantisation* quantisation) {
   const int64_t rows = matrix.dims[layout.down ? 1 : 0], cols = matrix.dims[layout.down ? 0 : 1];
   const bool odd = layout.bits == 4 && !layout.whole && !layout.down && cols % 2 != 0;
   if (rows < 1 || cols < 1 || cols > INT32_MAX || odd) {
-    RefuseNode(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is not possible");
+    RefuseNode(node, "a table of [" + std::to_string(rows) + ", " + std::to_string(cols) + "] is invalid");
   }
   const int64_t blocks = (cols - 1) / layout.block + 1;
   const int64_t bits = layout.bits, stored = layout.whole ? blocks * layout.block : cols;
-  const bool pairs = BitsOf(matrix.type) / bits == 2;  // in a byte; those of four bits by type follow each other
+  const bool pairs = BitsOf(matrix.type) / bits == 2;  // padded to bytes; types of four bits are packed without padding
   quantisation->row_bytes = static_cast<size_t>((stored * bits + 7) / 8);
   quantisation->zero_points_per_row = static_cast<size_t>(pairs ? blocks + blocks % 2 : blocks);
   uint64_t expected = 0;
@@ -125,7 +125,7 @@ void QuantisedTables::SetRows(const Node& node, const TensorRef& matrix, const B
     expected = CheckedBytes({rows, static_cast<int64_t>(quantisation->row_bytes)}, 1, node.Describe());
   }
   if (matrix.length != expected) {
-    RefuseNode(node, "its integers take " + std::to_string(matrix.length) + " bytes, its shape needs " +
+    RefuseNode(node, "its integers take " + std::to_string(matrix.length) + " bytes; its shape needs " +
                          std::to_string(expected));
   }
 }
@@ -133,10 +133,10 @@ void QuantisedTables::SetRows(const Node& node, const TensorRef& matrix, const B
 std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                                        const IntegerNames& names) {
   const int64_t bits = layout.bits, block = layout.block;
-  if (bits != 4 && bits != 8) RefuseNode(node, std::to_string(bits) + " bits are not supported: 4 and 8 are");
-  if (!IsQuantisedInteger(matrix.type)) RefuseNode(node, "its table is not of integers");
+  if (bits != 4 && bits != 8) RefuseNode(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
+  if (!IsQuantisedInteger(matrix.type)) RefuseNode(node, "its table does not hold integers");
   if (block < 16 || block > kMaxBlock || block % 2 != 0)
-    RefuseNode(node, "blocks of " + std::to_string(block) + " are not possible");
+    RefuseNode(node, "blocks of " + std::to_string(block) + " are not supported");
   Quantisation quantisation;
   quantisation.bits = static_cast<int>(bits);
   quantisation.block = block;
@@ -146,7 +146,7 @@ std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix
   const bool from_middle = layout.from_middle && matrix.type == ElementType::kUint8;
   quantisation.default_zero_point = from_middle ? 1 << (bits - 1) : 0;
   if (!names.zero_points.empty()) quantisation.zero_points = Require(node, names.zero_points, "zero points");
-  if (IsFloat(quantisation.zero_points.type)) RefuseNode(node, "zero points that are no integers are not supported");
+  if (IsFloat(quantisation.zero_points.type)) RefuseNode(node, "zero points must be integers");
   return Add(matrix, std::move(quantisation), node.outputs[0]);
 }
 

@@ -1,4 +1,4 @@
-// Matrices of integers as constants that know what their integers stand for.
+// Adds matrices of integers to a graph as constants with a Quantisation.
 #ifndef TIED_CONVERTER_PASSES_QUANTISED_TABLES_H_
 #define TIED_CONVERTER_PASSES_QUANTISED_TABLES_H_
 
@@ -12,10 +12,10 @@ namespace tied::converter {
 bool IsQuantisedInteger(ElementType type);
 int BitsOf(ElementType type);
 
-// A matrix of integers that a table may be made of. Refuses a node that has integers of other types.
+// True for integers of a type that tables support. Refuses a node with integers of other types.
 bool IsIntegerTable(const Node& node, const TensorRef& tensor);
 
-// The same value, or two constants that hold the same.
+// True for the same value, or for two constants with equal content.
 bool SameNumbers(const TensorRef& a, const TensorRef& b);
 bool SameNumbers(const Graph& graph, const std::string& a, const std::string& b);
 bool SameZeroPoints(const Graph& graph, const std::string& a, const std::string& b);
@@ -23,7 +23,7 @@ bool IsZero(const Graph& graph, const std::string& value);
 
 [[noreturn]] void RefuseNode(const Node& node, const std::string& reason);
 
-// Names of constants, as the inputs of a node give them; "" for no zero points.
+// Names of constants from the inputs of a node; "" if there are no zero points.
 struct IntegerNames {
   std::string values, scales, zero_points;
 };
@@ -31,27 +31,27 @@ struct IntegerNames {
 struct BlockLayout {
   int64_t bits;
   int64_t block;      // columns
-  bool whole;         // each row is filled up to whole blocks
-  bool from_middle;   // where there are no zero points, uint8 counts from the middle of the range
+  bool whole;         // each row is padded to whole blocks
+  bool from_middle;   // without zero points, uint8 has its zero point in the middle of the range
   bool down = false;  // the matrix is [cols, rows], and so are its scales and zero points
 };
 
-// Adds such constants to a graph.
+// Adds the constants to a graph.
 class QuantisedTables {
  public:
   explicit QuantisedTables(Graph* graph) : graph_(graph) {}
 
-  // A constant, perhaps behind a Reshape.
+  // A constant, perhaps after a Reshape.
   const TensorRef* FindReshaped(const std::string& value) const;
-  // The same; refuses a node that lacks it or has something else. `what` names it, in the plural.
+  // The same, but refuses the node if the value is missing or not constant. what: a plural noun for the message.
   const TensorRef& Require(const Node& node, const std::string& value, const char* what) const;
 
-  // A matrix with one scale, or one for each index of dimension `axis`. Returns the name of the new constant.
+  // Adds a matrix with one scale, or one for each index of dimension `axis`. Returns the name of the new constant.
   std::string AddMatrix(const Node& node, const TensorRef& tensor, const IntegerNames& names, int64_t axis);
-  // The same in two steps, where the scales become known later.
+  // The same in two steps, if the scales become known later.
   std::string AddMatrix(const Node& node, const TensorRef& tensor, const std::string& zero_points);
   void SetScales(const Node& node, const std::string& matrix, const std::string& scales, int64_t axis);
-  // matrix.dims: [rows, cols], or [cols, rows] if the layout is that.
+  // matrix.dims: [rows, cols], or [cols, rows] if layout.down.
   std::string AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                         const IntegerNames& names);
 

@@ -45,7 +45,7 @@ bool KeepsOrder(const std::vector<size_t>& perm, const std::vector<bool>& is_one
 
 namespace {
 
-// Which dimensions of a Transpose's input are known to be 1, from the shape of either side.
+// True for each dimension of a Transpose's input that is known to be 1 from the shape of input or output.
 std::vector<bool> OnesOf(const Node& node, const std::vector<size_t>& perm, const Shapes& shapes) {
   std::vector<bool> ones(perm.size());
   const SymbolicShape *input = shapes.Find(node.Input(0)), *output = shapes.Find(node.outputs[0]);
@@ -56,7 +56,7 @@ std::vector<bool> OnesOf(const Node& node, const std::vector<size_t>& perm, cons
   return ones;
 }
 
-// A constant number, or a constant that has one dimension other than 1, with its dimensions in another order.
+// Reorders the dimensions of a constant that has at most one dimension other than 1; nullopt for other constants.
 std::optional<TensorRef> Permuted(TensorRef constant, const std::vector<size_t>& perm) {
   if (constant.quantisation != nullptr || constant.dims.size() > perm.size()) return std::nullopt;
   const auto wide = [](int64_t dim) { return dim != 1; };
@@ -91,7 +91,7 @@ Graph HoistTransposes(Graph graph, const Shapes& shapes) {
     graph.nodes[i] = MakeTranspose(node, inner->Input(1 - at), outer.inputs[1 - at], *perm);
     graph.constants[outer.inputs[at]] = std::move(*permuted);
     graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i) + 1, std::move(outer));
-    --i;  // the Transpose may go on
+    --i;  // the Transpose may move further
   }
   return graph;
 }
@@ -101,13 +101,13 @@ Graph DropTransposes(Graph graph, const Shapes& shapes) {
     std::optional<std::vector<size_t>> perm = PermOf(node, shapes);
     if (!perm) continue;
     const Node* inner = graph.FindProducer(node.Input(0));
-    // Those before it have been joined already.
+    // Earlier Transposes have already been joined.
     if (const auto first = inner == nullptr ? std::nullopt : PermOf(*inner, shapes); first) {
       if (first->size() != perm->size()) continue;
       for (size_t& dim : *perm) dim = (*first)[dim];
       node = MakeTranspose(node, inner->Input(0), node.outputs[0], *perm);
     }
-    // How a constant is broadcast depends on its shape.
+    // A Transpose of a constant changes how it is broadcast.
     if (graph.FindConstant(node.Input(0)) != nullptr || !KeepsOrder(*perm, OnesOf(node, *perm, shapes))) continue;
     const std::string input = node.Input(0), output = node.outputs[0];
     node = {"Identity", node.name, {input}, {output}, {}};

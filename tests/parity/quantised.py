@@ -50,7 +50,7 @@ REFUSED = [
     (models.blocks_of_two_bits, "2 bits are not supported"),
     (models.blocks_of_another_size, "blocks of 64 columns need"),
     (models.blocks_of_another_table, "its shape needs"),
-    (models.blocks_in_an_order, "(g_idx) is not supported"),
+    (models.blocks_in_an_order, "(g_idx) are not supported"),
     (models.qdq_blocks_of_rows, "blocks that run along the vocabulary"),
     (models.qdq_by_columns, "do not run along the vocabulary"),
 ]
