@@ -14,7 +14,7 @@ namespace tied::converter {
 
 namespace {
 
-// The node that makes the embeddings of a Gather, and how many nodes lie between the ids and them.
+// The node that computes the embeddings of a Gather, and the number of nodes from the ids to it.
 struct Rows {
   const onnx::NodeProto* last;
   int steps;
@@ -35,7 +35,7 @@ class EmbeddingTaker {
   }
 
  private:
-  // ids: the inputs that still have their names here. The body of a Loop may have others of these names.
+  // ids: the inputs whose names have the same meaning here. The body of a Loop may redefine them.
   void Replace(onnx::GraphProto* graph, const Scope* outer, const KnownValues* known_outside, std::set<std::string> ids,
                int depth) {
     reader_.CheckDepth(depth);
@@ -46,7 +46,7 @@ class EmbeddingTaker {
     if (outer != nullptr) {
       for (const onnx::ValueInfoProto& own : original.input()) ids.erase(own.name());
     }
-    std::map<const onnx::NodeProto*, std::string> replaced;  // by inputs
+    std::map<const onnx::NodeProto*, std::string> replaced;  // nodes, and the inputs that replace them
     for (int i = 0; i < original.node_size(); ++i) {
       const onnx::NodeProto& node = original.node(i);
       for (onnx::AttributeProto& attribute : *graph->mutable_node(i)->mutable_attribute()) {
@@ -69,7 +69,7 @@ class EmbeddingTaker {
            ids.count(InputBehind(node.input(1), scope)) > 0;
   }
 
-  // What makes numbers of the rows, of another type perhaps, and scales them; up to the first value that is used twice.
+  // Finds the nodes that dequantise, cast and scale the rows, up to the first value with two uses.
   Rows FindRows(const onnx::NodeProto& gather, const Scope& scope, const Uses& uses) const {
     Rows rows{&gather, 1};
     bool scaled = false;
@@ -96,7 +96,7 @@ class EmbeddingTaker {
     return number.elements() == 1 && IsFloat(number.type);
   }
 
-  // Columns that only fill a block are cut off behind the lookup.
+  // True for a Slice after the lookup that removes the padding of the last block.
   bool IsCrop(const onnx::NodeProto& gather, const onnx::NodeProto& node, const Scope& scope) const {
     if (gather.op_type() != "GatherBlockQuantized" || node.op_type() != "Slice" || node.input_size() < 4) return false;
     const onnx::TensorProto* axes = scope.Constant(node.input(3));
@@ -105,7 +105,7 @@ class EmbeddingTaker {
     return axis.elements() == 1 && (axis.ReadInts()[0] == -1 || axis.ReadInts()[0] > 1);
   }
 
-  // Returns the name of the input that takes the place of the rows.
+  // Records the embedding and returns the name of the input that replaces the rows.
   std::string Record(const onnx::NodeProto& gather, const Rows& rows, const Scope& scope, const KnownValues& known) {
     const std::string ids = InputBehind(gather.input(1), scope);
     CheckShapeOfIds(gather, ids, scope);
@@ -114,7 +114,7 @@ class EmbeddingTaker {
     const Slice slice{rows.last->output(0), gather.input(1), rows.steps};
     SetEmbedding(gather, reader_.Import(scope, slice, Declare(kIds, onnx::TensorProto::INT64, 0, rank),
                                         Declare("embeddings", onnx::TensorProto::FLOAT, 0, rank)));
-    // A graph of an encoder and a decoder has ids for each.
+    // A graph with an encoder and a decoder has ids for each.
     const std::string name = ids == kDecoderIds && ids_.size() > 1 ? kDecoderEmbeddings : kEmbeddings;
     input.set_name(name);
     onnx::TypeProto_Tensor* type = input.mutable_type()->mutable_tensor_type();
@@ -122,12 +122,12 @@ class EmbeddingTaker {
     type->mutable_shape()->add_dim()->set_dim_value(static_cast<int64_t>(taken_.table.cols()));
     const auto [other, added] = taken_.inputs.emplace(name, input);
     if (!added && other->second.type().tensor_type().elem_type() != type->elem_type()) {
-      Differ(gather, "its rows are of another type than those of another");
+      Differ(gather, "its rows differ in type from another Gather's rows");
     }
     return name;
   }
 
-  // The dimensions of embeddings are those of the ids and the width: so the ids must be looked up in their own shape.
+  // Requires that the ids are looked up in their shape as an input, because embeddings get this shape plus the width.
   void CheckShapeOfIds(const onnx::NodeProto& gather, const std::string& ids, const Scope& scope) const {
     if (gather.input(1) == ids) return;
     const Slice slice{gather.input(1), ids, kMaxSteps};
@@ -137,11 +137,11 @@ class EmbeddingTaker {
     const Shapes shapes = InferShapes(view);
     const SymbolicShape* shape = shapes.Find(view.results[0]);
     if (shape == nullptr || *shape != *shapes.Find(ids)) {
-      reader_.Refuse(gather, "looks up '" + ids + "' in another shape than they have as an input");
+      reader_.Refuse(gather, "looks up '" + ids + "' in a different shape than the input's");
     }
   }
 
-  // [batch, sequence] where the export does not say.
+  // The shape of the ids; [batch, sequence] if the export does not declare it.
   onnx::ValueInfoProto DeclaredIds(const std::string& ids) const {
     const onnx::ValueInfoProto& declared = declared_.at(ids);
     if (declared.type().tensor_type().has_shape()) return declared;
@@ -155,11 +155,11 @@ class EmbeddingTaker {
     if (operation == nullptr) reader_.Refuse(gather, "does not look up rows");
     const bool first = taken_.tables.empty();
     if (!first && !SameTable(taken_.table, table)) {
-      reader_.Refuse(gather, "reads '" + table.tensor.name + "', another Gather by token ids reads '" +
+      reader_.Refuse(gather, "reads '" + table.tensor.name + "', but another Gather by token ids reads '" +
                                  taken_.table.tensor.name + "'");
     }
     if (!first && taken_.scale != operation->scale) {
-      Differ(gather, "its rows are scaled in another way than those of another");
+      Differ(gather, "its rows are scaled differently from another Gather's rows");
     }
     taken_.tables.insert(table.tensor.name);
     graph.outputs[0].dims.push_back({static_cast<int64_t>(table.cols()), ""});
@@ -168,7 +168,7 @@ class EmbeddingTaker {
     taken_.graph = std::move(graph);
   }
 
-  // Without scales and Casts places may still agree.
+  // If scales or Casts differ, the caller tries again without them.
   void Differ(const onnx::NodeProto& gather, const std::string& reason) {
     if (!with_scale_) reader_.Refuse(gather, reason);
     differ_ = true;

@@ -1,4 +1,4 @@
-// The embedding of an export.
+// Takes the embedding out of an export.
 #ifndef TIED_CONVERTER_SPLIT_EMBEDDING_H_
 #define TIED_CONVERTER_SPLIT_EMBEDDING_H_
 
@@ -15,18 +15,18 @@
 
 namespace tied::converter {
 
-// What was taken out of an export.
+// The embedding of an export.
 struct Embedding {
   Graph graph;  // input_ids to embeddings, as the export computes them
   TableSource table;
   float scale = 1;
-  std::map<std::string, onnx::ValueInfoProto> inputs;  // that take the place of rows
+  std::map<std::string, onnx::ValueInfoProto> inputs;  // that replace rows
   std::set<std::string> tables;                        // names of the tables in the export
 };
 
-// In the place of each Gather by `ids` comes an input of embeddings, in subgraphs too. with_scale: a Cast of rows, and
-// their product with a constant number, belong to the embedding where nothing else uses what comes before. Nothing
-// where the places do not agree in them; the graph has been changed even so.
+// Replaces each Gather by `ids`, also in subgraphs, by an input of embeddings. with_scale: the embedding includes a
+// Cast of the rows and their product with a constant number, unless something else uses the values before. Returns
+// nullopt if the Gathers differ in these; the graph is changed even then.
 std::optional<Embedding> TakeEmbedding(const PieceReader& reader, const std::set<std::string>& ids, bool with_scale,
                                        onnx::GraphProto* graph);
 

@@ -1,4 +1,4 @@
-// The exports of one model, which belong together.
+// Splits the exports of one model, which belong together.
 #include <filesystem>
 
 #include "base/error.h"
@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The rows of the table in one of the exports; 0 if none has been read.
+// The number of rows of the table, from one of the exports; 0 if none has been read.
 int64_t VocabularyOf(const std::vector<std::optional<SplitModel>>& models) {
   for (const std::optional<SplitModel>& model : models) {
     if (model && model->head) return static_cast<int64_t>(model->head_plan.tables[0].vocabulary());
@@ -20,7 +20,7 @@ int64_t VocabularyOf(const std::vector<std::optional<SplitModel>>& models) {
   return 0;
 }
 
-// What is ambiguous in one export may follow from the table of another.
+// Reads all exports. Ambiguous names in one export may follow from the table of another.
 std::vector<SplitModel> ReadExports(const std::vector<std::string>& paths, const SplitNames& names, bool with_scale) {
   std::vector<std::optional<SplitModel>> models(paths.size());
   for (size_t i = 0; i < paths.size(); ++i) {
@@ -51,7 +51,7 @@ void CheckNamesGiven(const std::vector<SplitModel>& models, const SplitNames& na
   check(names.logits, "output", &SplitModel::outputs);
 }
 
-// Whether all scale embeddings in the same way. Throws where their tables or heads differ.
+// True if all exports scale embeddings in the same way. Throws if their tables or heads differ.
 bool Agree(const std::vector<SplitModel>& models) {
   const SplitModel *embedding = nullptr, *head = nullptr;
   bool same_scale = true;
@@ -66,15 +66,14 @@ bool Agree(const std::vector<SplitModel>& models) {
     if (model.head) {
       if (head == nullptr) head = &model;
       if (!SameHead(head->head_plan, model.head_plan)) {
-        throw ConvertError(head->path + " and " + model.path +
-                           " make their logits from another matrix or bias, or in another shape");
+        throw ConvertError(head->path + " and " + model.path + " differ in the matrix, bias or shape of their logits");
       }
     }
   }
   return same_scale;
 }
 
-// Another number format of a file that is there, too: "model_q4.onnx" beside "model.onnx".
+// True for a variant of another file in the folder: "model_q4.onnx" beside "model.onnx".
 bool IsVariant(const fs::path& path, const std::set<fs::path>& all) {
   static const std::set<std::string> kSuffixes = {"_bnb4", "_fp16", "_int8", "_q4", "_q4f16", "_quantized", "_uint8"};
   const std::string stem = path.stem().string();
@@ -100,7 +99,7 @@ std::vector<std::string> ExportsIn(const std::vector<std::string>& paths) {
       if (entry.path().extension() == ".onnx") all.insert(entry.path());
     }
     if (error) throw ConvertError(path + ": cannot be read: " + error.message());
-    if (all.empty()) throw ConvertError(path + ": holds no .onnx file");
+    if (all.empty()) throw ConvertError(path + ": contains no .onnx file");
     for (const fs::path& file : all) {
       if (!IsVariant(file, all)) exports.push_back(file.string());
     }

@@ -17,11 +17,11 @@ namespace {
 
 bool MovesElements(const std::string& op) { return FactsOf(op).is_view || op == "Transpose"; }
 
-// What logits are made of.
+// The product that computes logits.
 struct Product {
-  std::string hidden;     // "" if the passes see no head
-  bool reshaped = false;  // logits have another shape than the product
-  bool viewed = false;    // what it multiplies has another shape than hidden
+  std::string hidden;     // "" if the passes find no head
+  bool reshaped = false;  // logits and product have different shapes
+  bool viewed = false;    // the operand and hidden have different shapes
   int64_t cols = 0;       // of the table
 };
 
@@ -63,13 +63,13 @@ class HeadTaker {
   }
 
  private:
-  // Of the graph that a branch is in.
+  // The graph that contains a branch.
   struct Around {
     const Scope* scope = nullptr;
     const KnownValues* known = nullptr;
   };
 
-  // Output `index` of the graph becomes what the head's product is made from, under another name.
+  // Replaces output `index` of the graph by the hidden states of the head, under a different name.
   void Replace(onnx::GraphProto* graph, const Around& around, int index, const std::string& name, int depth) {
     reader_.CheckDepth(depth);
     RestoreHidden(index, graph);
@@ -92,7 +92,7 @@ class HeadTaker {
     *graph->mutable_output(index) = Declare(name, type_, cols, rank_, kPrefix);
   }
 
-  // Returns the name of the If's output, which is the hidden state from now on.
+  // Returns the name of the If's output, which is now the hidden state.
   std::string ReplaceInBranches(onnx::GraphProto* graph, const onnx::NodeProto& node, const std::string& logits,
                                 const Around& around, int depth) {
     const auto index =
@@ -113,18 +113,18 @@ class HeadTaker {
     return hidden;
   }
 
-  // Takes the head that makes the output out; returns what it multiplies.
+  // Records the head that computes the output and returns the name of its hidden states.
   std::string RecordHead(const onnx::NodeProto& node, const onnx::ValueInfoProto& output, const Scope& scope,
                          const KnownValues& known) {
     const std::string& logits = output.name();
     const Product product = FindHidden(node, logits, scope);
     const std::string& hidden = product.hidden;
     const int logits_rank = DeclaredRank(output).value_or(3);
-    // A product keeps the rank, and so do views on both sides of it; one side alone does not.
+    // A product keeps the rank, and so do views on both sides of it, but not a view on one side.
     const std::optional<int> likely =
         product.reshaped == product.viewed ? std::optional<int>(logits_rank) : std::nullopt;
     const std::optional<int> rank = known.Rank(hidden) ? known.Rank(hidden) : likely;
-    if (!rank || *rank < 1) reader_.Refuse(node, "the rank of its hidden states does not follow from the export");
+    if (!rank || *rank < 1) reader_.Refuse(node, "the rank of its hidden states is unknown");
     Graph head = reader_.Import(scope, {logits, hidden, kMaxSteps},
                                 Declare(kHidden, onnx::TensorProto::FLOAT, product.cols, *rank),
                                 Declare(kLogits, onnx::TensorProto::FLOAT, 0, logits_rank));
@@ -132,7 +132,7 @@ class HeadTaker {
     head.outputs[0].dims.resize(plan.entry_points[0].ops[0].output_dims.size() - 1);  // as it is, not as declared
     head.outputs[0].dims.push_back({static_cast<int64_t>(plan.tables[0].rows()), ""});
     if (!taken_.plan.tables.empty() && (rank_ != *rank || !SameHead(taken_.plan, plan))) {
-      reader_.Refuse(node, "another branch makes its logits from another matrix or bias, or in another shape");
+      reader_.Refuse(node, "another branch differs in the matrix, bias or shape of its logits");
     }
     const bool rounded = std::any_of(head.nodes.begin(), head.nodes.end(), [](const Node& user) {
       return user.op == "DynamicQuantizeLinear" && user.Input(0) == kHidden;
@@ -147,12 +147,12 @@ class HeadTaker {
     return hidden;
   }
 
-  // Slices grow until the passes see a head in one. What one lacks may be further back; what two lack, one after the
-  // other, is the reason if none has a head.
+  // Tries growing slices until the passes find a head in one. An error in one slice may disappear in a larger one; an
+  // error that two consecutive slices share is the reason in the message if no slice has a head.
   Product FindHidden(const onnx::NodeProto& node, const std::string& logits, const Scope& scope) const {
     std::string reason = Describe(node) +
-                         ": makes the logits; a product with the table is understood, and behind it a bias, a constant "
-                         "factor and c * tanh(x / c)";
+                         ": computes the logits; only a product with the table is supported, followed by a bias, a "
+                         "constant factor and c * tanh(x / c)";
     std::string last;
     bool found = false;
     for (int steps = 1; steps <= kMaxSteps; ++steps) {
@@ -171,7 +171,7 @@ class HeadTaker {
     throw ConvertError(reader_.path() + ": " + reason);
   }
 
-  // Before it was rounded by QuantizeLinear, or reshaped for a Gemm.
+  // Moves `hidden` back to before it is rounded by QuantizeLinear or reshaped for a Gemm.
   Product BeforeProduct(Product product, const Scope& scope) const {
     product.hidden = BeforeRounding(product.hidden, scope);
     const onnx::NodeProto* view = product.reshaped ? scope.Producer(product.hidden) : nullptr;
@@ -207,7 +207,7 @@ class HeadTaker {
   }
 
   const PieceReader& reader_;
-  const std::string& name_;  // of the output
+  const std::string& name_;  // of the new output
   int type_ = 0;             // of hidden states
   int rank_ = 0;
   Head taken_;

@@ -1,4 +1,4 @@
-// The head of an export.
+// Takes the head out of an export.
 #ifndef TIED_CONVERTER_SPLIT_HEAD_H_
 #define TIED_CONVERTER_SPLIT_HEAD_H_
 
@@ -13,19 +13,19 @@
 
 namespace tied::converter {
 
-// What was taken out of an export.
+// The head of an export.
 struct Head {
   Graph graph;                     // hidden to logits
-  Plan plan;                       // of it
-  std::string input;               // the input of the export that its hidden states are; "" if the export makes them
-  std::set<std::string> replaced;  // names in the export of its tables, and of values that made logits
+  Plan plan;                       // of the graph
+  std::string input;               // the input of the export with hidden states; "" if the export computes them
+  std::set<std::string> replaced;  // names in the export of its tables, and of values that computed logits
 };
 
-// Output `index` of the graph becomes what the head's product is made from, under the name `hidden`. Throws
-// ConvertError where no head makes the output; the graph may have been changed by then.
+// Replaces output `index` of the graph by the hidden states of the head, named `hidden`. Throws ConvertError if the
+// output does not come from a head; the graph may be changed even then.
 Head TakeHead(const PieceReader& reader, const std::string& hidden, int index, onnx::GraphProto* graph);
 
-// The same table, bias and shape of logits.
+// True if table, bias and shape of logits are equal.
 bool SameHead(const Plan& a, const Plan& b);
 
 }  // namespace tied::converter

@@ -26,7 +26,7 @@ struct Step {
   std::string scale, zero_point;  // "" for none
 };
 
-// Adds nodes to a graph, with names that are not there yet.
+// Adds nodes with new names to a graph.
 class NodeAdder {
  public:
   explicit NodeAdder(onnx::GraphProto* graph) : graph_(graph) {
@@ -66,7 +66,7 @@ class Rows {
     for (const onnx::ValueInfoProto& output : graph->output()) used_elsewhere_.insert(output.name());
   }
 
-  // The rows that node `index` looks up.
+  // Dequantises the rows that node `index` looks up, once for all users.
   void Unite(int index) {
     const std::string rows = graph_->node(index).output(0);
     const std::optional<Step> step = FindStep(rows);
@@ -94,7 +94,7 @@ class Rows {
            node.input(1) == step.scale && zero_point == step.zero_point;
   }
 
-  // What users take the integers for: their step follows them, in ONNX Runtime's integer operations too.
+  // The step (scale and zero point) that the users of the integers give, also in ONNX Runtime's integer operations.
   std::optional<Step> FindStep(const std::string& rows) {
     for (const int user : users_[rows]) {
       const onnx::NodeProto& node = graph_->node(user);
@@ -111,7 +111,7 @@ class Rows {
   const Scope& scope_;
   NodeAdder adder_;
   std::map<std::string, std::vector<int>> users_;  // nodes, by their inputs
-  std::set<std::string> used_elsewhere_;           // outputs, and what subgraphs use
+  std::set<std::string> used_elsewhere_;           // outputs, and values that subgraphs use
 };
 
 void UniteIn(onnx::GraphProto* graph, const Scope* outer, std::set<std::string> ids) {

@@ -1,4 +1,4 @@
-// Rows and hidden states that an export has as integers alone.
+// Rows and hidden states that an export has only as integers.
 #ifndef TIED_CONVERTER_SPLIT_INTEGERS_H_
 #define TIED_CONVERTER_SPLIT_INTEGERS_H_
 
@@ -9,13 +9,13 @@
 
 namespace tied::converter {
 
-// Behind each Gather on a matrix of integers by `ids`, in subgraphs too, comes one DequantizeLinear for all users:
-// those that have the numbers computed each for itself, and those that compute with the integers, which are rounded
-// from the numbers again, without a loss.
+// Adds one DequantizeLinear for all users after each Gather on a matrix of integers by `ids`, also in subgraphs. Users
+// that dequantised the integers themselves use its result; users that compute with integers round its result again,
+// without loss.
 void UniteIntegerRows(const std::set<std::string>& ids, onnx::GraphProto* graph);
 
-// Where output `index` is dequantised from a QLinearMatMul of integers that another integer operation makes, the
-// product gets them rounded, without a loss, from the numbers that they stand for.
+// If output `index` is dequantised from a QLinearMatMul whose integers come from another integer operation, inserts a
+// DequantizeLinear and a QuantizeLinear before the product, without loss, so that hidden states exist as numbers.
 void RestoreHidden(int index, onnx::GraphProto* graph);
 
 }  // namespace tied::converter

@@ -1,4 +1,4 @@
-// Element types and ranks of the values of an export, where they follow from its inputs and its operations.
+// Element types and ranks of the values of an export that follow from its inputs and operations.
 #ifndef TIED_CONVERTER_SPLIT_KNOWN_VALUES_H_
 #define TIED_CONVERTER_SPLIT_KNOWN_VALUES_H_
 
@@ -14,10 +14,10 @@ namespace tied::converter {
 
 class KnownValues {
  public:
-  // outer: of the graph around it, or null. All three must outlive it.
+  // outer: values of the enclosing graph, or null. All three arguments must outlive this.
   KnownValues(const onnx::GraphProto& graph, const Scope& scope, const KnownValues* outer);
 
-  // What follows comes before what the export declares: declarations of inner values are hints to ONNX Runtime, too.
+  // Inferred types and ranks take precedence over declared ones, because declarations of inner values are only hints.
   std::optional<int> Rank(const std::string& value) const { return Find(value).rank; }
   std::optional<int> Type(const std::string& value) const { return Find(value).type; }
 
@@ -25,7 +25,7 @@ class KnownValues {
   struct Known {
     std::optional<int> type;
     std::optional<int> rank;
-    std::optional<int> length;  // of a value of rank 1: shapes
+    std::optional<int> length;  // of a value of rank 1, such as a shape
   };
 
   Known Find(const std::string& value) const;
@@ -35,7 +35,7 @@ class KnownValues {
   std::optional<int> RankOf(const onnx::NodeProto& node) const;
   std::optional<int> LengthOf(const onnx::NodeProto& node) const;
   std::optional<int> BroadcastRank(const onnx::NodeProto& node) const;
-  // How many axes a node has, as an attribute or as its second input.
+  // The number of axes of a node, given as an attribute or as its second input.
   std::optional<int> CountAxes(const onnx::NodeProto& node) const;
 
   const Scope& scope_;

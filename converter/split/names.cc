@@ -20,7 +20,7 @@ bool IsIntegers(const onnx::ValueInfoProto& value) {
 void VisitLookups(const onnx::GraphProto& graph, const Scope* outer, std::set<std::string> inputs,
                   const VisitLookup& visit) {
   const Scope scope(graph, outer);
-  // The body of a Loop may have an input of that name.
+  // The body of a Loop may redefine the name as an input.
   if (outer != nullptr) {
     for (const onnx::ValueInfoProto& own : graph.input()) inputs.erase(own.name());
   }
@@ -97,7 +97,7 @@ std::set<std::string> ChooseIds(const onnx::GraphProto& graph, const std::string
   if (!named.empty()) return named;
   if (fitting.size() <= 1) return fitting;
   throw ConvertError(path + ": token ids may be any of the inputs " + Join(fitting) +
-                     ", which look up rows of matrices; --ids NAME says which");
+                     ", which look up rows of matrices; choose one with --ids NAME");
 }
 
 onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to) {
@@ -128,7 +128,7 @@ void ClearName(const std::string& name, const std::string& path, const std::stri
     return std::any_of(values.begin(), values.end(), [&](const auto& value) { return value.name() == name; });
   };
   if (has(graph->input()) || has(graph->output())) {
-    throw ConvertError(path + ": has a value called '" + name + "' already; " + advice);
+    throw ConvertError(path + ": already has a value named '" + name + "'; " + advice);
   }
   std::string other = name + "_";
   std::set<std::string> taken;

@@ -1,4 +1,4 @@
-// The names that an export has for token ids and logits, and those that a split gives.
+// Names of token ids and logits in an export, and names that a split creates.
 #ifndef TIED_CONVERTER_SPLIT_NAMES_H_
 #define TIED_CONVERTER_SPLIT_NAMES_H_
 
@@ -29,31 +29,29 @@ std::string ListNames(const google::protobuf::RepeatedPtrField<Named>& values) {
   return list;
 }
 
-// The input of the export that a value is a view of; "" if it is another value.
+// The input of the export of which a value is a view; "" for other values.
 std::string InputBehind(std::string value, const Scope& scope);
 
-// The constant with two dimensions or more that a value is, or is computed from; null for another value.
+// The constant with at least two dimensions that a value is or is computed from; null for other values.
 const onnx::TensorProto* MatrixOf(std::string value, const Scope& scope);
 
-// Calls visit(node, input, matrix) for each Gather on a constant matrix by the values of an input of integers, in
-// subgraphs too.
+// Calls visit(node, input, matrix) for each Gather on a constant matrix by an input of integers, also in subgraphs.
 using VisitLookup = std::function<void(const onnx::NodeProto&, const std::string&, const onnx::TensorProto&)>;
 void ForEachLookup(const onnx::GraphProto& graph, const VisitLookup& visit);
 
 // The inputs of token ids: `given`, or input_ids and decoder_input_ids, or the one input that looks up rows of a matrix
-// of `vocabulary` rows, or of any if that is 0. Nothing if there is no lookup. Throws ConvertError where that is
-// ambiguous.
+// with `vocabulary` rows (0: any number). Empty if there is no lookup. Throws ConvertError if the choice is ambiguous.
 std::set<std::string> ChooseIds(const onnx::GraphProto& graph, const std::string& path, const std::string& given,
                                 int64_t vocabulary);
 
 onnx::NodeProto Identity(const std::string& name, const std::string& from, const std::string& to);
 
-// [batch, sequence, width], or with `rank` dimensions; width 0: without the last. prefix: of the names of the others.
+// Declares [batch, sequence, width], or `rank` dimensions; width 0: the last has any size. prefix: for names of the
+// other dimensions.
 onnx::ValueInfoProto Declare(const std::string& name, int type, int64_t width, int rank = 3,
                              const std::string& prefix = "");
 
-// The graph gives values of its own other names than `name`. Throws ConvertError, with `advice`, where an input or an
-// output has it.
+// Renames values in the graph that are named `name`. Throws ConvertError with `advice` if an input or output has it.
 void ClearName(const std::string& name, const std::string& path, const std::string& advice, onnx::GraphProto* graph);
 
 }  // namespace tied::converter

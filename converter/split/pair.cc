@@ -1,4 +1,4 @@
-// The embedding and the head of exports in one graph.
+// Joins the embedding and the head of exports in one graph.
 #include <algorithm>
 
 #include "base/error.h"
@@ -25,8 +25,7 @@ void RenameValue(const std::string& from, const std::string& to, Graph* graph) {
   graph->ReplaceUses(from, to);
 }
 
-// Values that are called as others of `other`, and are not an input, get names of their own: they may come from another
-// file, or from another branch.
+// Renames values, except inputs, whose names `other` also uses: they may come from a different file or branch.
 Graph WithOwnNames(Graph graph, const Graph& other) {
   std::set<std::string> values;
   for (const auto& [name, tensor] : graph.constants) values.insert(name);
@@ -59,12 +58,12 @@ Graph PairOf(const std::vector<SplitModel>& models) {
       std::find_if(models.begin(), models.end(), [](const SplitModel& model) { return model.head.has_value(); });
   if (head == models.end()) {
     throw ConvertError(models.at(0).path +
-                       ": has no output 'logits', and no product with the table makes another output; outputs are " +
-                       ListOutputs(models) + "; --logits NAME says which they are");
+                       ": has no output 'logits', and no output is a product with the table; outputs are " +
+                       ListOutputs(models) + "; choose one with --logits NAME");
   }
   if (embedding == models.end()) {
-    throw ConvertError(models[0].path + ": no Gather on a constant matrix by token ids; --ids NAME says which input " +
-                       "they are, and the export with the embedding may be another file");
+    throw ConvertError(models[0].path + ": no Gather on a constant matrix by token ids; name their input with --ids " +
+                       "NAME, or add the export that has the embedding");
   }
   const Graph rest = WithOwnNames(*head->head, *embedding->embedding);
   Graph pair = WithOwnNames(*embedding->embedding, rest);

@@ -20,12 +20,12 @@ Graph PieceReader::Import(const Scope& scope, const Slice& slice, const onnx::Va
   *piece.mutable_graph() = CutOut(scope, slice, input, output);
   piece.mutable_graph()->set_name("tied_pair");
   Graph graph = ImportModel(piece, path_);
-  graph.outputs[0].name = output.name();  // values of the export may have this name
+  graph.outputs[0].name = output.name();  // set last, because values of the export may have this name
   return graph;
 }
 
 Plan PieceReader::PlanOf(const onnx::NodeProto& node, const Graph& graph) const {
-  if (graph.inputs.size() != 1) Refuse(node, "depends on '" + graph.inputs.back().name + "', too");
+  if (graph.inputs.size() != 1) Refuse(node, "also depends on '" + graph.inputs.back().name + "'");
   try {
     return MakePlan(graph, path_, /*allow_untied=*/false, [](uint64_t, uint64_t) {});
   } catch (const ConvertError& error) {

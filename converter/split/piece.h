@@ -1,4 +1,4 @@
-// Pieces of an export as graphs.
+// Converts pieces of an export to graphs.
 #ifndef TIED_CONVERTER_SPLIT_PIECE_H_
 #define TIED_CONVERTER_SPLIT_PIECE_H_
 
@@ -12,14 +12,13 @@
 
 namespace tied::converter {
 
-inline constexpr int kMaxDepth = 16;  // of graphs in each other
-inline constexpr int kMaxSteps =
-    16;  // from logits back to hidden: eight in quantised forms, a bias, a factor, a soft cap
+inline constexpr int kMaxDepth = 16;  // of nested graphs
+inline constexpr int kMaxSteps = 16;  // from logits back to hidden: eight in quantised forms, a bias, a factor, a soft cap
 
-// Makes graphs of the pieces of one export.
+// Converts pieces of one export to graphs.
 class PieceReader {
  public:
-  // Both must outlive it.
+  // Both arguments must outlive it.
   PieceReader(const onnx::ModelProto& model, const std::string& path) : model_(model), path_(path) {}
 
   const onnx::ModelProto& model() const { return model_; }
@@ -29,11 +28,11 @@ class PieceReader {
   [[noreturn]] void Refuse(const onnx::NodeProto& node, const std::string& reason) const;
   void CheckDepth(int depth) const;
 
-  // As CutOut() gives it.
+  // Imports the result of CutOut().
   Graph Import(const Scope& scope, const Slice& slice, const onnx::ValueInfoProto& input,
                const onnx::ValueInfoProto& output) const;
 
-  // Of such a graph, which must be one operation with one table. `node` is named if it is not.
+  // The plan of such a graph, which must be one operation with one table. node: for the message if it is not.
   Plan PlanOf(const onnx::NodeProto& node, const Graph& graph) const;
 
  private:
@@ -41,10 +40,10 @@ class PieceReader {
   const std::string& path_;
 };
 
-// In the same place, or with the same values.
+// True if both are the same tensor or have the same values.
 bool SameTable(const TableSource& a, const TableSource& b);
 
-// The type of a table's numbers to the nodes around it.
+// The floating-point type that other nodes get from the table.
 int FloatTypeOf(const TableSource& table);
 
 }  // namespace tied::converter

@@ -19,9 +19,9 @@ namespace tied::converter {
 
 namespace {
 
-constexpr int kMaxTried = 64;  // outputs, where none is called logits
+constexpr int kMaxTried = 64;  // outputs, if none is named logits
 
-// Refuses a node that uses a value which is gone, in subgraphs too.
+// Refuses nodes, also in subgraphs, that use removed values.
 void CheckGone(const PieceReader& reader, const onnx::GraphProto& graph, const std::set<std::string>& gone) {
   for (const onnx::NodeProto& node : graph.node()) {
     for (const onnx::AttributeProto& attribute : node.attribute()) {
@@ -29,7 +29,7 @@ void CheckGone(const PieceReader& reader, const onnx::GraphProto& graph, const s
     }
     for (const std::string& input : node.input()) {
       if (gone.count(input) == 0) continue;
-      reader.Refuse(node, "still uses '" + input + "' when the embedding and the head are gone");
+      reader.Refuse(node, "still uses '" + input + "' after embedding and head are removed");
     }
   }
 }
@@ -41,7 +41,7 @@ std::set<std::string> NamesOf(const google::protobuf::RepeatedPtrField<Named>& v
   return names;
 }
 
-// One export on its way to a SplitModel.
+// Splits one export.
 class Splitter {
  public:
   Splitter(const std::string& path, const SplitNames& names) : names_(names) {
@@ -50,13 +50,13 @@ class Splitter {
     initializers_ = NamesOf(graph().initializer());
     split_.inputs = NamesOf(graph().input());
     split_.outputs = NamesOf(graph().output());
-    split_.files = FilesOf(ImportModel(split_.model, path));  // whose graph has no cycle, and no name twice
+    split_.files = FilesOf(ImportModel(split_.model, path));  // also checks for cycles and duplicate names
     ForEachLookup(graph(), [&](const onnx::NodeProto&, const std::string&, const onnx::TensorProto& matrix) {
       matrices_.insert({{matrix.dims().begin(), matrix.dims().end()}, matrix.data_type()});
     });
   }
 
-  // Nothing where the places of the embedding do not agree in its scale.
+  // Returns nullopt if the uses of the embedding differ in its scale.
   std::optional<SplitModel> Run(bool with_scale, int64_t vocabulary) {
     onnx::GraphProto* graph = split_.model.mutable_graph();
     const int logits = FindLogits(vocabulary);
@@ -67,22 +67,22 @@ class Splitter {
     const std::set<std::string> ids = ChooseIds(*graph, split_.path, given, vocabulary);
     if (!ids.empty() && !TakeTheEmbedding(ids, with_scale)) return std::nullopt;
     if (!split_.embedding && !split_.head && (vocabulary == 0 || IsLookedUp(vocabulary, 0))) {
-      throw ConvertError(split_.path + ": no Gather on a constant matrix by token ids, and no product with one makes " +
-                         "an output; its inputs are " + ListNames(graph->input()) + ", its outputs " +
+      throw ConvertError(split_.path + ": no Gather on a constant matrix by token ids, and no output is a product " +
+                         "with a constant matrix; its inputs are " + ListNames(graph->input()) + ", its outputs " +
                          ListNames(graph->output()));
     }
     RemoveUnused(graph);
     CheckGone(reader_, *graph, gone_);
     SetInputs(ids, graph);
     split_.empty = !split_.embedding && graph->output_size() == 1 && from_input_;
-    if (!split_.empty) (void)ImportModel(split_.model, split_.path);  // as it will be written
+    if (!split_.empty) (void)ImportModel(split_.model, split_.path);  // checks the model before it is written
     return std::move(split_);
   }
 
  private:
   const onnx::GraphProto& graph() const { return split_.model.graph(); }
 
-  // The index of the output; -1 if there is none.
+  // The index of the logits among the outputs; -1 if there are none.
   int FindLogits(int64_t vocabulary) const {
     const std::string wanted = split_.outputs.count(names_.logits) > 0 ? names_.logits : kLogits;
     std::vector<int> found;
@@ -97,10 +97,10 @@ class Splitter {
     }
     if (found.size() < 2) return found.empty() ? -1 : found[0];
     throw ConvertError(split_.path + ": logits may be the output '" + graph().output(found[0]).name() + "' or '" +
-                       graph().output(found[1]).name() + "'; --logits NAME says which");
+                       graph().output(found[1]).name() + "'; choose one with --logits NAME");
   }
 
-  // False for what is declared with another last dimension than a table has rows.
+  // False if the declared last dimension matches the rows of no table.
   bool MayBeLogits(const onnx::ValueInfoProto& output) const {
     const onnx::TypeProto::Tensor& type = output.type().tensor_type();
     const int dims = type.shape().dim_size();
@@ -108,8 +108,8 @@ class Splitter {
     return last == 0 || matrices_.empty() || IsLookedUp(last, 0);
   }
 
-  // True for an output that is a product with a matrix whose rows token ids look up; in a file without such a matrix,
-  // for one of as many numbers as the table has rows.
+  // True for an output that is a product with a matrix whose rows token ids look up. In a file without such a matrix,
+  // the output must have as many numbers as the table has rows.
   bool MakesLogits(int index, int64_t vocabulary) const {
     onnx::GraphProto copy = graph();
     try {
@@ -132,7 +132,7 @@ class Splitter {
         if (!CheckedMultiply(others, dim, &others)) return false;
       }
       others /= rows;
-      // Two numbers may be in a byte, and rows filled up to whole blocks.
+      // Two numbers may share a byte, and rows may be padded to whole blocks.
       const bool packed = type != onnx::TensorProto::FLOAT && others >= cols / 2;
       return cols == 0 || others == cols || packed;
     });
@@ -143,10 +143,10 @@ class Splitter {
     const onnx::GraphProto original = *graph;
     Head head = TakeHead(reader_, names_.hidden, logits, graph);
     from_input_ = !head.input.empty();
-    // An input may be called as the output, if nothing is left of the graph.
+    // If nothing is left of the graph, an input and the output may have the same name.
     if (!from_input_ || graph->output_size() > 1) {
       *graph = original;
-      ClearName(names_.hidden, split_.path, "--hidden NAME gives the output of hidden states another name", graph);
+      ClearName(names_.hidden, split_.path, "choose a different name for the hidden states with --hidden NAME", graph);
       head = TakeHead(reader_, names_.hidden, logits, graph);
     }
     gone_.merge(head.replaced);
@@ -154,11 +154,12 @@ class Splitter {
     split_.head_plan = std::move(head.plan);
   }
 
-  // False where its places do not agree in its scale.
+  // Returns false if the uses of the embedding differ in its scale.
   bool TakeTheEmbedding(const std::set<std::string>& ids, bool with_scale) {
     onnx::GraphProto* graph = split_.model.mutable_graph();
     for (const char* name : {kEmbeddings, kDecoderEmbeddings}) {
-      if (name == kEmbeddings || ids.size() > 1) ClearName(name, split_.path, "an input of embeddings gets it", graph);
+      if (name == kEmbeddings || ids.size() > 1)
+        ClearName(name, split_.path, "an input of embeddings needs this name", graph);
     }
     UniteIntegerRows(ids, graph);
     std::optional<Embedding> embedding = TakeEmbedding(reader_, ids, with_scale, graph);
@@ -171,7 +172,7 @@ class Splitter {
     return true;
   }
 
-  // Inputs of embeddings instead of ids that nothing uses any more. Initializers may be listed as inputs, too.
+  // Replaces unused inputs of ids by inputs of embeddings. Initializers may also be listed as inputs.
   void SetInputs(const std::set<std::string>& ids, onnx::GraphProto* graph) const {
     std::set<std::string> uses;
     CollectUses(*graph, &uses);
@@ -185,9 +186,9 @@ class Splitter {
   SplitModel split_;
   const PieceReader reader_{split_.model, split_.path};
   std::set<std::string> initializers_;                       // of the export
-  std::set<std::pair<std::vector<int64_t>, int>> matrices_;  // dimensions and types of those whose rows are looked up
-  std::set<std::string> gone_;                               // values that nothing may use in the end
-  std::map<std::string, onnx::ValueInfoProto> inputs_;       // of embeddings
+  std::set<std::pair<std::vector<int64_t>, int>> matrices_;  // dimensions and types of matrices that are looked up
+  std::set<std::string> gone_;                               // removed values, which nothing may use
+  std::map<std::string, onnx::ValueInfoProto> inputs_;       // inputs of embeddings
   bool from_input_ = false;                                  // hidden states are an input of the export
 };
 

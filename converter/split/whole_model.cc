@@ -10,7 +10,7 @@ namespace {
 
 using Names = std::set<std::string>;
 
-// Products, which no tied pair has behind its embedding.
+// Products, which a tied pair never applies to its embedding.
 bool IsProduct(const std::string& op) {
   static const Names kProducts = {"Gemm", "MatMul", "MatMulInteger", "QLinearMatMul"};
   static const Names kContribProducts = {"Attention",           "DynamicQuantizeMatMul", "FusedMatMul",
@@ -20,7 +20,7 @@ bool IsProduct(const std::string& op) {
   return kProducts.count(op) > 0 || (op.rfind(domain, 0) == 0 && kContribProducts.count(op.substr(domain.size())) > 0);
 }
 
-// constants and rows: the values around the graph that are constant, and that are made of rows of a table.
+// constants, rows: values of enclosing graphs that are constant, and that are computed from rows of a table.
 bool HasLayers(const Graph& graph, Names constants, Names rows) {
   for (const auto& [name, tensor] : graph.constants) constants.insert(name);
   constants.insert("");

@@ -1,4 +1,4 @@
-// Exports that are more than a tied pair.
+// Recognises exports that are more than a tied pair.
 #ifndef TIED_CONVERTER_SPLIT_WHOLE_MODEL_H_
 #define TIED_CONVERTER_SPLIT_WHOLE_MODEL_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied::converter {
 
-// True for a graph with layers between its embedding and its outputs: rows of a table go into a product.
+// True for a graph with layers between its embedding and its outputs: it multiplies rows of a table.
 bool IsWholeModel(const Graph& graph);
 
 }  // namespace tied::converter

@@ -125,7 +125,8 @@ TEST_F(SplitNamesTest, MayBeGiven) {
 TEST_F(SplitNamesTest, ThatAreAmbiguousOrMissingAreAskedFor) {
   Write("two.onnx", {"a = Gather(W, first)", "b = Gather(W, second)", "h = Add(a, b)", "logits = MatMul(h, Wt)"},
         {{"first", kInt64, kIdsDims}, {"second", kInt64, kIdsDims}}, {{"logits", kFloat, kLogitsDims}});
-  EXPECT_NE(SplitRefusal({Path("two.onnx")}).find("'first', 'second', which look up rows of matrices; --ids NAME"),
+  EXPECT_NE(SplitRefusal({Path("two.onnx")})
+                .find("'first', 'second', which look up rows of matrices; choose one with --ids NAME"),
             std::string::npos);
   Write("logits.onnx", {"h = Gather(W, tokens)", "one = MatMul(h, Wt)", "two = Identity(one)"},
         {{"tokens", kInt64, kIdsDims}}, {{"one", kFloat, kLogitsDims}, {"two", kFloat, kLogitsDims}});
@@ -170,7 +171,8 @@ TEST_F(SplitNamesTest, AllExportsHaveTheSameHead) {
   for (const auto& [name, lines] : {std::pair<const char*, Lines>{"a.onnx", plain}, {"b.onnx", biased}}) {
     Write(name, lines, {{"input_ids", kInt64, kIdsDims}}, {{"logits", kFloat, kLogitsDims}});
   }
-  EXPECT_NE(SplitRefusal({Path("a.onnx"), Path("b.onnx")}).find("from another matrix or bias"), std::string::npos);
+  EXPECT_NE(SplitRefusal({Path("a.onnx"), Path("b.onnx")}).find("differ in the matrix, bias or shape"),
+            std::string::npos);
 }
 
 TEST_F(SplitNamesTest, AFolderStandsForItsExports) {
