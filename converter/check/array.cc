@@ -23,7 +23,7 @@ int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
   int64_t product = 1;
   for (size_t i = begin; i < end; ++i) {
     if (dims[i] < 0 || !CheckedMultiply(product, dims[i], &product)) {
-      throw ConvertError("the reference evaluation comes to a shape that is not possible");
+      throw ConvertError("the reference evaluation computes an invalid shape");
     }
   }
   return product;
@@ -31,7 +31,7 @@ int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end) {
 
 namespace {
 
-// A file's bytes, as long as the result lives.
+// Maps a file's bytes while the result exists.
 std::shared_ptr<const unsigned char> Map(const TensorRef& tensor) {
   const InputFile file(tensor.path);
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
@@ -44,7 +44,7 @@ std::shared_ptr<const unsigned char> Map(const TensorRef& tensor) {
   return {bytes + lead, [=](const unsigned char*) { munmap(bytes, length); }};
 }
 
-// protobuf aligns nothing.
+// Reads unaligned data: protobuf does not align values.
 template <class T>
 T Read(const unsigned char* bytes, int64_t index) {
   T value;
@@ -79,7 +79,7 @@ double ReadElement(const unsigned char* bytes, ElementType type, int64_t index) 
 
 Array Array::Load(const TensorRef& tensor) {
   if (tensor.type == ElementType::kOther) {
-    throw ConvertError(tensor.name + ": the reference evaluation does not know ONNX type " +
+    throw ConvertError(tensor.name + ": the reference evaluation does not support ONNX type " +
                        std::to_string(tensor.onnx_type));
   }
   Array array;
@@ -144,7 +144,7 @@ int64_t Array::Offset(int64_t position) const {
 double Array::Float(int64_t position) const { return At(Offset(position)); }
 
 int64_t Array::Int(int64_t position) const {
-  if (!integers) throw ConvertError("integers were expected where there are none");
+  if (!integers) throw ConvertError("expected integers, found floating-point numbers");
   const int64_t index = Index(Offset(position));
   if (ints != nullptr) return ints[index];
   return type == ElementType::kInt64 ? Read<int64_t>(bytes, index)
@@ -158,7 +158,7 @@ double Array::At(int64_t offset) const {
   return ints != nullptr ? static_cast<double>(ints[index]) : element(index);
 }
 
-// Shapes, axes and indices of a stranger's graph may lead anywhere.
+// Shapes, axes and indices of an untrusted graph may point anywhere.
 int64_t Array::Index(int64_t offset) const {
   int64_t index = 0;
   if (CheckedAdd(start, offset, &index) && index >= 0 && index < stored) return index;
@@ -200,7 +200,7 @@ Array Array::Expanded(const std::vector<int64_t>& wanted) const {
   for (size_t i = 0; i < rank; ++i) {
     const int64_t dim = i + dims.size() < rank ? 1 : dims[i + dims.size() - rank];
     const int64_t other = i + wanted.size() < rank ? 1 : wanted[i + wanted.size() - rank];
-    if (dim != other && dim != 1 && other != 1) throw ConvertError("dimensions do not fit together");
+    if (dim != other && dim != 1 && other != 1) throw ConvertError("dimensions do not match");
     expanded.dims[i] = dim == 1 ? other : dim;
     if (dim != 1) expanded.strides[i] = strides[i + dims.size() - rank];
   }

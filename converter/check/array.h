@@ -12,32 +12,32 @@
 
 namespace tied::converter {
 
-// Of a row-major tensor, in elements.
+// Strides of a row-major tensor, in elements.
 std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& dims);
 
-// Of dims[begin … end). Throws ConvertError if that is no number of elements.
+// The product of dims[begin … end). Throws ConvertError if a dimension is negative or the product overflows.
 int64_t Product(const std::vector<int64_t>& dims, size_t begin, size_t end);
 
-// A tensor of floating-point numbers or of integers (Booleans included), with strides: a transposition moves nothing.
-// Its elements lie in memory or are computed when they are asked for.
+// A tensor of floating-point numbers or integers (including Booleans), with strides, so that transposing moves no data.
+// Its elements are in memory or are computed on demand.
 struct Array {
-  using Element = std::function<double(int64_t)>;  // of a row-major position in the tensor as it was made
+  using Element = std::function<double(int64_t)>;  // argument: row-major position in the original tensor
 
   std::vector<int64_t> dims;
   std::vector<int64_t> strides;  // in elements
-  bool row_major = true;         // what the strides are
-  int64_t start = 0;             // element 0, in elements
-  int64_t stored = 0;            // elements that there are, from the first stored one on
+  bool row_major = true;         // the strides are those of a row-major tensor
+  int64_t start = 0;             // offset of element 0, in elements
+  int64_t stored = 0;            // number of stored elements
   bool integers = false;
-  std::shared_ptr<const void> owner;     // keeps what the pointer leads to
+  std::shared_ptr<const void> owner;     // owns the memory of the pointers
   const unsigned char* bytes = nullptr;  // elements of `type`
   ElementType type = ElementType::kOther;
-  const double* doubles = nullptr;  // one of these four
+  const double* doubles = nullptr;  // exactly one of bytes, doubles, ints and element is set
   const int64_t* ints = nullptr;
   Element element;
-  std::shared_ptr<const Array> ranked;  // of ids that ArgMax or TopK has made: what they are positions in
+  std::shared_ptr<const Array> ranked;  // for ids from ArgMax or TopK: the array that they index
 
-  // The values of a tensor: mapped, if they lie in a file.
+  // Loads the values of a tensor, which are mapped if they are in a file.
   static Array Load(const TensorRef& tensor);
   static Array OfInts(std::vector<int64_t> dims, std::vector<int64_t> values);
   static Array OfDoubles(std::vector<int64_t> dims, std::vector<double> values);
@@ -47,14 +47,14 @@ struct Array {
   // The element at a row-major position.
   double Float(int64_t position) const;
   int64_t Int(int64_t position) const;
-  // The element that lies `offset` elements behind the start: a sum of indices times strides.
+  // The element `offset` elements after the start. offset: a sum of indices times strides.
   double At(int64_t offset) const;
 
-  // The same data in another shape; a tensor with strides of its own is laid out anew.
+  // The same data in a different shape. A tensor that is not row-major is copied.
   Array View(std::vector<int64_t> dims) const;
-  // With its dimensions in another order: dimension i is perm[i] of this one.
+  // Dimension i of the result is dimension perm[i] of this.
   Array Transposed(const std::vector<size_t>& perm) const;
-  // Broadcast with a shape, as ONNX says it.
+  // Broadcasts to a shape as ONNX defines it.
   Array Expanded(const std::vector<int64_t>& wanted) const;
 
  private:

@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t kMaxInput = 64u << 20;
 
-// An input in both forms.
+// An input for tied and for the reference evaluation.
 struct Input {
   tied_tensor tensor;
   std::vector<char> bytes;
@@ -49,7 +49,7 @@ class Checker {
     return table_.id_of_row == nullptr ? static_cast<int64_t>(row) : table_.id_of_row[row];
   }
 
-  // That a dropped id cannot be embedded.
+  // Checks that a dropped id cannot be embedded.
   void CheckDropped() {
     const auto dropped = std::find(kept_.begin(), kept_.end(), false);
     if (dropped == kept_.end()) return;
@@ -79,7 +79,7 @@ class Checker {
       tensors.push_back(input.tensor);
     }
     const auto expected = Evaluate(graph_, arrays, Arithmetic::kValues, kept_);
-    // Of products with integers, which hidden states are quantised for, and of others.
+    // Key: whether hidden states are quantised, for products with integers.
     std::map<bool, std::map<std::string, Array>> magnitudes;
     const auto magnitudes_of = [&](const std::string& output, bool quantised) {
       if (magnitudes.count(quantised) == 0) {
@@ -100,12 +100,12 @@ class Checker {
     }
   }
 
-  // How an output comes about.
+  // How an output is computed.
   struct Made {
-    bool logits = false;     // a number for each id of the vocabulary
+    bool logits = false;     // one number per id of the vocabulary
     bool quantised = false;  // a product with a table of integers
-    double bound = 0;        // of its error, as a share of the magnitudes
-    double shift = 0;        // what it means that another table is read than in the model
+    double bound = 0;        // of the error, as a share of the magnitudes
+    double shift = 0;        // largest difference caused by reading a different table than the model
     bool lossless = true;    // every value of the table survived
   };
 
@@ -123,8 +123,8 @@ class Checker {
       made.logits = std::strcmp(op.result, "Logits") == 0;
       const bool head = std::strcmp(op.kind, "Head") == 0;
       made.quantised = head && format::FindFormat(static_cast<format::DataType>(table.type))->is_quantised;
-      // With integer tables hidden states are quantised: off by half a unit of the largest element.
-      // Of a head also the scaled hidden state, and the soft cap's quotient, tanh and product.
+      // With integer tables, hidden states are quantised, with an error of half a unit of the largest element. A scale
+      // rounds the hidden state once more; a soft cap rounds its quotient, tanh and product.
       const int more = head ? (op.scale != 1 ? 1 : 0) + (op.soft_cap != 0 ? 4 : 0) : 0;
       const auto roundings = (static_cast<double>(table.cols + 2) + more) * std::ldexp(1.0, -24);
       made.bound = roundings / (1 - roundings) + (made.quantised ? 0.5 / format::kLargestQuantisedHidden : 0);
@@ -135,7 +135,7 @@ class Checker {
     return {};
   }
 
-  // How far an output may be from the model's where the operation reads another table.
+  // The largest difference of an output if the operation reads a different table than in the model.
   double ShiftOf(const PlannedOp& op, const std::map<std::string, Array>& inputs) const {
     if (!op.moved) return 0;
     const TableDifference& difference = plan_.moved[*op.moved].difference;
@@ -143,11 +143,11 @@ class Checker {
     if (head == nullptr) return std::fabs(std::get<EmbeddingOp>(op.operation).scale) * difference.largest;
     const Array hidden = Largest(inputs.at(plan_.inputs[op.input].name));
     const double logit = (hidden.size() == 0 ? 0 : hidden.Float(0)) * difference.largest_row_sum;
-    // log_z moves as far as a logit may, and so does one that another is compared with.
+    // log_z changes by at most as much as a logit, and so does a logit that another one is compared with.
     return head->result == HeadOp::Result::kLogits && !head->log_softmax ? logit : 2 * logit;
   }
 
-  // Every number replaced by the largest magnitude, which is what the steps of hidden states are made from.
+  // Replaces every number by the largest magnitude, which determines the step of quantised hidden states.
   static Array Largest(const Array& array) {
     if (array.integers) return array;
     double largest = 0;
@@ -201,7 +201,7 @@ class Checker {
     return std::is_same_v<T, float> ? Array::OfDoubles(dims, doubles) : Array::OfInts(dims, ints);
   }
 
-  // The bytes of one output; its shape goes to shape_, its type to type_.
+  // Returns the bytes of one output, and sets shape_ and type_.
   std::vector<char> RunOutput(const char* entry_point, const std::string& name,
                               const std::vector<tied_tensor>& inputs) {
     tied_error error;
@@ -249,16 +249,16 @@ class Checker {
 
   struct Difference {
     double size;
-    double magnitude;  // of what was summed
+    double magnitude;  // of the sum
   };
 
-  // NaN is as far as can be from anything.
+  // The difference from NaN is infinite.
   static Difference DifferenceOf(double value, double expected, double magnitude) {
     const double size = value == expected ? 0 : std::fabs(value - expected);
     return {std::isnan(size) ? INFINITY : size, magnitude};
   }
 
-  // Of the values that stand behind an id and the one expected: rounding may swap two that are nearly the same.
+  // Compares the values of the found and the expected id: rounding may swap ids with nearly equal values.
   Difference DifferenceOfIds(const std::vector<char>& bytes, const Array& expected, const Array& magnitudes,
                              int64_t index) const {
     const Array& values = *expected.ranked;
@@ -292,7 +292,7 @@ class Checker {
   CheckReport* const report_;
   const OpenModel opened_;
   tied_table_info table_;
-  std::vector<bool> kept_;  // of the vocabulary
+  std::vector<bool> kept_;  // for each id of the vocabulary
   std::mt19937_64 random_{1};
   std::vector<int64_t> shape_;
   tied_type type_ = TIED_FLOAT32;

@@ -13,9 +13,9 @@ namespace tied::converter {
 namespace {
 
 constexpr size_t kTokens = 2;
-constexpr double kSlack = 1 + 0x1p-10;  // of scales, which are rounded themselves
+constexpr double kSlack = 1 + 0x1p-10;  // for the rounding of scales
 
-// The first operation of a kind, which is what the typed calls use.
+// The first operation of a kind, which the typed calls use.
 template <class Op>
 std::optional<Op> FirstOf(const Plan& plan) {
   for (const PlannedEntryPoint& entry_point : plan.entry_points) {
@@ -26,7 +26,7 @@ std::optional<Op> FirstOf(const Plan& plan) {
   return std::nullopt;
 }
 
-// How far what is stored may be from row[k].
+// Largest difference of the stored number from row[k].
 double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, size_t k) {
   if (encoding.lossless) return 0;
   switch (encoding.type) {
@@ -90,7 +90,7 @@ class RowCheck {
  private:
   bool HasIntegers() const { return format::FindFormat(encoding_.type)->is_quantised; }
 
-  // NaN counts as too much, too.
+  // NaN also counts as too large.
   static void Raise(double* worst, double error, double bound) {
     if (error == 0) return;
     const double share = error / bound;
@@ -119,9 +119,9 @@ class RowCheck {
         largest = std::max(largest, static_cast<double>(std::fabs(x[k])));
       }
       const double bias = bias_.empty() ? 0 : static_cast<double>(bias_[row]);
-      // Of the products and their sum; of the scaled hidden state, the soft cap's quotient, tanh and product.
+      // Roundings of the products, their sum, the scaled hidden state, and the soft cap's quotient, tanh and product.
       const double roundings = static_cast<double>(cols_ + 9) * 0x1p-24 * (magnitude + std::fabs(bias));
-      // With integer tables hidden states are quantised: off by half a unit of the largest element.
+      // With integer tables, hidden states are quantised, with an error of half a unit of the largest element.
       const double steps = HasIntegers() ? 0.5 / format::kLargestQuantisedHidden * largest * weights : 0;
       const double found =
           logits_[t * static_cast<size_t>(source_.vocabulary()) + static_cast<size_t>(source_.IdOf(row))];

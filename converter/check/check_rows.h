@@ -1,4 +1,4 @@
-// Every row of a written file beside the model it was made from.
+// Compares every row of a written file with the model.
 #ifndef TIED_CONVERTER_CHECK_CHECK_ROWS_H_
 #define TIED_CONVERTER_CHECK_CHECK_ROWS_H_
 
@@ -10,9 +10,9 @@
 
 namespace tied::converter {
 
-// Reads all rows that are kept through the embedding: each number must be the model's, or the nearest that a lossy
-// format has to it, and logits must be those of the rows that were read. Returns nothing for a model without an
-// embedding, and does not look at a head with a table of its own: nothing gives their rows.
+// Reads all kept rows with the embedding. Each number must equal the model's, or be the nearest in a lossy format, and
+// logits must match these rows. Returns nullopt for a model without an embedding, and does not check a head with a
+// different table, because rows can only be read with the embedding.
 std::optional<RowsCheck> CheckRows(const Plan& plan, const std::string& tied_path);
 
 }  // namespace tied::converter

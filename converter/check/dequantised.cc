@@ -9,7 +9,7 @@ Array Dequantised(const Array& values, const Array& scales, const Array* zero_po
   const bool one_scale = scales.size() == 1, one_zero = zeros.size() == 1;
   const auto rank = static_cast<int64_t>(values.dims.size());
   const bool one = one_scale && one_zero;
-  if (!one && (axis < -rank || axis >= rank)) throw ConvertError("scales run along an axis that is not there");
+  if (!one && (axis < -rank || axis >= rank)) throw ConvertError("scales run along an axis that does not exist");
   const auto along = static_cast<size_t>(axis < 0 ? axis + rank : axis);
   const int64_t after = one ? 1 : Product(values.dims, along + 1, values.dims.size());
   const int64_t size = one ? 1 : values.dims[along];
@@ -23,7 +23,7 @@ Array Dequantised(const Array& values, const Array& scales, const Array* zero_po
 Array DequantisedBlocks(const Array& packed, const Array& scales, const Array* zero_points, const Blocks& blocks) {
   const bool possible = blocks.rows > 0 && blocks.cols > 0 && blocks.cols <= INT32_MAX && blocks.block > 0 &&
                         blocks.block <= INT32_MAX && (blocks.bits == 4 || blocks.bits == 8);
-  if (!possible) throw ConvertError("blocks of integers that are not possible");
+  if (!possible) throw ConvertError("blocks of integers have invalid sizes");
   const int64_t per_row = (blocks.cols + blocks.block - 1) / blocks.block;
   const bool elements = packed.type == ElementType::kUint4 || packed.type == ElementType::kInt4;
   const int64_t per_byte = elements ? 1 : 8 / blocks.bits;

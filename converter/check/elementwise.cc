@@ -1,4 +1,4 @@
-// Operations on each element, with broadcasting.
+// Elementwise operations with broadcasting.
 #include <cmath>
 #include <functional>
 
@@ -8,7 +8,7 @@ namespace tied::converter::operations {
 
 namespace {
 
-// Of two arrays of integers, integers.
+// The result is integers if both arrays are.
 template <class Compute>
 Array Broadcast(const Call& call, const Array& a, const Array& b, const Compute& compute) {
   const Array left = a.Expanded(b.dims), right = b.Expanded(a.dims);
@@ -18,7 +18,7 @@ Array Broadcast(const Call& call, const Array& a, const Array& b, const Compute&
     for (size_t i = 0; i < size; ++i) {
       const auto at = static_cast<int64_t>(i);
       const double value = compute(left.Float(at), right.Float(at));
-      if (!(std::fabs(value) < 0x1p62)) call.Refuse("makes a number that is no integer");
+      if (!(std::fabs(value) < 0x1p62)) call.Refuse("computes a number that is not an integer");
       values[i] = static_cast<int64_t>(value);
     }
     return Array::OfInts(left.dims, std::move(values));
@@ -32,7 +32,7 @@ Array Broadcast(const Call& call, const Array& a, const Array& b, const Compute&
 
 }  // namespace
 
-// Between floating-point types nothing is rounded.
+// Does not round between floating-point types.
 Array Cast(const Call& call) {
   const Array& array = call.Input(0);
   const auto to = static_cast<ElementType>(call.Int("to", 0));
@@ -46,7 +46,7 @@ Array Cast(const Call& call) {
       integers.push_back(to == ElementType::kBool ? value != 0 : static_cast<int64_t>(value));
   }
   if (IsFloat(to)) return Array::OfDoubles(array.dims, std::move(values));
-  if (integers.size() != values.size()) call.Refuse("casts a number that is no integer");
+  if (integers.size() != values.size()) call.Refuse("casts a number that is not an integer");
   return Array::OfInts(array.dims, std::move(integers));
 }
 
@@ -71,13 +71,13 @@ Array Div(const Call& call) { return Divide(call, call.Input(0), call.Input(1));
 
 Array Equal(const Call& call) {
   const Array &a = call.Input(0), &b = call.Input(1);
-  if (!a.integers || !b.integers) call.Refuse("the reference evaluation compares integers only");
+  if (!a.integers || !b.integers) call.Refuse("the reference evaluation compares only integers");
   return Broadcast(call, a, b, std::equal_to<double>());
 }
 
 Array Where(const Call& call) {
   const Array &condition = call.Input(0), &then = call.Input(1), &otherwise = call.Input(2);
-  if (!then.integers || !otherwise.integers) call.Refuse("the reference evaluation chooses from integers only");
+  if (!then.integers || !otherwise.integers) call.Refuse("the reference evaluation selects only from integers");
   const Array either = then.Expanded(otherwise.dims).Expanded(condition.dims);
   const Array other = otherwise.Expanded(either.dims), chosen = condition.Expanded(either.dims);
   std::vector<int64_t> values;

@@ -19,7 +19,7 @@ Evaluation::Evaluation(const Graph& graph, const Evaluation* outer, Arithmetic a
 namespace {
 
 [[noreturn]] void RefuseOutput(const Node& node, const std::string& output) {
-  throw ConvertError(node.Describe() + ": the reference evaluation does not make its output '" + output + "'");
+  throw ConvertError(node.Describe() + ": the reference evaluation does not compute its output '" + output + "'");
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ const Array& Evaluation::Get(const std::string& name) const {
   return outer_->Get(name);
 }
 
-// Runs a node after those that it needs. Not by recursion, which long chains of nodes would take too deep.
+// Runs a node after the nodes that it needs. Not recursive, because long chains of nodes would overflow the stack.
 void Evaluation::Make(const Node* last) const {
   std::vector<const Node*> path = {last};
   const Node* ran = nullptr;
@@ -61,7 +61,7 @@ void Evaluation::Make(const Node* last) const {
 void Evaluation::Run(const Node& node) const {
   const Operation* operation = FindOperation(node.op);
   if (operation == nullptr && node.op != "If") {
-    throw ConvertError(node.Describe() + ": the reference evaluation does not know it");
+    throw ConvertError(node.Describe() + ": the reference evaluation does not support it");
   }
   std::vector<Array> outputs = operation == nullptr ? RunIf(node) : (*operation)(Call(*this, node));
   for (size_t i = 0; i < std::min(outputs.size(), node.outputs.size()); ++i) {
@@ -79,7 +79,7 @@ std::vector<Array> Evaluation::RunIf(const Node& node) const {
 }
 
 const Array& Call::Input(size_t i) const {
-  if (!Has(i)) Refuse("lacks its input " + std::to_string(i));
+  if (!Has(i)) Refuse("has no input " + std::to_string(i));
   return evaluation_.Get(node_.Input(i));
 }
 

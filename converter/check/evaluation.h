@@ -1,4 +1,4 @@
-// The engine of the reference evaluation: values by name, nodes run when one of their outputs is asked for.
+// The engine of the reference evaluation: runs nodes when one of their outputs is needed.
 #ifndef TIED_CONVERTER_CHECK_EVALUATION_H_
 #define TIED_CONVERTER_CHECK_EVALUATION_H_
 
@@ -11,7 +11,7 @@
 
 namespace tied::converter {
 
-// One graph, with those around it for the names that a branch captures.
+// Evaluates one graph. Names that a branch captures are looked up in the enclosing graphs.
 class Evaluation {
  public:
   Evaluation(const Graph& graph, const Evaluation* outer, Arithmetic arithmetic, const std::vector<bool>& kept);
@@ -31,10 +31,10 @@ class Evaluation {
   const Evaluation* outer_;
   const Arithmetic arithmetic_;
   const std::vector<bool>& kept_;
-  mutable std::map<std::string, Array> values_;  // what has been computed so far
+  mutable std::map<std::string, Array> values_;  // computed so far
 };
 
-// A node that is computed now: its attributes, and the values of its inputs.
+// The node that is being computed: its attributes, and the values of its inputs.
 class Call {
  public:
   Call(const Evaluation& evaluation, const Node& node) : evaluation_(evaluation), node_(node) {}
@@ -48,17 +48,17 @@ class Call {
   const Array& Input(size_t i) const;
   const Array* OptionalInput(size_t i) const { return Has(i) ? &Input(i) : nullptr; }
 
-  // Numbers that are an attribute in older opsets and an input in newer ones; none if neither is there.
+  // Numbers that are an attribute in older opsets and an input in newer ones; empty if both are absent.
   std::vector<int64_t> Ints(size_t input, const char* attribute) const;
 
   // A dimension of an array of that rank; negative ones count from the end.
   size_t AxisOf(int64_t axis, size_t rank) const;
 
   bool magnitudes() const { return evaluation_.arithmetic_ == Arithmetic::kMagnitudes; }
-  // An element, or its magnitude where those are computed.
+  // An element, or its magnitude if magnitudes() is true.
   double Number(double value) const;
   double Number(const Array& array, int64_t position) const { return Number(array.Float(position)); }
-  // The same of a number along the vocabulary: -infinity where its id was dropped.
+  // The same for a number along the vocabulary: -infinity if its id was dropped.
   double Logit(const Array& array, int64_t position) const;
 
   [[noreturn]] void Refuse(const std::string& reason) const;

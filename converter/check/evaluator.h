@@ -1,4 +1,4 @@
-// A naive evaluation of an ONNX graph as it stands in the file, to check a conversion against.
+// The reference evaluation: evaluates an unmodified ONNX graph, to check a conversion.
 #ifndef TIED_CONVERTER_CHECK_EVALUATOR_H_
 #define TIED_CONVERTER_CHECK_EVALUATOR_H_
 
@@ -11,14 +11,14 @@
 
 namespace tied::converter {
 
-// What to compute: the values, or with every number replaced by its magnitude, which turns each sum of products into
-// the sum that error bounds are made of. The k largest of some sums are off by no more than the worst of them: their
-// magnitude is the largest of all.
+// kValues computes the values. kMagnitudes replaces every number by its magnitude, which turns each sum of products
+// into the sum in its error bound. The errors of the k largest sums are at most the largest error of all sums, so their
+// magnitude is the largest magnitude.
 enum class Arithmetic { kValues, kMagnitudes };
 
-// Computes the graph's outputs, in double precision, with its Ifs and without any of the passes. Where a dimension is
-// as long as `kept`, ArgMax, TopK and LogSoftmax along it see -infinity at the positions that are false. Throws
-// ConvertError for an operation it does not know.
+// Computes the graph's outputs in double precision, including Ifs, without any passes. ArgMax, TopK and LogSoftmax
+// along a dimension as long as `kept` see -infinity at positions that are false. Throws ConvertError for an unsupported
+// operation.
 std::map<std::string, Array> Evaluate(const Graph& graph, const std::map<std::string, Array>& inputs,
                                       Arithmetic arithmetic, const std::vector<bool>& kept);
 

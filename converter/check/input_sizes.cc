@@ -17,9 +17,9 @@ namespace {
 constexpr size_t kMaxTries = 512;
 constexpr size_t kMaxCandidates = 8;
 constexpr int64_t kMaxSize = 4096;
-constexpr uint64_t kMaxElements = 16;  // of a shape
+constexpr uint64_t kMaxElements = 16;  // in a shape
 
-// Sizes that shapes in the graph speak of.
+// Collects sizes that occur in shapes of the graph.
 void CollectSizes(const Graph& graph, std::set<int64_t>* sizes) {
   for (const auto& [name, tensor] : graph.constants) {
     if (tensor.type != ElementType::kInt64 || tensor.elements() > kMaxElements) continue;
@@ -29,7 +29,7 @@ void CollectSizes(const Graph& graph, std::set<int64_t>* sizes) {
   }
 }
 
-// Whether each Reshape of known shapes keeps the number of elements.
+// True if each Reshape between known shapes keeps the number of elements.
 bool Fits(Graph graph, const std::vector<ValueInfo>& inputs) {
   graph.inputs = inputs;
   const Shapes shapes = InferShapes(graph);
@@ -44,7 +44,7 @@ bool Fits(Graph graph, const std::vector<ValueInfo>& inputs) {
   });
 }
 
-// Free dimensions by their names; those without a name are alone.
+// Sizes of free dimensions by name. A dimension without a name gets a unique one.
 using FreeDims = std::map<std::string, int64_t>;
 
 std::string NameOf(const ValueInfo& input, size_t dim) {
@@ -78,7 +78,7 @@ std::vector<ValueInfo> ChooseInputSizes(const Graph& graph) {
   }
   std::vector<int64_t> candidates(known.begin(), known.end());
   if (candidates.size() > kMaxCandidates) candidates.resize(kMaxCandidates);
-  // A count in which each free dimension is a digit: 0 stands for its usual size.
+  // Counts through all combinations: each free dimension is a digit, and 0 means its usual size.
   for (size_t number = 0; number < kMaxTries; ++number) {
     FreeDims sizes = usual;
     size_t rest = number;

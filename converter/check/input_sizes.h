@@ -1,4 +1,4 @@
-// Sizes for the free dimensions of a model's inputs.
+// Chooses sizes for the free dimensions of a model's inputs.
 #ifndef TIED_CONVERTER_CHECK_INPUT_SIZES_H_
 #define TIED_CONVERTER_CHECK_INPUT_SIZES_H_
 
@@ -8,8 +8,8 @@
 
 namespace tied::converter {
 
-// The inputs with a number for each dimension: 2 for a free one that comes first, 3 for others, or what the Reshapes of
-// the graph need, where such numbers are found. Dimensions of one name have one size.
+// Returns the inputs with a number for each dimension. A free dimension becomes 2 if it is the first and 3 otherwise,
+// or a number that the Reshapes of the graph need, if one is found. Dimensions with the same name get the same size.
 std::vector<ValueInfo> ChooseInputSizes(const Graph& graph);
 
 }  // namespace tied::converter

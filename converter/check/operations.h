@@ -1,4 +1,4 @@
-// The operations of the reference evaluation. Each is what ONNX says of it, in double precision.
+// The operations of the reference evaluation, as ONNX defines them, in double precision.
 #ifndef TIED_CONVERTER_CHECK_OPERATIONS_H_
 #define TIED_CONVERTER_CHECK_OPERATIONS_H_
 
@@ -9,15 +9,15 @@
 
 namespace tied::converter {
 
-// Makes the first outputs of a node: those that it has.
+// Computes the outputs of a node.
 using Operation = std::vector<Array> (*)(const Call& call);
 
-// By the name of a node's operation; null for one that is not known.
+// op: a node's operation. Returns null if it is not supported.
 const Operation* FindOperation(const std::string& op);
 
 namespace operations {
 
-// view.cc: what moves elements without a computation.
+// view.cc: operations that move elements without computing.
 Array Constant(const Call& call);
 Array Identity(const Call& call);
 Array Shape(const Call& call);
@@ -44,7 +44,7 @@ Array Equal(const Call& call);
 Array Where(const Call& call);
 Array Tanh(const Call& call);
 Array Divide(const Call& call, const Array& a, const Array& b);
-// a + factor * b, of input `b` of the node; a itself if the node does not have it.
+// a + factor * (input `b` of the node); a if the node does not have that input.
 Array WithBias(const Call& call, const Array& a, size_t b, double factor = 1);
 
 // product.cc

@@ -1,4 +1,4 @@
-// Products, by the letters of their dimensions.
+// Products, defined by the letters of their dimensions.
 #include <utility>
 
 #include "converter/check/operations.h"
@@ -20,13 +20,13 @@ class LetteredProduct {
     for (const char letter : result_) (Has(a_, letter) ? Has(b_, letter) ? batch_ : left_ : right_) += letter;
     for (const char letter : letters.a + letters.b) {
       if (result_.find(letter) != std::string::npos || sum_.find(letter) != std::string::npos) continue;
-      if (!Has(a_, letter) || !Has(b_, letter)) call.Refuse("sums over a dimension of one operand alone");
+      if (!Has(a_, letter) || !Has(b_, letter)) call.Refuse("sums over a dimension of only one operand");
       sum_ += letter;
     }
   }
 
   Array Compute() {
-    // The larger side outermost: each of its elements is asked for once.
+    // The larger operand is outermost, so that each of its elements is computed once.
     if (CountOf(left_) > CountOf(right_)) {
       std::swap(a_, b_);
       std::swap(left_, right_);
@@ -44,7 +44,7 @@ class LetteredProduct {
   }
 
  private:
-  // Offsets for each position along the dimensions that one operand alone has, and along those that are summed over.
+  // Offsets for each position along the dimensions of only one operand, and along the dimensions that are summed over.
   struct Sides {
     std::vector<int64_t> result;
     std::vector<int64_t> own;
@@ -60,7 +60,7 @@ class LetteredProduct {
 
   int64_t SizeOf(char letter) const {
     const int64_t a = SizeIn(a_, letter), b = SizeIn(b_, letter);
-    if (a != b && a != 1 && b != 1) call_.Refuse("the operands do not fit together");
+    if (a != b && a != 1 && b != 1) call_.Refuse("the dimensions of its operands do not match");
     return a == 1 ? b : a;
   }
 
@@ -74,7 +74,7 @@ class LetteredProduct {
     return Offsets(operand.letters, operand.array->dims, operand.array->strides, group);
   }
 
-  // For each position along the dimensions of a group; a dimension of 1 is broadcast.
+  // The offset of each position along the dimensions of a group; a dimension of 1 is broadcast.
   std::vector<int64_t> Offsets(const std::string& letters, const std::vector<int64_t>& dims,
                                const std::vector<int64_t>& strides, const std::string& group) const {
     std::vector<int64_t> offsets = {0};
@@ -109,7 +109,7 @@ class LetteredProduct {
   Operand a_;
   Operand b_;
   const std::string result_;
-  std::string batch_, left_, right_;  // dimensions of the result: of both operands, of the first, of the second
+  std::string batch_, left_, right_;  // dimensions of the result that both operands, the first or the second has
   std::string sum_;
 };
 
@@ -119,7 +119,7 @@ Array MatMul(const Call& call) { return Multiply(call, call.Input(0), call.Input
 
 Array Multiply(const Call& call, const Array& a, const Array& b) {
   const std::optional<ProductDims> letters = DimsOfProduct(call.node(), a.dims.size(), b.dims.size());
-  if (!letters) call.Refuse("is no product that the reference evaluation knows");
+  if (!letters) call.Refuse("is a product that the reference evaluation does not support");
   return LetteredProduct(call, *letters, a, b).Compute();
 }
 

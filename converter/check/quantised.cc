@@ -1,4 +1,4 @@
-// Operations on quantised tensors. Activations are not rounded: the results are those that a quantised graph
+// Operations on quantised tensors. Activations are not rounded: the results are the ones that a quantised graph
 // approximates.
 #include "converter/check/dequantised.h"
 #include "converter/check/operations.h"

@@ -11,7 +11,7 @@ namespace {
 
 void RequireLastAxis(const Call& call, const Array& array, int64_t default_axis) {
   if (call.AxisOf(call.Int("axis", default_axis), array.dims.size()) + 1 == array.dims.size()) return;
-  call.Refuse("the reference evaluation knows the last axis only");
+  call.Refuse("the reference evaluation supports only the last axis");
 }
 
 struct Selected {
@@ -19,10 +19,10 @@ struct Selected {
   Array ids;
 };
 
-// Ties to the lower position.
+// Of equal values, the lower position comes first.
 Selected Select(const Call& call, const Array& array, int64_t k) {
   const int64_t width = array.dims.back();
-  if (k < 0 || k > width) call.Refuse("k is not possible");
+  if (k < 0 || k > width) call.Refuse("k is out of range");
   std::vector<double> values;
   std::vector<int64_t> ids;
   std::vector<int64_t> order(static_cast<size_t>(width));
@@ -63,7 +63,7 @@ std::vector<Array> TopK(const Call& call) {
   return {selected.values, selected.ids};
 }
 
-// The magnitude of a difference x - log_z is that of x, of the largest x, and of the logarithm of the count.
+// The magnitude of x - log_z is the sum of the magnitudes of x, of the largest x, and of the logarithm of the count.
 Array LogSoftmax(const Call& call) {
   const Array& array = call.Input(0);
   RequireLastAxis(call, array, -1);

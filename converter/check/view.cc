@@ -1,4 +1,4 @@
-// Operations that move elements or name shapes, and compute nothing.
+// Operations that move elements or return shapes, without computing.
 #include <algorithm>
 
 #include "converter/check/operations.h"
@@ -66,7 +66,7 @@ Array Concat(const Call& call) {
   std::vector<int64_t> values;
   for (size_t i = 0; i < call.node().inputs.size(); ++i) {
     const Array& array = call.Input(i);
-    if (array.dims.size() != 1) call.Refuse("joins more than vectors");
+    if (array.dims.size() != 1) call.Refuse("joins tensors other than vectors");
     for (int64_t j = 0; j < array.size(); ++j) values.push_back(array.Int(j));
   }
   const auto size = static_cast<int64_t>(values.size());
@@ -80,8 +80,10 @@ Array Slice(const Call& call) {
   std::vector<int64_t> axes = call.Ints(3, "axes");
   for (size_t i = axes.size(); i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
   const size_t rank = sliced.dims.size();
-  if (starts.size() != ends.size() || axes.size() != starts.size() || axes.size() > rank) call.Refuse("has other axes");
-  if (std::any_of(steps.begin(), steps.end(), [](int64_t step) { return step != 1; })) call.Refuse("has steps");
+  if (starts.size() != ends.size() || axes.size() != starts.size() || axes.size() > rank)
+    call.Refuse("has invalid axes");
+  if (std::any_of(steps.begin(), steps.end(), [](int64_t step) { return step != 1; }))
+    call.Refuse("has steps other than 1");
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto axis = static_cast<size_t>(call.AxisOf(axes[i], rank));
     int64_t& size = sliced.dims[axis];
@@ -142,7 +144,7 @@ Array Reshape(const Call& call) {
   for (int64_t& dim : dims) {
     if (dim == -1) dim = known == 0 ? 0 : array.size() / known;
   }
-  if (Product(dims, 0, dims.size()) != array.size()) call.Refuse("does not fit its input");
+  if (Product(dims, 0, dims.size()) != array.size()) call.Refuse("changes the number of elements");
   return array.View(dims);
 }
 

@@ -166,7 +166,7 @@ def tanh_head(build, x):
 REFUSED = [
     ("two tables", two_tables, tiny.encoder, ["second", "Gather", "other"]),
     ("untied", lambda: tiny.plain_decoder(tiny.head_untied), tiny.encoder, ["not tied", "onnx::MatMul_1207"]),
-    ("Tanh on logits", lambda: tiny.plain_decoder(tanh_head), tiny.encoder, ["Tanh", "makes the logits"]),
+    ("Tanh on logits", lambda: tiny.plain_decoder(tanh_head), tiny.encoder, ["Tanh", "computes the logits"]),
     ("another encoder", lambda: tiny.plain_decoder(tiny.head_copy), lambda: tiny.encoder(seed=1),
      ["encoder.onnx", "same table"]),
     ("encoder alone", tiny.encoder, tiny.encoder, ["no output 'logits'", "last_hidden_state", "--logits"]),

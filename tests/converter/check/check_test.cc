@@ -102,13 +102,14 @@ TEST_F(Damage, AnotherShapeFailsTheCheck) {
 // A file does not need the shapes in between; the model does.
 TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
   const std::pair<Lines, const char*> kShapes[] = {
-      {{"t = Identity(negative)"}, "a shape that is not possible"},
-      {{"t = Concat(m1, m1)"}, "i_node' (Reshape): does not fit its input"},
-      {{"t = Add(negative, s)"}, "dimensions do not fit together"},
-      {{"t = Slice(s, flat, axis1)"}, "t_node' (Slice): has other axes"},
+      {{"t = Identity(negative)"}, "computes an invalid shape"},
+      {{"t = Concat(m1, m1)"}, "i_node' (Reshape): changes the number of elements"},
+      {{"t = Add(negative, s)"}, "dimensions do not match"},
+      {{"t = Slice(s, flat, axis1)"}, "t_node' (Slice): has invalid axes"},
       {{"t = Slice(s, m1, axis0, axis0, m1)"}, "t_node' (Slice): has steps"},
-      {{"t = Cast(double) {to=7}"}, "does not know ONNX type 11"},
-      {{"u = Unsqueeze(s, axis0)", "t = ArgMax(u)"}, "t_node' (ArgMax): the reference evaluation knows the last axis"},
+      {{"t = Cast(double) {to=7}"}, "does not support ONNX type 11"},
+      {{"u = Unsqueeze(s, axis0)", "t = ArgMax(u)"},
+       "t_node' (ArgMax): the reference evaluation supports only the last axis"},
   };
   for (const auto& [lines, words] : kShapes) {
     ModelForm form;
