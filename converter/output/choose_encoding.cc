@@ -21,11 +21,11 @@ ChosenEncoding ChooseForFloat32(const TableSource& table, const Progress& progre
 }
 
 ChosenEncoding ChooseAutomatically(const TableSource& table, const Progress& progress) {
-  if (table.quantised()) return {EncodingOf(table), "kept as it is quantised in the model"};
+  if (table.quantised()) return {EncodingOf(table), "kept as quantised in the model"};
   if (table.tensor.type == ElementType::kFloat32) return ChooseForFloat32(table, progress);
   ChosenEncoding chosen;
   chosen.encoding.type = static_cast<DataType>(table.tensor.type);
-  chosen.reason = "kept as it is in the model";
+  chosen.reason = "kept as in the model";
   return chosen;
 }
 
@@ -50,11 +50,11 @@ ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> 
   chosen.encoding.screen = screen;
   if (!screen) return chosen;
   if (chosen.encoding.copied) {
-    throw ConvertError("--screen is for float tables; '" + table.tensor.name +
-                       "' is quantised and reads little as it is");
+    throw ConvertError("--screen is only for float tables; '" + table.tensor.name +
+                       "' is quantised, and already small");
   }
   if (type == DataType::Int8 || type == DataType::Int4) {
-    throw ConvertError("--screen is for float tables; int8 and int4 read little as they are");
+    throw ConvertError("--screen is only for float tables; int8 and int4 are already small");
   }
   return chosen;
 }

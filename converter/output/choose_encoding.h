@@ -1,4 +1,4 @@
-// Which encoding a table gets.
+// Chooses the encoding of a table.
 #ifndef TIED_CONVERTER_OUTPUT_CHOOSE_ENCODING_H_
 #define TIED_CONVERTER_OUTPUT_CHOOSE_ENCODING_H_
 
@@ -14,8 +14,8 @@ struct ChosenEncoding {
   std::string reason;  // empty if the caller asked for the type
 };
 
-// type: none for the narrowest that loses nothing, which quantised tables have already. Throws ConvertError for a
-// screen of integers, and for quantised tables that have no form in the file.
+// type: nullopt for the narrowest lossless type; quantised tables keep theirs. Throws ConvertError for a screen of an
+// integer table, and for quantised tables that the file format does not support.
 ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<format::DataType> type, bool screen,
                               const Progress& progress);
 

@@ -19,7 +19,7 @@ using format::ScaleOf;
 
 constexpr float kSmallestScale = std::numeric_limits<float>::min();
 
-// As integers, which compare as the magnitudes do, and which compilers vectorise.
+// Compares bits as integers, which have the same order as the magnitudes and which compilers vectorise.
 float LargestMagnitude(const float* values, size_t count) {
   int32_t largest = 0;
   for (size_t k = 0; k < count; ++k) {
@@ -30,7 +30,7 @@ float LargestMagnitude(const float* values, size_t count) {
   return finite ? FloatOf(static_cast<uint32_t>(largest)) : std::numeric_limits<float>::infinity();
 }
 
-// To the nearest integer, ties to even, for magnitudes up to 2^22; then to the range. Without a call.
+// Clamps to the range and rounds to the nearest integer, ties to even, for magnitudes up to 2^22. Without a call.
 float Round(float value, float lowest, float highest) {
   const float limited = value < lowest ? lowest : value > highest ? highest : value;
   return (limited + 0x1.8p23f) - 0x1.8p23f;
@@ -44,15 +44,15 @@ float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* 
   if (std::isinf(largest)) RefuseRow(row_number, "is not finite, which int8 cannot hold");
   const float scale = largest == 0 ? 1.0f : std::max(largest / 127, kSmallestScale);
   for (size_t k = 0; k < cols; ++k) {
-    // The clamp is for quotients that round up: largest / (largest / 127) may be a little more than 127.
+    // The clamp is needed because largest / (largest / 127) may round to slightly more than 127.
     quantised[k] = static_cast<int8_t>(Round(row[k] / scale, -127.0f, 127.0f));
   }
   return scale;
 }
 
-// A float32 that is at least the norm of row - scale * quantised; cols roundings of float64 are covered.
+// A float32 that is at least the norm of row - scale * quantised, including the rounding of `cols` sums in float64.
 float ResidualNorm(const float* row, const int8_t* quantised, float scale, size_t cols) {
-  constexpr size_t kSums = 8;  // for vectors; the bound holds for any order
+  constexpr size_t kSums = 8;  // so that compilers vectorise; the bound holds for any order
   double sums[kSums] = {};
   for (size_t k = 0; k < cols; k += kSums) {
     const size_t end = std::min(kSums, cols - k);
@@ -67,7 +67,7 @@ float ResidualNorm(const float* row, const int8_t* quantised, float scale, size_
   return static_cast<double>(rounded) >= norm ? rounded : std::nextafter(rounded, INFINITY);
 }
 
-// A block of at most 32 columns, padded with zeros, to 16 bytes; returns its scale.
+// Packs a block of at most 32 columns, padded with zeros, into 16 bytes and returns its scale.
 float EncodeInt4Block(const float* block, size_t cols, uint64_t row_number, char* packed) {
   const auto [smallest, largest] = std::minmax_element(block, block + cols);
   if (std::isinf(LargestMagnitude(block, cols))) RefuseRow(row_number, "is not finite, which int4 cannot hold");
@@ -91,7 +91,7 @@ void EncodeNarrow(const float* rows, size_t count, size_t cols, uint64_t first_r
     std::memcpy(&encoded->values[2 * i], &value, sizeof value);
     (*decoded)[i] = widen(value);
     if (std::isinf((*decoded)[i]) && !std::isinf(rows[i])) {
-      RefuseRow(first_row + i / cols, "holds " + std::to_string(rows[i]) + ", which is beyond the range of the type");
+      RefuseRow(first_row + i / cols, "holds " + std::to_string(rows[i]) + ", which is out of the type's range");
     }
   }
 }
@@ -122,7 +122,7 @@ void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row
   }
 }
 
-// Of what the file's own values mean.
+// Makes the screen of the values that the file stores.
 void EncodeScreen(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded) {
   for (size_t r = 0; r < count; ++r) {
     const float* row = rows + r * cols;
@@ -143,7 +143,7 @@ void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRow
   encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
 }
 
-// From -8 … 7, in two's complement, to 0 … 15.
+// The shift from -8 … 7, in two's complement, to 0 … 15.
 int Int4Shift(ElementType type) { return type == ElementType::kInt4 ? 8 : 0; }
 
 }  // namespace
@@ -196,8 +196,8 @@ TableEncoding EncodingOf(const TableSource& table) {
   const bool one_block = quantisation.block == 0 || quantisation.block >= static_cast<int64_t>(table.cols());
   if (quantisation.block % static_cast<int64_t>(kBlockCols) != 0 && !one_block) {
     throw ConvertError("table '" + table.tensor.name + "': blocks of " + std::to_string(quantisation.block) +
-                       " columns are no multiple of " + std::to_string(kBlockCols) +
-                       "; give a --dtype to have it stored in another format");
+                       " columns are not a multiple of " + std::to_string(kBlockCols) +
+                       "; choose a different format with --dtype");
   }
   TableEncoding encoding;
   encoding.copied = true;
@@ -226,7 +226,7 @@ const float* CopyRows(const TableEncoding& encoding, const TableSource& table, c
   if (shift != 0) {
     for (char& pair : encoded->values) pair = static_cast<char>(pair ^ 0x88);
   }
-  // Where the model's blocks are wider, several of the file's have the same scale.
+  // If the model's blocks are wider, several blocks of the file have the same scale.
   const auto block_cols = static_cast<size_t>(table.tensor.quantisation->block);
   const size_t scales = encoded->scales.size() / (encoding.scale_of == ScaleOf::kTable ? 1 : block.count);
   for (size_t i = 0; i < encoded->scales.size(); ++i) {

@@ -1,4 +1,4 @@
-// Rows of float32 in the number format of a file (schema/FORMAT.md), and their screen.
+// Encodes rows of float32 in the number format of a file (schema/FORMAT.md), and makes their screen.
 #ifndef TIED_CONVERTER_OUTPUT_ENCODING_H_
 #define TIED_CONVERTER_OUTPUT_ENCODING_H_
 
@@ -15,14 +15,14 @@ namespace tied::converter {
 
 struct TableEncoding {
   format::DataType type = format::DataType::Float32;
-  bool screen = false;                               // of float types
-  bool lossless = true;                              // every value of the source survives
-  bool copied = false;                               // a quantised table as it is: CopyRows()
-  format::ScaleOf scale_of = format::ScaleOf::kRow;  // of Int8 and Uint8
-  bool zero_points = false;                          // as many as there are scales
+  bool screen = false;                               // for float types
+  bool lossless = true;                              // every value of the source is kept exactly
+  bool copied = false;                               // a quantised table is copied unchanged, with CopyRows()
+  format::ScaleOf scale_of = format::ScaleOf::kRow;  // for Int8 and Uint8
+  bool zero_points = false;                          // store one zero point per scale
 };
 
-// A block of rows, plane by plane; empty for planes that the encoding does not have.
+// A block of rows, by plane; planes that the encoding does not have are empty.
 struct EncodedRows {
   std::vector<char> values;
   std::vector<float> scales;
@@ -32,7 +32,7 @@ struct EncodedRows {
   std::vector<float> residual_norms;
 };
 
-// Bytes of the planes of a whole table; 0 for those that the encoding does not have.
+// Bytes of the planes of a whole table; 0 for planes that the encoding does not have.
 struct EncodedSizes {
   uint64_t values;
   uint64_t scales;
@@ -43,7 +43,7 @@ struct EncodedSizes {
 };
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols);
 
-// What is wrong with a row of a block; its number is one of those that the source gives.
+// An error in a row of a block. The number is the row's index in the source.
 class RowError : public ConvertError {
  public:
   RowError(uint64_t row, const std::string& why)
@@ -57,20 +57,19 @@ class RowError : public ConvertError {
   std::string why_;
 };
 
-// Returns what the encoded values mean, [count, cols]: the block's own, or in `decoded`. Throws RowError for NaN and
-// infinity where the format has none, and for numbers beyond its range.
+// Encodes a block. Returns the decoded values, [count, cols]: in the block itself if nothing was rounded, otherwise in
+// `decoded`. Throws RowError for NaN and infinity if the format has none, and for numbers out of its range.
 const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, size_t cols, EncodedRows* encoded,
                         std::vector<float>* decoded);
 
-// The encoding in which a quantised table stays as it is, to the bit. Throws ConvertError, which says why, if the file
-// format has none.
+// The encoding that keeps a quantised table unchanged. Throws ConvertError with the reason if the file format has none.
 TableEncoding EncodingOf(const TableSource& table);
 
-// As EncodeRows() in that encoding: integers, scales and zero points are copied.
+// EncodeRows() for that encoding: copies integers, scales and zero points.
 const float* CopyRows(const TableEncoding& encoding, const TableSource& table, const RowBlock& block,
                       EncodedRows* encoded);
 
-// Which narrower float types every value of a table survives, to the bit. Reads it once, or until neither does.
+// The narrower float types that represent every value of a table exactly. Reads the table until neither does.
 struct LosslessTypes {
   bool float16 = true;
   bool bfloat16 = true;

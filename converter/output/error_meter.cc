@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kRandomTokens = 8;
 constexpr size_t kMaxRecordedTokens = 64;
 
-// In eight sums, which compilers vectorise. Accurate enough: the errors that are looked for are far larger.
+// Eight sums, which compilers vectorise. The errors to measure are far larger than its rounding.
 float Dot(const float* a, const float* b, size_t count) {
   constexpr size_t kSums = 8;
   float sums[kSums] = {};
@@ -46,8 +46,8 @@ ErrorMeter::ErrorMeter(uint64_t rows, uint64_t cols, const std::string& recorded
     const InputFile file(recorded);
     const uint64_t token_bytes = cols * sizeof(float);
     if (file.size() == 0 || file.size() % token_bytes != 0) {
-      throw ConvertError(recorded + ": has " + std::to_string(file.size()) +
-                         " bytes, which is no whole number of hidden states of " + std::to_string(token_bytes));
+      throw ConvertError(recorded + ": has " + std::to_string(file.size()) + " bytes, which is not a multiple of " +
+                         std::to_string(token_bytes) + ", the size of a hidden state");
     }
     recorded_tokens_ = static_cast<size_t>(std::min<uint64_t>(file.size() / token_bytes, kMaxRecordedTokens));
     hidden_.resize(hidden_.size() + recorded_tokens_ * cols_);

@@ -1,4 +1,4 @@
-// What a lossy table costs, measured while it is written.
+// Measures the errors of a lossy table while it is written.
 #ifndef TIED_CONVERTER_OUTPUT_ERROR_METER_H_
 #define TIED_CONVERTER_OUTPUT_ERROR_METER_H_
 
@@ -13,8 +13,8 @@ namespace tied::converter {
 
 class ErrorMeter {
  public:
-  // Hidden states to measure logits with: a few random ones, normally distributed, and up to 64 from `recorded`, a file
-  // of little-endian float32 [tokens, cols] (empty: none). Throws ConvertError if that file is not whole tokens.
+  // Measures logits with a few random hidden states, normally distributed, and with up to 64 from `recorded`, a file of
+  // little-endian float32 [tokens, cols] ("": none). Throws ConvertError if that file is not a whole number of tokens.
   ErrorMeter(uint64_t rows, uint64_t cols, const std::string& recorded);
 
   struct WeightErrors {
@@ -22,8 +22,8 @@ class ErrorMeter {
     double sum_of_squares = 0;
   };
 
-  // Rows from number `first` on: [count, cols], as they were and as they are stored. May run in several threads at once
-  // for different rows; what it returns is then added by one.
+  // Measures the rows from `first` on, [count, cols]: original and stored values. Several threads may call it at once
+  // for different rows; one thread then passes the results to Add().
   WeightErrors Measure(uint64_t first, const float* original, const float* stored, size_t count);
   void Add(const WeightErrors& errors);
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kSeparators[] = " \t\r\n\v\f,";
 
-// Reads an id from [*next, end) and moves *next behind it; false if there is none.
+// Reads an id from [*next, end) and moves *next past it. Returns false if there is none.
 bool TakeId(const char** next, const char* end, uint32_t* id) {
   const auto [behind, error] = std::from_chars(*next, end, *id);
   *next = behind;

@@ -10,7 +10,7 @@ namespace tied::converter {
 
 namespace {
 
-// The ids of a table; null if every one is kept.
+// The kept ids of a table; null if all are kept.
 std::shared_ptr<const std::vector<uint32_t>> KeptOf(const TableSource& table, const std::vector<bool>& kept) {
   auto ids = std::make_shared<std::vector<uint32_t>>();
   for (uint32_t id = 0; id < table.vocabulary(); ++id) {
@@ -42,7 +42,7 @@ void Restrict(Plan* plan, const std::vector<bool>& kept) {
       const TableSource& table = plan->tables[head->table];
       if (static_cast<uint64_t>(head->k) > table.rows()) {
         throw ConvertError("output '" + plan->outputs[op.output].name + "' is the " + std::to_string(head->k) +
-                           " best, and only " + std::to_string(table.rows()) + " token ids are left");
+                           " best, but only " + std::to_string(table.rows()) + " token ids are left");
       }
       if (table.kept_ids == nullptr || head->bias < 0) continue;
       const auto bias = static_cast<size_t>(head->bias);

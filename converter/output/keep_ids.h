@@ -1,4 +1,4 @@
-// Smaller vocabularies: a plan of which only some rows are written.
+// Reduces the vocabulary: only some rows of a plan are written.
 #ifndef TIED_CONVERTER_OUTPUT_KEEP_IDS_H_
 #define TIED_CONVERTER_OUTPUT_KEEP_IDS_H_
 
@@ -8,8 +8,8 @@
 
 namespace tied::converter {
 
-// Restricts every table of the plan, and the biases, to the ids that the file lists (ReadIdFile()), or to those that it
-// does not list. Throws ConvertError if none is left, or fewer than a top-k of the model asks for.
+// Restrict all tables and biases of the plan to the ids that the file lists (ReadIdFile()), or to the others. Throw
+// ConvertError if no id is left, or fewer than a top-k of the model needs.
 void KeepIds(Plan* plan, const std::string& path);
 void DropIds(Plan* plan, const std::string& path);
 

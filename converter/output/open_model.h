@@ -1,4 +1,4 @@
-// The written file, open in the runtime.
+// Opens the written file in the runtime.
 #ifndef TIED_CONVERTER_OUTPUT_OPEN_MODEL_H_
 #define TIED_CONVERTER_OUTPUT_OPEN_MODEL_H_
 
@@ -15,7 +15,7 @@ inline void Require(tied_status status, const tied_error& error) {
   if (status != TIED_OK) throw ConvertError(std::string("the written file does not run: ") + error.message);
 }
 
-// Throws ConvertError if the open file `descriptor` is none that the runtime takes.
+// Throws ConvertError if the runtime cannot open the file `descriptor`.
 inline void RequireOpens(int descriptor) {
   tied_model* model = nullptr;
   tied_error error;

@@ -65,7 +65,8 @@ class Planner {
     return name.empty() ? last : name;
   }
 
-  // Names of branch graphs, with those above them where two are the same, and with a number where that is not enough.
+  // Entry points get the names of their branch graphs. If two are equal, names of enclosing branches are added, and if
+  // that is not enough, a number.
   void NameEntryPoints() {
     std::set<std::string> names;
     for (const PlannedEntryPoint& entry_point : plan_.entry_points) names.insert(entry_point.name);
@@ -82,7 +83,7 @@ class Planner {
   PlannedOp Lower(const Graph& graph, const std::string& result) {
     if (const TensorRef* constant = graph.FindConstant(result)) return LowerConstant(*constant);
     const Node* node = graph.FindProducer(result);
-    if (node == nullptr) throw ConvertError("output '" + result + "' is an input, or is not computed");
+    if (node == nullptr) throw ConvertError("output '" + result + "' is an input or is not computed");
     if (node->op == "tied.Fill") return LowerConstant(*node->attributes.at("value").tensor);
     if (node->op == "tied.Gather") return LowerEmbedding(graph, *node);
     if (node->op == "tied.Head") return LowerHead(graph, *node, HeadOp::Result::kLogits);
@@ -93,7 +94,7 @@ class Planner {
     Refuse(graph, *node);
   }
 
-  // Names the first node that no pass has understood: the one nearest to the inputs.
+  // Reports the first node that no pass supports: the one nearest to the inputs.
   [[noreturn]] static void Refuse(const Graph& graph, const Node& last) {
     const Node* first = nullptr;
     for (const Node* node = &last; node != nullptr;) {
@@ -104,10 +105,11 @@ class Planner {
         if (producer != nullptr && producer->op.rfind("tied.", 0) != 0) node = producer;
       }
     }
-    throw ConvertError(first->Describe() +
-                       ": is not understood where it stands; an output must come from a Gather on the "
-                       "table, or from a product of a hidden state with the table's transpose, or from ArgMax, TopK or "
-                       "LogSoftmax of that along the vocabulary");
+    throw ConvertError(
+        first->Describe() +
+        ": is not supported here; an output must come from a Gather on the table, from a product of "
+        "a hidden state with the table's transpose, or from ArgMax, TopK or LogSoftmax of such a product "
+        "along the vocabulary");
   }
 
   static std::string AsFloat32(const TensorRef& tensor) {
@@ -115,7 +117,7 @@ class Planner {
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
   }
 
-  // One element stands for all, if they are the same.
+  // Stores only one element if all are equal.
   static PlannedOp LowerConstant(const TensorRef& whole) {
     const std::optional<TensorRef> element = OnlyElement(whole);
     const TensorRef& constant = element ? *element : whole;
@@ -139,7 +141,7 @@ class Planner {
     }
     const Node* producer = graph.FindProducer(value);
     if (producer != nullptr) {
-      throw ConvertError(producer->Describe() + ": is not understood between an input of the graph and " +
+      throw ConvertError(producer->Describe() + ": is not supported between an input of the graph and " +
                          node.Describe());
     }
     throw ConvertError(node.Describe() + ": its operand '" + value + "' is not an input of the graph");
@@ -158,7 +160,7 @@ class Planner {
     const int64_t k = node.Int("k", 0);
     const auto most = std::min<int64_t>(format::kMaxTopk, static_cast<int64_t>(plan_.tables[table].rows()));
     if (result != HeadOp::Result::kLogits && (k < 1 || k > most)) {
-      throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + ", it must be from 1 to " +
+      throw ConvertError(node.Describe() + ": k is " + std::to_string(k) + "; it must be from 1 to " +
                          std::to_string(most));
     }
     const float scale = node.Float("scale", 1);
@@ -175,7 +177,7 @@ class Planner {
       source.CheckQuantisation(node.Describe() + ": table '" + source.tensor.name + "'");
     } else if (!IsFloat(source.tensor.type)) {
       throw ConvertError(node.Describe() + ": table '" + source.tensor.name + "' has ONNX type " +
-                         std::to_string(source.tensor.onnx_type) + ", which is no number format of tables");
+                         std::to_string(source.tensor.onnx_type) + ", which tables do not support");
     }
     if (source.rows() == 0 || source.cols() == 0) throw ConvertError(node.Describe() + ": the table is empty");
     for (size_t i = 0; i < plan_.tables.size(); ++i) {
@@ -199,14 +201,14 @@ class Planner {
     const bool ids = head != nullptr && head->result == HeadOp::Result::kTopkIds;
     const ElementType made = ids ? ElementType::kInt64 : ElementType::kFloat32;
     if (output.type == (constant != nullptr ? constant->type : made)) return;
-    throw ConvertError("output '" + output.name + "' is made as " +
+    throw ConvertError("output '" + output.name + "' is computed as " +
                        (ids                   ? "int64"
                         : made == output.type ? "a constant of another type"
                                               : "float32") +
-                       ", and declared as something else");
+                       ", but declared with a different type");
   }
 
-  // The input that dimensions are taken from; 0 if none is.
+  // The input from which dimensions are taken; 0 if there is none.
   size_t InputOfDims(const SymbolicShape& dims, const std::string& output) const {
     std::optional<size_t> found;
     for (const SymbolicInt& dim : dims) {
@@ -222,7 +224,7 @@ class Planner {
     return found.value_or(0);
   }
 
-  // A dimension of another input than the operation's own can only be inferred.
+  // A dimension of an input that is not the operation's must be inferred.
   SymbolicShape OutputDims(const SymbolicShape* dims, const PlannedOp& op, const std::string& output) const {
     if (dims == nullptr) throw ConvertError("output '" + output + "': its shape does not follow from the inputs");
     SymbolicShape result = *dims;
@@ -231,7 +233,7 @@ class Planner {
       if (dim.kind == SymbolicInt::Kind::kInputDim && dim.input != plan_.inputs[op.input].name) dim = SymbolicInt{};
       unknown += dim.kind == SymbolicInt::Kind::kUnknown;
     }
-    if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is not known");
+    if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is unknown");
     return result;
   }
 
@@ -246,7 +248,7 @@ class Planner {
     }
     const bool filled = one && bytes <= format::kMaxFilledBytes;
     if (fits && (filled || (fixed && bytes == constant.data.size()))) return;
-    throw ConvertError("output '" + output.name + "' is a constant, and its shape is not that of its elements");
+    throw ConvertError("output '" + output.name + "' is a constant whose declared shape does not match its elements");
   }
 
   void CheckUse() const {

@@ -1,4 +1,4 @@
-// What a .tied file will hold, before it is written.
+// The plan of a .tied file: its content before it is written.
 #ifndef TIED_CONVERTER_OUTPUT_PLAN_H_
 #define TIED_CONVERTER_OUTPUT_PLAN_H_
 
@@ -34,24 +34,24 @@ struct HeadOp {
 };
 
 struct ConstantOp {
-  std::string data;  // all elements, or one that all of them are
+  std::string data;  // all elements, or one element that is repeated
   ElementType type;
 };
 
 struct PlannedOp {
   std::variant<EmbeddingOp, HeadOp, ConstantOp> operation;
-  size_t input;               // index into Plan::inputs; of ConstantOp, the one that dimensions are taken from
+  size_t input;               // index into Plan::inputs; for ConstantOp, the input that gives its dimensions
   size_t output;              // index into Plan::outputs
   std::string origin;         // TraceNodes()
   SymbolicShape output_dims;  // kInputDim: a dimension of `input`; kUnknown at most once
   std::optional<size_t> moved = std::nullopt;  // index into Plan::moved
 };
 
-// A use that reads another table than it does in the model: the same matrix within their rounding.
+// A use that reads a different table than in the model: both are the same matrix up to rounding.
 struct MovedUse {
-  bool is_head;                // or the embedding
-  TableSource original;        // what it reads in the model
-  size_t table;                // what it reads instead: index into Plan::tables
+  bool is_head;                // false: the embedding
+  TableSource original;        // the table that it reads in the model
+  size_t table;                // the table that it reads instead: index into Plan::tables
   TableDifference difference;  // a: the original; b: the table
 };
 
@@ -67,15 +67,15 @@ struct Plan {
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
   std::vector<TableSource> tables;
-  std::vector<TableEncoding> encodings;  // one for each table; float32 until they are chosen
+  std::vector<TableEncoding> encodings;  // one per table; float32 until they are chosen
   std::vector<TensorRef> biases;
   std::vector<PlannedEntryPoint> entry_points;
   std::vector<MovedUse> moved;
 };
 
-// From the graph of a model to the plan of its file: flattens, canonicalises, unites the tables. Throws ConvertError
-// that names the node for anything that is not understood, and for tables that are not the same unless they may be.
-// tie: which table is kept where two are the same within their rounding (UniteTables()).
+// Makes the plan of a file from the graph of a model: flattens, canonicalises, unites the tables. Throws ConvertError
+// that names the node for anything unsupported, and for tables that differ unless allow_untied.
+// tie: which table to keep if two are the same up to rounding (UniteTables()).
 Plan MakePlan(const Graph& graph, const std::string& onnx_path, bool allow_untied, const Progress& progress,
               Tie tie = Tie::kNone);
 

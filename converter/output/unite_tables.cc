@@ -55,7 +55,7 @@ class Uniter {
   }
 
  private:
-  // The table of the embedding comes first: it is stored by rows.
+  // The embedding's table comes first, because it is stored by rows.
   void FindDistinct() {
     const size_t first = FirstTableOf<EmbeddingOp>(*plan_).value_or(0);
     distinct_ = {plan_->tables[first]};
@@ -74,7 +74,7 @@ class Uniter {
     return distinct_[a].rows() == distinct_[b].rows() && distinct_[a].cols() == distinct_[b].cols();
   }
 
-  // Reads the two tables once, however often it is asked for.
+  // Caches results, so that two tables are compared only once.
   TableDifference Compare(size_t a, size_t b) {
     if (a > b) return Compare(b, a).Swapped();
     const auto [found, is_new] = differences_.try_emplace({a, b});
@@ -115,8 +115,8 @@ class Uniter {
     message += difference.Describe();
     if (difference.one_matrix()) {
       throw ConvertError(message +
-                         ", which their rounding explains: --tie keeps the finer one, --tie embedding or "
-                         "--tie head the one that is named, and --allow-untied both");
+                         ", which their rounding explains: --tie keeps the finer one, --tie embedding or --tie head "
+                         "the named one, and --allow-untied both");
     }
     throw ConvertError(message + "; --allow-untied keeps both");
   }
@@ -142,7 +142,7 @@ class Uniter {
   Plan* const plan_;
   std::vector<TableSource> distinct_;
   std::vector<size_t> index_;  // of the plan's tables in distinct_
-  std::vector<size_t> reads_;  // which of distinct_ is read in the place of each
+  std::vector<size_t> reads_;  // for each of distinct_, the one that is read instead
   std::map<std::pair<size_t, size_t>, TableDifference> differences_;
 };
 

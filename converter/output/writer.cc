@@ -42,7 +42,7 @@ struct Layout {
 class HeaderBuilder {
  public:
   HeaderBuilder(const Plan& plan, const Layout& layout) : plan_(plan), layout_(layout) {
-    // Hashes that happen to be 0 must not make the header shorter than it was laid out for.
+    // Otherwise a hash of 0 would make the header shorter than in the layout.
     builder_.ForceDefaults(true);
   }
 
@@ -141,7 +141,7 @@ class HeaderBuilder {
   flatbuffers::FlatBufferBuilder builder_;
 };
 
-// Those of the first rows need no list.
+// Ids that equal their rows need no list.
 bool ListsIds(const TableSource& table) {
   return table.kept_ids != nullptr && table.kept_ids->back() >= table.kept_ids->size();
 }
@@ -154,7 +154,7 @@ Layout LayOut(const Plan& plan) {
     layout.end = offset + length;
     return format::Plane(offset, length, 0);
   };
-  // Twice: how long the header is depends on which planes there are, not on where.
+  // Two passes: the length of the header depends on which planes exist, not on their offsets.
   for (int pass = 0; pass < 2; ++pass) {
     layout.end = pass == 0 ? 0 : sizeof(format::Preamble) + HeaderBuilder(plan, layout).Build().size();
     layout.tables.clear();
@@ -170,7 +170,7 @@ Layout LayOut(const Plan& plan) {
   return layout;
 }
 
-// Fills a plane from its start on.
+// Writes a plane sequentially.
 class PlaneWriter {
  public:
   PlaneWriter(format::Plane* plane, OutputFile& file) : plane_(plane), file_(file) { XXH3_64bits_reset(&hash_); }
@@ -228,13 +228,13 @@ void Encode(const TableSource& table, const TableEncoding& encoding, const RowBl
   throw RowError(table.IdOf(error.row()), error.why());
 }
 
-// The first error of any of them is thrown when all have ended.
+// Throws the first error after all threads have ended.
 void EncodeInThreads(const TableSource& table, const TableEncoding& encoding, const RowBlock& block, ErrorMeter* meter,
                      std::vector<Part>* parts) {
   std::vector<std::future<void>> running;
   for (size_t i = 0; i < parts->size(); ++i) {
     const RowBlock rows = RowsOf(block, table, i * block.count / parts->size(), (i + 1) * block.count / parts->size());
-    // With both allowed, a thread that cannot be started is none: the part is encoded by this one.
+    // With both policies allowed, this thread encodes the part if no thread can be started.
     const auto policy = i + 1 < parts->size() ? std::launch::async | std::launch::deferred : std::launch::deferred;
     running.push_back(
         std::async(policy, [=, &table, &encoding] { Encode(table, encoding, rows, meter, &(*parts)[i]); }));
@@ -294,7 +294,7 @@ void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, Err
     bias.Finish();
   }
   WriteHeader(HeaderBuilder(plan, layout).Build(), layout.end, *file);
-  // A model may be understood, and yet have more or other things than a reader takes: inputs of strings, 2000 outputs.
+  // A supported model may still exceed what the runtime reads, with inputs of strings or 2000 outputs.
   RequireOpens(file->descriptor());
   file->Sync();
 }

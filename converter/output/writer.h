@@ -10,11 +10,11 @@
 
 namespace tied::converter {
 
-// Writes and syncs the whole file, for the caller to commit. Streams: memory does not depend on the size of the table.
-// `meter`, if given, sees every row of the first table.
+// Writes and syncs the whole file; the caller commits it. Streams: memory does not depend on the size of the table.
+// meter: measures every row of the first table, or null.
 void WriteFile(const Plan& plan, OutputFile* file, const Progress& progress, ErrorMeter* meter = nullptr);
 
-// The same, committed.
+// The same, and commits the file.
 void WriteFile(const Plan& plan, const std::string& path, const Progress& progress, ErrorMeter* meter = nullptr);
 
 }  // namespace tied::converter

@@ -567,7 +567,8 @@ TEST_F(UnsoundFiles, AreNotTakenApart) {
     return "";
   };
   const std::pair<Lines, const char*> exports[] = {
-      {{"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"}, "not computed before it"},
+      {{"embed_matrix = Gather(W, input_ids)", "logits = Identity(a)", "a = Identity(logits)"},
+       "not computed before it"},
       {{"embed_matrix = Gather(W, input_ids)", "wt = Transpose()", "logits = MatMul(pre_logits, wt)"}, "logits"},
       {{"embed_matrix = Gather(W, input_ids)", "again = Gather(W2, input_ids)", "logits = MatMul(pre_logits, Wt)"},
        "again_node"}};

@@ -67,7 +67,7 @@ TEST_F(ConversionTest, SelectionsNeedAsManyIdsAsTheyAskFor) {
     ConvertKeeping("1 2 3 4");
     FAIL();
   } catch (const converter::ConvertError& error) {
-    EXPECT_STREQ(error.what(), "output 'values' is the 5 best, and only 4 token ids are left");
+    EXPECT_STREQ(error.what(), "output 'values' is the 5 best, but only 4 token ids are left");
   }
 }
 

@@ -46,7 +46,7 @@ REFUSED = [
     (models.dynamic_int8, "not tied"),
     (models.dynamic_per_channel, "not tied"),
     (models.blocks_4_of_16, "blocks of 16 columns"),
-    (models.blocks_8_of_16, "give a --dtype"),
+    (models.blocks_8_of_16, "choose a different format with --dtype"),
     (models.blocks_of_two_bits, "2 bits are not supported"),
     (models.blocks_of_another_size, "blocks of 64 columns need"),
     (models.blocks_of_another_table, "its shape needs"),

@@ -396,11 +396,11 @@ Lines Thicket() {
 }
 
 const Export kRefusedExports[] = {
-    {"max0_node' (Max): is not understood", Thicket(), {"logits = MatMul(h, Wt)"}},
+    {"max0_node' (Max): is not supported", Thicket(), {"logits = MatMul(h, Wt)"}},
     {"no Gather on a constant matrix by token ids", {"E = Cast(input_ids) {to=1}"}, {"logits = MatMul(h, Wt)"}},
     {"computes the logits", kGather, {"y = MatMul(h, Wt)", "logits = Relu(y)"}},
-    {"depends on 'input_ids', too", kGather, {"y = MatMul(h, Wt)", "s = Shape(input_ids)", "logits = Reshape(y, s)"}},
-    {"E_node' (Gather): is not understood", {"E = Gather(W, input_ids) {axis=1}"}, {"logits = MatMul(h, Wt)"}},
+    {"also depends on 'input_ids'", kGather, {"y = MatMul(h, Wt)", "s = Shape(input_ids)", "logits = Reshape(y, s)"}},
+    {"E_node' (Gather): is not supported", {"E = Gather(W, input_ids) {axis=1}"}, {"logits = MatMul(h, Wt)"}},
     {"looks up 'input_ids' in a different shape",
      {"i = Reshape(input_ids, m1)", "E = Gather(W, i)"},
      {"logits = MatMul(h, Wt)"}},
