@@ -7,7 +7,7 @@ namespace tied::generate {
 
 namespace {
 
-// "{a,b}" gives a and b; anything else nothing.
+// The choices a and b of "{a,b}"; empty for other limits.
 std::vector<std::string> ChoicesOf(const std::string& limits) {
   if (limits.size() < 2 || limits.front() != '{' || limits.back() != '}') return {};
   return CLI::detail::split(limits.substr(1, limits.size() - 2), ',');
@@ -64,7 +64,7 @@ void AddGenerate(CLI::App* app, const std::string& version) {
                        : what == "bash" ? BashCompletion(program)
                                         : ZshCompletion(program);
     text.pop_back();  // CLI11 ends the line
-    // As --version does: an exception whose text is printed, and success.
+    // As for --version: CLI11 prints the text of the exception and exits with success.
     throw CLI::CallForVersion(text, EXIT_SUCCESS);
   };
   app->add_option_function<std::string>("--generate", generate, "")

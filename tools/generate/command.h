@@ -1,5 +1,5 @@
-// A command line as plain text, read from the definitions that CLI11 parses with: the one source of --help, of the man
-// pages and of the completion in shells.
+// A description of the command line, read from the definitions for CLI11. --help, man pages and shell completion are
+// all made from these definitions.
 #ifndef TIED_TOOLS_GENERATE_COMMAND_H_
 #define TIED_TOOLS_GENERATE_COMMAND_H_
 
@@ -11,10 +11,10 @@ namespace tied::generate {
 
 struct Option {
   std::vector<std::string> names;  // "-o", "--output"; empty for a positional argument
-  std::string value;  // the name of the positional argument, or "FILE" of "--output FILE"; empty for a flag
-  std::string type;   // "FILE", "FOLDER", "INT" …; empty for a flag
+  std::string value;               // name of the positional argument, or "FILE" in "--output FILE"; empty for a flag
+  std::string type;                // "FILE", "FOLDER", "INT" …; empty for a flag
   std::vector<std::string> choices;
-  std::string limits;  // what is accepted, as --help words it
+  std::string limits;  // accepted values, as in --help
   std::string description;
   std::string default_value;
   bool is_required = false;
@@ -33,16 +33,16 @@ struct Command {
   std::vector<Command> commands;
 };
 
-// Without what --help hides.
+// Describes the program without hidden options.
 Command Describe(const CLI::App& app);
 
-// Each as the text of its file.
+// Return the text of each file.
 std::string ManPage(const Command& program, const std::string& version);
 std::string BashCompletion(const Command& program);
 std::string ZshCompletion(const Command& program);
 
-// Adds the hidden option --generate man|bash|zsh to a program, which prints that file and ends the program as --help
-// does. Comes after everything else is added.
+// Adds the hidden option --generate man|bash|zsh to a program, which prints that file and exits like --help. Call it
+// after all other options are added.
 void AddGenerate(CLI::App* app, const std::string& version);
 
 }  // namespace tied::generate

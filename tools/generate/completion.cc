@@ -7,7 +7,7 @@ namespace tied::generate {
 
 namespace {
 
-// A function's name: "_tied_convert".
+// The name of the shell function, such as "_tied_convert".
 std::string FunctionOf(const Command& program) {
   std::string name = "_" + program.name;
   for (char& c : name) {
@@ -35,7 +35,7 @@ const Option* PositionalOf(const Command& command) {
   return nullptr;
 }
 
-// The cases "command option" of the word before, for one command; "" for the program's own.
+// Writes the cases "command option" for the word before, for one command; name: "" for the program's options.
 void WriteBashValues(const Command& command, const std::string& name, std::ostream& out) {
   for (const Option& option : command.options) {
     if (option.is_positional() || option.is_flag()) continue;
@@ -63,7 +63,7 @@ void WriteBashWords(const Command& command, const std::string& name, std::ostrea
       << " ;;\n";
 }
 
-// Quoted for zsh, in a specification of _arguments: "[", "]" and ":" have a meaning there.
+// Quotes text in an _arguments specification of zsh, where "[", "]" and ":" are special.
 std::string ZshText(const std::string& text) {
   std::string quoted;
   for (const char c : text) {

@@ -1,4 +1,4 @@
-// A page of groff's man macros (man 7 man).
+// Writes a manual page with groff's man macros (man 7 man).
 #include <algorithm>
 #include <cctype>
 #include <sstream>
@@ -9,7 +9,7 @@ namespace tied::generate {
 
 namespace {
 
-// `text` as one line of the page: no character of it is a request or an escape.
+// Escapes text for one line of the page, so that nothing in it is a request or an escape.
 std::string Escape(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
@@ -33,7 +33,7 @@ std::string Upper(std::string text) {
   return text;
 }
 
-// "[options] FILE...", as it is typed behind the command.
+// The arguments after the command: "[options] FILE...".
 std::string Usage(const Command& command) {
   std::string usage = " [options]";
   if (!command.commands.empty() && command.options.size() <= 3) usage += " " + Italic("command");

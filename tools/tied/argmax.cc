@@ -50,7 +50,7 @@ void Argmax(const Options& options) {
 
 void AddArgmax(CLI::App& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("argmax", "The best token id and its logit for each hidden state");
+  CLI::App* command = program.add_subcommand("argmax", "Find the best token id and its logit for each hidden state");
   AddModel(command, options.get());
   command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")
       ->required()

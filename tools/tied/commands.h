@@ -1,4 +1,4 @@
-// The subcommands of `tied`: each adds itself to the program and runs when it was the one that was typed.
+// The subcommands of `tied`. Each function adds one to the program, which runs if it is the one in the command line.
 #ifndef TIED_TOOLS_TIED_COMMANDS_H_
 #define TIED_TOOLS_TIED_COMMANDS_H_
 

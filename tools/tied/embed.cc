@@ -10,13 +10,13 @@ namespace tied::cli {
 
 namespace {
 
-// For CLI11, which would take 010 for 8 and nothing for 0.
+// Checks an id, because CLI11 would read 010 as 8 and an empty word as 0.
 std::string CheckId(const std::string& text) {
   int64_t id = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, id);
   const bool octal = text.size() > 1 && text[0] == '0';
-  return error == std::errc() && stop == end && !octal ? "" : "'" + text + "' is no token id";
+  return error == std::errc() && stop == end && !octal ? "" : "'" + text + "' is not a token id";
 }
 
 struct Options : CommonOptions {
@@ -36,7 +36,7 @@ Array ReadIds(const Options& options) {
   given = ReadNpy(options.ids_file);
   if (given.type == TIED_INT64) return given;
   if (given.type != TIED_INT32) {
-    throw std::runtime_error(options.ids_file + ": has type " + TypeText(given.type) + ", expected int64 or int32 ids");
+    throw std::runtime_error(options.ids_file + ": has type " + TypeText(given.type) + "; expected int64 or int32 ids");
   }
   Array ids = MakeArray(TIED_INT64, given.shape);
   std::copy_n(given.values<int32_t>(), given.size(), ids.values<int64_t>());
@@ -63,7 +63,7 @@ void AddEmbed(CLI::App& program) {
   CLI::App* command = program.add_subcommand("embed", "Embed token ids: float32 [ids, cols]");
   AddModel(command, options.get());
   CLI::Option_group* source = command->add_option_group("token ids");
-  source->add_option("--ids", options->ids, "Token ids, as in 2,256047,17 or 2 256047 17")
+  source->add_option("--ids", options->ids, "Token ids, such as 2,256047,17 or 2 256047 17")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("ID")

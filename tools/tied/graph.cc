@@ -28,7 +28,7 @@ std::string Selectors(const Json& entry_point) {
   return text;
 }
 
-// In quotes, as Graphviz reads it.
+// Quotes text for Graphviz.
 std::string Quoted(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {

@@ -1,4 +1,4 @@
-// A model as a drawing.
+// Draws a model.
 #ifndef TIED_TOOLS_TIED_GRAPH_H_
 #define TIED_TOOLS_TIED_GRAPH_H_
 
@@ -9,7 +9,7 @@
 
 namespace tied::cli {
 
-// "[100, 64]", or "[100, 64] of 256 ids" where some were dropped. `table`: one of that description.
+// "[100, 64]", or "[100, 64] of 256 ids" if ids were dropped. table: an element of "tables" in that description.
 std::string TableShapeText(const Json& table);
 
 // `model`: the description that `tied inspect --json` prints.

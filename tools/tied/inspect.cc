@@ -97,7 +97,7 @@ Json EntryPointJson(const Model& model, size_t index) {
   return {{"name", info.name}, {"selectors", selectors}, {"ops", ops}};
 }
 
-// Everything that the tables show, too: one description of a model, two ways to print it.
+// The description of a model, which is printed as JSON or as tables.
 Json ModelJson(const std::string& path, const Model& model) {
   const tied_model_info info = model.Info();
   Json json = {{"model", path},
@@ -202,10 +202,10 @@ void Inspect(const InspectOptions& options) {
 
 void AddInspect(CLI::App& program) {
   const auto options = std::make_shared<InspectOptions>();
-  CLI::App* command = program.add_subcommand("inspect", "Show what a .tied file holds");
+  CLI::App* command = program.add_subcommand("inspect", "Show the content of a .tied file");
   AddModel(command, options.get());
   AddJson(command, options.get());
-  command->add_option("--graph", options->graph, "Draw it: text, or dot for Graphviz")
+  command->add_option("--graph", options->graph, "Draw the model as text, or as dot for Graphviz")
       ->check(CLI::IsMember({"text", "dot"}))
       ->excludes("--json");
   command->callback([options] { Inspect(*options); });

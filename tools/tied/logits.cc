@@ -29,7 +29,8 @@ void Logits(const Options& options) {
 
 void AddLogits(CLI::App& program) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = program.add_subcommand("logits", "The lm_head: hidden [..., cols] to logits [..., vocabulary]");
+  CLI::App* command =
+      program.add_subcommand("logits", "Run the lm_head: hidden [..., cols] to logits [..., vocabulary]");
   AddModel(command, options.get());
   command->add_option("--hidden", options->hidden, "float32 hidden states (.npy; - for standard input)")
       ->required()

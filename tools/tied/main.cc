@@ -1,4 +1,4 @@
-// tied: look into a .tied file, run it and measure it, from the command line.
+// tied: inspects, runs and measures a .tied file from the command line.
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -26,7 +26,7 @@ std::string Version() {
          std::to_string(version % 1000);
 }
 
-// "tied embed", once it is known which command was typed.
+// "tied embed" if the command is known, otherwise "tied".
 std::string Prefix(const CLI::App& program) {
   const auto typed = program.get_subcommands();
   return typed.empty() ? "tied" : "tied " + typed.front()->get_name();
@@ -61,7 +61,7 @@ int Main(int argc, char** argv) {
 
   try {
     std::vector<std::string> words = JoinLists({argv + 1, argv + argc});
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    std::reverse(words.begin(), words.end());  // the order that CLI11 expects
     program.parse(words);
     std::cout.flush();
     if (!std::cout) return ReportFailure(program, "cannot write to standard output");
@@ -83,7 +83,7 @@ int Main(int argc, char** argv) {
 }  // namespace tied::cli
 
 int main(int argc, char** argv) {
-  // A pipe that nobody reads and a file that may not grow are errors like others, after which files are removed.
+  // Report a closed pipe and a file size limit as errors, after which files are removed, instead of as signals.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   return tied::cli::Main(argc, argv);

@@ -20,7 +20,7 @@ namespace tied::cli {
 
 namespace {
 
-// Elements of a shape without negative dimensions; false if it does not fit into a size_t.
+// Counts the elements of a shape without negative dimensions. Returns false if the number does not fit in a size_t.
 bool CountElements(const std::vector<int64_t>& shape, size_t* count) {
   *count = 1;
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) *count = 0;
@@ -31,7 +31,7 @@ bool CountElements(const std::vector<int64_t>& shape, size_t* count) {
   return true;
 }
 
-// An open file that knows its name for messages.
+// An open file and its name for messages.
 class Input {
  public:
   explicit Input(const std::string& path)
@@ -48,7 +48,7 @@ class Input {
 
   [[noreturn]] void Fail(const std::string& message) const { throw std::runtime_error(name_ + ": " + message); }
 
-  // Up to `count` bytes, fewer only at the end of the file.
+  // Reads `count` bytes, or fewer at the end of the file.
   size_t Read(unsigned char* data, size_t count) {
     size_t done = 0;
     while (done < count) {
@@ -70,7 +70,7 @@ class Input {
   bool owned_;
 };
 
-// Reads `count` bytes into memory that at most doubles ahead of what the file really holds.
+// Reads `count` bytes. Allocates at most twice as much memory as the file really holds.
 std::vector<unsigned char> ReadPayload(Input& input, size_t count) {
   constexpr size_t kStep = size_t{1} << 20;
   std::vector<unsigned char> bytes;
@@ -80,7 +80,7 @@ std::vector<unsigned char> ReadPayload(Input& input, size_t count) {
     bytes.resize(have + step);
     const size_t got = input.Read(bytes.data() + have, step);
     if (got < step) {
-      input.Fail("is truncated: " + std::to_string(have + got) + " bytes of data, its shape needs " +
+      input.Fail("is truncated: " + std::to_string(have + got) + " bytes of data; its shape needs " +
                  std::to_string(count));
     }
   }
@@ -95,14 +95,15 @@ std::string ReadHeaderText(Input& input) {
   unsigned char fixed[12];
   if (input.Read(fixed, 10) != 10 || std::memcmp(fixed, "\x93NUMPY", 6) != 0) input.Fail("is not a .npy file");
   const unsigned major = fixed[6];
-  if (major < 1 || major > 3) input.Fail("has .npy format version " + std::to_string(major) + ", expected 1, 2 or 3");
+  if (major < 1 || major > 3) input.Fail("has .npy format version " + std::to_string(major) + "; expected 1, 2 or 3");
   size_t length = fixed[8] | size_t{fixed[9]} << 8;
   if (major > 1) {
     if (input.Read(fixed + 10, 2) != 2) input.Fail("is truncated in its header");
     length |= size_t{fixed[10]} << 16 | size_t{fixed[11]} << 24;
   }
   constexpr size_t kLongest = 1 << 16;
-  if (length > kLongest) input.Fail("has a header of " + std::to_string(length) + " bytes, expected a short one");
+  if (length > kLongest)
+    input.Fail("has a header of " + std::to_string(length) + " bytes; at most 65536 are supported");
   std::vector<unsigned char> text(length);
   if (input.Read(text.data(), length) != length) input.Fail("is truncated in its header");
   return std::string(text.begin(), text.end());
@@ -163,14 +164,14 @@ Array ReadNpy(const std::string& path) {
   array.type = TypeOfDescr(header.descr);
   array.shape = std::move(header.shape);
   if (ElementBytes(array.type) == 0) {
-    input.Fail("has dtype " + Printable(header.descr) + ", expected <f4 (float32), <i4, <i8 or |b1");
+    input.Fail("has dtype " + Printable(header.descr) + "; expected <f4 (float32), <i4, <i8 or |b1");
   }
   if (header.fortran_order && array.shape.size() > 1) {
-    input.Fail("is in Fortran order, expected C order (numpy.ascontiguousarray)");
+    input.Fail("is in Fortran order; expected C order (numpy.ascontiguousarray)");
   }
   size_t bytes = 0;
   if (!CountElements(array.shape, &bytes) || __builtin_mul_overflow(bytes, ElementBytes(array.type), &bytes)) {
-    input.Fail("has shape " + ShapeText(array.shape) + ", which is larger than any memory");
+    input.Fail("has shape " + ShapeText(array.shape) + ", which is too large for the address space");
   }
   array.bytes = ReadPayload(input, bytes);
   return array;

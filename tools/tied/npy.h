@@ -1,4 +1,4 @@
-// NumPy's .npy files: what the command reads and writes tensors as.
+// Reads and writes tensors as NumPy's .npy files.
 #ifndef TIED_TOOLS_TIED_NPY_H_
 #define TIED_TOOLS_TIED_NPY_H_
 
@@ -19,7 +19,7 @@ struct Array {
 
   size_t size() const;  // elements
 
-  // The elements; the caller has made sure of the type.
+  // The elements. The caller must know the type.
   template <typename T>
   const T* values() const {
     return reinterpret_cast<const T*>(bytes.data());
@@ -30,18 +30,18 @@ struct Array {
   }
 };
 
-// 0 for a type that tied.h does not have.
+// Bytes per element; 0 for an unsupported type.
 size_t ElementBytes(tied_type type);
 
-// A tensor of zeros. Throws std::bad_alloc if its size does not fit into memory or a size_t.
+// A tensor of zeros. Throws std::bad_alloc if its size does not fit in memory or in a size_t.
 Array MakeArray(tied_type type, std::vector<int64_t> shape);
 
-// Reads a file, or standard input for "-". Little-endian float32, int32, int64 and bool in C order.
-// Throws std::runtime_error that names the file and what is wrong with it. Nothing is allocated on the word of the
-// header alone: memory grows with the bytes that are really there.
+// Reads a file, or standard input for "-". Supports little-endian float32, int32, int64 and bool in C order.
+// Throws std::runtime_error that names the file and the error. Does not trust the size in the header: memory grows with
+// the bytes that are really read.
 Array ReadNpy(const std::string& path);
 
-// What comes before the bytes of the array in its file.
+// The header of the array's file, before its bytes.
 std::string NpyHeaderOf(const Array& array);
 
 void WriteNpy(const Array& array, OutputFile* file);

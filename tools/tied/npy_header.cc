@@ -6,10 +6,10 @@ namespace tied::cli {
 
 namespace {
 
-// NumPy's own limit is 64 from version 2.0 on.
+// NumPy's limit is 64 from version 2.0 on.
 constexpr size_t kMaxRank = 64;
 
-// A cursor over the text. Each Take… skips white space, then consumes what it names or leaves everything as it is.
+// A cursor over the text. Each Take… skips white space, then consumes the named token or changes nothing.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : rest_(text) {}
@@ -95,7 +95,7 @@ bool ParseNpyHeader(std::string_view text, NpyHeader* header, std::string* probl
     if (!scanner.Take("}")) return fail("a comma or the end of the dictionary");
     break;
   }
-  if (!scanner.AtEnd()) return fail("nothing behind the dictionary");
+  if (!scanner.AtEnd()) return fail("nothing after the dictionary");
   if (!have_descr || !have_order || !have_shape) return fail("'descr', 'fortran_order' and 'shape', once each");
   return true;
 }

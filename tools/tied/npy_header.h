@@ -15,7 +15,7 @@ struct NpyHeader {
   std::vector<int64_t> shape;  // no dimension is negative
 };
 
-// Each of the three keys once, in any order, and nothing else. On failure *problem says what was expected.
+// Expects each of the three keys once, in any order, and nothing else. On failure, *problem says what was expected.
 bool ParseNpyHeader(std::string_view text, NpyHeader* header, std::string* problem);
 
 }  // namespace tied::cli

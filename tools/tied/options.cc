@@ -13,22 +13,21 @@ void AddJson(CLI::App* command, CommonOptions* options) {
 }
 
 void AddThreads(CLI::App* command, CommonOptions* options) {
-  command
-      ->add_option("--threads", options->session.threads, "Threads to compute with; 0: one for each performance core")
+  command->add_option("--threads", options->session.threads, "Number of threads; 0: one per performance core")
       ->capture_default_str()
       ->check(CLI::Range(0, kMostThreads));
 }
 
 void AddDeterministic(CLI::App* command, CommonOptions* options) {
   command->add_flag("--deterministic,!--no-deterministic", options->session.deterministic,
-                    "The same bits on every CPU and for any number of threads (this is the default), or the order that "
-                    "is fastest here");
+                    "Give the same bits on every CPU and for any number of threads (default), or use the fastest order "
+                    "of summation");
 }
 
 void AddXnnpackMinTokens(CLI::App* command, CommonOptions* options) {
   command
       ->add_option("--xnnpack-min-tokens", options->session.xnnpack_min_tokens,
-                   "With --no-deterministic: use XNNPACK from this many tokens on; 0: where it is known to be faster")
+                   "With --no-deterministic: use XNNPACK from this many tokens on; 0: if it is known to be faster")
       ->capture_default_str()
       ->check(CLI::Range(0, 65536));
 }

@@ -1,4 +1,4 @@
-// What several subcommands share: their flags, their errors and how they print JSON.
+// Shared by the subcommands: options, errors and printing of JSON.
 #ifndef TIED_TOOLS_TIED_OPTIONS_H_
 #define TIED_TOOLS_TIED_OPTIONS_H_
 
@@ -13,10 +13,10 @@
 
 namespace tied::cli {
 
-// Ordered, so that a program's output looks the same every time.
+// Ordered, so that the output has a fixed order.
 using Json = nlohmann::ordered_json;
 
-// Flags that contradict each other: exit code 2, where any other exception gives 1.
+// Wrong usage, such as contradictory flags: exit code 2. Other exceptions give 1.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -30,7 +30,7 @@ struct CommonOptions {
   SessionOptions session;
 };
 
-// The model's path, positional.
+// The positional argument `model`.
 CLI::Option* AddModel(CLI::App* command, CommonOptions* options);
 
 // --json
@@ -45,10 +45,10 @@ void AddDeterministic(CLI::App* command, CommonOptions* options);
 // --xnnpack-min-tokens
 void AddXnnpackMinTokens(CLI::App* command, CommonOptions* options);
 
-// `words` with "--ids 2 3 5" as "--ids 2,3,5", and so --tokens: what follows may be the model, in place of a number.
+// Turns "--ids 2 3 5" into "--ids 2,3,5", and the same for --tokens, because the next word may be the model.
 std::vector<std::string> JoinLists(const std::vector<std::string>& words);
 
-// Prints to standard output. Bytes that are not UTF-8 are replaced.
+// Prints to standard output. Replaces bytes that are not UTF-8.
 void PrintJson(const Json& json);
 
 }  // namespace tied::cli

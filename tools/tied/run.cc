@@ -17,7 +17,7 @@ struct Options : CommonOptions {
   std::vector<std::string> outputs;
 };
 
-// NAME=VALUE, as typed. Without '=', the value is empty.
+// NAME=VALUE from the command line. Without '=', the value is empty.
 struct Binding {
   std::string name;
   std::string value;
@@ -26,7 +26,7 @@ struct Binding {
 std::vector<Binding> ParseBindings(const std::vector<std::string>& typed, const char* flag, bool needs_value) {
   std::vector<Binding> bindings;
   for (const std::string& text : typed) {
-    // Graph names may hold '=', file names seldom do.
+    // Names in the graph may contain '='; file names rarely do.
     const size_t equals = text.rfind('=');
     Binding binding = {text.substr(0, equals), equals == std::string::npos ? "" : text.substr(equals + 1)};
     if (binding.name.empty() || (binding.value.empty() && (needs_value || equals != std::string::npos))) {
@@ -48,7 +48,7 @@ void CheckFilesDiffer(const std::vector<Binding>& bindings, const char* flag, bo
   }
 }
 
-// A Boolean of the rank that the model declares for it: [] or [1, …].
+// A Boolean with the declared rank: [] or [1, …].
 Array MakeBool(const Model& model, const std::string& name, bool value) {
   size_t rank = 0;
   const size_t inputs = model.Info().input_count;
@@ -71,7 +71,7 @@ Array ReadInput(const Model& model, const Binding& binding) {
 tied_tensor TensorOf(const Binding& binding, Array& array) {
   if (array.shape.size() > TIED_MAX_RANK) {
     throw std::runtime_error(binding.value + ": has " + std::to_string(array.shape.size()) +
-                             " dimensions, expected at most " + std::to_string(TIED_MAX_RANK));
+                             " dimensions; expected at most " + std::to_string(TIED_MAX_RANK));
   }
   tied_tensor tensor = OutputTensor(binding.name.c_str());
   tensor.type = array.type;
@@ -82,7 +82,7 @@ tied_tensor TensorOf(const Binding& binding, Array& array) {
   return tensor;
 }
 
-// Asks for the outputs' shapes first, then computes into arrays of that size.
+// Asks for the shapes of the outputs, then computes into arrays of these shapes.
 std::vector<Array> Compute(Session& session, const std::string& entry, const std::vector<tied_tensor>& inputs,
                            const std::vector<Binding>& outputs) {
   const char* name = entry.empty() ? nullptr : entry.c_str();
@@ -128,7 +128,7 @@ void Run(const Options& options) {
   CheckFilesDiffer(outputs, "--output", /*pipes_only=*/false);
 
   const Model model = Model::Open(options.model);
-  std::deque<Array> arrays;  // tensors point into them
+  std::deque<Array> arrays;  // owns the data of the tensors
   std::vector<tied_tensor> tensors;
   for (const Binding& binding : inputs) {
     arrays.push_back(ReadInput(model, binding));
@@ -141,7 +141,7 @@ void Run(const Options& options) {
     piped = piped || binding.value == "-";
   }
   if (piped && std::any_of(outputs.begin(), outputs.end(), [](const Binding& b) { return b.value.empty(); })) {
-    throw UsageError("--output NAME=- and --output NAME without a file both want standard output");
+    throw UsageError("--output NAME=- and --output NAME without a file both write to standard output");
   }
   Session session(model, options.session);
   Deliver(outputs, Compute(session, options.entry, tensors, outputs), files, options.json);
@@ -153,12 +153,12 @@ void AddRun(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand("run", "Run an entry point with the names of the ONNX graph");
   AddModel(command, options.get());
-  command->add_option("--entry", options->entry, "Entry point; not needed when selectors are given")->type_name("NAME");
+  command->add_option("--entry", options->entry, "Entry point; optional if selectors are given")->type_name("NAME");
   command->add_option("--input", options->inputs, "NAME=FILE (.npy; - for standard input), or NAME=true, NAME=false")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command
-      ->add_option("--output", options->outputs, "NAME=FILE (.npy; - for standard output), or NAME for a summary of it")
+      ->add_option("--output", options->outputs, "NAME=FILE (.npy; - for standard output), or NAME to print a summary")
       ->type_name("NAME[=FILE]")
       ->allow_extra_args(false)
       ->required();

@@ -73,7 +73,7 @@ void PrintSummary(const std::string& name, const Array& array) {
 
 std::unique_ptr<OutputFile> OpenOutput(const std::string& path, bool json) {
   if (path.empty()) return nullptr;
-  if (path == "-" && json) throw UsageError("--json and -o - both want standard output");
+  if (path == "-" && json) throw UsageError("--json and -o - both write to standard output");
   auto file = std::make_unique<OutputFile>(path, OutputFile::Streams::kWritten);
   if (isatty(file->descriptor()) != 0) throw CommandError("a .npy file is not written to a terminal; redirect it");
   return file;
@@ -99,10 +99,10 @@ std::vector<int64_t> WithLastDim(std::vector<int64_t> dims, uint64_t last) {
 Array ReadHidden(const std::string& path, const tied_table_info& table) {
   Array hidden = ReadNpy(path);
   if (hidden.type != TIED_FLOAT32) {
-    throw std::runtime_error(path + ": has type " + TypeText(hidden.type) + ", expected float32 hidden states");
+    throw std::runtime_error(path + ": has type " + TypeText(hidden.type) + "; expected float32 hidden states");
   }
   if (hidden.shape.empty() || static_cast<uint64_t>(hidden.shape.back()) != table.cols) {
-    throw std::runtime_error(path + ": has shape " + ShapeText(hidden.shape) + ", expected [..., " +
+    throw std::runtime_error(path + ": has shape " + ShapeText(hidden.shape) + "; expected [..., " +
                              std::to_string(table.cols) + "], the columns of table " + table.name);
   }
   return hidden;

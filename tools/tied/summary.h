@@ -1,4 +1,4 @@
-// What a command shows of a tensor instead of all its numbers, and how it hands the tensor over.
+// Prints a summary of a tensor, or writes it to a file.
 #ifndef TIED_TOOLS_TIED_SUMMARY_H_
 #define TIED_TOOLS_TIED_SUMMARY_H_
 
@@ -17,15 +17,14 @@ Json SummaryJson(const std::string& name, const Array& array);
 // The same, on one line.
 void PrintSummary(const std::string& name, const Array& array);
 
-// The file of -o, made before anything is computed; null for "". Throws UsageError if standard output would get JSON as
-// well, and CommandError for a terminal.
+// The file of -o, created before anything is computed; null for "". Throws UsageError if JSON also goes to standard
+// output, and CommandError for a terminal.
 std::unique_ptr<OutputFile> OpenOutput(const std::string& path, bool json);
 
-// Writes the array to the file, if there is one; then the summary, as JSON if asked for and as a line if there is no
-// file.
+// Writes the array to the file, if any. Then prints a summary: JSON if requested, or a line if there is no file.
 void Deliver(const std::string& name, const Array& array, OutputFile* file, bool json);
 
-// dims with the last one replaced: [..., cols] becomes [..., vocabulary].
+// Replaces the last dimension: [..., cols] becomes [..., vocabulary].
 std::vector<int64_t> WithLastDim(std::vector<int64_t> dims, uint64_t last);
 
 // Reads the hidden states for `table`. Throws std::runtime_error unless they are float32 [..., cols].

@@ -9,7 +9,7 @@ namespace tied::cli {
 
 namespace {
 
-// Code points, which is what a terminal's columns are for nearly every name.
+// Counts code points, which equal terminal columns for nearly all names.
 size_t Width(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));

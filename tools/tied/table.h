@@ -1,4 +1,4 @@
-// Tables for people: columns as wide as their widest cell, numbers to the right.
+// Prints tables with columns as wide as their widest cell.
 #ifndef TIED_TOOLS_TIED_TABLE_H_
 #define TIED_TOOLS_TIED_TABLE_H_
 
@@ -21,10 +21,10 @@ class Table {
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  // One cell for each column. Control characters are replaced: names come from files that anybody may have made.
+  // One cell per column. Control characters are replaced, because names come from untrusted files.
   void AddRow(std::vector<std::string> cells);
 
-  // A line of titles (left out when all are empty), then the rows, indented by two spaces.
+  // Prints a line of titles, unless all are empty, then the rows, indented by two spaces.
   void Print(std::ostream& out) const;
 
  private:

@@ -54,10 +54,10 @@ void Print(const TopkResult& result, size_t k) {
 
 [[noreturn]] void Refuse(const std::string& path, const Array& array, const std::string& expected) {
   throw std::runtime_error(path + ": has type " + TypeText(array.type) + " and shape " + ShapeText(array.shape) +
-                           ", expected " + expected);
+                           "; expected " + expected);
 }
 
-// No rows for "".
+// Reads row ids; none for "".
 Array ReadRows(const std::string& path) {
   if (path.empty()) return MakeArray(TIED_INT64, {0});
   Array rows = ReadNpy(path);
@@ -65,7 +65,7 @@ Array ReadRows(const std::string& path) {
   return rows;
 }
 
-// One bit for each token id; none for "".
+// Reads one bit per token id; none for "".
 std::vector<uint8_t> ReadAllowed(const std::string& path, uint64_t vocabulary) {
   if (path.empty()) return {};
   const Array allowed = ReadNpy(path);
@@ -100,23 +100,25 @@ void Topk(const Options& options) {
 void AddTopk(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = program.add_subcommand(
-      "topk", "The k best token ids and their logits for each hidden state, exact, through the screen if there is one");
+      "topk",
+      "Find the k best token ids and their logits for each hidden state; exact, uses the screen if there is one");
   AddModel(command, options.get());
   command->add_option("--hidden", options->hidden, "float32 [..., cols] (.npy; - for standard input)")
       ->required()
       ->type_name("FILE");
-  command->add_option("-k", options->k, "How many ids for each hidden state")
+  command->add_option("-k", options->k, "Number of ids per hidden state")
       ->capture_default_str()
       ->check(CLI::Range(1, TIED_MAX_K));
-  command->add_option("--rows", options->rows, "Only the rows of these ids, int64 (.npy)")->type_name("FILE");
+  command->add_option("--rows", options->rows, "Allow only these ids, int64 (.npy)")->type_name("FILE");
   command
       ->add_option("--allowed", options->allowed,
-                   "Only ids that are true, bool [vocabulary] (.npy); the rows of others are not read")
+                   "Allow only ids that are true, bool [vocabulary] (.npy); rows of others are not read")
       ->type_name("FILE");
   CLI::Option* log_z = command->add_option("--log-z", options->log_z_tolerance,
-                                           "Also log_z, off by at most this; 0: exact, by a pass over the table");
+                                           "Also compute log_z with at most this error; 0: exact, with a pass over the "
+                                           "table");
   log_z->check(CLI::NonNegativeNumber);
-  command->add_flag("--no-screen", options->no_screen, "A pass over the table, even if it has a screen");
+  command->add_flag("--no-screen", options->no_screen, "Do not use the screen");
   AddThreads(command, options.get());
   AddJson(command, options.get());
   command->callback([options, log_z] {

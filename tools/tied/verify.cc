@@ -22,7 +22,7 @@ void Verify(const CommonOptions& options) {
 
 void AddVerify(CLI::App& program) {
   const auto options = std::make_shared<CommonOptions>();
-  CLI::App* command = program.add_subcommand("verify", "Check the whole file against its hashes");
+  CLI::App* command = program.add_subcommand("verify", "Check hashes, scales and zero points of the whole file");
   AddModel(command, options.get());
   AddJson(command, options.get());
   command->callback([options] { Verify(*options); });

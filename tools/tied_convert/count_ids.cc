@@ -51,7 +51,7 @@ void IdCounts::AddFile(const std::string& path) {
       id = 10 * id + static_cast<uint64_t>(*c - '0');
       in_id = true;
       if (*c >= '0' && *c <= '9' && id <= INT32_MAX) continue;
-      throw ConvertError(path + ":" + std::to_string(line) + ": holds something else than token ids below 2^31");
+      throw ConvertError(path + ":" + std::to_string(line) + ": expected only token ids below 2^31");
     }
   }
   if (std::ferror(file.get())) throw ConvertError(path + ": " + std::strerror(errno));

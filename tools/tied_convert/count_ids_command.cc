@@ -66,21 +66,20 @@ void CountIds(const Options& options) {
 
 CLI::App* AddCountIds(CLI::App* app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app->add_subcommand("count-ids", "Count token ids in text, and propose which of them to give to --keep-ids");
-  command->add_option("files", options->files, "Token ids between white space; - for standard input")
+  CLI::App* command = app->add_subcommand("count-ids", "Count token ids in text, and propose a list for --keep-ids");
+  command->add_option("files", options->files, "Token ids separated by white space; - for standard input")
       ->required()
       ->type_name("FILE");
-  command->add_option("-o,--output", options->output, "The list; standard output if it is not given")
-      ->type_name("FILE");
+  command->add_option("-o,--output", options->output, "The list; default: standard output")->type_name("FILE");
   CLI::Option* min_count =
-      command->add_option("--min-count", options->min_count, "All ids that occur so often")->check(CLI::PositiveNumber);
-  command
-      ->add_option("--coverage", options->coverage, "The most frequent ids, until this part of all tokens is covered")
+      command->add_option("--min-count", options->min_count, "Keep all ids that occur at least this often")
+          ->check(CLI::PositiveNumber);
+  command->add_option("--coverage", options->coverage, "Keep the most frequent ids that cover this share of all tokens")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
       ->excludes(min_count);
-  command->add_option("--always", options->always, "Also these, special tokens: 0-3,256000-256205")->type_name("IDS");
+  command->add_option("--always", options->always, "Also keep these ids, such as special tokens: 0-3,256000-256205")
+      ->type_name("IDS");
   command->callback([options] { CountIds(*options); });
   return command;
 }

@@ -1,4 +1,4 @@
-// tied-convert count-ids: proposes what to give to --keep-ids.
+// tied-convert count-ids: proposes a list for --keep-ids.
 #ifndef TIED_TOOLS_TIED_CONVERT_COUNT_IDS_COMMAND_H_
 #define TIED_TOOLS_TIED_CONVERT_COUNT_IDS_COMMAND_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied::converter {
 
-// The subcommand runs while the command line is parsed; it throws ConvertError.
+// The subcommand runs while the command line is parsed, and throws ConvertError.
 CLI::App* AddCountIds(CLI::App* app);
 
 }  // namespace tied::converter

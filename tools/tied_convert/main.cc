@@ -1,4 +1,4 @@
-// tied-convert: a model with a tied embedding and lm_head to a .tied file.
+// tied-convert: converts a model with a tied embedding and lm_head to a .tied file.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -32,7 +32,7 @@ struct Options {
   std::string dtype = "auto";
   std::string tie = "none";
   TableOptions tables;
-  tied::converter::TableChoice choice;  // of safetensors
+  tied::converter::TableChoice choice;  // for safetensors
   bool quiet = false;
 };
 
@@ -40,14 +40,14 @@ const std::map<std::string, NumberFormat> kFormats = {
     {"auto", NumberFormat::kAuto},         {"float32", NumberFormat::kFloat32}, {"float16", NumberFormat::kFloat16},
     {"bfloat16", NumberFormat::kBFloat16}, {"int8", NumberFormat::kInt8},       {"int4", NumberFormat::kInt4}};
 
-// CLI11's validator, without a word in --help.
+// CLI11's validator without a description in --help.
 CLI::Validator ExistingFile() { return CLI::Validator(CLI::ExistingFile).description(""); }
 
-// "none" is no value that one gives.
+// "none" is the default, not a value of --tie.
 const std::map<std::string, Tie> kTies = {
     {"none", Tie::kNone}, {"finer", Tie::kFiner}, {"embedding", Tie::kEmbedding}, {"head", Tie::kHead}};
 
-// Prints what was done and returns the exit code.
+// Converts, prints a summary and returns the exit code.
 int Run(const Options& options) {
   TableOptions tables = options.tables;
   tables.format = kFormats.at(options.dtype);
@@ -72,64 +72,62 @@ int Run(const Options& options) {
 
 void AddChoiceOptions(CLI::App* app, tied::converter::TableChoice* choice) {
   app->add_option("--table", choice->table,
-                  "For safetensors: the name of the tensor that is the embedding and the lm_head, whatever config.json "
-                  "says; for families that are not known")
+                  "For safetensors: the tensor that is both the embedding and the lm_head, regardless of config.json; "
+                  "for unknown model families")
       ->type_name("NAME");
   app->add_option("--scale", choice->scale,
-                  "With --table: what the model multiplies embeddings with, a number or sqrt, the square root of the "
-                  "width; default 1")
+                  "With --table: factor on embeddings, a number, or sqrt for the square root of the width; default 1")
       ->type_name("NUMBER");
-  app->add_option("--logit-scale", choice->logit_scale, "With --table: what the model multiplies logits with")
+  app->add_option("--logit-scale", choice->logit_scale, "With --table: factor on logits")
       ->capture_default_str()
       ->type_name("NUMBER");
   app->add_option("--soft-cap", choice->soft_cap,
-                  "With --table: c, where the model makes c * tanh(x / c) of each logit x; default: it does not")
+                  "With --table: c, if the model computes c * tanh(x / c) of each logit x; default: no soft cap")
       ->type_name("NUMBER");
-  app->add_option("--bias", choice->bias, "With --table: the name of the tensor that is added to the logits")
-      ->type_name("NAME");
+  app->add_option("--bias", choice->bias, "With --table: the tensor that is added to the logits")->type_name("NAME");
 }
 
-// recorded: the option of hidden states, whose name is another thing to `split`.
+// recorded: the option for recorded hidden states, because --hidden has a different meaning in `split`.
 void AddTableOptions(CLI::App* app, const std::string& recorded, Options* options) {
   app->add_option(
          "--dtype", options->dtype,
-         "Number format of the table. auto keeps quantised and narrow tables as they are, and float32 unless every "
-         "value survives float16 or bfloat16 exactly. The others round, int8 with a scale for each row, int4 "
-         "with a scale for 32 columns; the error is measured and printed")
+         "Number format of the table. auto keeps the model's format, but stores float32 as float16 or bfloat16 if that "
+         "keeps every value exactly. The others round, int8 with one scale per row, int4 with one scale per 32 "
+         "columns; the error is measured and printed")
       ->capture_default_str()
       ->type_name("TYPE")
       ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int4"}));
   app->add_flag("--screen", options->tables.screen,
-                "Add an int8 screen, with which the best rows are found by reading a quarter of a float32 table");
+                "Add an int8 screen: a top-k then reads about a quarter of a float32 table instead of all of it");
   app->add_option(recorded, options->tables.hidden,
-                  "Recorded hidden states to measure the error of a lossy --dtype with: raw little-endian float32, "
+                  "Recorded hidden states for measuring the error of a lossy --dtype: raw little-endian float32, "
                   "[tokens, cols]")
       ->type_name("FILE")
       ->check(ExistingFile());
   CLI::Option* keep = app->add_option("--keep-ids", options->tables.keep_ids,
-                                      "Write the rows of these token ids only: a text file of ids and ranges such as "
-                                      "256000-256205, with comments behind #. Callers keep using the same ids; the "
-                                      "logits of the others become -infinity");
+                                      "Write only the rows of these token ids: a text file of ids and ranges such as "
+                                      "256000-256205, with comments after #. Callers keep using the same ids; the "
+                                      "logits of other ids become -infinity");
   keep->type_name("FILE")->check(ExistingFile());
   app->add_option("--drop-ids", options->tables.drop_ids, "The opposite: write the rows of all other token ids")
       ->type_name("FILE")
       ->check(ExistingFile())
       ->excludes(keep);
   app->add_option("--tie", options->tie,
-                  "Where the embedding and the lm_head read one matrix that was rounded in two ways, keep the "
+                  "If embedding and lm_head read the same matrix, rounded in two different ways, keep only the "
                   "embedding's table, the head's, or (finer, the default of --tie) the one with the smaller rounding "
-                  "error; what the other one loses or gains is printed")
+                  "error; the effect on the other use is printed")
       ->type_name("TABLE")
       ->check(CLI::IsMember({"finer", "embedding", "head"}));
   app->add_flag("--allow-untied", options->tables.allow_untied,
-                "Keep both tables where the embedding and the lm_head are not the same, instead of refusing");
+                "Keep both tables if embedding and lm_head differ, instead of refusing the model");
   app->add_flag("--check", options->tables.check,
-                "Compare the file with a reference evaluation of the model before it appears; exit 1 if they differ");
-  app->add_flag("-q,--quiet", options->quiet, "No summary and no progress");
+                "Before the file appears, compare it with a reference evaluation of the model; exit 1 if they differ");
+  app->add_flag("-q,--quiet", options->quiet, "Print no summary and no progress");
 }
 
-// The arguments, last first, as CLI11 takes them. A --tie without a value gets its default here: to CLI11 the next
-// argument would be the value.
+// The arguments in reverse order, as CLI11 expects them. A --tie without a value gets its default here, because CLI11
+// would take the next argument as its value.
 std::vector<std::string> Arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {
@@ -148,11 +146,10 @@ int Main(int argc, char** argv) {
                  "An ONNX file, with its external data beside it; or a safetensors file, the index of several, or the "
                  "folder of either, with its config.json")
       ->type_name("FILE");
-  app.add_option("-o,--output", options.output, "The .tied file; one that is there already is replaced")
-      ->type_name("FILE");
+  app.add_option("-o,--output", options.output, "The .tied file; an existing file is replaced")->type_name("FILE");
   AddChoiceOptions(&app, &options.choice);
   AddTableOptions(&app, "--hidden", &options);
-  CLI::App* split = app.add_subcommand("split", "Take whole exports apart: the tied pair, and ONNX files without it");
+  CLI::App* split = app.add_subcommand("split", "Split whole exports into the tied pair and ONNX files without it");
   SplitOptions& names = options.split;
   split->add_option("exports", names.exports, "The ONNX files of one model, or the folder of an export")
       ->required()
@@ -161,11 +158,12 @@ int Main(int argc, char** argv) {
       ->required()
       ->type_name("FOLDER");
   split
-      ->add_option("--ids", names.ids, "The input of token ids; default: input_ids, or the one that looks up the table")
+      ->add_option("--ids", names.ids,
+                   "The input of token ids; default: input_ids, or the input that looks up the table")
       ->type_name("NAME");
   split->add_option("--logits", names.logits, "The output of logits; default: logits, or the product with the table")
       ->type_name("NAME");
-  split->add_option("--hidden", names.hidden, "What to call the output that takes its place")
+  split->add_option("--hidden", names.hidden, "Name of the output of hidden states, which replaces the logits")
       ->type_name("NAME")
       ->capture_default_str();
   AddTableOptions(split, "--recorded", &options);
@@ -184,13 +182,13 @@ int Main(int argc, char** argv) {
     return 2;
   }
   if (options.tables.screen && (options.dtype == "int8" || options.dtype == "int4")) {
-    std::cerr << "tied-convert: --screen is for float tables; " << options.dtype << " reads little as it is\n";
+    std::cerr << "tied-convert: --screen is only for float tables; " << options.dtype << " is already small\n";
     return 2;
   }
   return Run(options);
 }
 
-// Libraries get memory in destructors, where an exception is no longer possible (nlohmann::json does).
+// Libraries such as nlohmann::json allocate in destructors, where an exception ends the program.
 [[noreturn]] void Terminate() {
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
@@ -206,7 +204,7 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::set_terminate(Terminate);
-  // A file that may not grow and a pipe that nobody reads are errors like others, after which files are removed.
+  // Report a file size limit and a closed pipe as errors, after which files are removed, instead of as signals.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   try {

@@ -1,4 +1,4 @@
-// The report of a conversion in words.
+// Prints the report of a conversion.
 #ifndef TIED_TOOLS_TIED_CONVERT_PRINT_REPORT_H_
 #define TIED_TOOLS_TIED_CONVERT_PRINT_REPORT_H_
 

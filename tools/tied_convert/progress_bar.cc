@@ -20,7 +20,7 @@ StepProgress MakeProgressBar() {
     if (done < total) {
       std::fprintf(stderr, "\r%s [%s] %3d %%", step, bar.c_str(), percent);
     } else {
-      // The finished line is wiped: what stays on the terminal is the summary.
+      // Erases the finished line, so that only the summary stays on the terminal.
       std::fprintf(stderr, "\r\033[K");
     }
   };

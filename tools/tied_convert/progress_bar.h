@@ -1,4 +1,4 @@
-// Progress of long steps on a terminal.
+// Shows the progress of long steps on a terminal.
 #ifndef TIED_TOOLS_TIED_CONVERT_PROGRESS_BAR_H_
 #define TIED_TOOLS_TIED_CONVERT_PROGRESS_BAR_H_
 
@@ -6,7 +6,7 @@
 
 namespace tied::converter {
 
-// Draws a bar on standard error if that is a terminal, and wipes it at the end of each step.
+// Draws a bar on standard error if that is a terminal, and erases it at the end of each step.
 StepProgress MakeProgressBar();
 
 }  // namespace tied::converter

@@ -24,9 +24,9 @@ std::vector<BadNpy> BadFiles() {
       {"CutInData", good.substr(0, good.size() - 1), "is truncated: 15 bytes"},
       {"ExtraData", good + "x", "more data"},
       {"HugeHeader", std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12), "header of 4294967295 bytes"},
-      {"HugeShape", NpyOf("<i8", "(4611686018427387904,)", ""), "larger than any memory"},
+      {"HugeShape", NpyOf("<i8", "(4611686018427387904,)", ""), "too large for the address space"},
       {"LargeShape", NpyOf("<i8", "(268435456,)", "12345678"), "is truncated: 8 bytes"},
-      {"ProductOverflows", NpyOf("<i8", "(4294967296, 4294967296)", ""), "larger than any memory"},
+      {"ProductOverflows", NpyOf("<i8", "(4294967296, 4294967296)", ""), "too large for the address space"},
       {"NegativeDim", NpyOf("<i8", "(-1,)", ""), "'shape'"},
       {"DimTooLong", NpyOf("<i8", "(99999999999999999999,)", ""), "'shape'"},
       {"DimIsNoNumber", NpyOf("<i8", "(x,)", ""), "'shape'"},
@@ -44,7 +44,8 @@ std::vector<BadNpy> BadFiles() {
       {"NoHeader", NpyWithHeader("", ""), "a dictionary"},
       {"OpenDictionary", Header("{'descr': '<i8',"), "a key"},
       {"OpenString", Header("{'descr: '<i8"), "bad .npy header"},
-      {"BehindDictionary", Header("{'descr': '<i8', 'fortran_order': False, 'shape': (2,)} x\n"), "behind"},
+      {"BehindDictionary", Header("{'descr': '<i8', 'fortran_order': False, 'shape': (2,)} x\n"),
+       "after the dictionary"},
       {"NoBool", Header("{'descr': '<i8', 'fortran_order': 0, 'shape': (2,)}\n"), "True or False"},
   };
 }

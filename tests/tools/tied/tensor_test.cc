@@ -99,9 +99,9 @@ TEST_F(Embed, BadIdsWriteNothing) {
   ExpectFailure({"embed", "model.tied", "--ids=-1", "-o", "e.npy"}, 1, {"-1"});
   for (const std::string id : {"010", "3.0", "x", " 3", "9223372036854775808"}) {
     ExpectFailure({"embed", "model.tied", "--ids", "1," + id + ",2", "-o", "e.npy"}, 2,
-                  {"'" + id + "' is no token id"});
+                  {"'" + id + "' is not a token id"});
   }
-  ExpectFailure({"embed", "model.tied", "--ids", "", "-o", "e.npy"}, 2, {"'' is no token id"});
+  ExpectFailure({"embed", "model.tied", "--ids", "", "-o", "e.npy"}, 2, {"'' is not a token id"});
   Write("e.npy", "what was there");
   ExpectFailure({"embed", "model.tied", "--ids", "19", "-o", "e.npy"}, 1, {"19"});
   EXPECT_EQ(Read("e.npy"), "what was there");

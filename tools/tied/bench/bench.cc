@@ -19,7 +19,8 @@ std::string SelectedIsa(const Json& kernels) {
 }
 
 Json Measure(const BenchOptions& options) {
-  // Memory first: the children that measure it inherit what this process holds by then, and forking allows no threads.
+  // Memory first: the children that measure it inherit the memory of this process, and must be forked before it starts
+  // threads.
   Json memory, processes;
   if (CanReadMemoryUse()) memory = MemoryJson(MeasureMemory(options));
   if (options.processes > 0) processes = ProcessesJson(MeasureProcesses(options, options.processes));
@@ -70,22 +71,23 @@ void RunBench(BenchOptions options, bool repeat_given, bool tokens_given) {
 
 void AddBench(CLI::App& program) {
   const auto options = std::make_shared<BenchOptions>();
-  CLI::App* command = program.add_subcommand("bench", "Measure a model on this machine: speed and memory");
+  CLI::App* command = program.add_subcommand("bench", "Measure speed and memory of a model on this machine");
   AddModel(command, options.get())->required(false);
-  CLI::Option* tokens = command->add_option("--tokens", options->tokens, "Tokens at once in the head")
+  CLI::Option* tokens = command->add_option("--tokens", options->tokens, "Batch sizes of the head, in tokens")
                             ->capture_default_str()
                             ->delimiter(',')
                             ->allow_extra_args(false)
                             ->check(CLI::Range(1, 65536));
-  CLI::Option* repeat = command->add_option("--repeat", options->repeat, "Times that every case is measured")
+  CLI::Option* repeat = command->add_option("--repeat", options->repeat, "Number of measurements of each case")
                             ->capture_default_str()
                             ->check(CLI::Range(1, 100000));
   command->add_flag("--quick", options->quick, "--repeat 3 --tokens 1,4, unless given");
-  command->add_option("--processes", options->processes, "Also measure the memory of so many processes together")
+  command->add_option("--processes", options->processes, "Also measure the memory of this many processes together")
       ->check(CLI::Range(1, 1024));
-  command->add_flag("--kernels", options->kernels, "Show the kernels of this build and which one this CPU runs");
+  command->add_flag("--kernels", options->kernels, "Show the kernels in this build and which one this CPU uses");
   command->add_flag("--tune", options->tune,
-                    "Find the thread count, and from how many tokens on XNNPACK pays, and print them as options");
+                    "Find the fastest number of threads, and the number of tokens from which XNNPACK is faster; print "
+                    "both as options");
   AddThreads(command, options.get());
   AddJson(command, options.get());
   command->callback([options, repeat, tokens] { RunBench(*options, repeat->count() > 0, tokens->count() > 0); });

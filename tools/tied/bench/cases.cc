@@ -21,8 +21,8 @@ std::vector<int64_t> RandomRows(Random& random, size_t count, uint64_t rows) {
   return chosen;
 }
 
-// Mean seconds of `call` on what `make` has made for it alone: the rows come from memory, not from a cache that the
-// call before has filled.
+// Mean seconds of `call`, each time with new ids from `make`, so that rows come from memory and not from a cache that
+// the previous call has filled.
 template <typename Make, typename Call>
 double TimeOnFreshIds(const Make& make, const Call& call) {
   std::vector<std::vector<int64_t>> ids;
@@ -56,7 +56,7 @@ Bench::Bench(const BenchOptions& options)
   const size_t most = *std::max_element(options_.tokens.begin(), options_.tokens.end());
   hidden_ = RandomHidden(random_, most * static_cast<size_t>(table_.cols));
   logits_.resize(most * static_cast<size_t>(table_.vocabulary));
-  // A row of few columns may have more bytes than its embedding.
+  // A row with few columns may have more bytes than its embedding.
   const tied_table_info embedded = model_.EmbeddingTable();
   const size_t floats = std::max(static_cast<size_t>(embedded.cols), RowBytes(embedded) / sizeof(float) + 1);
   embeddings_.resize(kEmbedIds * floats);

@@ -1,4 +1,4 @@
-// What `tied bench` measures, each case a function that returns the seconds of one run.
+// The cases of `tied bench`. Each has a function that returns the seconds of one run.
 #ifndef TIED_TOOLS_TIED_BENCH_CASES_H_
 #define TIED_TOOLS_TIED_BENCH_CASES_H_
 
@@ -18,7 +18,7 @@ inline constexpr uint64_t kBenchSeed = 20240229;
 inline constexpr size_t kEmbedIds = 128;
 
 using Random = std::mt19937_64;
-// Of the ids that have a row.
+// Ids that have a row.
 std::vector<int64_t> RandomIds(Random& random, size_t count, const tied_table_info& table);
 // Normally distributed, mean 0, deviation 1.
 std::vector<float> RandomHidden(Random& random, size_t count);
@@ -32,7 +32,7 @@ struct BenchOptions : CommonOptions {
   bool tune = false;
 };
 
-// Empty where a figure has no meaning.
+// Figures that do not apply are empty.
 struct Case {
   std::string name;  // read, head, topk, embed, memcpy, open
   std::optional<size_t> tokens;
@@ -40,13 +40,13 @@ struct Case {
   std::optional<bool> deterministic;
   std::optional<size_t> k;
   std::optional<bool> screen;
-  std::optional<double> bytes;  // of the file, that one run reads
+  std::optional<double> bytes;  // of the file, read by one run
   std::optional<double> flops;
   std::function<double()> run;
-  std::vector<double> seconds;  // one for each repeat
+  std::vector<double> seconds;  // one per repeat
 };
 
-// Owns the model, the sessions, the threads that read and the buffers that the cases share.
+// Owns the model, the sessions, the reading threads and the buffers that the cases share.
 class Bench {
  public:
   explicit Bench(const BenchOptions& options);
@@ -54,8 +54,8 @@ class Bench {
   Bench& operator=(const Bench&) = delete;
   ~Bench() = default;
 
-  // Every case once without looking, then every case once for each repeat: a machine that slows down or speeds up
-  // meanwhile does so for all of them.
+  // Runs every case once to warm up, then every case once per repeat, so that changes in the machine's speed affect all
+  // cases.
   void Run();
 
   const std::vector<Case>& cases() const { return cases_; }

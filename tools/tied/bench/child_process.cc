@@ -53,7 +53,7 @@ bool WriteAll(int fd, const void* data, size_t bytes) {
   } catch (const std::exception& error) {
     channel.SendFailure(error.what());
   }
-  // Not exit(): buffers and destructors are the parent's.
+  // Not exit(): buffers and destructors belong to the parent.
   _exit(0);
 }
 
@@ -89,7 +89,7 @@ void Channel::ReceiveFrame(void* data, size_t bytes) {
 ChildProcess::ChildProcess(const std::function<void(Channel&)>& body) {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) != 0) {
-    throw std::runtime_error(std::string("cannot make a pipe: ") + std::strerror(errno));
+    throw std::runtime_error(std::string("cannot create a socket: ") + std::strerror(errno));
   }
   auto parent_end = std::make_unique<Channel>(sockets[0]);
   auto child_end = std::make_unique<Channel>(sockets[1]);
@@ -103,7 +103,7 @@ ChildProcess::ChildProcess(const std::function<void(Channel&)>& body) {
 }
 
 ChildProcess::~ChildProcess() {
-  // Closing would not do: children that were forked later hold this end, too.
+  // Closing is not enough, because children that were forked later also hold this end.
   channel_->HangUp();
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }

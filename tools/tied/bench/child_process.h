@@ -1,4 +1,4 @@
-// A forked child that reports over a socket: memory is measured in a process that has done nothing else.
+// A forked child that reports over a socket, to measure memory in a fresh process.
 #ifndef TIED_TOOLS_TIED_BENCH_CHILD_PROCESS_H_
 #define TIED_TOOLS_TIED_BENCH_CHILD_PROCESS_H_
 
@@ -12,7 +12,7 @@
 
 namespace tied::cli {
 
-// One end of the conversation between parent and child.
+// One end of the socket between parent and child.
 class Channel {
  public:
   explicit Channel(int socket) : socket_(socket) {}
@@ -37,7 +37,7 @@ class Channel {
 
   void SendFailure(const std::string& message);
 
-  // The other side's next Send or Receive fails, whoever else still holds this end.
+  // Makes the other side's next Send or Receive fail, even if other processes still hold this end.
   void HangUp();
 
  private:
@@ -50,7 +50,7 @@ class Channel {
 
 class ChildProcess {
  public:
-  // Forks, so no other thread may run. `body` runs in the child; what it throws reaches the parent's next Receive().
+  // Forks, so no other thread may run. `body` runs in the child; the parent's next Receive() throws what it throws.
   explicit ChildProcess(const std::function<void(Channel&)>& body);
   // Hangs up, and waits for the child to end.
   ~ChildProcess();

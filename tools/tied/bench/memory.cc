@@ -16,15 +16,15 @@ namespace {
 
 constexpr int kHeads = 10;
 
-// Pages of a file that was written just now count as private and dirty in whoever maps them, until they are on disk.
+// Until a new file is on disk, its pages count as private and dirty in processes that map them.
 void FlushToDisk(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return;  // opening the model says what is wrong
+  if (file < 0) return;  // opening the model reports the error
   fdatasync(file);
   close(file);
 }
 
-// What one process that translates would hold: one model, one session, one token's buffers.
+// The memory of one translating process: one model, one session, buffers for one token.
 class OneToken {
  public:
   explicit OneToken(const CommonOptions& options)
@@ -79,7 +79,7 @@ void ReportStages(const CommonOptions& options, Channel& parent) {
   parent.Send(stages);
 }
 
-// Works, says so, looks at its memory when told to, and stays alive until the parent hangs up.
+// Works, reports that, measures its memory when told to, and stays alive until the parent hangs up.
 void ReportShare(const CommonOptions& options, Channel& parent) {
   OneToken process(options);
   process.StartSession();

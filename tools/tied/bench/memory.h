@@ -1,4 +1,4 @@
-// Memory that a model occupies, stage by stage, and that several processes with the same model occupy together.
+// Measures the memory of a model at several stages, and of several processes with the same model.
 #ifndef TIED_TOOLS_TIED_BENCH_MEMORY_H_
 #define TIED_TOOLS_TIED_BENCH_MEMORY_H_
 
@@ -14,16 +14,16 @@ struct MemoryStages {
   MemoryUse after_open;
   MemoryUse after_session;
   MemoryUse after_embed;  // of 128 ids
-  MemoryUse after_heads;  // ten of one token each, the logits' buffer included
+  MemoryUse after_heads;  // ten of one token each, including the buffer of logits
   MemoryUse after_trim;
   MemoryUse after_topks;  // ten of one token each, through the screen if there is one
   uint64_t peak_rss = 0;
 };
 
-// In a process of its own. Neither may be called while other threads run: both fork. Both throw std::runtime_error.
+// Measures in a separate process. Both functions fork, so no other thread may run. Both throw std::runtime_error.
 MemoryStages MeasureMemory(const CommonOptions& options);
 
-// `count` processes open the model, embed and compute heads at the same time; the figures are taken while all live.
+// `count` processes open the model, embed and compute heads at the same time; all are alive when they are measured.
 std::vector<MemoryUse> MeasureProcesses(const CommonOptions& options, size_t count);
 
 }  // namespace tied::cli

@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kRollup[] = "/proc/self/smaps_rollup";
 
-// The figure of a line "Name:   123 kB", in bytes.
+// The number in a line "Name:   123 kB", in bytes.
 bool FindKilobytes(const std::string& line, const std::string& name, uint64_t* bytes) {
   if (line.compare(0, name.size(), name) != 0) return false;
   std::istringstream rest(line.substr(name.size()));

@@ -1,4 +1,4 @@
-// What the system says that this process occupies.
+// The memory use of this process, as the system reports it.
 #ifndef TIED_TOOLS_TIED_BENCH_MEMORY_USE_H_
 #define TIED_TOOLS_TIED_BENCH_MEMORY_USE_H_
 
@@ -11,19 +11,19 @@ namespace tied::cli {
 struct MemoryUse {
   uint64_t rss = 0;            // resident
   uint64_t pss = 0;            // resident, each shared page divided by the number of processes that share it
-  uint64_t private_dirty = 0;  // written to: cannot be dropped when memory is short
+  uint64_t private_dirty = 0;  // written, so it cannot be dropped when memory is short
 };
 
-// Whether the system has that file.
+// True if the system has that file.
 bool CanReadMemoryUse();
 
-// Throws std::runtime_error where it has not.
+// Throws std::runtime_error if it does not.
 MemoryUse ReadMemoryUse();
 
-// The most bytes that were ever resident: VmHWM of /proc/self/status.
+// Peak of the resident bytes: VmHWM in /proc/self/status.
 uint64_t ReadPeakRss();
 
-// The CPU's name as /proc/cpuinfo has it, or "unknown".
+// The CPU's name from /proc/cpuinfo, or "unknown".
 std::string CpuName();
 
 }  // namespace tied::cli

@@ -14,10 +14,11 @@ namespace tied::cli {
 
 namespace {
 
-// Small enough that a thread which is held up leaves little for the others to wait for.
+// Small enough that the others wait little for a delayed thread.
 constexpr size_t kChunk = size_t{1} << 20;
 
-// One accumulator register would wait for itself: Registers of them, of Words 64-bit words each.
+// Uses several accumulators, because each addition to a single one would wait for the one before. Each has Words 64-bit
+// words.
 template <size_t Words, size_t Registers>
 __attribute__((always_inline)) inline uint64_t XorAll(const unsigned char* data, size_t bytes) {
   typedef uint64_t Vector __attribute__((vector_size(Words * sizeof(uint64_t)), aligned(8)));
@@ -125,7 +126,7 @@ void Reader::ReadChunks() {
     if (offset >= bytes_) break;
     sum ^= loop_.read(data_ + offset, std::min(kChunk, bytes_ - offset));
   }
-  sink_ ^= sum;  // a result that somebody may look at, or the loop would be optimised away
+  sink_ ^= sum;  // uses the result, so that the loop is not optimised away
 }
 
 }  // namespace tied::cli

@@ -1,4 +1,4 @@
-// How fast this machine reads memory: the yardstick of every head measurement.
+// Measures how fast this machine reads memory, for comparison with the head.
 #ifndef TIED_TOOLS_TIED_BENCH_READ_BANDWIDTH_H_
 #define TIED_TOOLS_TIED_BENCH_READ_BANDWIDTH_H_
 
@@ -13,13 +13,13 @@
 
 namespace tied::cli {
 
-// A plain loop that loads every byte and does next to nothing with it.
+// A loop that loads every byte and does little else.
 struct ReadLoop {
   const char* name;
   uint64_t (*read)(const unsigned char* data, size_t bytes);
 };
 
-// Reads memory with threads that stay alive from one pass to the next, the calling one included.
+// Reads memory with a pool of threads, including the calling thread.
 class Reader {
  public:
   explicit Reader(size_t threads);

@@ -19,7 +19,7 @@ const Case* Find(const std::vector<Case>& cases, const Matches& matches) {
   return found == cases.end() ? nullptr : &*found;
 }
 
-// Median of this case's time over the other's, repeat by repeat.
+// Median over all repeats of this case's time divided by the other's.
 Json TimeRatio(const Case& each, const Case* other) {
   if (other == nullptr) return nullptr;
   std::vector<double> ratios;
@@ -87,7 +87,7 @@ void PrintCases(const Json& cases) {
   std::cout << '\n';
   table.Print(std::cout);
   std::cout << "\n  " << kEmbedIds
-            << " ids: each call new random ones; memcpy gathers as many rows from the table on one thread\n";
+            << " ids: new random ids in each call; memcpy gathers as many rows from the table on one thread\n";
 }
 
 void PrintMemory(const Json& memory) {

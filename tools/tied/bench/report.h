@@ -1,4 +1,4 @@
-// Medians of what was measured, as JSON and as tables.
+// Prints medians of the measurements as JSON and as tables.
 #ifndef TIED_TOOLS_TIED_BENCH_REPORT_H_
 #define TIED_TOOLS_TIED_BENCH_REPORT_H_
 
@@ -9,23 +9,23 @@
 
 namespace tied::cli {
 
-// One object for each case, all with the same keys; null where a figure has no meaning.
-// share_of_read: the time to read the table's values once, with as many threads, over this case's: above 1 if it reads
-// less than that; ratio_to_one_token: time against the head of one token,
-// same session (top-k: same k and screen); ratio_to_memcpy: time against gathering as many rows with memcpy. Each is
-// the median of the ratios within one repeat.
+// One object per case, all with the same keys; null if a figure does not apply.
+// share_of_read: time to read the table's values once with as many threads, divided by this case's time; above 1 if the
+// case reads less. ratio_to_one_token: time relative to the head of one token in the same session (top-k: same k and
+// screen). ratio_to_memcpy: time relative to gathering as many rows with memcpy. Each is the median of the ratios
+// within a repeat.
 Json CasesJson(const std::vector<Case>& cases);
 
-// One object for each stage of memory.
+// One object per stage.
 Json MemoryJson(const MemoryStages& stages);
 
-// Each process, and the sums.
+// One object per process, and the sums.
 Json ProcessesJson(const std::vector<MemoryUse>& uses);
 
 // isa, available, selected.
 Json KernelsJson();
 
-// The same for people.
+// Print the same as tables.
 void PrintReport(const Json& report);
 void PrintKernels(const Json& kernels);
 

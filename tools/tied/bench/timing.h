@@ -1,4 +1,4 @@
-// What every measurement of time here shares.
+// Shared by all measurements of time.
 #ifndef TIED_TOOLS_TIED_BENCH_TIMING_H_
 #define TIED_TOOLS_TIED_BENCH_TIMING_H_
 
@@ -9,7 +9,7 @@
 
 namespace tied::cli {
 
-// Seconds since it was made.
+// Measures the seconds since its construction.
 class Stopwatch {
  public:
   double Seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
@@ -19,7 +19,7 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-// A pool's threads may spin for a while when their work is done; they must not take time from what is timed next.
+// A pool's threads may spin for a while after their work, which would slow down the next measurement.
 inline void LetThreadsSleep() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
 inline double Median(std::vector<double> values) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kTokens[] = {2, 4, 8, 16, 32, 64};
 
-// A session, and how long its heads take.
+// A session, and the times of its heads.
 struct Candidate {
   std::unique_ptr<Session> session;
   std::vector<double> seconds;
@@ -29,7 +29,8 @@ Candidate MakeCandidate(const Model& model, size_t threads, int32_t xnnpack_min_
   return {std::make_unique<Session>(model, options), {}};
 }
 
-// All candidates in turn, so that a machine that slows down does so for all of them; the first turn does not count.
+// Measures all candidates in turn, so that changes in the machine's speed affect all of them. The first turn does not
+// count.
 void Measure(std::vector<Candidate>& candidates, Span<const float> hidden, Span<float> logits, int repeat) {
   for (int pass = 0; pass <= repeat; ++pass) {
     for (Candidate& candidate : candidates) {
@@ -95,7 +96,7 @@ Json Tune(const BenchOptions& options) {
 
 void PrintTuning(const Json& tuning) {
   constexpr Table::Align kRight = Table::Align::kRight;
-  Table table({{"tokens", kRight}, {"threads", kRight}, {"sums by"}, {"ms", kRight}});
+  Table table({{"tokens", kRight}, {"threads", kRight}, {"kernels"}, {"ms", kRight}});
   for (const Json& row : tuning["measured"]) {
     table.AddRow({row["tokens"].dump(), row["threads"].dump(), row["xnnpack"] ? "XNNPACK" : "tied",
                   Fixed(row["ms"].get<double>(), 3)});

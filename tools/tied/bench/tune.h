@@ -1,4 +1,4 @@
-// The session options that are fastest on this machine.
+// Finds the fastest session options on this machine.
 #ifndef TIED_TOOLS_TIED_BENCH_TUNE_H_
 #define TIED_TOOLS_TIED_BENCH_TUNE_H_
 
@@ -6,12 +6,12 @@
 
 namespace tied::cli {
 
-// {"threads": …, "xnnpack_min_tokens": … or null, "measured": […]}. threads: the fewest with which a head of one token
-// is within 2 % of the fastest. xnnpack_min_tokens: from where on XNNPACK is faster with them at every number of tokens
-// tried; null: nowhere.
+// {"threads": …, "xnnpack_min_tokens": … or null, "measured": […]}. threads: the fewest threads with which a head of
+// one token is within 2 % of the fastest. xnnpack_min_tokens: from this number of tokens on, XNNPACK is faster at every
+// number tried with these threads; null: at none.
 Json Tune(const BenchOptions& options);
 
-// The same for people: the options as `tied` takes them.
+// Prints the result as options of `tied`.
 void PrintTuning(const Json& tuning);
 
 }  // namespace tied::cli
