@@ -69,7 +69,7 @@ EntryPointReport ReportOf(const PlannedEntryPoint& entry_point) {
   return report;
 }
 
-// Each once, however many operations it has.
+// The moved uses, each listed once even if it has several operations.
 std::vector<TiedUse> TiedUsesOf(const Plan& plan) {
   std::vector<TiedUse> uses;
   for (const MovedUse& moved : plan.moved) {
@@ -109,8 +109,7 @@ Plan PlanOf(const TableOptions& options, const Graph& graph, const std::string& 
   }
 }
 
-// `source`: the file that the graph was read from. `others`: files that are written already and become visible with the
-// .tied file, before it.
+// source: the file from which the graph was read. others: written files that become visible just before the .tied file.
 ConvertReport Write(const TableOptions& options, const Graph& graph, const std::string& source,
                     const std::string& output, const std::vector<std::unique_ptr<OnnxWriter>>& others) {
   const auto start = std::chrono::steady_clock::now();
@@ -144,7 +143,7 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   return report;
 }
 
-// External data may lie in the folder of the output.
+// External data may be in the output folder.
 void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitModel>& models) {
   std::set<std::string> inputs = {options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids};
   std::vector<fs::path> outputs = {"model.tied"};
@@ -158,11 +157,11 @@ void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitMod
 }
 
 void CheckPaths(const std::vector<std::string>& exports, const std::string& folder) {
-  if (exports.empty()) throw ConvertError("there is no export to split");
+  if (exports.empty()) throw ConvertError("no export to split is given");
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
   if (folder == "-" || (fs::exists(status) && !fs::is_directory(status))) {
-    throw ConvertError(folder + ": is not a folder; split writes model.tied and ONNX files into one");
+    throw ConvertError(folder + ": is not a folder; split writes model.tied and ONNX files to a folder");
   }
   std::set<std::string> names;
   for (const std::string& path : exports) {
@@ -170,7 +169,8 @@ void CheckPaths(const std::vector<std::string>& exports, const std::string& fold
     if (fs::equivalent(fs::absolute(path).parent_path(), folder, ignored)) {
       throw ConvertError(folder + ": is the folder of " + path + " itself");
     }
-    if (!names.insert(fs::path(path).filename()).second) throw ConvertError(path + ": another file has its name");
+    if (!names.insert(fs::path(path).filename()).second)
+      throw ConvertError(path + ": another export has the same file name");
   }
 }
 
@@ -186,7 +186,7 @@ ConvertReport Convert(const ConvertOptions& options) {
   } catch (const ConvertError&) {
     if (!IsWholeModel(graph)) throw;
     throw ConvertError(options.model +
-                       ": is a whole decoder or encoder; 'tied-convert split' takes the tied pair out of it");
+                       ": is a whole decoder or encoder; 'tied-convert split' extracts the tied pair from it");
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A folder without a safetensors model: what it has instead.
+// Refuses a folder without a safetensors model, with a message about its content.
 [[noreturn]] void RefuseFolder(const std::string& path) {
   std::string onnx, other;
   size_t count = 0;
@@ -23,12 +23,12 @@ namespace fs = std::filesystem;
     if (extension == ".bin" || extension == ".pt" || extension == ".pth" || extension == ".gguf") other = name;
   }
   if (count > 0) {
-    throw ConvertError(path + ": is a folder of ONNX files: give one of " + onnx +
-                       ", or take whole exports apart with 'tied-convert split'");
+    throw ConvertError(path + ": is a folder of ONNX files: pass one of " + onnx +
+                       ", or split whole exports with 'tied-convert split'");
   }
   if (!other.empty()) {
     throw ConvertError(path + ": has no safetensors model, and '" + other +
-                       "' is in a format that is not read: save the model as safetensors, or export it to ONNX");
+                       "' is in an unsupported format: save the model as safetensors, or export it to ONNX");
   }
   throw ConvertError(path + ": has no model.safetensors and no model.safetensors.index.json");
 }
@@ -39,8 +39,7 @@ Graph ReadModel(const std::string& path, const TableChoice& choice) {
   if (IsSafetensors(path)) return ReadSafetensorsGraph(path, choice);
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) RefuseFolder(path);
-  if (choice.Any())
-    throw ConvertError(path + ": --table and the options that belong to it are for safetensors, not for ONNX");
+  if (choice.Any()) throw ConvertError(path + ": --table and its options are only for safetensors, not for ONNX");
   return ReadGraph(path);
 }
 

@@ -1,4 +1,4 @@
-// A model in any format that is understood.
+// Reads a model in any supported format.
 #ifndef TIED_CONVERTER_MODEL_READER_H_
 #define TIED_CONVERTER_MODEL_READER_H_
 
@@ -10,11 +10,11 @@
 
 namespace tied::converter {
 
-// Reads an ONNX file (onnx/import.h) or a safetensors model (safetensors.h), whichever the path leads to. `choice` is
-// for safetensors alone. Throws ConvertError that says what else the path leads to.
+// Reads an ONNX file (onnx/import.h) or a safetensors model (safetensors.h). choice: only for safetensors. Throws
+// ConvertError that describes any other file or folder.
 Graph ReadModel(const std::string& path, const TableChoice& choice = {});
 
-// All files of a model that was read so.
+// All files of a model that ReadModel() has read.
 std::set<std::string> FilesOfModel(const std::string& path, const Graph& graph);
 
 }  // namespace tied::converter

@@ -10,10 +10,10 @@ namespace tied::converter {
 
 namespace {
 
-// Of a quotient below 2^8 with its zero point, in float32.
+// Rounding of a quotient below 2^8 plus zero point, in float32.
 constexpr double kQuotientRounding = 0x1p-16;
 
-// By how much of itself a number of this type may be off.
+// Largest relative rounding error of a number of this type.
 double RelativeRounding(ElementType type) {
   switch (type) {
     case ElementType::kFloat16:
@@ -25,7 +25,7 @@ double RelativeRounding(ElementType type) {
   }
 }
 
-// To the nearest integer, for magnitudes below 2^51; without a call.
+// Rounds to the nearest integer, for magnitudes below 2^51. Without a call.
 double Nearest(double value) { return (value + 0x1.8p52) - 0x1.8p52; }
 
 // The intervals of a table's elements, row by row: [value - below[k], value + above[k]].
@@ -47,7 +47,7 @@ class Intervals {
     }
   }
 
-  // A number that was rounded is off by anything in its interval.
+  // Assumes that errors are uniformly distributed over the intervals.
   double RootMeanSquare(uint64_t elements) const {
     return std::sqrt(sum_of_squares_ / 3 / static_cast<double>(elements));
   }
@@ -64,7 +64,7 @@ class Intervals {
     }
   }
 
-  // Columns that share a scale.
+  // Reads columns that share a scale.
   void ReadRun(const float* values, size_t first, size_t end, double scale, int zero_point) {
     const Quantisation& quantisation = *table_.tensor.quantisation;
     const bool is_signed = table_.tensor.type == ElementType::kInt8 || table_.tensor.type == ElementType::kInt4;

@@ -34,7 +34,7 @@ Config::Config(const std::string& model) : path_(ConfigPathOf(model)) {
   family_ = FindFamily(model_type_);
 }
 
-// Either part may say that the two are tied. A type that is not known leaves the one outside.
+// Either part may set tie_word_embeddings. If its model_type is unknown, the outer one stays.
 void Config::TakePart(const char* name) {
   const auto found = values_.find(name);
   if (found == values_.end() || !found->is_object()) return;

@@ -14,22 +14,22 @@ namespace tied::converter {
 
 class Config {
  public:
-  // Reads the config.json beside the file `model`. Models of several parts describe their text part inside: what that
-  // says counts. Throws ConvertError if it is not sound; a missing one has an empty model_type.
+  // Reads the config.json beside the file `model`. If the model has several parts, the description of its text part
+  // takes precedence. Throws ConvertError if the file is invalid; if it is missing, model_type is empty.
   explicit Config(const std::string& model);
 
   const std::string& path() const { return path_; }
   bool exists() const { return exists_; }
   const std::string& model_type() const { return model_type_; }
-  const Family* family() const { return family_; }  // null if it is not known
+  const Family* family() const { return family_; }  // null if it is unknown
 
-  // Whether the embedding and the head are one; nothing if that is not said.
+  // True if embedding and head are tied; nullopt if config.json does not say.
   std::optional<bool> tied() const;
 
-  // Of the table, if it is said.
+  // Vocabulary size of the table; nullopt if config.json does not say.
   std::optional<int64_t> vocabulary() const;
 
-  // The factor of a table with `cols` columns and elements of that type.
+  // The value of a factor for a table with `cols` columns and elements of that type.
   double Evaluate(const Factor& factor, int64_t cols, ElementType type) const;
 
  private:

@@ -1,5 +1,5 @@
-// Each row was read in the sources of transformers 4.57.6 and 5.24.0 (models/*/modeling_*.py: _tied_weights_keys,
-// embed_scale and its like, what is done to logits; configuration_*.py: the defaults).
+// Source of each row: transformers 4.57.6 and 5.24.0 (models/*/modeling_*.py for _tied_weights_keys, embed_scale and
+// operations on logits; configuration_*.py for defaults).
 #include "converter/safetensors/families.h"
 
 #include <algorithm>
@@ -49,7 +49,7 @@ constexpr Family kFamilies[] = {
      kTied,
      kRootUnlessDenied},
     {"prophetnet", kWords, kTied, kOne},
-    // Speech and pages to text. Whisper reads scale_embedding and does not scale.
+    // Speech and pages to text. Whisper has scale_embedding in its config but does not scale.
     {"whisper moonshine canary", kSpeech, kTied, kOne},
     {"moonshine_streaming cohere_asr", kSpeech, kUntied, kOne},
     {"speech_to_text", kInDecoder, kTied, kRootUnlessDenied},
@@ -61,7 +61,7 @@ constexpr Family kFamilies[] = {
     {"pix2struct_text_model", kDecoder, kUntied, kOne},
     {"kosmos_2_text_model kosmos_2_5_text_model kosmos-2 kosmos-2.5", kDecoder, kTied, kRootUnlessDenied},
     {"git", {"embeddings.word_embeddings.weight", "output.weight", "output.bias", ""}, kUntied, kOne},
-    // Decoders that are tied unless config.json says no.
+    // Decoders that are tied unless config.json says otherwise.
     {"smollm3 starcoder2 lfm2 lfm2_moe lfm3 ernie4_5 ernie4_5_moe ernie4_5_vl_moe ernie4_5_vl_moe_text jetmoe "
      "lara_mini paddleocr_vl paddleocr_vl_text youtu zamba zamba2 zaya hunyuan_vl hunyuan_vl_text",
      kDecoder, kTied, kOne},
@@ -76,7 +76,7 @@ constexpr Family kFamilies[] = {
     {"xlnet", {"word_embedding.weight", "lm_loss.weight", "lm_loss.bias", ""}, kTied, kOne},
     {"gpt_neox_japanese", {"embed_in.weight", "embed_out.weight", "", ""}, kTied, kOne},
     {"modernbert-decoder modernbert", kModernBert, kTied, kOne},
-    // Gemma computes the root in the type that the model is in.
+    // Gemma computes the root in the type of the model.
     {"gemma", kDecoder, kTied, kRootAsTable},
     {"gemma2 vaultgemma gemma3n gemma3n_text", kDecoder, kTied, kRootAsTable, kOne, CappedAt(30)},
     {"gemma3 gemma3_text gemma4 gemma4_text gemma4_unified gemma4_unified_text", kDecoder, kTied, kRootAsTable, kOne,
@@ -118,7 +118,7 @@ constexpr Family kFamilies[] = {
     {"gpt_neox", {"embed_in.weight", "embed_out.weight lm_head.weight", "", ""}, kUntied, kOne},
     {"gptj codegen dbrx", kWte, kUntied, kOne},
     {"mamba2", kBackbone, kUntied, kOne},
-    // Masked language models. The transform between encoder and table stays with the encoder.
+    // Masked language models. The transform between encoder and table is part of the encoder.
     {"bert megatron-bert ernie layoutlm nystromformer squeezebert yoso mra tapas lxmert visual_bert fnet roc_bert "
      "roformer",
      kBert, kTied, kOne},

@@ -1,4 +1,4 @@
-// What each family of models does with its table. CONTRIBUTING.md says how to add one.
+// How each family of models uses its table. CONTRIBUTING.md says how to add one.
 #ifndef TIED_CONVERTER_SAFETENSORS_FAMILIES_H_
 #define TIED_CONVERTER_SAFETENSORS_FAMILIES_H_
 
@@ -8,24 +8,23 @@
 
 namespace tied::converter {
 
-// Names of tensors, separated by blanks, in the order in which they are looked for. Prefixes such as "model." and
-// "language_model." are left out.
+// Names of tensors, separated by spaces, in search order, without prefixes such as "model." and "language_model.".
 struct TensorNames {
   const char* tables;    // the embedding
-  const char* heads;     // what transformers ties to it
+  const char* heads;     // tied to it by transformers
   const char* biases;    // of the logits
   const char* encoders;  // the encoder's embedding, which must be the same
 };
 
-// A factor that the family multiplies with.
+// A factor that the family applies.
 struct Factor {
   enum class Kind {
     kOne,
     kRoot,               // the square root of the width
-    kRootIf,             // the same, if the Boolean `key` of config.json is true; `otherwise` 1: also if it is missing
+    kRootIf,             // the same if the Boolean `key` of config.json is true; with `otherwise` 1, also if it is missing
     kRootAsTable,        // the same root, rounded to the type of the table
     kRootAsBFloat16,     // the same root, rounded to bfloat16
-    kInverseRootIfTied,  // 1 / the root, unless config.json says that the two are not tied
+    kInverseRootIfTied,  // 1 / the root, unless config.json says that embedding and lm_head are not tied
     kTimes,              // the number `key` of config.json; `otherwise` if it is missing
     kOver,               // 1 / that number
   };
@@ -35,18 +34,18 @@ struct Factor {
 };
 
 struct Family {
-  const char* model_types;  // separated by blanks
+  const char* model_types;  // separated by spaces
   TensorNames names;
-  bool tied;  // where config.json does not say
+  bool tied;  // default if config.json does not say
   Factor embedding;
   Factor logits = {};
   Factor soft_cap = {};  // kTimes: its number, and null in config.json means none; kOne: none
 };
 
-// The words of such a list.
+// Splits such a list.
 std::vector<std::string> NamesIn(std::string_view list);
 
-// The family with that model_type; null if there is none.
+// The family with that model_type; null if it is unknown.
 const Family* FindFamily(const std::string& model_type);
 
 }  // namespace tied::converter

@@ -12,8 +12,8 @@ namespace {
 
 constexpr size_t kMaxDepth = 16;  // copies of nested values recurse
 
-// Looks at a text without keeping its values. The library's parser with a callback would take time with the square of
-// the members.
+// Validates a text without storing its values. The library's parser with a callback would take time quadratic in the
+// number of members.
 class Inspector : public nlohmann::json_sax<Json> {
  public:
   const std::string& fault() const { return fault_; }
@@ -27,7 +27,7 @@ class Inspector : public nlohmann::json_sax<Json> {
   bool binary(binary_t&) override { return true; }
   bool start_object(size_t) override { return Enter(); }
   bool key(string_t& name) override {
-    return names_.back().insert(name).second || Fail("has two members called '" + name + "'");
+    return names_.back().insert(name).second || Fail("has two members named '" + name + "'");
   }
   bool end_object() override { return Leave(); }
   bool start_array(size_t) override { return Enter(); }
@@ -51,7 +51,7 @@ class Inspector : public nlohmann::json_sax<Json> {
     return false;
   }
 
-  std::vector<std::set<std::string>> names_;  // of the objects and lists around a value
+  std::vector<std::set<std::string>> names_;  // members of the objects and lists that contain the current value
   std::string fault_;
 };
 

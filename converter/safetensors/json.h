@@ -1,4 +1,4 @@
-// JSON of a stranger: headers of safetensors files, their index, config.json.
+// Parses untrusted JSON: headers of safetensors files, their index, config.json.
 #ifndef TIED_CONVERTER_SAFETENSORS_JSON_H_
 #define TIED_CONVERTER_SAFETENSORS_JSON_H_
 
@@ -14,13 +14,13 @@ using Json = nlohmann::json;
 
 inline constexpr uint64_t kMaxJsonBytes = 16u << 20;
 
-// The JSON object that `text` is. Throws ConvertError, naming `path`, for anything else, for deep nesting, and for an
-// object with two members of one name: readers differ in which of them they take.
+// Parses a JSON object. Throws ConvertError that names `path` for anything else, for deep nesting, and for an object
+// with two members of the same name, because readers differ in which they use.
 Json ParseJson(const std::string& text, const std::string& path);
 
 Json ReadJson(const std::string& path);
 
-// The member of an object, or its default where it is missing or null; the wrong type is an error.
+// The member of an object, or the default if it is missing or null. The wrong type is an error.
 template <class T>
 T Member(const Json& object, const char* name, T otherwise, const std::string& path) {
   const auto found = object.find(name);

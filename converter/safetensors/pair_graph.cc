@@ -27,7 +27,7 @@ Graph MakePairGraph(const TiedPair& pair) {
   graph.inputs = {{"input_ids", ElementType::kInt64, tokens}, floats("hidden", cols)};
   graph.outputs = {floats("embeddings", cols), floats("logits", rows)};
   graph.results = {"embeddings", "logits"};
-  // Under names of their own: those of the model may be the same for different tensors, or be taken here.
+  // New names, because names of the model may be equal for different tensors or already used here.
   graph.constants["table"] = pair.table;
   graph.constants["head"] = pair.head;
   graph.nodes.push_back({"Gather", "embed", {"table", "input_ids"}, {pair.scale ? "rows" : "embeddings"}, {}});

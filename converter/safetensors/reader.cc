@@ -24,10 +24,10 @@ bool EndsWith(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// A whole number that int64 holds, too. The library would take 1.5, true and -1 for one.
+// Requires an integer that also fits in int64. The library would convert 1.5, true and -1.
 uint64_t Size(const Json& number, const std::string& what) {
   if (number.is_number_unsigned() && number.get<uint64_t>() <= INT64_MAX) return number.get<uint64_t>();
-  throw ConvertError(what + ": has a shape or data_offsets that are not sizes");
+  throw ConvertError(what + ": shape and data_offsets must be integers of at least 0");
 }
 
 ElementType TypeOf(const std::string& dtype) {
@@ -40,7 +40,7 @@ ElementType TypeOf(const std::string& dtype) {
   return found == kTypes.end() ? ElementType::kOther : found->second;
 }
 
-// Eight bytes of length, a JSON header of that length, the values.
+// A file: eight bytes for the length of the header, the JSON header, the values.
 class Shard {
  public:
   Shard(const std::string& path, std::map<std::string, TensorRef>* tensors) : path_(path), tensors_(tensors) {}
@@ -62,13 +62,13 @@ class Shard {
     if (file.size() < sizeof length) throw ConvertError(path_ + ": is not a safetensors file: it is too short");
     file.ReadAt(0, &length, sizeof length);
     if (length > kMaxJsonBytes || length > file.size() - sizeof length) {
-      throw ConvertError(path_ + ": is not a safetensors file, or is truncated: its header would have " +
+      throw ConvertError(path_ + ": is not a safetensors file or is truncated: its header would have " +
                          std::to_string(length) + " bytes");
     }
     std::string text(static_cast<size_t>(length), '\0');
     file.ReadAt(sizeof length, text.data(), text.size());
     if (text.empty() || text[0] != '{') {
-      throw ConvertError(path_ + ": is not a safetensors file: its header does not begin with '{'");
+      throw ConvertError(path_ + ": is not a safetensors file: its header does not start with '{'");
     }
     data_ = sizeof length + length;
     size_ = file.size() - data_;
@@ -98,14 +98,14 @@ class Shard {
     } catch (const Json::exception&) {
       throw ConvertError(what + ": has no dtype, shape and data_offsets");
     }
-    if (begin > end || end > size_) throw ConvertError(what + ": lies behind the end of the file, which is truncated");
+    if (begin > end || end > size_) throw ConvertError(what + ": lies beyond the end of the file, which is truncated");
     tensor.onnx_type = static_cast<int>(tensor.type);
     tensor.offset = data_ + begin;
     tensor.length = end - begin;
     if (tensor.type != ElementType::kOther) {
       const uint64_t expected = CheckedBytes(tensor.dims, ElementSize(tensor.type), what);
       if (expected != tensor.length) {
-        throw ConvertError(what + " has " + std::to_string(tensor.length) + " bytes, its shape needs " +
+        throw ConvertError(what + " has " + std::to_string(tensor.length) + " bytes; its shape needs " +
                            std::to_string(expected));
       }
     }
@@ -124,7 +124,7 @@ class Shard {
       end = range.end;
     }
     if (end == size_) return;
-    throw ConvertError(path_ + ": has " + std::to_string(size_ - end) + " bytes that belong to no tensor");
+    throw ConvertError(path_ + ": has " + std::to_string(size_ - end) + " bytes after the last tensor");
   }
 
   struct Range {
@@ -136,7 +136,7 @@ class Shard {
   const std::string path_;
   std::map<std::string, TensorRef>* tensors_;
   std::vector<Range> ranges_;
-  uint64_t data_ = 0;  // where the values begin
+  uint64_t data_ = 0;  // offset of the values
   uint64_t size_ = 0;  // of all values
 };
 
@@ -197,9 +197,9 @@ std::set<std::string> ShardsOf(const std::string& file) {
     }
     shards.insert(path);
   }
-  if (shards.empty()) throw ConvertError(file + ": names no tensor");
+  if (shards.empty()) throw ConvertError(file + ": lists no tensor");
   if (missing.empty()) return shards;
-  throw ConvertError(file + ": is the list of the parts of a model, and " + std::to_string(missing.size()) + " of " +
+  throw ConvertError(file + ": lists the parts of a model, but " + std::to_string(missing.size()) + " of " +
                      std::to_string(shards.size()) + " are not beside it: download '" + *missing.begin() + "'" +
                      (missing.size() > 1 ? " and the others" : ""));
 }

@@ -1,4 +1,4 @@
-// Files in the safetensors format (github.com/huggingface/safetensors): which there are, and where tensors lie in them.
+// Finds files in the safetensors format (github.com/huggingface/safetensors), and the tensors in them.
 #ifndef TIED_CONVERTER_SAFETENSORS_READER_H_
 #define TIED_CONVERTER_SAFETENSORS_READER_H_
 
@@ -10,22 +10,22 @@
 
 namespace tied::converter {
 
-// True for X.safetensors, X.safetensors.index.json, a file whose first bytes are those of the format, and a folder that
-// holds one of them.
+// True for X.safetensors, X.safetensors.index.json, a file that starts like the format, and a folder that contains one
+// of them.
 bool IsSafetensors(const std::string& path);
 
-// The file that `path` means: itself, or in a folder model.safetensors, its index, or the only *.safetensors there.
+// The file for `path`: the file itself; or in a folder model.safetensors, its index, or the only *.safetensors.
 std::string SafetensorsFileOf(const std::string& path);
 
 // The config.json beside a file.
 std::string ConfigPathOf(const std::string& file);
 
-// The file, or all files that an index names. Throws ConvertError where one is missing or in another folder.
+// The file itself, or all files that an index lists. Throws ConvertError if one is missing or in a different folder.
 std::set<std::string> ShardsOf(const std::string& file);
 
-// The tensors of a model, of all its shards: where they lie. As strict as the format's own library: throws ConvertError
-// for a header that does not begin with '{', names a tensor twice, or whose ranges overlap, leave holes, or do not end
-// with the file.
+// References to the tensors in all shards of a model. As strict as the format's library: throws ConvertError if a
+// header does not start with '{' or names a tensor twice, or if its ranges overlap, leave holes, or do not end with the
+// file.
 std::map<std::string, TensorRef> ReadSafetensors(const std::string& path);
 
 }  // namespace tied::converter

@@ -16,7 +16,7 @@ namespace {
 
 using Tensors = std::map<std::string, TensorRef>;
 
-// What stands in front of the names of families.cc: the model's parts, as releases and wrappers have named them.
+// Prefixes of the names in families.cc: parts of a model, as releases and wrappers name them.
 constexpr const char* kPrefixes[] = {"",
                                      "model.",
                                      "transformer.",
@@ -37,7 +37,7 @@ bool EndsWithName(const std::string& name, const std::string& end) {
          name[name.size() - end.size() - 1] == '.';
 }
 
-// The first that is there, under any of the prefixes.
+// The first tensor that exists with any of the prefixes.
 const TensorRef* Find(const Tensors& tensors, const char* names) {
   for (const std::string& name : NamesIn(names)) {
     for (const char* prefix : kPrefixes) {
@@ -48,7 +48,7 @@ const TensorRef* Find(const Tensors& tensors, const char* names) {
   return nullptr;
 }
 
-// The only one that has a name of the list behind whatever prefix.
+// The only tensor with a name from the list after an arbitrary prefix.
 const TensorRef* FindAnywhere(const Tensors& tensors, const char* names) {
   for (const std::string& name : NamesIn(names)) {
     const TensorRef* only = nullptr;
@@ -63,7 +63,7 @@ const TensorRef* FindAnywhere(const Tensors& tensors, const char* names) {
   return nullptr;
 }
 
-// Matrices that may be the table, for messages.
+// Lists matrices that may be the table, for messages.
 std::string Candidates(const Tensors& tensors, std::optional<int64_t> vocabulary) {
   constexpr size_t kMost = 4;
   std::vector<const TensorRef*> matrices;
@@ -114,31 +114,31 @@ class PairReader {
 
  private:
   std::string HowToName() const {
-    return "--table NAME [--scale X] [--bias NAME] [--logit-scale X] [--soft-cap X] says which tensor it is" +
+    return "name the tensor with --table NAME [--scale X] [--bias NAME] [--logit-scale X] [--soft-cap X]" +
            Candidates(tensors_, config_.vocabulary());
   }
 
   [[noreturn]] void RefuseFamily() const {
     if (!config_.exists()) {
-      throw ConvertError(path_ + ": has no config.json beside it, which would say its family; " + HowToName());
+      throw ConvertError(path_ + ": has no config.json beside it, so its family is unknown; " + HowToName());
     }
     throw ConvertError(config_.path() + ": model_type '" + config_.model_type() +
-                       "' is not known, so neither is its table nor how that is scaled; " + HowToName());
+                       "' is unknown, and so are its table and scale; " + HowToName());
   }
 
   static float CheckedFactor(double factor, const std::string& what) {
     const auto number = static_cast<float>(factor);
     if (std::isfinite(number) && number != 0) return number;
-    throw ConvertError(what + " makes the factor " + std::to_string(number) + ", which is zero or not finite");
+    throw ConvertError(what + " gives the factor " + std::to_string(number) + ", which is zero or not finite");
   }
 
   static float CheckedCap(double cap, const std::string& what) {
     const auto number = static_cast<float>(cap);
     if (std::isfinite(number) && number >= 0) return number;
-    throw ConvertError(what + " makes the soft cap " + std::to_string(number) + ", which is negative or not finite");
+    throw ConvertError(what + " gives the soft cap " + std::to_string(number) + ", which is negative or not finite");
   }
 
-  // ---- what the options say
+  // ---- options
 
   const TensorRef& Named(const std::string& name, const char* option) const {
     const auto found = tensors_.find(name);
@@ -148,8 +148,7 @@ class PairReader {
   }
 
   TiedPair Chosen() const {
-    if (choice_.table.empty())
-      throw ConvertError("--scale, --bias, --logit-scale and --soft-cap belong to --table, which is not given");
+    if (choice_.table.empty()) throw ConvertError("--scale, --bias, --logit-scale and --soft-cap need --table");
     TiedPair pair;
     pair.table = Named(choice_.table, "--table");
     CheckMatrix(pair.table);
@@ -168,7 +167,7 @@ class PairReader {
     return pair;
   }
 
-  // ---- what the family says
+  // ---- families
 
   TensorRef FindTable(const Family& family) const {
     const TensorRef* table = Find(tensors_, family.names.tables);
@@ -183,21 +182,21 @@ class PairReader {
     return *table;
   }
 
-  // Some models have an embedding for each side (Marian's share_encoder_decoder_embeddings).
+  // Some models have separate embeddings for encoder and decoder (Marian's share_encoder_decoder_embeddings).
   void CheckEncoder(const Family& family, const TensorRef& table) const {
     const TensorRef* encoder = Find(tensors_, family.names.encoders);
     if (encoder == nullptr || encoder->SamePlace(table)) return;
     CheckMatrix(*encoder);
     const bool same_shape = encoder->dims == table.dims;
     if (same_shape && (table.elements() == 0 || SameValues({table}, {*encoder}, [](uint64_t, uint64_t) {}))) return;
-    throw ConvertError(path_ + ": the encoder has a different embedding: '" + encoder->name + "' is not '" +
-                       table.name + "'; --table '" + table.name + "' takes the decoder's alone");
+    throw ConvertError(path_ + ": the encoder has a different embedding: '" + encoder->name + "' differs from '" +
+                       table.name + "'; --table '" + table.name + "' converts only the decoder's");
   }
 
   void CheckMatrix(const TensorRef& tensor) const {
     if (!IsFloat(tensor.type)) {
       throw ConvertError(path_ + ": '" + tensor.name + "' has dtype " + tensor.file_type +
-                         "; F32, F16 and BF16 are supported");
+                         "; only F32, F16 and BF16 are supported");
     }
     if (tensor.dims.size() != 2) throw ConvertError(path_ + ": '" + tensor.name + "' is not a matrix");
   }
@@ -209,15 +208,16 @@ class PairReader {
     if (config_.tied().value_or(family.tied)) return table;
     throw ConvertError(config_.path() + ": the embedding and the lm_head are not tied: tie_word_embeddings is " +
                        (config_.tied() ? "false" : "missing, which means false for this model_type") + ", and " +
-                       path_ + " has no lm_head to compare '" + table.name + "' with; --table '" + table.name +
-                       "' takes it as both");
+                       path_ + " has no lm_head to compare with '" + table.name + "'; --table '" + table.name +
+                       "' uses it as both");
   }
 
-  // A bias that is all zeros is none.
+  // A bias of zeros is dropped.
   std::optional<TensorRef> FindBias(const TensorRef* bias, const TensorRef& matrix) const {
     if (bias == nullptr) return std::nullopt;
     if (!IsFloat(bias->type) || bias->elements() != static_cast<uint64_t>(matrix.dims[0])) {
-      throw ConvertError(path_ + ": '" + bias->name + "' is not one number for each row of '" + matrix.name + "'");
+      throw ConvertError(path_ + ": '" + bias->name + "' does not have one number for each row of '" + matrix.name +
+                         "'");
     }
     const std::vector<float> values = bias->ReadFloats();
     const bool none = std::all_of(values.begin(), values.end(), [](float x) { return x == 0; });

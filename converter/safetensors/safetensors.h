@@ -1,4 +1,4 @@
-// Models in the safetensors format (github.com/huggingface/safetensors), with the config.json beside them.
+// Reads models in the safetensors format (github.com/huggingface/safetensors), with the config.json beside them.
 #ifndef TIED_CONVERTER_SAFETENSORS_SAFETENSORS_H_
 #define TIED_CONVERTER_SAFETENSORS_SAFETENSORS_H_
 
@@ -14,10 +14,10 @@ namespace tied::converter {
 // The index, all shards and the config.json of a model.
 std::set<std::string> FilesOfSafetensors(const std::string& path);
 
-// The tied pair of a model as a graph: input_ids [batch, sequence] to embeddings [batch, sequence, cols], scaled as the
-// model's family (families.h) or `choice` says, and hidden [batch, sequence, cols] to logits [batch, sequence, rows].
-// Throws ConvertError for families that are not known, for models without such a table, and where config.json says that
-// they are not tied. Where the file has a matrix for the lm_head it is in the graph: what the table is compared with.
+// The tied pair of a model as a graph: input_ids [batch, sequence] to embeddings [batch, sequence, cols], scaled
+// according to the model's family (families.h) or `choice`, and hidden [batch, sequence, cols] to logits [batch,
+// sequence, rows]. If the file has a matrix for the lm_head, the graph contains it, to compare with the table. Throws
+// ConvertError for unknown families, for models without such a table, and if config.json says that they are not tied.
 Graph ReadSafetensorsGraph(const std::string& path, const TableChoice& choice = {});
 
 }  // namespace tied::converter

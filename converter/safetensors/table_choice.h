@@ -5,10 +5,10 @@
 
 namespace tied::converter {
 
-// What a caller says of a safetensors model whose family is not known. Without a table the family decides.
+// The caller's choices for a safetensors model of an unknown family. Without a table, the family decides.
 struct TableChoice {
   std::string table;  // name of the tensor that is both the embedding and the head
-  std::string scale;  // of the embeddings: a number, or "sqrt", the square root of the width; "": 1
+  std::string scale;  // of the embeddings: a number, or "sqrt" for the square root of the width; "": 1
   std::string bias;   // name of the tensor that is added to the logits; "": none
   double logit_scale = 1;
   double soft_cap = 0;  // of the logits; 0: none

@@ -78,9 +78,9 @@ TEST_F(SafetensorsTest, PartsThatAreMissingAreCounted) {
 TEST_F(SafetensorsTest, FoldersSayWhatTheyHave) {
   EXPECT_NE(Refusal(Folder()).find("has no model.safetensors"), std::string::npos) << Refusal(Folder());
   std::ofstream(Path("pytorch_model.bin")) << "\x80\2";
-  EXPECT_NE(Refusal(Folder()).find("'pytorch_model.bin' is in a format that is not read"), std::string::npos);
+  EXPECT_NE(Refusal(Folder()).find("'pytorch_model.bin' is in an unsupported format"), std::string::npos);
   std::ofstream(Path("decoder_model.onnx")) << "";
-  EXPECT_NE(Refusal(Folder()).find("is a folder of ONNX files: give one of 'decoder_model.onnx'"), std::string::npos);
+  EXPECT_NE(Refusal(Folder()).find("is a folder of ONNX files: pass one of 'decoder_model.onnx'"), std::string::npos);
   // The only safetensors file is the model, whatever it is called, and so is one with another ending.
   SaveModel({{"model_type", "gemma"}}, {TableTensor("model.embed_tokens.weight")});
   std::filesystem::rename(Path("model.safetensors"), Path("weights.safetensors"));

@@ -38,7 +38,7 @@ void PrintOutput(const OutputCheck& check, std::ostream& out) {
     return;
   }
   out << check.values << " values, ";
-  if (check.other_ids) out << *check.other_ids << " of them other ids, of values whose ";
+  if (check.other_ids) out << *check.other_ids << " ids differ; their values: ";
   out << "largest difference " << check.largest_difference;
   if (check.share_of_bound) {
     out << ", " << 100 * *check.share_of_bound << " % of the error bound";
@@ -49,8 +49,8 @@ void PrintOutput(const OutputCheck& check, std::ostream& out) {
 }
 
 void PrintRows(const RowsCheck& check, std::ostream& out) {
-  out << "rows: " << (check.lossless ? "the model's, at most " : "at most ") << 100 * check.worst_row
-      << (check.lossless ? " % of a rounding apart" : " % of what the format rounds away");
+  out << "rows: " << (check.lossless ? "equal to the model's within " : "within ") << 100 * check.worst_row
+      << (check.lossless ? " % of a rounding error" : " % of the format's rounding error");
   if (check.worst_logit) out << "; logits: at most " << 100 * *check.worst_logit << " % of the error bound";
   out << (check.passed() ? "\n" : ": TOO MUCH\n");
 }

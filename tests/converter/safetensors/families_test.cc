@@ -149,18 +149,18 @@ TEST_F(SafetensorsTest, ChoicesThatCannotBeAreRefused) {
     return std::string();
   };
   const std::pair<converter::TableChoice, const char*> refusals[] = {
-      {{"", "2", ""}, "belong to --table"},
+      {{"", "2", ""}, "need --table"},
       {{"odd", "", ""}, "has no tensor 'odd'; the file has 'odd.name' [37, 12]"},
       {{"odd.name", "two", ""}, "neither a number nor 'sqrt'"},
       {{"odd.name", "0", ""}, "zero or not finite"},
       {{"odd.name", "nan", ""}, "zero or not finite"},
       {{"odd.name", "1e99", ""}, "zero or not finite"},
-      {{"odd.name", "", "odd.name"}, "is not one number for each row"},
+      {{"odd.name", "", "odd.name"}, "does not have one number for each row"},
   };
   for (const auto& [choice, words] : refusals)
     EXPECT_NE(refusal(choice).find(words), std::string::npos) << refusal(choice);
   // An unknown family names the option and what it could be given.
-  EXPECT_NE(refusal({}).find("config.json: model_type 'mumble' is not known"), std::string::npos) << refusal({});
+  EXPECT_NE(refusal({}).find("config.json: model_type 'mumble' is unknown"), std::string::npos) << refusal({});
   EXPECT_NE(refusal({}).find("--table NAME [--scale X] [--bias NAME] [--logit-scale X] [--soft-cap X]"),
             std::string::npos);
   EXPECT_NE(refusal({}).find("the file has 'odd.name' [37, 12]"), std::string::npos) << refusal({});

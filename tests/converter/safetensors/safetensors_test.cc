@@ -123,7 +123,7 @@ const Tensor kPlain = TableTensor("model.embed_tokens.weight");
 const Bad kBad[] = {
     {"UntiedByConfig", {{"model_type", "llama"}}, {kPlain}, "tie_word_embeddings is missing, which means false"},
     {"UntiedByValue", {{"model_type", "gemma"}}, {kPlain, OtherTable("lm_head.weight")}, "are not tied"},
-    {"UnknownFamily", {{"model_type", "mumble"}}, {kPlain}, "model_type 'mumble' is not known"},
+    {"UnknownFamily", {{"model_type", "mumble"}}, {kPlain}, "model_type 'mumble' is unknown"},
     {"WrongTypeInConfig", {{"model_type", 3}}, {kPlain}, "'model_type' has an unexpected type"},
     {"NoTable", {{"model_type", "gemma"}}, {BiasTensor()}, "no tensor has the name of an embedding"},
     {"IntegerTable",
@@ -154,11 +154,11 @@ const Bad kBad[] = {
     {"NegativeDimension",
      {{"model_type", "gemma"}},
      {{"model.embed_tokens.weight", "F32", {-kRows, kCols}, Bytes(Table())}},
-     "a shape or data_offsets that are not sizes"},
+     "shape and data_offsets must be integers"},
     {"ShortBias",
      {{"model_type", "mbart"}},
      {TableTensor("model.shared.weight"), {"final_logits_bias", "F32", {1, 2}, std::string(8, '\1')}},
-     "is not one number for each row"},
+     "does not have one number for each row"},
 };
 
 class SafetensorsRefusals : public SafetensorsTest, public testing::WithParamInterface<Bad> {};
@@ -190,8 +190,8 @@ TEST_F(SafetensorsTest, DamagedFilesAreRefused) {
   EXPECT_NE(refusal("abc").find("too short"), std::string::npos);
   EXPECT_NE(refusal(std::string(8, '\xff') + "{}").find("header would have"), std::string::npos);
   EXPECT_NE(refusal(good.substr(0, 40)).find("header would have"), std::string::npos);
-  EXPECT_NE(refusal(good.substr(0, good.size() - 1)).find("behind the end"), std::string::npos);
-  EXPECT_NE(refusal(good.substr(0, 8) + std::string(good.size() - 8, 'x')).find("does not begin with '{'"),
+  EXPECT_NE(refusal(good.substr(0, good.size() - 1)).find("beyond the end"), std::string::npos);
+  EXPECT_NE(refusal(good.substr(0, 8) + std::string(good.size() - 8, 'x')).find("does not start with '{'"),
             std::string::npos);
 }
 
