@@ -1,4 +1,4 @@
-// A failing file system and signals are in tests/faults.
+// tests/faults covers failing file systems and signals.
 #include "base/output_file.h"
 
 #include <fcntl.h>
@@ -157,7 +157,7 @@ TEST_P(Output, ClosedStandardStreamsDoNotWriteIntoIt) {
 INSTANTIATE_TEST_SUITE_P(Streams, Output, testing::Values(Streams::kRefused, Streams::kWritten),
                          [](const auto& test) { return test.param == Streams::kRefused ? "Refused" : "Written"; });
 
-// A link to a pipe stays a link: its text is where the pipe leads, or nothing where streams are refused.
+// A link to a pipe stays a link. The text goes into the pipe, or nowhere if streams are refused.
 TEST(OutputStream, PipesAreWrittenOrRefused) {
   const TemporaryFolder folder;
   ASSERT_EQ(mkfifo(folder.Path("fifo").c_str(), 0666), 0);
@@ -175,7 +175,7 @@ TEST(OutputStream, PipesAreWrittenOrRefused) {
   close(reader);
 }
 
-// Under each of its names, whether it is a pipe or a file to which others have written.
+// Tests all names of standard output, for a pipe and for a file that already has content.
 TEST(OutputStream, StandardOutputIsWrittenOrRefused) {
   const TemporaryFolder folder;
   fs::create_symlink("/dev/fd/1", folder.Path("link"));

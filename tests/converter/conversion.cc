@@ -12,7 +12,7 @@ namespace tied::test {
 
 namespace {
 
-// Tables of any type become float32.
+// Converts tables of any type to float32.
 void ConvertFile(const std::string& from, const std::string& to) {
   converter::ConvertOptions options;
   options.model = from;

@@ -1,4 +1,4 @@
-// A conversion in a folder of its own, and its result through the C ABI.
+// Converts in a separate folder, and runs the result through the C ABI.
 #ifndef TIED_TESTS_CONVERTER_CONVERSION_H_
 #define TIED_TESTS_CONVERTER_CONVERSION_H_
 
@@ -26,14 +26,14 @@ class ConversionTest : public testing::Test {
   // Saves the model as model.onnx, and converts it to model.tied, which is then open.
   void Convert(const onnx::ModelProto& model);
 
-  // Converts `source` to kept.tied, with the rows of these ids alone, and checks it.
+  // Converts `source` to kept.tied with only the rows of these ids, and checks it.
   void ConvertKeeping(const std::string& ids, converter::NumberFormat format = converter::NumberFormat::kFloat32,
                       bool screen = false, const std::string& source = "model.onnx") const;
 
   // The message of a conversion that must fail; "" if it does not.
   std::string Refusal(const std::string& path) const;
 
-  // Through tied_run() with the graph's names; which entry point is found by what it computes.
+  // Calls tied_run() with the graph's names. Finds the entry point by its operation.
   std::vector<float> RunEmbedding(const std::vector<int64_t>& ids, const std::vector<int64_t>& dims) const;
   std::vector<float> RunHead(const std::vector<float>& hidden, const std::vector<int64_t>& dims) const;
 

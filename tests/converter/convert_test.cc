@@ -71,7 +71,7 @@ const NamedLines kScaledEmbeds[] = {
 
 class Forms : public ConversionTest {
  protected:
-  // Converts, and holds both entry points against the table in double precision.
+  // Converts, and compares both entry points with the table in double precision.
   void ExpectRight(const ModelForm& form, float scale, bool biased) {
     ExpectRight(MakeModel(form, Folder()), scale, biased);
   }
@@ -249,7 +249,7 @@ TEST_F(Forms, AConstantOutputHasTheShapeThatAViewGivesIt) {
   EXPECT_TRUE(Check());
 }
 
-// The else-branch becomes an If of its own, whose branches are both the embedding. It has this table, called "W".
+// Replaces the else-branch by a nested If whose branches both contain the embedding. The table in it is named "W".
 void NestIfs(onnx::GraphProto* graph, const onnx::TensorProto& table) {
   AddValue(graph->mutable_input(), "deeper", onnx::TensorProto::BOOL, {1});
   onnx::GraphProto* otherwise = graph->mutable_node(0)->mutable_attribute(1)->mutable_g();

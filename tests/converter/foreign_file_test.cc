@@ -1,4 +1,4 @@
-// Files that people give as a model: each is named as what it is.
+// Files in other formats that users pass as a model. The message describes each.
 #include <filesystem>
 #include <fstream>
 
@@ -81,7 +81,7 @@ TEST_F(SafetensorsTest, FoldersSayWhatTheyHave) {
   EXPECT_NE(Refusal(Folder()).find("'pytorch_model.bin' is in an unsupported format"), std::string::npos);
   std::ofstream(Path("decoder_model.onnx")) << "";
   EXPECT_NE(Refusal(Folder()).find("is a folder of ONNX files: pass one of 'decoder_model.onnx'"), std::string::npos);
-  // The only safetensors file is the model, whatever it is called, and so is one with another ending.
+  // The only safetensors file is the model, whatever its name or extension.
   SaveModel({{"model_type", "gemma"}}, {TableTensor("model.embed_tokens.weight")});
   std::filesystem::rename(Path("model.safetensors"), Path("weights.safetensors"));
   EXPECT_EQ(Refusal(Folder()), "");

@@ -1,4 +1,4 @@
-// Files that a model names may be links out of its folder only if the model is one, to a file in the same place: a
+// Files that a model refers to may be links out of its folder only if the model is also a link into the same folder. A
 // Hugging Face cache has links in snapshots/REVISION to files in blobs/.
 #include <filesystem>
 #include <fstream>
@@ -18,7 +18,7 @@ class LinkTest : public SafetensorsTest {
     }
   }
 
-  // Moves a file of the folder into blobs/ or another one, and puts a link into the snapshot.
+  // Moves a file to `folder`, such as blobs/, and puts a link into the snapshot.
   void Link(const std::string& name, const std::string& folder) const {
     const std::string blob = folder + "/blob_of_" + name;
     if (fs::exists(Path(name))) fs::rename(Path(name), Path(blob));

@@ -36,7 +36,7 @@ void AddAttributes(onnx::NodeProto* node, const std::string& text) {
   }
 }
 
-// The constants of a model that the nodes of a branch name.
+// The constants of a model that the nodes of a branch use.
 std::set<std::string> UsedBy(const Lines& lines) {
   std::set<std::string> used;
   const std::regex name(R"(\w+)");
@@ -95,7 +95,7 @@ void AddTable(onnx::GraphProto* parent, onnx::GraphProto* then, onnx::GraphProto
   }
 }
 
-// A branch that makes `made` by the lines, and an empty constant for the other output.
+// A branch whose lines compute `made`, with an empty constant for the other output.
 void AddBranch(onnx::NodeProto* node, const char* attribute, onnx::GraphProto branch, const Lines& lines,
                const std::string& made, bool first) {
   onnx::TensorProto nothing;

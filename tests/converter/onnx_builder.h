@@ -11,8 +11,8 @@ namespace tied::test {
 
 using Lines = std::vector<std::string>;
 
-// "y = Transpose(x) {perm=[1,0], axis=0}": integers and lists of integers as attributes; an operator of another domain
-// with the domain in front. The node is called as its output with "_node" behind.
+// Parses lines such as "y = Transpose(x) {perm=[1,0], axis=0}". Attributes are integers and lists of integers.
+// Operators of other domains have the domain as a prefix. The name of a node is its output plus "_node".
 void AddNodes(onnx::GraphProto* graph, const Lines& lines);
 
 void AddValue(google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>* values, const std::string& name, int type,
@@ -27,10 +27,10 @@ onnx::TensorProto BytesTensor(const std::string& name, const std::vector<int64_t
 // A Constant node.
 void AddConstant(onnx::GraphProto* graph, const onnx::TensorProto& tensor);
 
-// Where and how the table stands in the file.
+// Place and form of the table in the file.
 enum class Storage { kRaw, kTyped, kConstantNodes, kRepeated, kExternal };
 
-// What the model is made of; the defaults are the plainest form of each.
+// The parts of the model; the defaults are the simplest forms.
 struct ModelForm {
   Lines head = {"wt = Transpose(W)", "L = MatMul(pre_logits, wt)"};  // pre_logits -> L
   Lines embed = {"E = Gather(W, input_ids)"};                        // input_ids -> E
@@ -46,10 +46,10 @@ std::vector<float> Table();
 std::vector<float> Bias();
 inline constexpr float kScale = 3.5f;
 
-// An If on use_lm_head: the head, or the embedding; each branch gives an empty constant for the output that it does not
-// make. Constants that the lines may use: W, Wt (its transposed copy), bias, scale, and integers m1 = [-1],
-// flat = [-1, kCols], unflat = [-1, 1, kRows], width = [kCols], axis0 = [0], axis1 = [1], pairs = [-1, 2].
-// External data goes to `folder`/table.bin.
+// An If on use_lm_head with the head and the embedding. Each branch has an empty constant for the output that it does
+// not compute. Constants that the lines may use: W, Wt (its transposed copy), bias, scale, and integers m1 = [-1], flat
+// = [-1, kCols], unflat = [-1, 1, kRows], width = [kCols], axis0 = [0], axis1 = [1], pairs = [-1, 2]. External data
+// goes to `folder`/table.bin.
 onnx::ModelProto MakeModel(const ModelForm& form, const std::string& folder);
 
 void Save(const onnx::ModelProto& model, const std::string& path);

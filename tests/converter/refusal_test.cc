@@ -1,4 +1,4 @@
-// What is not understood or not sound is refused with its name and the reason, and nothing is left behind.
+// Unsupported and invalid models are refused with a message that names the fault, and no file is left.
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -64,7 +64,7 @@ Lines With(Lines lines, const std::string& line) {
   return lines;
 }
 
-// Each line makes a value twice as large as the one before.
+// Each line doubles the size of the value before.
 Lines Doubled(const std::string& first, const std::string& operation, const std::string& attributes) {
   Lines lines = {"g = Gather(W, input_ids)", first};
   for (int i = 0; i < 40; ++i) {
@@ -102,7 +102,7 @@ ModelForm BlocksOfBytes() {
   return form;
 }
 
-// The bias makes several rows of one, of a length that it has, too.
+// Broadcasting with the bias turns one row into several; the row has the length of the bias.
 Fault SquareLogits(const char* name, const Lines& head, std::vector<int64_t> dims) {
   dims.insert(dims.begin(), -1);
   const auto damage = [dims](onnx::ModelProto& model) {
@@ -511,7 +511,7 @@ TEST_F(UnsoundFiles, AreRefusedByName) {
   EXPECT_EQ(Files(), (std::vector<std::string>{"empty", "folder", "groups", "large", "text"}));
 }
 
-// Links may lead anywhere in the folder, and nowhere else.
+// Links may point to files in the folder, but not outside.
 TEST_F(UnsoundFiles, ExternalDataBehindLinksStaysInTheFolder) {
   namespace fs = std::filesystem;
   ModelForm form = Stored(Storage::kExternal);

@@ -1,4 +1,4 @@
-// ArgMax, TopK and LogSoftmax behind the head become part of it.
+// ArgMax, TopK and LogSoftmax after the head become part of it.
 #include "base/error.h"
 #include "tests/converter/conversion.h"
 

@@ -1,4 +1,4 @@
-// --check must fail when the file says something else than the model, wherever that is.
+// --check must fail if any part of the file differs from the model.
 #include "converter/check/check.h"
 
 #include <fstream>
@@ -18,7 +18,7 @@ using format::DataType;
 
 void NoProgress(uint64_t, uint64_t) {}
 
-constexpr size_t kValues = 65536;  // where the first plane lies
+constexpr size_t kValues = 65536;  // offset of the first plane
 
 class Damage : public ConversionTest {
  protected:
@@ -41,7 +41,7 @@ class Damage : public ConversionTest {
     file.put(static_cast<char>(byte ^ bits));
   }
 
-  // Against a lossless table.
+  // Compares the file with a lossless table.
   bool Check() const {
     const converter::Plan plan = converter::MakePlan(graph_, Path("model.onnx"), /*allow_untied=*/false, NoProgress);
     converter::CheckReport report;
@@ -99,7 +99,7 @@ TEST_F(Damage, AnotherShapeFailsTheCheck) {
   EXPECT_FALSE(Check());
 }
 
-// A file does not need the shapes in between; the model does.
+// Conversion does not need inner shapes; evaluating the model does.
 TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
   const std::pair<Lines, const char*> kShapes[] = {
       {{"t = Identity(negative)"}, "computes an invalid shape"},
@@ -135,7 +135,7 @@ TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
   }
 }
 
-// Exports for a fixed length of tokens reshape ids to it.
+// Exports for a fixed number of tokens reshape ids to it.
 TEST_F(Damage, InputsHaveTheSizesThatReshapesNeed) {
   ModelForm form;
   form.embed = {"i = Reshape(input_ids, fives)", "E = Gather(W, i)"};

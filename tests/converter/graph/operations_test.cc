@@ -1,4 +1,4 @@
-// What the table of operations says is what the reference evaluation computes.
+// The facts in the table of operations match the results of the reference evaluation.
 #include "converter/graph/operations.h"
 
 #include <gtest/gtest.h>

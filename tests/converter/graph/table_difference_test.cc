@@ -1,4 +1,4 @@
-// Two roundings of one matrix are told from two matrices, whatever the formats.
+// Distinguishes two roundings of one matrix from two different matrices, for all formats.
 #include "converter/graph/table_difference.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +71,7 @@ struct Scheme {
   bool half_scale;  // stored as float16 behind the rounding
 };
 
-// Of unsigned integers, as MatMulNBits and quantize_dynamic store them.
+// Quantises to unsigned integers, as MatMulNBits and quantize_dynamic do.
 TableSource Quantised(const Matrix& matrix, const Scheme& scheme) {
   const size_t block = scheme.block == 0 ? matrix.size() : scheme.block;
   std::vector<uint8_t> integers(matrix.size()), zero_points;
@@ -139,7 +139,7 @@ const Format kFormats[] = {{"Float32", Float32},
                            Of("Int4HalfScales", {4, 32, true, 16, true}),
                            Of("Uint4", {4, 32, false, 16, false})};
 
-// In each block of 32 both ends of the range are the same, so that symmetric int4 clips one of them.
+// In each block of 32, both ends of the range have the same magnitude, so that symmetric int4 clips one of them.
 Matrix MakeMatrix() {
   Matrix matrix = MakeNumbers(Numbers::kNormal, kRows * kCols, 3);
   for (size_t i = 0; i < matrix.size(); ++i) {
@@ -196,7 +196,7 @@ TEST_P(Pairs, AreMeasured) {
   EXPECT_NEAR(difference.largest_row_sum, largest_row_sum, 1e-9);
   EXPECT_EQ(swapped.rounding_a, difference.rounding_b);
   EXPECT_EQ(difference.Swapped().rounding_a, difference.rounding_b);
-  // What is expected of a table's rounding is about what it is: this matrix clips, too.
+  // The expected rounding error is about the real one. This matrix is also clipped.
   const double error = std::sqrt(error_a / static_cast<double>(matrix.size()));
   EXPECT_LE(error, difference.rounding_a * 1.7);
   EXPECT_GE(error, difference.rounding_a * 0.4);
@@ -207,7 +207,7 @@ INSTANTIATE_TEST_SUITE_P(All, Pairs, testing::Combine(testing::ValuesIn(kFormats
                            return std::string(std::get<0>(pair.param).name) + std::get<1>(pair.param).name;
                          });
 
-// Integers between the ends of the range were not clipped: a difference of half a step and a little more is one.
+// Integers inside the range were not clipped: slightly more than half a step is a difference.
 TEST(Saturation, ReachesOneStepFurtherAtTheEndsAlone) {
   Matrix matrix(kRows * kCols, 0.0f);
   matrix[0] = -8, matrix[1] = 7, matrix[2] = 6;

@@ -48,7 +48,7 @@ std::vector<float> AllNumbers() {
 template <class Narrow>
 void ExpectNearest(DataType type) {
   std::vector<float> numbers = AllNumbers<Narrow>();
-  // Each number, and what is just below, at and just above half way to the next.
+  // Each number, and numbers just below, at and just above the midpoint to the next.
   std::vector<float> values = numbers;
   std::sort(numbers.begin(), numbers.end());
   for (size_t i = 0; i + 1 < numbers.size(); ++i) {
@@ -76,7 +76,7 @@ TEST(Encoding, BFloat16IsTheNearestWithTiesToEven) { ExpectNearest<kernels::BFlo
 
 class IntegerEncoding : public testing::TestWithParam<std::tuple<DataType, size_t, Numbers>> {};
 
-// Half a step of the scale that each weight has.
+// The bound is half a step of each weight's scale.
 TEST_P(IntegerEncoding, IsWithinHalfAStep) {
   const auto [type, cols, numbers] = GetParam();
   std::vector<float> values = MakeNumbers(numbers, 20 * cols, cols);
@@ -94,7 +94,7 @@ TEST_P(IntegerEncoding, IsWithinHalfAStep) {
 
 class Screens : public testing::TestWithParam<std::tuple<DataType, size_t, Numbers>> {};
 
-// Each residual norm is the least float32 that is not below the truth, give or take a rounding.
+// Each residual norm is the smallest float32 that is not below the exact norm, except for rounding.
 TEST_P(Screens, KnowWhatTheyLack) {
   const auto [type, cols, numbers] = GetParam();
   const std::vector<float> values = MakeNumbers(numbers, 20 * cols, cols);
@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values(DataType::Int8, DataType::Int4), testing::Values(1u, 31u, 32u, 100u),
                      testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes, Numbers::kSubnormal)));
 
-// A table in blocks as a model has it.
+// A table in blocks as models store it.
 struct Blocks {
   converter::ElementType type;
   int bits;
@@ -136,7 +136,7 @@ std::ostream& operator<<(std::ostream& out, const Blocks& blocks) {
 
 class KeptBlocks : public testing::TestWithParam<Blocks> {
  protected:
-  // An odd number of blocks of 32, and of 64 the last one half filled.
+  // An odd number of blocks of 32; the last block of 64 is half full.
   static constexpr size_t kRows = 21, kCols = 96;
 
   static converter::TensorRef Tensor(converter::ElementType type, std::vector<int64_t> dims, std::string bytes) {
@@ -178,7 +178,7 @@ class KeptBlocks : public testing::TestWithParam<Blocks> {
   }
 };
 
-// What the file says by FORMAT.md is what the model says, to the bit, for any split into blocks of rows.
+// Decoding the file by FORMAT.md gives the model's bits, for any split into blocks of rows.
 TEST_P(KeptBlocks, MeanTheSame) {
   const converter::TableSource table = MakeTable(GetParam());
   const TableEncoding encoding = converter::EncodingOf(table);

@@ -1,4 +1,4 @@
-// Conversions with the rows of some token ids only, beside those with all of them.
+// Compares conversions of only some rows with conversions of all rows.
 #include "converter/output/keep_ids.h"
 
 #include <cmath>
@@ -19,7 +19,7 @@ using converter::NumberFormat;
 constexpr char kIds[] = "36, 3-9 # at the end, in front\n20 22\t5\n\n";
 const std::vector<uint32_t> kKept = {3, 4, 5, 6, 7, 8, 9, 20, 22, 36};
 
-// Embeddings and logits are the bits that the model gives with all its rows.
+// Embeddings and logits have the same bits as with all rows.
 class KeepIds : public ConversionTest {
  protected:
   void ExpectTheSameBits(const onnx::ModelProto& model, NumberFormat format, bool screen = false) const {
@@ -90,7 +90,7 @@ TEST_F(KeepIds, TheFirstOnesNeedNoList) {
   EXPECT_EQ(table.ids.length, 0u);
 }
 
-// A table of int8 with one scale and one zero point. The threads that write its rows have none of a single row but one.
+// An int8 table with one scale and one zero point. With a single row, all writing threads but one have no rows.
 TEST_F(KeepIds, OneScaleIsThereForOneRow) {
   ModelForm form;
   form.head = {"w = DequantizeLinear(W, scale, zero)", "wt = Transpose(w)", "L = MatMul(pre_logits, wt)"};

@@ -1,4 +1,4 @@
-// Models whose embedding and head are two roundings of one matrix become files with one table.
+// Models whose embedding and head are two roundings of one matrix are converted to files with one table.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -75,7 +75,7 @@ class TwoRoundings : public ConversionTest {
 
 const Lines TwoRoundings::kEmbed = {"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, Q_scale, Q_zero)"};
 
-// The largest error of what the file gives for all rows, against the matrix before it was rounded.
+// The largest difference of the file's rows from the matrix before rounding.
 double ErrorOfRows(const Model& model) {
   Session session(model);
   std::vector<int64_t> ids(kRows);

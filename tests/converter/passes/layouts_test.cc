@@ -1,4 +1,4 @@
-// Products and gathers whose dimensions stand in another order, on graphs of text.
+// Products and gathers with reordered dimensions, on graphs written as text.
 #include <gtest/gtest.h>
 
 #include "tests/converter/passes/rewrite.h"
@@ -8,7 +8,7 @@ namespace {
 
 using converter::Graph;
 
-// Heads and gathers, without what nobody needs.
+// Canonicalises heads and gathers, and removes unused nodes.
 Graph Canonical(Graph graph) {
   const converter::Shapes shapes = converter::InferShapes(graph);
   return converter::Canonicalise(std::move(graph), shapes);

@@ -1,4 +1,4 @@
-// Each pass on a graph of text.
+// Tests each pass on graphs written as text.
 #include "converter/passes/passes.h"
 
 #include <gtest/gtest.h>

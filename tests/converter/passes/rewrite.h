@@ -1,4 +1,4 @@
-// Graphs of text, and passes on them.
+// Parses graphs from text and runs passes on them.
 #ifndef TIED_TESTS_CONVERTER_PASSES_REWRITE_H_
 #define TIED_TESTS_CONVERTER_PASSES_REWRITE_H_
 

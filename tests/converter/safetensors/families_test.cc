@@ -1,4 +1,4 @@
-// Each family of models with the names that its own checkpoints have, and --table for the others.
+// Tests each family of models with the names in its checkpoints, and --table for other models.
 #include <cmath>
 #include <fstream>
 
@@ -75,7 +75,7 @@ TEST_P(Families, GiveTheirTableItsScaleAndItsBias) {
   const Model model = ConvertAndCheck(Path("model.safetensors"));
   EXPECT_EQ(model.Info().table_count, 1u);
   EXPECT_FLOAT_EQ(ScaleOf(model), checkpoint.scale);
-  // Of zeros the logits are the bias.
+  // For hidden states of zeros, the logits are the bias.
   std::vector<float> logits = Session(model).Logits(std::vector<float>(kCols));
   EXPECT_EQ(logits, checkpoint.bias == nullptr ? std::vector<float>(kRows) : Bias());
 }
@@ -159,7 +159,7 @@ TEST_F(SafetensorsTest, ChoicesThatCannotBeAreRefused) {
   };
   for (const auto& [choice, words] : refusals)
     EXPECT_NE(refusal(choice).find(words), std::string::npos) << refusal(choice);
-  // An unknown family names the option and what it could be given.
+  // For an unknown family, the message names the option and its possible values.
   EXPECT_NE(refusal({}).find("config.json: model_type 'mumble' is unknown"), std::string::npos) << refusal({});
   EXPECT_NE(refusal({}).find("--table NAME [--scale X] [--bias NAME] [--logit-scale X] [--soft-cap X]"),
             std::string::npos);

@@ -1,4 +1,4 @@
-// Headers of safetensors files that the format's own library refuses, too.
+// Headers of safetensors files that the format's library also refuses.
 #include <cstdint>
 #include <fstream>
 
@@ -7,7 +7,7 @@
 namespace tied::test {
 namespace {
 
-// A table of F32 [3, 1] under the right name, then whatever the header says.
+// A table of F32 [3, 1] with the right name, followed by arbitrary text in the header.
 struct Header {
   const char* name;
   std::string text;

@@ -25,10 +25,10 @@ struct Tensor {
 std::string Bytes(const std::vector<float>& values);
 
 Tensor TableTensor(const std::string& name);  // Table()
-Tensor OtherTable(const std::string& name);   // one value is another
+Tensor OtherTable(const std::string& name);   // one value differs
 Tensor BiasTensor(const std::string& name = "final_logits_bias");
 
-// One after the other, without holes.
+// Writes the tensors one after the other, without holes.
 void SaveShard(const std::string& path, const std::vector<Tensor>& tensors);
 
 class SafetensorsTest : public ConversionTest {
@@ -40,7 +40,7 @@ class SafetensorsTest : public ConversionTest {
   Model ConvertAndCheck(const std::string& path, const converter::TableChoice& choice = {}) const;
 };
 
-// What embeddings are multiplied with.
+// The factor on embeddings.
 float ScaleOf(const Model& model);
 
 }  // namespace tied::test

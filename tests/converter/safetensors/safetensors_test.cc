@@ -1,4 +1,4 @@
-// Models in the safetensors format: which table, which scale, which bias; and what is refused.
+// Models in the safetensors format: their table, scale and bias, and errors.
 #include "converter/safetensors/safetensors.h"
 
 #include <chrono>
@@ -195,7 +195,7 @@ TEST_F(SafetensorsTest, DamagedFilesAreRefused) {
             std::string::npos);
 }
 
-// With the square of the members, these would take a minute.
+// In quadratic time, these would take a minute.
 TEST_F(SafetensorsTest, HeadersTakeTimeInProportionToTheirLength) {
   std::string header = R"({"a": {)";
   for (int i = 0; i < 100'000; ++i) header += '"' + std::to_string(i) + R"(":{},)";

@@ -1,4 +1,4 @@
-// Exports that belong together, and the names that they may have.
+// Exports of one model, and names of inputs and outputs.
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -11,7 +11,7 @@
 namespace tied::test {
 namespace {
 
-// An export of `lines`, with the inputs and outputs that are asked for.
+// Writes exports of lines with given inputs and outputs.
 class SplitNamesTest : public ConversionTest {
  protected:
   struct Value {
@@ -47,7 +47,7 @@ class SplitNamesTest : public ConversionTest {
     return transposed;
   }
 
-  // Splits and checks; the names of the files that are there then.
+  // Splits and checks. Returns the names of the resulting files.
   std::set<std::string> SplitAll(std::vector<std::string> exports, converter::SplitOptions options = {}) {
     options.exports = std::move(exports);
     options.folder = Path("out");
@@ -84,7 +84,7 @@ const std::vector<int64_t> SplitNamesTest::kHiddenDims = {-1, -1, kCols};
 
 constexpr int kInt64 = onnx::TensorProto::INT64, kInt32 = onnx::TensorProto::INT32, kFloat = onnx::TensorProto::FLOAT;
 
-// Positions are looked up, too, and another output is a product with a matrix.
+// Also looks up positions, and has another output that is a product with a matrix.
 const Lines kDecoder = {"e = Gather(W, tokens)", "p = Gather(positions, offsets)",
                         "s = Add(e, p)",         "h = MatMul(s, mix)",
                         "k = MatMul(h, mix)",    "output1 = MatMul(h, Wt)"};
@@ -181,7 +181,7 @@ TEST_F(SplitNamesTest, AFolderStandsForItsExports) {
     Write(std::string("model/") + name, {"e = Gather(W, input_ids)", "h = Tanh(e)", "logits = MatMul(h, Wt)"},
           {{"input_ids", kInt64, kIdsDims}}, {{"logits", kFloat, kLogitsDims}});
   }
-  // An encoder of sounds has no table, and stays as it is.
+  // A speech encoder has no table and stays unchanged.
   Write("model/encoder_model.onnx", {"y = MatMul(x, mix)"}, {{"x", kFloat, kHiddenDims}}, {{"y", kFloat, kHiddenDims}});
   EXPECT_EQ(SplitAll({Path("model")}), (std::set<std::string>{"decoder_model.onnx", "decoder_model_merged.onnx",
                                                               "encoder_model.onnx", "model.tied"}));

@@ -1,4 +1,4 @@
-// Whole exports without their embedding and their head.
+// Splits whole exports: removes their embedding and their head.
 #include "converter/split/split.h"
 
 #include "converter/check/check.h"
@@ -97,11 +97,11 @@ onnx::ModelProto MakeExport(const Lines& embedding, const Lines& head, const std
   *graph->add_initializer() = RawTensor("half", {}, {kScale / 2});
   AddNodes(graph, head);
   AddNodes(graph, {"h = Tanh(E)"});
-  AddNodes(graph, embedding);  // in no order
+  AddNodes(graph, embedding);  // after their users: nodes may be unsorted
   return model;
 }
 
-// "Tanh E": operations with their first inputs, a line each.
+// Operations with their first inputs, one per line: "Tanh E".
 std::string NodesOf(const onnx::GraphProto& graph) {
   std::string nodes;
   for (const onnx::NodeProto& node : graph.node()) nodes += node.op_type() + " " + node.input(0) + "\n";
@@ -110,7 +110,7 @@ std::string NodesOf(const onnx::GraphProto& graph) {
 
 class SplitTest : public ConversionTest {
  protected:
-  // The .tied file has one table, and does what a reference evaluation of the pair does.
+  // Checks that the .tied file has one table and matches a reference evaluation of the pair.
   void CheckPair(const std::vector<converter::SplitModel>& models) {
     const auto progress = [](uint64_t, uint64_t) {};
     const converter::Graph pair = converter::PairOf(models);
@@ -141,11 +141,11 @@ TEST_P(Exports, AreTakenApart) {
 INSTANTIATE_TEST_SUITE_P(All, Exports, testing::ValuesIn(kExports),
                          [](const auto& form) { return std::string(form.param.name); });
 
-// What is left where other nodes use the rows, or the values behind them.
+// The nodes that remain if other nodes use the rows, or values computed from them.
 struct SharedRows {
   const char* name;
   Lines nodes;       // input_ids -> h
-  const char* left;  // as NodesOf() gives them
+  const char* left;  // in the form of NodesOf()
 };
 std::ostream& operator<<(std::ostream& out, const SharedRows& form) { return out << form.name; }
 
@@ -185,7 +185,7 @@ const SharedRows kSharedRows[] = {
 class RowsUsedTwice : public SplitTest, public testing::WithParamInterface<SharedRows> {};
 
 TEST_P(RowsUsedTwice, AreCutAtTheFirstSuchValue) {
-  // The head reads the table that the nodes do.
+  // The head reads the same table as the nodes.
   const bool quantised = GetParam().nodes[0].find("Gather(Q") != std::string::npos;
   const Lines head = {"w = DequantizeLinear(Qt, scale, zero)", "logits = MatMul(h, w)"};
   onnx::ModelProto model = MakeExport(GetParam().nodes, quantised ? head : Lines{"logits = MatMul(h, Wt)"}, Folder());
@@ -202,7 +202,7 @@ INSTANTIATE_TEST_SUITE_P(All, RowsUsedTwice, testing::ValuesIn(kSharedRows),
 
 using WholeExports = SplitTest;
 
-// Hidden states that an integer operation makes are numbers in the file that is left.
+// Hidden states from an integer operation are floating-point numbers in the remaining file.
 TEST_F(WholeExports, HaveHiddenStatesOfIntegers) {
   Save(MakeExport({"g = Gather(Q, input_ids)", "E = DequantizeLinear(g, scale, zero)"},
                   {"q = QuantizeLinear(h, scale, zero)",
@@ -217,7 +217,7 @@ TEST_F(WholeExports, HaveHiddenStatesOfIntegers) {
   CheckPair({split});
 }
 
-// What multiplies the table has a rank of its own.
+// The rank of the hidden states differs from the rank of the logits.
 TEST_F(WholeExports, HaveHiddenStatesOfTheRankThatTheyHave) {
   Save(MakeExport(kGather, {"f = Reshape(h, flat)", "r = Relu(f)", "y = MatMul(r, Wt)", "logits = Reshape(y, unflat)"},
                   Folder()),
@@ -262,7 +262,7 @@ TEST_F(WholeExports, AnEncoderAndADecoderInOneGraphHaveEmbeddingsEach) {
   }
 }
 
-// Until IR version 3 every initializer was one.
+// Until IR version 3, every initializer was also an input.
 TEST_F(WholeExports, HaveNoInputsOfTheTablesThatAreGone) {
   onnx::ModelProto model = MakeExport(kGather, {"y = MatMul(h, Wt)", "logits = Add(y, bias)"}, Folder());
   AddValue(model.mutable_graph()->mutable_input(), "W", onnx::TensorProto::FLOAT, {kRows, kCols});
@@ -306,7 +306,7 @@ TEST_F(WholeExports, HaveNoLargeTensorsInOtherAttributes) {
   }
 }
 
-// Branches with a head each, of which the second reads `other`.
+// Two branches with a head each; the second reads `other`.
 onnx::ModelProto MakeBranches(const std::string& other, const std::string& folder) {
   onnx::ModelProto model = MakeExport({"E = Gather(W, input_ids)"}, {}, folder);
   onnx::GraphProto* graph = model.mutable_graph();
@@ -327,7 +327,7 @@ onnx::ModelProto MakeBranches(const std::string& other, const std::string& folde
   return model;
 }
 
-// Rounded with one number and back with another: not the hidden states that came.
+// Quantised with one scale and dequantised with a different one, so the hidden states change.
 TEST_F(WholeExports, KeepARoundingThatChangesHiddenStates) {
   Save(MakeExport(
            kGather,
@@ -381,7 +381,7 @@ TEST_F(WholeExports, BranchesMustHaveTheSameHead) {
   }
 }
 
-// Constants of many constants: as many ways back to W as a search must not go.
+// Constants computed from many constants, with more paths to W than a search may follow.
 Lines Thicket() {
   Lines lines;
   std::string last = "W";

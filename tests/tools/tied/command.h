@@ -1,4 +1,4 @@
-// Runs the `tied` binary in a folder of its own.
+// Runs the `tied` program in a separate folder.
 #ifndef TIED_TESTS_TOOLS_TIED_COMMAND_H_
 #define TIED_TESTS_TOOLS_TIED_COMMAND_H_
 
@@ -19,18 +19,18 @@ class CliTest : public testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  // `tied args…` with `input` on standard input.
+  // Runs `tied args…` with `input` on standard input.
   ChildOutcome Tied(const std::vector<std::string>& args, const std::string& input = "") const;
 
-  // Any other program, in the same way.
+  // Runs any other program in the same way.
   ChildOutcome Run(const std::vector<std::string>& words, const std::string& input = "") const;
 
   ChildOutcome Shell(const std::string& line) const;
 
-  // `tied`, expected to succeed; parses what it prints.
+  // Runs `tied`, expects success, and parses its output.
   nlohmann::json TiedJson(const std::vector<std::string>& args, const std::string& input = "") const;
 
-  // The same, expected to fail with that exit code, print nothing, and say all of `words` on standard error.
+  // Runs `tied`, and expects that exit code, no output, and all of `words` on standard error.
   void ExpectFailure(const std::vector<std::string>& args, int exit_code, const std::vector<std::string>& words,
                      const std::string& input = "") const;
 
@@ -41,7 +41,7 @@ class CliTest : public testing::Test {
   TestModel model_{19, 6};
 
  private:
-  // In the child: into the folder, with the input.
+  // In the child: changes to the folder and opens the input.
   void Enter() const;
 
   std::string folder_;

@@ -1,4 +1,4 @@
-// The C and C++ examples walk the same way as the oracle.
+// The C and C++ examples decode the same tokens as the oracle.
 #include <algorithm>
 
 #include "tests/tools/tied/command.h"

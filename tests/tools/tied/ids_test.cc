@@ -1,4 +1,4 @@
-// Every command on a model without the rows of some token ids.
+// Tests every command on a model without the rows of some token ids.
 #include <algorithm>
 #include <cmath>
 

@@ -1,4 +1,4 @@
-// .npy files for tests, made and taken apart without the code that is tested.
+// Makes and parses .npy files for tests, independently of the tested code.
 #ifndef TIED_TESTS_TOOLS_TIED_NPY_BYTES_H_
 #define TIED_TESTS_TOOLS_TIED_NPY_BYTES_H_
 
@@ -9,10 +9,10 @@
 
 namespace tied::test {
 
-// A file with that text as its header, whatever it says.
+// A file with an arbitrary text as its header.
 std::string NpyWithHeader(const std::string& header, const std::string& data, char version = 1);
 
-// A well-formed one; shape as Python writes it: "(2, 3)".
+// A well-formed file. shape: a Python tuple, "(2, 3)".
 std::string NpyOf(const std::string& descr, const std::string& shape, const std::string& data);
 
 std::string NpyFloats(const std::string& shape, const std::vector<float>& values);
@@ -30,7 +30,7 @@ struct Npy {
   }
 };
 
-// Header text and data of a version 1 file; both empty if it is none.
+// Header text and data of a version 1 file; both are empty for other files.
 Npy SplitNpy(const std::string& file);
 
 }  // namespace tied::test

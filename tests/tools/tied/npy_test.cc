@@ -1,4 +1,4 @@
-// Files that NumPy would not write: a message that names the file and the fault, and no crash.
+// Files that NumPy would not write must give a message that names the file and the fault, and no crash.
 #include "tests/tools/tied/command.h"
 #include "tests/tools/tied/npy_bytes.h"
 

@@ -1,4 +1,4 @@
-// embed, logits and argmax: what comes out of the command equals what FORMAT.md defines.
+// The output of embed, logits and argmax matches FORMAT.md.
 #include <algorithm>
 #include <limits>
 

@@ -9,7 +9,7 @@ namespace {
 
 class Topk : public CliTest {
  protected:
-  // The three best of a token's logits, among `rows` (empty: all).
+  // The three best ids by a token's logits, among `rows` (empty: all).
   static std::vector<int64_t> Best(const std::vector<float>& logits, std::vector<int64_t> rows = {}) {
     for (size_t r = 0; rows.empty() || (rows.back() == static_cast<int64_t>(r) - 1 && r < logits.size()); ++r) {
       rows.push_back(static_cast<int64_t>(r));

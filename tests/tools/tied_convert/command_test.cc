@@ -1,4 +1,4 @@
-// The tied-convert program: what it prints, leaves behind and uses.
+// Tests the output, files and memory of the tied-convert program.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 class Command : public ConversionTest {
  protected:
-  // Runs tied-convert; `before` in the child.
+  // Runs tied-convert. `before` runs in the child first.
   static ChildOutcome Run(
       std::vector<std::string> args, const std::function<void()>& before = [] {}) {
     args.insert(args.begin(), TIED_CONVERT);
@@ -29,8 +29,7 @@ class Command : public ConversionTest {
     return Path("model.onnx");
   }
 
-  // A model of rows x 1024 zeros, streamed to disk: the table is a hole in the file. Its bytes, or those of its
-  // external data.
+  // Writes a model of rows x 1024 zeros as a sparse file. Returns its size, or the size of its external data.
   size_t SaveLargeModel(int64_t rows, bool external) const;
 };
 
@@ -154,7 +153,7 @@ TEST_F(Command, InputsAreNotReplaced) {
   EXPECT_EQ(Run({"split", Path("decoder.onnx"), "-o", Path("other")}).exit_code, 0);
 }
 
-// A head that float32 is kept for, and an embedding of float16: the rounded copy of it.
+// The head is float32; the embedding is its copy, rounded to float16.
 TEST_F(Command, TiesTwoRoundingsOfOneTable) {
   ModelForm form;
   form.embed = {"g = Gather(H, input_ids)", "E = Cast(g) {to=1}"};
@@ -214,9 +213,9 @@ TEST_F(Dtypes, AutoNarrowsOnlyWhatSurvives) {
   std::vector<float> table(static_cast<size_t>(kRows * kCols), 1.5f);
   EXPECT_EQ(Convert(table, {}).type, TIED_FLOAT16);
   EXPECT_NE(outcome_.out.find("float16 exactly"), std::string::npos) << outcome_.out;
-  table.back() = 0x1p100f;  // not in the range of float16
+  table.back() = 0x1p100f;  // out of float16's range
   EXPECT_EQ(Convert(table, {}).type, TIED_BFLOAT16);
-  table.front() = 1.0f + 0x1p-10f;  // ten bits behind the point: not bfloat16
+  table.front() = 1.0f + 0x1p-10f;  // ten bits after the point: too many for bfloat16
   EXPECT_EQ(Convert(table, {}).type, TIED_FLOAT32);
   EXPECT_NE(outcome_.out.find("kept as float32"), std::string::npos) << outcome_.out;
   EXPECT_EQ(Convert(std::vector<float>(table.size(), 1.5f), {"--dtype", "float32"}).type, TIED_FLOAT32);

@@ -33,7 +33,7 @@ TEST_F(Counts, ChooseTheMostFrequent) {
   EXPECT_EQ(counts_.TokensOf({5, 6, 7}), 6u);
 }
 
-// Ids that stand across two blocks of the reader.
+// Ids that are split between two blocks of the reader.
 TEST_F(Counts, AreRightInLargeFiles) {
   std::string text;
   for (int i = 0; i < 400000; ++i) text += std::to_string(i % 100000) + " ";
