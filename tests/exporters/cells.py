@@ -1,4 +1,4 @@
-"""Every cell of the matrix: a family, an exporter, and what was done to its files afterwards."""
+"""The cells of the matrix: a family, an exporter, and a change to its files."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ DECODER = {"decoder": "model.onnx"}
 THREE = {"encoder": "encoder_model.onnx", "decoder": "decoder_model.onnx", "past": "decoder_with_past_model.onnx"}
 MERGED = {"encoder": "encoder_model.onnx", "decoder": "decoder_model_merged.onnx"}
 PAIR = {"pair": "model.onnx"}
-# What has all quantisers done to it. The others have float16 alone.
+# Exports that all quantisers change. Others are only converted to float16.
 QUANTISED = [("optimum", "Llama"), ("optimum", "GPT-2"), ("optimum", "M2M100, NLLB"), ("torch pair", "legacy"),
              ("torch pair", "legacy If"), ("torch pair", "dynamo")]
 
@@ -37,7 +37,7 @@ class Cell:
 
 
 def exporter_of(name, family):
-    """The function that fills a folder. torch, slow to import, only where something is exported."""
+    """Returns the function that fills a folder. Imports torch, which is slow, only if something is exported."""
     import exporters
 
     if name.startswith("optimum"):
@@ -96,11 +96,11 @@ def folder_name(words):
 
 
 class NotMade(Exception):
-    """The exporter or the quantiser itself failed: nothing of ours."""
+    """The exporter or the quantiser failed, before tied ran."""
 
 
 def cached(folder, make):
-    """folder, filled by make(folder) if it is not there. A failure is remembered."""
+    """Returns `folder`, filled by make(folder) if it does not exist. Remembers a failure."""
     failed = folder.with_suffix(".failed")
     if failed.exists():
         raise NotMade(failed.read_text())
@@ -122,7 +122,7 @@ def cached(folder, make):
 
 
 def made(models, cell):
-    """The folder with the cell's files."""
+    """Returns the folder with the cell's files."""
     exporter = cell.exporter.removesuffix(" merged")
     whole = cached(models / folder_name(exporter) / folder_name(cell.family),
                    lambda folder: exporter_of(exporter, cell.family)(folder))

@@ -1,4 +1,4 @@
-"""What people do to exported files: quantise, simplify, optimise. Each function reads one file and writes another."""
+"""Changes to exported files: quantise, simplify, optimise. Each function reads one file and writes another."""
 
 import pathlib
 import tempfile
@@ -35,7 +35,7 @@ class Calibration(quantization.CalibrationDataReader):
 
 
 def static(style, activations, weights, ops=("MatMul", "Gather"), **options):
-    """quantize_static. With all operators (ops=None) little is left of a model with RMSNorm."""
+    """quantize_static. Quantising all operators (ops=None) makes a model with RMSNorm nearly useless."""
 
     def change(source, target):
         quantization.quantize_static(source, target, Calibration(source), quant_format=QuantFormat[style],
@@ -164,7 +164,7 @@ HALF = olive("OnnxFloatToFloat16")
 CONTRIB = {"UseQDQContribOps": True}
 APP = dynamic("QUInt8", reduce_range=True, const_b_only=False)
 
-# Name: (function, tolerance as a part of the largest logit).
+# Name: (function, tolerance as a share of the largest logit).
 QUANTISERS = {
     "dynamic QInt8": (dynamic("QInt8"), 0.05),
     "dynamic QUInt8": (dynamic("QUInt8"), 0.05),

@@ -1,4 +1,4 @@
-"""Exports tiny models with the exporters that people use, as they are used. Each function fills a folder."""
+"""Exports tiny models with common exporters, called in the usual way. Each function fills a folder."""
 
 import pathlib
 import sys
@@ -44,7 +44,7 @@ def genai(family, folder, options):
 
 
 class PlainDecoder(torch.nn.Module):
-    """Without a cache, and with a mask made here: the ones of transformers need an exporter that replaces them."""
+    """No cache, and a mask made here, because the masks of transformers need an exporter that replaces them."""
 
     def __init__(self, family):
         super().__init__()
@@ -71,7 +71,7 @@ def torch_decoder(family, folder, dynamo, ids_name="input_ids", logits_name="log
 
 
 class Tied(torch.nn.Module):
-    """The table alone."""
+    """Only the table."""
 
     def __init__(self, scale=8.0):
         super().__init__()
@@ -83,14 +83,14 @@ class Tied(torch.nn.Module):
 
 
 class Pair(Tied):
-    """Both uses, always."""
+    """Computes both uses in every call."""
 
     def forward(self, input_ids, pre_logits):
         return self.shared(input_ids) * self.scale, self.lm_head(pre_logits)
 
 
 class IfPair(Tied):
-    """One or the other: an If after torch.jit.script."""
+    """Computes one use, chosen by an If from torch.jit.script."""
 
     def forward(self, input_ids, pre_logits, use_lm_head):
         if bool(use_lm_head):
@@ -103,7 +103,7 @@ class IfPair(Tied):
 
 
 class CondPair(Tied):
-    """One or the other: torch.cond."""
+    """Computes one use, chosen by torch.cond."""
 
     def forward(self, input_ids, pre_logits, use_lm_head):
         def head(ids, hidden):

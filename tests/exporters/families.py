@@ -1,4 +1,4 @@
-"""Tiny models of the families that people export: the real code of transformers with random weights."""
+"""Tiny models of common families: the code of transformers with random weights."""
 
 ROWS, COLS = 160, 64
 TOKENS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -82,7 +82,7 @@ GENAI_FAMILIES = ["Llama", "Mistral", "Qwen 2", "Qwen 3", "Phi-3", "SmolLM3", "G
 
 
 def randomise(model):
-    """Weights large enough that tokens differ, everything else unlike its default."""
+    """Makes weights large enough that tokens differ, and sets all other parameters to non-default values."""
     import torch
 
     generator = torch.Generator().manual_seed(7)

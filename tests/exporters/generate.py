@@ -1,4 +1,4 @@
-"""Generates greedily with whole exports under ONNX Runtime, and with what tied-convert split makes of them."""
+"""Generates greedily with whole exports under ONNX Runtime, and with the results of tied-convert split."""
 
 import subprocess
 
@@ -23,7 +23,7 @@ def session(path, optimise=True):
 
 
 def feeds_of(model, given):
-    """given may hold more than the model asks for; caches that it lacks are empty."""
+    """Runs a model. `given` may hold more inputs than the model has; missing caches are empty."""
     feeds = {}
     for value in model.get_inputs():
         kind = TYPES[value.type]
@@ -38,13 +38,13 @@ def feeds_of(model, given):
 
 
 def run(model, given):
-    """Every output by name."""
+    """Returns all outputs by name."""
     names = [value.name for value in model.get_outputs()]
     return dict(zip(names, model.run(names, feeds_of(model, given))))
 
 
 def example_feeds(model, seed):
-    """Something to calibrate with."""
+    """Returns calibration data."""
     random = np.random.default_rng(seed)
     ids = random.integers(0, ROWS, PROMPT.shape)
     state = random.normal(0, 1, (*ids.shape, COLS))
@@ -55,7 +55,7 @@ def example_feeds(model, seed):
 
 
 class Table:
-    """The two uses of a .tied file, by the command line."""
+    """Runs the embedding and the head of a .tied file with the command line."""
 
     def __init__(self, tied, path, rows):
         self.tied, self.path = tied, path
@@ -76,7 +76,7 @@ class Table:
 
 
 def audio_or_ids(encoder):
-    """What the encoder reads: token ids, or the spectrum of half a minute of sound."""
+    """Returns the encoder's inputs: token ids, or the spectrum of half a minute of sound."""
     for value in encoder.get_inputs():
         if value.name == "input_features":
             return {"input_features": np.random.default_rng(1).normal(0, 1, (1, value.shape[1], 3000))}
@@ -109,13 +109,13 @@ class Generator:
         total = length + ids.shape[1]
         outputs = run(model, {**self.given(ids), **cache, "use_cache_branch": np.array([length > 0]),
                               "attention_mask": np.ones((1, total)), "position_ids": np.arange(length, total)[None]})
-        # With a cache, merged decoders give nothing for the encoder's part: the first one stays.
+        # With a cache, merged decoders return nothing for the encoder's part, so the first result is kept.
         cache |= {name.replace("present", "past_key_values"): value for name, value in outputs.items()
                   if name.startswith("present") and value.size}
         return outputs
 
     def generate(self, tokens=None):
-        """The tokens, and the logits of each position. tokens: go on from these, whatever the model says."""
+        """Returns the tokens, and the logits of each position. tokens: use these instead of the model's choices."""
         cache = self.encode()
         ids = PROMPT[:, :1] if "encoder" in self.sessions else PROMPT
         length, chosen, rows = 0, [], []

@@ -1,4 +1,4 @@
-"""Converts what real exporters write, runs it before and after, and says of each cell: right, or refused and why.
+"""Converts the files of real exporters, runs them before and after, and reports each cell: right, or refused and why.
 
 usage: matrix.py TIED_CONVERT TIED MODELS [--only PATTERN] [--jobs N] [--results FILE] [--update]
 
@@ -27,7 +27,7 @@ import report
 
 
 def split_attempt(arguments, folder, cell, scratch):
-    """Of a decoder, perhaps with its encoder: the tokens and logits of a few steps."""
+    """Compares tokens and logits of a few steps of a decoder, perhaps with its encoder."""
     sessions = {role: generate.session(folder / name) for role, name in cell.files.items()}
     tokens, expected = generate.Generator(sessions).generate()
     if (folder / "config.json").exists():  # as optimum left it
@@ -51,7 +51,7 @@ def split_attempt(arguments, folder, cell, scratch):
 
 
 def pair_attempt(arguments, folder, cell, scratch):
-    """Of the table alone: embeddings, and logits of random hidden states."""
+    """Compares embeddings, and logits of random hidden states, if the model is only a table."""
     model = generate.session(folder / cell.files["pair"])
     shapes = {value.name: value.shape for value in model.get_inputs()}
     names = list(shapes)
@@ -98,7 +98,7 @@ def run_in(arguments, cell, folder):
 
 @contextlib.contextmanager
 def quiet():
-    """What exporters print, C++ ones too, goes nowhere."""
+    """Discards the output of exporters, including C++ code."""
     kept = [os.dup(1), os.dup(2)]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
@@ -115,7 +115,7 @@ def quiet():
 
 
 def run_group(work):
-    """All cells of one export, which the others wait for."""
+    """Runs all cells of one export, whose result other cells wait for."""
     arguments, group = work
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)

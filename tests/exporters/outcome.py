@@ -1,4 +1,4 @@
-"""Converts one model with the command line, and says what came of it: right, refused and why, wrong, or a crash."""
+"""Converts one model with the command line, and returns the outcome: right, refused and why, wrong, or a crash."""
 
 import dataclasses
 import re
@@ -16,7 +16,7 @@ VALUES = {"--tie": ["--tie embedding", "--tie head"], "--dtype": ["--dtype float
 @dataclasses.dataclass
 class Outcome:
     word: str  # right, refused, wrong, crash
-    why: str = ""  # of right: the option that it took
+    why: str = ""  # for right: the options that were needed
 
     @property
     def failed(self):
@@ -32,7 +32,7 @@ class Wrong(Exception):
 
 
 class Differs(Wrong):
-    """Outputs are not those of the model, within the tolerance."""
+    """Outputs differ from the model's by more than the tolerance."""
 
 
 def call(command):
@@ -66,13 +66,13 @@ def compare(expected, actual, tolerance, rounded=False):
 
 
 def first_line(message):
-    """The part of a message that says why, on one line, without the paths of this machine."""
+    """Returns the first line of a message, without the paths of this machine."""
     line = message.splitlines()[0]
     return re.sub(r"\S*/([\w.]+\.onnx)", r"\1", line).removeprefix("tied-convert: ")
 
 
 def ways_forward(message):
-    """The options that a message names, each once."""
+    """Returns the options that a message names, each once."""
     ways = WAY.findall(message)
     for option, values in VALUES.items():
         if option in message and not any(way.startswith(option) for way in ways):
@@ -85,7 +85,7 @@ def ways_forward(message):
 
 
 def search(attempt, options, tried):
-    """The options with which the attempt goes through: none, one that the message names, or two in turn.
+    """Returns the options with which the attempt succeeds: none, one that the message names, or two in turn.
     tried: [(options, message)]"""
     try:
         attempt(options)
@@ -94,7 +94,7 @@ def search(attempt, options, tried):
         message = str(refusal)
         tried.append((" ".join(options), message))
     except Differs as differs:
-        # --tie gives one use the other's rounding, and says what that costs: it may be more than the tolerance.
+        # --tie gives one use the other's rounding, whose error is printed and may exceed the tolerance.
         if "--tie" not in options:
             raise
         tried.append((" ".join(options), str(differs)))
@@ -108,7 +108,7 @@ def search(attempt, options, tried):
 
 
 def with_ways_forward(attempt):
-    """attempt(options) raises Refused. What the message names is tried in turn."""
+    """Calls attempt(options), which raises Refused. Tries the options that the message names in turn."""
     tried = []
     try:
         found = search(attempt, [], tried)

@@ -25,7 +25,7 @@ QUANTISED = {
 
 
 class Notes:
-    """Reasons, each with a number."""
+    """Numbers the reasons."""
 
     def __init__(self):
         self.numbers = {}
@@ -41,7 +41,7 @@ class Notes:
 
 
 def summary(results, notes):
-    """One cell of a table, for several of the matrix."""
+    """Returns one cell of a table, for several cells of the matrix."""
     results = [result for _, result in results if result.word != "not made"]
     if not results:
         return ""

@@ -1,4 +1,4 @@
-"""A few exports that are kept here, without their weights: ctest converts them on each change, without torch.
+"""Keeps a few exports here without their weights, so that ctest can convert them without torch.
 
 usage: samples.py TIED_CONVERT TIED       converts each and compares, as matrix.py does
        samples.py --make MODELS           writes samples/ anew, from the folder that scripts/test-exporters fills
@@ -25,14 +25,13 @@ from families import COLS, ROWS
 
 SAMPLES = pathlib.Path(__file__).parent / "samples"
 LARGE = 1024  # bytes
-# Exports that are kept.
+# Kept exports.
 KEPT = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 2 / optimum", "Gemma 3 / optimum fp16", "Granite / optimum",
         "GPT-2 / optimum", "T5 / optimum", "M2M100, NLLB / optimum merged", "Llama / genai fp32",
         "Llama / genai int4 rtn", "Phi-3 / genai fp16", "Qwen 3 / torch dynamo", "dynamo cond / torch pair",
         "legacy If / torch pair", "Embed.attend / jax2onnx"]
-# What is converted: these, and what the quantisers, which need no torch, make of them.
-CONVERTED = ["Gemma 2 / optimum", "Granite / optimum",
-             "Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
+# Converted exports: these, and the results of quantisers, which do not need torch.
+CONVERTED = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
              "M2M100, NLLB / optimum merged", "Llama / genai fp32", "Phi-3 / genai fp16", "Llama / genai int4 rtn",
              "Qwen 3 / torch dynamo", "Embed.attend / jax2onnx",
              "legacy If / torch pair", "legacy If / torch pair / dynamic QUInt8",
@@ -100,7 +99,7 @@ def fill(tensor):
 
 
 def read(cell, folder):
-    """The files of a cell: a sample, and what its quantiser makes of that."""
+    """Makes the files of a cell: a sample, changed by its quantiser."""
     whole = dataclasses.replace(cell, change="")
     for role, name in cell.files.items():
         path = SAMPLES / f"{cells.folder_name(whole.name)}.{role}.onnx.gz"

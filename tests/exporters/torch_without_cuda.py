@@ -3,8 +3,8 @@
 usage: torch_without_cuda.py SITE_PACKAGES
 
 On x86-64 Linux PyPI has only the CUDA build of torch. Its Python module links against 3 GB of NVIDIA packages, of which
-a CPU never runs a line. This puts a small library of the same name in the place of each, with the symbols that the rest
-of torch asks for: NVIDIA's functions answer 100, cudaErrorNoDevice. torch then finds no GPU, as its CPU builds do.
+a CPU never runs a line. This replaces each by a small library of the same name with the symbols that the rest of torch
+needs: NVIDIA's functions return 100, cudaErrorNoDevice. torch then finds no GPU, as its CPU builds do.
 """
 
 import pathlib

@@ -55,7 +55,7 @@ def check(convert_path, tied, cell, folder):
         actual = parity.run_tied(tied, target, feeds, [output], folder)[0]
         assert expected.shape == actual.shape, (expected.shape, actual.shape)
         error = np.abs(expected.astype(np.float64) - actual).max()
-        # Hidden states that the graph rounds to 8 bits are off by half a step each, independently of each other.
+        # If the graph rounds hidden states to 8 bits, each has an independent error of half a step.
         quantised = cell[2] is not None and output == "logits"
         step = np.abs(feeds["pre_logits"]).max() * 2 / 255
         bound = 4 * step * np.sqrt(models.COLS) * np.abs(models.weight()).std() if quantised else 1e-5

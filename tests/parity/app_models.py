@@ -1,4 +1,4 @@
-"""The tied pair as an app's own scripts write it: exported in several layouts, quantised by ONNX Runtime's
+"""Tied pairs as written by an app's scripts: exported in several layouts, quantised by ONNX Runtime's
 quantize_dynamic() and saved by ONNX Runtime after its optimisations, in either order."""
 
 import itertools

@@ -8,7 +8,7 @@ ROWS, COLS = 211, 36
 
 
 def _empty(name, output):
-    """A Constant node for an output that the branch does not make."""
+    """A Constant node for an output that the branch does not compute."""
     value = helper.make_tensor(name + "_value", TensorProto.FLOAT, [0, 1, 1], [])
     return helper.make_node("Constant", [], [output], name=name, value=value)
 
@@ -118,7 +118,7 @@ def _model(graph):
 
 
 def make_selection(select):
-    """Hidden states to what is selected of their logits."""
+    """A model from hidden states to selected logits or ids."""
     weight = _weight()
     nodes, constants = head_bias("shared.weight")
     selected, outputs = select("head_logits")

@@ -2,7 +2,7 @@
 
 usage: opsets.py TIED_CONVERT
 
-ONNX Runtime is behind the newest opsets: tied-convert --check is what they are compared with.
+ONNX Runtime does not support the newest opsets, so tied-convert --check verifies the results.
 """
 
 import pathlib
@@ -41,7 +41,7 @@ def graphs(graph):
 
 
 def at(model, opset):
-    """The model in the form that it has at an opset, beside tensors of every type that is known by then."""
+    """Returns the model at an opset, with additional tensors of every type of that opset."""
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in (node for graph in graphs(model.graph) for node in graph.node):
         if node.op_type in AXES_WERE_ATTRIBUTES and opset < 13:

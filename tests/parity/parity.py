@@ -36,7 +36,7 @@ def run_tied(tied, path, feeds, outputs, folder):
 
 
 def run_both(convert, tied, model, all_feeds, outputs, folder):
-    """For each of the feeds: what ONNX Runtime and what tied give, of one shape and type."""
+    """Returns the results of ONNX Runtime and of tied for each feed, after comparing shapes and types."""
     source, target = str(folder / "model.onnx"), str(folder / "model.tied")
     onnx.save(model, source)
     subprocess.run([convert, source, "-o", target, "--check", "--quiet"], check=True, capture_output=True)
@@ -49,7 +49,7 @@ def run_both(convert, tied, model, all_feeds, outputs, folder):
 
 
 def bound(weight, hidden):
-    """Twice gamma_n * sum |w||x| (Higham 2002, 3.1): both sides round, each in its own order."""
+    """Twice gamma_n * sum |w||x| (Higham 2002, 3.1), because both sides round, in different orders."""
     n = weight.shape[1] + 1
     gamma = n * 2.0**-24 / (1 - n * 2.0**-24)
     return 2 * gamma * (np.abs(hidden).astype(np.float64) @ np.abs(weight).astype(np.float64).T + 1)
@@ -60,7 +60,7 @@ def random_hidden(batch, cols=models.COLS):
 
 
 def check_if(convert, tied, head, embed, folder):
-    """The largest difference of logits; embeddings must be the same."""
+    """Returns the largest difference of logits; embeddings must be equal."""
     model, weight = models.make(head, embed)
     all_feeds = [
         {
@@ -82,13 +82,13 @@ def check_if(convert, tied, head, embed, folder):
 
 
 def check_selection(convert, tied, select, _, folder):
-    """The largest difference of values; ids must be the same."""
+    """Returns the largest difference of values; ids must be equal."""
     model, weight = models.make_selection(select)
     outputs = [output.name for output in model.graph.output]
     all_feeds = [{"pre_logits": random_hidden(batch)} for batch in (1, 4)]
     worst = 0.0
     for feeds, expected, actual in run_both(convert, tied, model, all_feeds, outputs, folder):
-        # A value is a logit, and with LogSoftmax a logarithm that is as exact as the largest of them.
+        # A value is a logit; with LogSoftmax, its error is at most the largest error of a logit.
         most = 2 * bound(weight, feeds["pre_logits"]).max(axis=-1, keepdims=True)
         for name, e, a in zip(outputs, expected, actual):
             error = np.abs(e.astype(np.float64) - a)

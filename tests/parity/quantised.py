@@ -57,7 +57,7 @@ REFUSED = [
 
 
 def bound(name, hidden):
-    """Of the difference of two logits: roundings of hidden states, and of the products (Higham 2002, 3.1)."""
+    """Bound on the difference of two logits: rounding of hidden states and of products (Higham 2002, 3.1)."""
     weight = np.abs(models.weight()).astype(np.float64) * 1.2  # what quantisation adds to a weight at most
     x = np.abs(hidden).astype(np.float64)
     result = 2 * (models.COLS + 4) * 2.0**-24 * (x @ weight.T + 1)
@@ -96,7 +96,7 @@ def check(convert, tied, make, arguments, expected_type, folder):
 
 
 def check_kept(convert, tied, source, arguments, hidden, logits, folder):
-    """With the rows of some ids only, embeddings are the same to ONNX Runtime's bits and logits to those of all rows."""
+    """With only some rows, embeddings equal ONNX Runtime's and logits equal those of all rows, bit for bit."""
     target = str(folder / "kept.tied")
     kept = np.flatnonzero(np.arange(models.ROWS) % 5 % 3 == 0)[3:]
     np.savetxt(folder / "keep.txt", kept, fmt="%d")

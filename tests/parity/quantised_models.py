@@ -59,7 +59,7 @@ def dynamic_uint8():
 
 
 def dynamic_uint8_reduced():
-    """The range of the product's table is reduced, the embedding's is not: two tables."""
+    """The product's table has a reduced range, the embedding's has not: two tables."""
     return dynamic(QuantType.QUInt8, reduce_range=True)
 
 
@@ -79,7 +79,7 @@ def dynamic_int8_tied():
 
 
 def dynamic_per_channel():
-    """Columns of the transposed copy have scales of their own, rows of the embedding have not: two tables."""
+    """The transposed copy has one scale per column, the embedding has one scale: two tables."""
     return dynamic(QuantType.QInt8, per_channel=True, reduce_range=True)
 
 

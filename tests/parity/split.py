@@ -1,4 +1,4 @@
-"""Translates greedily with whole exports, and with what tied-convert split makes of them: the tokens must be the same.
+"""Translates greedily with whole exports, and with the results of tied-convert split: the tokens must be equal.
 
 usage: split.py TIED_CONVERT TIED
 """
@@ -22,7 +22,7 @@ TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int
 
 
 def table_used_twice():
-    """Rows without their scale are an output, too."""
+    """Rows without their scale are also an output."""
     model = tiny.plain_decoder(tiny.head_copy)
     gather = next(node for node in model.graph.node if node.op_type == "Gather" and node.input[0] == tiny.WEIGHT)
     model.graph.node.append(onnx.helper.make_node("Neg", [gather.output[0]], ["negative"]))
@@ -57,7 +57,7 @@ class Whole:
 
     @staticmethod
     def run(onnx_session, outputs, given):
-        """`given` may hold more than the session asks for, and other types of floating-point numbers."""
+        """`given` may hold more inputs than the session has, and other floating-point types."""
         inputs = {value.name: TYPES[value.type] for value in onnx_session.get_inputs()}
         feeds = {name: array.astype(inputs[name]) for name, array in given.items() if name in inputs}
         return onnx_session.run(outputs, feeds)
@@ -95,7 +95,7 @@ class Split(Whole):
 
 
 def translate(model, merged, given=()):
-    """The greedy tokens, and the logits of each step. given: tokens to go on from, whatever the model says."""
+    """Returns the greedy tokens, and the logits of each step. given: tokens to use instead of the model's choices."""
     encoded = model.encode(SOURCE)
     past = np.zeros((1, 0, tiny.COLS), np.float32)
     tokens, chosen, all_logits, cache = [2], [2], [], {"past_key": past, "past_value": past}
@@ -138,7 +138,7 @@ def check(convert, tied, make, merged, external, folder):
 
 
 def check_smaller_vocabulary(convert, tied, folder):
-    """Without the ids that a translation does not need, it says the same."""
+    """Without the ids that a translation does not use, the result is the same."""
     exports = write(folder / "whole", tiny.merged_decoder(tiny.head_bias), tiny.encoder(), external=False)
     expected, _ = translate(Whole(folder / "whole"), merged=True)
     kept = sorted({*SOURCE[0], *expected, 0, 96})

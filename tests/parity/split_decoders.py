@@ -56,7 +56,7 @@ class Decoder(tiny.Builder):
 
 
 def quantise(values, zero_points):
-    """uint4 [ROWS, COLS], scales and zero points [ROWS, blocks], and what they stand for."""
+    """Returns uint4 [ROWS, COLS], scales and zero points [ROWS, blocks], and the dequantised numbers."""
     blocks = values.reshape(ROWS, -1, BLOCK) if values.shape[1] % BLOCK == 0 else None
     scales = (np.abs(blocks).max(axis=2) / 7).astype(np.float32)
     zeros = np.random.default_rng(1).integers(7, 10, scales.shape) if zero_points else np.full(scales.shape, 8)
@@ -234,7 +234,7 @@ def make(type_, embed, head, ids="input_ids", logits="logits", type_of_ids=Tenso
         inner = [helper.make_graph(build.nodes, name, [], outputs) for name in ("then", "else")]
         nodes = [helper.make_node("If", ["use_cache_branch"], [logits], then_branch=inner[0], else_branch=inner[1])]
         inputs.append(helper.make_tensor_value_info("use_cache_branch", TensorProto.BOOL, [1]))
-        for i, graph in enumerate(inner):  # values of the two branches have names of their own
+        for i, graph in enumerate(inner):  # values of the two branches have different names
             for node in graph.node:
                 node.input[:] = [f"{name}_{i}" if name.startswith("/model") else name for name in node.input]
                 node.output[:] = [f"{name}_{i}" for name in node.output]
@@ -245,7 +245,7 @@ def make(type_, embed, head, ids="input_ids", logits="logits", type_of_ids=Tenso
 
 
 def run(path, given):
-    # As the graph says: optimised, products of DequantizeLinear round hidden states to eight bits.
+    # Without optimisation, which would round hidden states to eight bits in products of DequantizeLinear.
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -281,7 +281,7 @@ def main():
         names = {"ids": options.get("ids", "input_ids"), "logits": options.get("logits", "logits")}
         for branches in (False, True):
             model = make(type_, embed, head, **names, type_of_ids=type_of_ids, branches=branches)
-            # float16 rounds each of some hundred sums; 4-bit heads quantise hidden states to 16 bits here, not there.
+            # float16 rounds each of some hundred sums; with 4-bit heads, only tied quantises hidden states to 16 bits.
             tolerance = 2e-2 if type_ == HALF else 1e-4 if "block" in name else 2e-5
             with tempfile.TemporaryDirectory() as folder:
                 try:

@@ -1,4 +1,4 @@
-"""The whole exports of whole_quantised.py through ONNX Runtime, and what tied-convert split makes of them.
+"""Runs the whole exports of whole_quantised.py with ONNX Runtime, and the results of tied-convert split.
 
 usage: split_quantised.py TIED_CONVERT TIED
 """
@@ -50,7 +50,7 @@ REFUSED = [
 
 
 def bound(hidden, bits):
-    """Of the difference of a logit: of roundings of hidden states, and of the sums."""
+    """Bound on the difference of a logit: rounding of hidden states and of sums."""
     weight = np.abs(tiny.table()).astype(np.float64) * 1.2  # what quantisation adds to a weight at most
     span = max(hidden.max(), 0) - min(hidden.min(), 0)
     steps = np.abs(hidden).max() / 65024 + 1e-6
@@ -81,7 +81,7 @@ def check(convert, tied, model, quantise, arguments, types, bits, folder):
     errors = np.abs(expected - actual)
     for hidden, error in zip(model.hidden, errors):
         assert (error <= bound(hidden, bits)).all(), (error / bound(hidden, bits)).max()
-    # Where ONNX Runtime rounds hidden states and tied does not, logits within that rounding of each other may swap.
+    # If ONNX Runtime rounds hidden states and tied does not, logits that differ by less than that rounding may swap.
     for step, (token, other) in enumerate(zip(tokens[1:], chosen[1:])):
         margin = bound(model.hidden[step], bits)[[token, other]].sum() if bits else 0
         assert token == other or expected[step][token] - expected[step][other] <= margin, (tokens, chosen)

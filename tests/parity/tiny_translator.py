@@ -20,7 +20,7 @@ def table(seed=0):
 
 
 class Builder:
-    """Nodes under a prefix, and the initializers that they use."""
+    """Builds nodes with a prefix in their names, and their initializers."""
 
     def __init__(self, prefix):
         self.prefix, self.nodes, self.constants = prefix, [], {}
@@ -48,7 +48,7 @@ class Builder:
         return self.linear(self.add("MatMul", self.add("Softmax", scores, axis=-1), values), f"{name}.out")
 
     def embed(self, weight, ids, scaled, past=None):
-        """Scaled rows of the table plus positions, which follow from the ids as M2M100's do."""
+        """Scaled rows of the table plus positions, which depend on the ids as in M2M100."""
         rows = self.add("Gather", weight, self.add("Reshape", ids, self.ints("ids_shape", [0, -1])))
         if scaled:
             rows = self.add("Mul", rows, self.floats("embed_scale", SCALE))
@@ -87,7 +87,7 @@ def decoder_nodes(build, head, scaled, cached, ids="input_ids"):
     if cached:
         keys = build.add("Concat", "past_key", keys, axis=1)
         values = build.add("Concat", "past_value", values, axis=1)
-    # Through a matrix, or a token would be followed by itself: its own row is the most like it.
+    # A matrix mixes the columns; otherwise each token would be followed by itself, because its row matches best.
     x = build.add("Add", build.linear(x, "mix"), build.attention(x, keys, values, "self"))
     encoded = "encoder_hidden_states"
     x = build.add("Add", x, build.attention(x, build.linear(encoded, "cross.k"), build.linear(encoded, "cross.v"), "cross"))
@@ -141,7 +141,7 @@ def plain_decoder(head, scaled=True, ids="input_ids"):
 
 
 def merged_decoder(head, scaled=True):
-    """Two branches, one of which reads a cache, with their weights in the graph around them."""
+    """Two branches, one of which reads a cache, with their weights in the enclosing graph."""
     constants, branches = {}, []
     for name, cached in (("with_past", True), ("no_past", False)):
         build = Builder(f"/{name}")

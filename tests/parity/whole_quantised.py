@@ -1,4 +1,4 @@
-"""Whole exports as tools quantise them."""
+"""Whole exports, quantised by common tools."""
 
 import logging
 import pathlib
@@ -68,7 +68,7 @@ def blocks(bits):
 
 
 def rows(model):
-    """The table alone in int8 with a scale for each row, behind one DequantizeLinear that both uses share."""
+    """Only the table is int8, with one scale per row, and both uses share one DequantizeLinear."""
     table = next(tensor for tensor in model.graph.initializer if list(tensor.dims) == [tiny.ROWS, tiny.COLS])
     values = numpy_helper.to_array(table)
     scales = (np.abs(values).max(axis=1) / 127).astype(np.float32)
