@@ -20,10 +20,10 @@ struct TensorNames {
 struct Factor {
   enum class Kind {
     kOne,
-    kRoot,               // the square root of the width
-    kRootIf,             // the same if the Boolean `key` of config.json is true; with `otherwise` 1, also if it is missing
-    kRootAsTable,        // the same root, rounded to the type of the table
-    kRootAsBFloat16,     // the same root, rounded to bfloat16
+    kRoot,            // the square root of the width
+    kRootIf,          // the same if the Boolean `key` of config.json is true; with `otherwise` 1, also if it is missing
+    kRootAsTable,     // the same root, rounded to the type of the table
+    kRootAsBFloat16,  // the same root, rounded to bfloat16
     kInverseRootIfTied,  // 1 / the root, unless config.json says that embedding and lm_head are not tied
     kTimes,              // the number `key` of config.json; `otherwise` if it is missing
     kOver,               // 1 / that number

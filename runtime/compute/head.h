@@ -38,8 +38,9 @@ size_t TileRows(size_t row_bytes);
 // Packs batch.hidden for its table.
 void PackForTable(const HeadBatch& batch);
 
-// Sets logits[t * stride + r - first] for the rows r in [first, first + count), at most kMaxTileRows, before soft-capping:
-// these decide what is among the best. Needs a ScopedFloatEnvironment, which every call and every tile has.
+// Sets logits[t * stride + r - first] for the rows r in [first, first + count), at most kMaxTileRows, before
+// soft-capping: these decide what is among the best. Needs a ScopedFloatEnvironment, which every call and every tile
+// has.
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
 
 // logits[i] = logit of one token and row ids[i] of a float table, i < count, before soft-capping. Needs
