@@ -101,7 +101,7 @@ struct CheckReport {
 
 struct ConvertReport {
   std::string output;    // the .tied file
-  bool written = false;  // not if the check failed or could not run: what was there before is as it was
+  bool written = false;  // false if the check failed or could not run; an existing file is then unchanged
   std::vector<TableReport> tables;
   std::vector<TiedUse> tied_uses;
   std::vector<EntryPointReport> entry_points;

@@ -1,4 +1,4 @@
-// What stands between a head and its logits: the tanh that caps them.
+// Recognises the tanh soft cap between a head and its logits.
 #include <cmath>
 #include <optional>
 
@@ -9,11 +9,11 @@ namespace tied::converter {
 
 namespace {
 
-// A value and the number that a node multiplies it with.
+// A value, and the number that a node multiplies or divides it by.
 struct Scaled {
   std::string value;
   float factor;
-  bool division;  // by `factor`
+  bool division;  // by `factor`, not a product
 };
 
 std::optional<Scaled> FindScaled(const Graph& graph, const Node* node) {
@@ -27,7 +27,7 @@ std::optional<Scaled> FindScaled(const Graph& graph, const Node* node) {
   return std::nullopt;
 }
 
-// One that no value of the graph has.
+// `base`, lengthened until no value of the graph has the name.
 std::string NewName(const Graph& graph, const std::string& base) {
   std::string name = base;
   while (graph.FindConstant(name) != nullptr || graph.FindInput(name) != nullptr || graph.FindProducer(name) != nullptr)
@@ -44,7 +44,7 @@ TensorRef Number(const std::string& name, float number) {
   return tensor;
 }
 
-// The number that tanh's operand is divided by, if it is `cap`: as a division, or as a product with its inverse.
+// Whether `scaled` is a value divided by `cap`, written as a division or as a product with its inverse.
 bool Divides(const Scaled& scaled, float cap) {
   return scaled.division ? scaled.factor == cap : scaled.factor == 1 / cap;
 }

@@ -39,7 +39,7 @@ Graph MakePairGraph(const TiedPair& pair) {
   transposed.i = !pair.head_transposed;
   Attribute alpha;
   alpha.f = pair.logit_scale;
-  // The last of these makes the logits.
+  // The last node produces the logits.
   std::vector<Node> nodes = {
       {"com.microsoft.FusedMatMul", "lm_head", {"hidden", "head"}, {}, {{"transB", transposed}, {"alpha", alpha}}}};
   if (pair.bias) {

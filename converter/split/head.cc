@@ -37,7 +37,7 @@ Product FindProduct(const Graph& graph) {
       break;
     }
     const auto constant = [&](size_t i) { return canonical.FindConstant(node->Input(i)) != nullptr; };
-    // A bias, a factor, and what caps logits.
+    // A bias, a scale, and the nodes of a soft cap.
     const bool arithmetic = node->op == "Add" || node->op == "Mul" || node->op == "Div";
     const bool elementwise = (arithmetic && (constant(0) || constant(1))) || (node->op == "Tanh" && multiplied);
     if (!elementwise && !MovesElements(node->op)) break;

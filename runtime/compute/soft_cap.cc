@@ -7,7 +7,7 @@
 namespace tied::runtime {
 
 // (1 - e) / (1 + e) with e = exp(-2 |x|), whose error of 2^-50 is one of 2^-42 in 1 - e where |x| >= 2^-9. Below that
-// x - x^3 / 3, as x * (1 - x^2 / 3), whose first term left out is 2 / 15 * x^5, less than 2^-38 of x. Both are
+// x - x^3 / 3, as x * (1 - x^2 / 3), whose first omitted term is 2 / 15 * x^5, less than 2^-38 of x. Both are
 // computed, so that loops over it have no branch.
 float Tanh(float x) {
   const double value = static_cast<double>(x);

@@ -1,4 +1,4 @@
-// Soft-capped logits: cap * tanh(x / cap), in plain arithmetic of a fixed order: the same bits on every CPU.
+// Soft-capped logits, cap * tanh(x / cap), in plain arithmetic of a fixed order, so every CPU gives the same bits.
 #ifndef TIED_RUNTIME_COMPUTE_SOFT_CAP_H_
 #define TIED_RUNTIME_COMPUTE_SOFT_CAP_H_
 
@@ -13,7 +13,7 @@ float Tanh(float x);
 // stays, but logits that differ may become equal.
 inline float SoftCap(float x, float cap) { return cap * Tanh(x / cap); }
 
-// The same for some logits; a cap of 0 leaves them as they are.
+// Caps logits in place; a cap of 0 leaves them unchanged.
 void SoftCapRow(float cap, float* logits, size_t count);
 
 }  // namespace tied::runtime

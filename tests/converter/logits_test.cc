@@ -1,4 +1,4 @@
-// A factor and a soft cap behind the product become the head's.
+// A factor and a soft cap after the product become part of the head.
 #include <cmath>
 #include <fstream>
 #include <tied/tied.hpp>
@@ -37,7 +37,7 @@ const Bent kBent[] = {
     {"TanhOfTheProduct", {"t = Tanh(y)", "L = Mul(t, scale)"}, kScale, kScale},
 };
 
-// With the numbers that the lines may use.
+// Adds the constants that the lines may use.
 onnx::ModelProto MakeBent(const Lines& lines, const std::string& folder) {
   ModelForm form;
   form.head = {"wt = Transpose(W)", "y = MatMul(pre_logits, wt)"};

@@ -1,4 +1,4 @@
-// Heads with a scale and a soft cap, in every call: against the scalar logits of scaled hidden states, capped.
+// Heads with a scale and a soft cap, in every call, compared with the scalar logits of scaled hidden states, capped.
 #include <algorithm>
 #include <cmath>
 
@@ -29,7 +29,7 @@ class ScaledHeads : public testing::TestWithParam<HeadForm> {
     file_ = Bytes(GetParam().scale, GetParam().soft_cap);
     open_ = OpenMemory(file_);
     session_ = MakeSession(open_.get(), 2);
-    // The head that does nothing but multiply, on hidden states that are scaled already.
+    // A head without scale and soft cap, on hidden states that are already scaled.
     plain_file_ = Bytes(1, 0);
     plain_ = OpenMemory(plain_file_);
     std::vector<float> scaled = hidden_;

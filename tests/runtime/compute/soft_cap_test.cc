@@ -1,4 +1,4 @@
-// tanh and the soft cap against long double: the error that soft_cap.h states, and that neither ever decreases.
+// Compares tanh and the soft cap with long double: both keep the error bound of soft_cap.h and never decrease.
 #include "runtime/compute/soft_cap.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ float FloatOf(uint32_t bits) {
 
 constexpr uint32_t kInfinity = 0x7F800000;
 
-// In units of the last place of the exact value.
+// The error in units in the last place of the exact value.
 long double Error(float x) {
   const long double exact = std::tanh(static_cast<long double>(x));
   const auto nearest = static_cast<float>(exact);
@@ -34,8 +34,8 @@ TEST(SoftCap, TanhIsWithinItsBoundForFloatsOfEverySize) {
   }
 }
 
-// From 2^-12 to 16, where it is neither x nor 1: whole runs around the places where the formula changes, and steps of
-// all sizes between.
+// Compares all neighbours in short ranges, one of them around 2^-9 where the formula changes, and steps of 1, 2 and 5
+// floats at sparse places from 0 to infinity.
 TEST(SoftCap, TanhNeverDecreases) {
   const std::pair<float, float> runs[] = {
       {0x1.fff8p-10F, 0x1.0008p-9F}, {0x1.fff8p-2F, 0x1.0008p-1F}, {8.9F, 9.1F}, {0x1p-126F, 0x1.0001p-126F}};
