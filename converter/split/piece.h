@@ -13,8 +13,8 @@
 namespace tied::converter {
 
 inline constexpr int kMaxDepth = 16;  // of nested graphs
-inline constexpr int kMaxSteps =
-    16;  // from logits back to hidden: eight in quantised forms, a bias, a factor, a soft cap
+// From logits back to hidden: eight in quantised forms, a bias, a factor, a soft cap.
+inline constexpr int kMaxSteps = 16;
 
 // Converts pieces of one export to graphs.
 class PieceReader {

@@ -31,7 +31,8 @@ KEPT = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 2 / optimum", "Gemma 3 / 
         "Llama / genai int4 rtn", "Phi-3 / genai fp16", "Qwen 3 / torch dynamo", "dynamo cond / torch pair",
         "legacy If / torch pair", "Embed.attend / jax2onnx"]
 # Converted exports: these, and the results of quantisers, which do not need torch.
-CONVERTED = ["Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
+CONVERTED = ["Gemma 2 / optimum", "Granite / optimum",
+             "Llama / optimum", "SmolLM3 / optimum", "Gemma 3 / optimum fp16", "GPT-2 / optimum", "T5 / optimum",
              "M2M100, NLLB / optimum merged", "Llama / genai fp32", "Phi-3 / genai fp16", "Llama / genai int4 rtn",
              "Qwen 3 / torch dynamo", "Embed.attend / jax2onnx",
              "legacy If / torch pair", "legacy If / torch pair / dynamic QUInt8",

@@ -110,7 +110,7 @@ TEST_F(SplitNamesTest, MayBeGiven) {
   lines.push_back("logits = Neg(other)");
   Write("model.onnx", lines, {{"offsets", kInt64, kIdsDims}, {"tokens", kInt64, kIdsDims}},
         {{"hidden", kFloat, kHiddenDims}, {"output1", kFloat, kLogitsDims}});
-  EXPECT_NE(SplitRefusal({Path("model.onnx")}).find("'hidden' already; --hidden NAME"), std::string::npos);
+  EXPECT_NE(SplitRefusal({Path("model.onnx")}).find("with --hidden NAME"), std::string::npos);
   converter::SplitOptions options;
   options.ids = "tokens";
   options.logits = "output1";
@@ -130,12 +130,13 @@ TEST_F(SplitNamesTest, ThatAreAmbiguousOrMissingAreAskedFor) {
             std::string::npos);
   Write("logits.onnx", {"h = Gather(W, tokens)", "one = MatMul(h, Wt)", "two = Identity(one)"},
         {{"tokens", kInt64, kIdsDims}}, {{"one", kFloat, kLogitsDims}, {"two", kFloat, kLogitsDims}});
-  EXPECT_NE(SplitRefusal({Path("logits.onnx")}).find("'one' or 'two'; --logits NAME"), std::string::npos);
+  EXPECT_NE(SplitRefusal({Path("logits.onnx")}).find("'one' or 'two'; choose one with --logits NAME"),
+            std::string::npos);
   Write("none.onnx", {"h = Gather(W, tokens)", "y = MatMul(h, Wt)", "last = Tanh(y)"}, {{"tokens", kInt64, kIdsDims}},
         {{"last", kFloat, kLogitsDims}});
   const std::string none = SplitRefusal({Path("none.onnx")});
   EXPECT_NE(none.find("no output 'logits'"), std::string::npos) << none;
-  EXPECT_NE(none.find("outputs are 'last'; --logits NAME"), std::string::npos) << none;
+  EXPECT_NE(none.find("outputs are 'last'; choose one with --logits NAME"), std::string::npos) << none;
 }
 
 TEST_F(SplitNamesTest, HeadsMayHaveAFileOfTheirOwn) {
