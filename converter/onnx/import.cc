@@ -231,10 +231,8 @@ class Importer {
 
   void ImportExternal(const onnx::TensorProto& proto, TensorRef* tensor) const {
     std::string location;
-    bool inside = false;
     bool has_length = false;
     for (const onnx::StringStringEntryProto& entry : proto.external_data()) {
-      if (entry.key() == kInlineKey) inside = true;
       if (entry.key() == "location") location = entry.value();
       if (entry.key() == "offset") tensor->offset = Number(entry.value(), tensor->name);
       if (entry.key() == "length") {
@@ -242,8 +240,9 @@ class Importer {
         has_length = true;
       }
     }
-    // Harmless if the file itself contains this key: it then refers only to its own bytes.
-    tensor->path = inside ? path_ : ExternalPath(location, tensor->name);
+    // The model file itself holds the values that ReadSlimModel() skips.
+    const bool own = location == std::filesystem::path(path_).filename();
+    tensor->path = own ? path_ : ExternalPath(location, tensor->name);
     const uint64_t size = InputFile(tensor->path).size();
     if (!has_length) tensor->length = size > tensor->offset ? size - tensor->offset : 0;
     uint64_t end = 0;

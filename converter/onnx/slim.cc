@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/foreign_file.h"
@@ -70,7 +71,7 @@ class Slimmer {
       if (total_ > kMaxSlimBytes) Fail("holds more than 48 MB apart from large tensors");
     }
     if (message == Message::kTensor) CheckOnePlace(slim, skipped_length > 0);
-    if (skipped_length > 0) slim += InlineReference(skipped_offset, skipped_length);
+    if (skipped_length > 0) slim += OwnReference(skipped_offset, skipped_length);
     return slim;
   }
 
@@ -157,7 +158,7 @@ class Slimmer {
     Append(out, CodedOutputStream::WriteVarint64ToArray, number);
   }
 
-  static std::string InlineReference(uint64_t offset, uint32_t length) {
+  std::string OwnReference(uint64_t offset, uint32_t length) const {
     onnx::TensorProto reference;
     reference.set_data_location(onnx::TensorProto::EXTERNAL);
     const auto add = [&](const char* key, const std::string& value) {
@@ -165,7 +166,7 @@ class Slimmer {
       entry->set_key(key);
       entry->set_value(value);
     };
-    add(kInlineKey, "1");
+    add("location", std::filesystem::path(path_).filename().string());
     add("offset", std::to_string(offset));
     add("length", std::to_string(length));
     return reference.SerializeAsString();

@@ -8,11 +8,8 @@
 
 namespace tied::converter {
 
-// Key of the external_data entry that marks a tensor whose values are in the model file itself.
-inline constexpr char kInlineKey[] = "tied.inline";
-
-// Reads an ONNX file except for the values of large tensors. Such a tensor has external data with kInlineKey and the
-// offset and length of its values in the file. Throws ConvertError.
+// Reads an ONNX file except for the values of large tensors. Such a tensor becomes one with external data, at the offset
+// of its values in the model file itself. Throws ConvertError.
 onnx::ModelProto ReadSlimModel(const std::string& path);
 
 }  // namespace tied::converter

@@ -74,7 +74,6 @@ constexpr const char* kWords[] = {"Gather",
                                   "logits",
                                   "decoder_input_ids",
                                   "4096",
-                                  "tied.inline",
                                   "9223372036854775807"};
 constexpr int64_t kNumbers[] = {
     0, 1, 2, 3, 4, 7, 8, 16, 32, 128, -1, INT32_MAX, INT64_MAX, INT64_MIN, int64_t{1} << 32, int64_t{1} << 62};
