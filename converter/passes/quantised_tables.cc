@@ -37,7 +37,7 @@ bool IsIntegerTable(const Node& node, const TensorRef& tensor) {
   if (tensor.dims.size() != 2) return false;
   const std::string unsupported = UnsupportedIntegers(tensor);
   if (!unsupported.empty()) {
-    RefuseNode(
+    RefuseFormat(
         node, "its table has " + unsupported + "; only tables of 8-bit and 4-bit integers and of floats are supported");
   }
   return IsQuantisedInteger(tensor.type);
@@ -63,6 +63,10 @@ bool IsZero(const Graph& graph, const std::string& value) {
 }
 
 void RefuseNode(const Node& node, const std::string& reason) { throw ConvertError(node.Describe() + ": " + reason); }
+
+void RefuseFormat(const Node& node, const std::string& reason) {
+  RefuseNode(node, reason + "; take the model before it was quantised, and quantise the table with --dtype");
+}
 
 const TensorRef* QuantisedTables::FindReshaped(const std::string& value) const {
   const Node* producer = graph_->FindProducer(value);
@@ -91,7 +95,7 @@ std::string QuantisedTables::AddMatrix(const Node& node, const TensorRef& tensor
 }
 
 std::string QuantisedTables::AddMatrix(const Node& node, const TensorRef& tensor, const std::string& zero_points) {
-  if (BitsOf(tensor.type) != 8) RefuseNode(node, "four-bit integers are supported only in blocks");
+  if (BitsOf(tensor.type) != 8) RefuseFormat(node, "four-bit integers are supported only in blocks");
   Quantisation quantisation;
   if (!zero_points.empty()) quantisation.zero_points = Require(node, zero_points, "zero points");
   return Add(tensor, std::move(quantisation), node.outputs[0]);
@@ -133,10 +137,10 @@ void QuantisedTables::SetRows(const Node& node, const TensorRef& matrix, const B
 std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                                        const IntegerNames& names) {
   const int64_t bits = layout.bits, block = layout.block;
-  if (bits != 4 && bits != 8) RefuseNode(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
+  if (bits != 4 && bits != 8) RefuseFormat(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
   if (!IsQuantisedInteger(matrix.type)) RefuseNode(node, "its table does not hold integers");
   if (block < 16 || block > kMaxBlock || block % 2 != 0)
-    RefuseNode(node, "blocks of " + std::to_string(block) + " are not supported");
+    RefuseFormat(node, "blocks of " + std::to_string(block) + " are not supported");
   Quantisation quantisation;
   quantisation.bits = static_cast<int>(bits);
   quantisation.block = block;
@@ -146,7 +150,7 @@ std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix
   const bool from_middle = layout.from_middle && matrix.type == ElementType::kUint8;
   quantisation.default_zero_point = from_middle ? 1 << (bits - 1) : 0;
   if (!names.zero_points.empty()) quantisation.zero_points = Require(node, names.zero_points, "zero points");
-  if (IsFloat(quantisation.zero_points.type)) RefuseNode(node, "zero points must be integers");
+  if (IsFloat(quantisation.zero_points.type)) RefuseFormat(node, "zero points must be integers");
   return Add(matrix, std::move(quantisation), node.outputs[0]);
 }
 

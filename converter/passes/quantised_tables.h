@@ -23,6 +23,9 @@ bool IsZero(const Graph& graph, const std::string& value);
 
 [[noreturn]] void RefuseNode(const Node& node, const std::string& reason);
 
+// Refuses a number format that a file cannot hold, and names the way forward.
+[[noreturn]] void RefuseFormat(const Node& node, const std::string& reason);
+
 // Names of constants from the inputs of a node; "" if there are no zero points.
 struct IntegerNames {
   std::string values, scales, zero_points;
