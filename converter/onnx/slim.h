@@ -8,8 +8,8 @@
 
 namespace tied::converter {
 
-// Reads an ONNX file except for the values of large tensors. Such a tensor becomes one with external data, at the offset
-// of its values in the model file itself. Throws ConvertError.
+// Reads an ONNX file except for the values of large tensors. Such a tensor becomes one with external data, at the
+// offset of its values in the model file itself. Throws ConvertError.
 onnx::ModelProto ReadSlimModel(const std::string& path);
 
 }  // namespace tied::converter

@@ -61,7 +61,7 @@ TEST_F(Embed, SaysWhatTheModelLacks) {
   Write("hidden.npy", NpyFloats("(1, 6)", ExactHidden(6)));
   for (const size_t entry_point : {0u, 1u}) {
     TiedFile file = model_.MakeFile();
-    file.header.entry_points.erase(file.header.entry_points.begin() + entry_point);
+    file.header.entry_points.erase(file.header.entry_points.begin() + static_cast<std::ptrdiff_t>(entry_point));
     Write("half.tied", file.Bytes());
     if (entry_point == 0) {
       ExpectFailure({"embed", "half.tied", "--ids", "1"}, 1, {"the model has no embedding"});
