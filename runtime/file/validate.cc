@@ -40,6 +40,7 @@ class Validator {
   Status CheckValue(const format::ValueInfo& value, const char* what) const;
   Status CheckEntryPoint(const format::EntryPoint& entry_point) const;
   Status CheckOp(const format::Op& op, const char* entry_point) const;
+  Status CheckAlignment(const format::Op& op, const char* entry_point) const;
   Status CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const;
   Status CheckConstant(const format::Op& op, const char* entry_point) const;
   Status CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const;
@@ -206,13 +207,16 @@ Status Validator::CheckValue(const format::ValueInfo& value, const char* what) c
   return Status();
 }
 
-Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
-  size_t inferred = 0;
-  // The flatbuffer verifier checks the alignment of everything except structs in a vector. An empty vector has none.
+// The flatbuffer verifier checks the alignment of everything except structs in a vector. An empty vector has none.
+Status Validator::CheckAlignment(const format::Op& op, const char* entry_point) const {
   const bool aligned = op.output_dims()->size() == 0 ||
                        reinterpret_cast<uintptr_t>(op.output_dims()->Data()) % alignof(format::OutputDim) == 0;
-  if (!aligned)
-    return Status::Error(TIED_CORRUPT, "%s: entry point '%s': an output shape is misaligned", name_, entry_point);
+  if (aligned) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: entry point '%s': an output shape is misaligned", name_, entry_point);
+}
+
+Status Validator::CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const {
+  size_t inferred = 0;
   bool valid = op.output_dims()->size() <= TIED_MAX_RANK;
   for (const format::OutputDim* dim : *op.output_dims()) {
     switch (dim->rule()) {
@@ -293,6 +297,7 @@ Status Validator::CheckConstant(const format::Op& op, const char* entry_point) c
 }
 
 Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
+  TIED_RETURN_IF_ERROR(CheckAlignment(op, entry_point));
   const bool constant = op.operation_type() == format::Operation::Constant;
   const bool reads = !constant || ReadsDims(op);
   if (op.output() >= header_.outputs()->size() || (reads && op.input() >= header_.inputs()->size())) {
