@@ -135,7 +135,7 @@ class TableDequantisation {
     const TensorRef* tensor = tables_.FindReshaped(node.Input(0));
     if (tensor == nullptr) return;
     const int64_t bits = BitsOf(tensor->type) == 4 ? 4 : node.Int("bits", 4);
-    if (bits != 4 && bits != 8) RefuseFormat(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
+    RequireSupportedBits(node, bits);
     if (node.Int("gather_axis", 0) != 0 || node.Int("quantize_axis", 1) != 1) {
       RefuseNode(node, "it does not gather rows with blocks along the columns");
     }

@@ -68,6 +68,11 @@ void RefuseFormat(const Node& node, const std::string& reason) {
   RefuseNode(node, reason + "; take the model before it was quantised, and quantise the table with --dtype");
 }
 
+void RequireSupportedBits(const Node& node, int64_t bits) {
+  if (bits == 4 || bits == 8) return;
+  RefuseFormat(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
+}
+
 const TensorRef* QuantisedTables::FindReshaped(const std::string& value) const {
   const Node* producer = graph_->FindProducer(value);
   return graph_->FindConstant(producer != nullptr && producer->op == "Reshape" ? producer->Input(0) : value);
@@ -137,7 +142,7 @@ void QuantisedTables::SetRows(const Node& node, const TensorRef& matrix, const B
 std::string QuantisedTables::AddBlocks(const Node& node, const TensorRef& matrix, const BlockLayout& layout,
                                        const IntegerNames& names) {
   const int64_t bits = layout.bits, block = layout.block;
-  if (bits != 4 && bits != 8) RefuseFormat(node, std::to_string(bits) + " bits are not supported; only 4 and 8 are");
+  RequireSupportedBits(node, bits);
   if (!IsQuantisedInteger(matrix.type)) RefuseNode(node, "its table does not hold integers");
   if (block < 16 || block > kMaxBlock || block % 2 != 0)
     RefuseFormat(node, "blocks of " + std::to_string(block) + " are not supported");

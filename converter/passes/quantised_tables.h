@@ -26,6 +26,9 @@ bool IsZero(const Graph& graph, const std::string& value);
 // Refuses a number format that a file cannot hold, and names the way forward.
 [[noreturn]] void RefuseFormat(const Node& node, const std::string& reason);
 
+// Refuses integers of other sizes than the 4 and 8 bits that a file can hold.
+void RequireSupportedBits(const Node& node, int64_t bits);
+
 // Names of constants from the inputs of a node; "" if there are no zero points.
 struct IntegerNames {
   std::string values, scales, zero_points;
