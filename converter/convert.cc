@@ -58,6 +58,7 @@ TableReport ReportOf(const TableSource& table, const ChosenEncoding& chosen) {
   report.vocabulary = table.vocabulary();
   report.cols = table.cols();
   report.screen = chosen.encoding.screen;
+  report.calibrated = !chosen.encoding.screen_columns.empty();
   report.lossless = chosen.encoding.lossless;
   report.reason = chosen.reason;
   return report;
@@ -120,7 +121,8 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   if (!options.drop_ids.empty()) DropIds(&plan, options.drop_ids);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
     const ChosenEncoding chosen =
-        ChooseEncoding(plan.tables[i], TypeOf(options.format), options.screen, ProgressOf(options, "reading"));
+        ChooseEncoding(plan.tables[i], TypeOf(options.format), {options.screen, options.calibrate},
+                       ProgressOf(options, "reading"));
     plan.encodings[i] = chosen.encoding;
     report.tables.push_back(ReportOf(plan.tables[i], chosen));
   }
@@ -145,7 +147,8 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
 
 // External data may be in the output folder.
 void RefuseInputsOfSplit(const SplitOptions& options, const std::vector<SplitModel>& models) {
-  std::set<std::string> inputs = {options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids};
+  std::set<std::string> inputs = {options.tables.hidden, options.tables.calibrate, options.tables.keep_ids,
+                                  options.tables.drop_ids};
   std::vector<fs::path> outputs = {"model.tied"};
   for (const SplitModel& model : models) {
     inputs.insert(model.files.begin(), model.files.end());
@@ -179,7 +182,8 @@ void CheckPaths(const std::vector<std::string>& exports, const std::string& fold
 ConvertReport Convert(const ConvertOptions& options) {
   const Graph graph = ReadModel(options.model, options.choice);
   std::set<std::string> inputs = FilesOfModel(options.model, graph);
-  inputs.insert({options.tables.hidden, options.tables.keep_ids, options.tables.drop_ids});
+  inputs.insert(
+      {options.tables.hidden, options.tables.calibrate, options.tables.keep_ids, options.tables.drop_ids});
   RefuseInputs(options.output, inputs);
   try {
     return Write(options.tables, graph, options.model, options.output, {});

@@ -26,7 +26,8 @@ using StepProgress = std::function<void(const char* step, uint64_t done, uint64_
 
 struct TableOptions {
   NumberFormat format = NumberFormat::kAuto;
-  bool screen = false;        // add an int8 screen to float tables
+  bool screen = false;        // add a screen, with which a top-k reads a part of the table
+  std::string calibrate;      // path of recorded hidden states for which the screen is made to be tight; may be empty
   std::string hidden;         // path of recorded hidden states for measuring the error of a lossy format; may be empty
   std::string keep_ids;       // path of a list of token ids; only their rows are written. Empty: all
   std::string drop_ids;       // path of a list of token ids; only other rows are written. Not together with keep_ids

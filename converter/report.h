@@ -17,6 +17,7 @@ struct TableReport {
   uint64_t vocabulary = 0;  // token ids of the model; more than `rows` if only some were kept
   uint64_t cols = 0;
   bool screen = false;
+  bool calibrated = false;  // the screen has columns of recorded hidden states
   bool lossless = true;  // every value of the model is kept exactly
   std::string reason;    // why it has this number format; empty if the caller asked for it
 };

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/dot_int.h"
+#include "kernels/dot_nibble.h"
 #include "kernels/float_formats.h"
 #include "kernels/int_formats.h"
 
@@ -122,6 +123,54 @@ struct AvxBlocks {
   }
   static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) { AddScaled(Products(w, q), scale, sum); }
   static float Total(Sum sum) { return SumLanes(sum); }
+};
+
+// Adds the lanes of four sums.
+inline __m128i AddLanesOfFour(__m256i a, __m256i b, __m256i c, __m256i d) {
+  const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+}
+inline uint32_t AddLanes(__m256i a) {
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(AddLanesOfFour(a, a, a, a)));
+}
+
+// Rows of nibbles without scales. Products of nibbles and signed bytes, at most 15 * 128 each, are added in pairs and
+// in fours without saturation.
+template <size_t rows, size_t tokens>
+struct AvxNibbles {
+  struct Weights {
+    __m256i even, odd;
+  };
+  struct Sum {
+    __m256i upper, lower;
+  };
+  static constexpr size_t kWidth = 32;
+  static constexpr size_t kRows = rows;
+  static constexpr size_t kTokens = tokens;
+
+  static Sum Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static Weights Load(const NibblePair* p) {
+    const __m256i both = KeepInRegister(Load32Bytes(p)), mask = _mm256_set1_epi8(15);
+    return {_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16(both, 4), mask)};
+  }
+  static __m256i AddProducts(const Weights& w, __m256i even, __m256i odd, __m256i sum) {
+    const __m256i products = _mm256_add_epi16(_mm256_maddubs_epi16(w.even, even), _mm256_maddubs_epi16(w.odd, odd));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
+  }
+  template <size_t R>
+  static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {
+    const __m256i even = KeepInRegister(Load32Bytes(q)), odd = KeepInRegister(Load32Bytes(q + kWidth));
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[r].upper = AddProducts(w[r], even, odd, sums[r].upper);
+    const __m256i low_even = KeepInRegister(Load32Bytes(q + 2 * kWidth));
+    const __m256i low_odd = KeepInRegister(Load32Bytes(q + 3 * kWidth));
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[r].lower = AddProducts(w[r], low_even, low_odd, sums[r].lower);
+  }
+  template <size_t R>
+  static void Totals(const Sum (&sums)[R], uint32_t* totals) {
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      totals[r] = AddLanes(_mm256_add_epi32(_mm256_slli_epi32(sums[r].upper, 8), sums[r].lower));
+    }
+  }
 };
 
 }  // namespace

@@ -23,6 +23,7 @@ bool Available() {
 }  // namespace
 
 const FloatKernels kAvx512Floats = kFloatKernels<Float>;
-const Kernels kAvx512 = {"avx512", Available, &kAvx512Floats, &kByteKernels<Int>, &kBlockKernels<Blocks>};
+const Kernels kAvx512 = {"avx512", Available, &kAvx512Floats, &kByteKernels<Int>, &kBlockKernels<Blocks>,
+                         &kNibbleKernels<AvxNibbles<4, 2>>};
 
 }  // namespace tied::kernels

@@ -19,6 +19,10 @@ void GatherRow(const BFloat16* row, size_t cols, float scale, float* embedding);
 void GatherRow(const int8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
 void GatherRow(const uint8_t* row, size_t cols, int zero_point, float row_scale, float scale, float* embedding);
 
+// embedding[k] = (16 * upper[k] + lower[k] - offset) * row_scale * scale, evaluated from the left.
+void GatherNested(const NibblePair* upper, const NibblePair* lower, size_t cols, int offset, float row_scale,
+                  float scale, float* embedding);
+
 // embedding[k] = (row[k] - zero point of its block) * scale of its block * scale, evaluated from the left.
 // Element: NibblePair, int8_t or uint8_t.
 template <class Element>

@@ -45,7 +45,8 @@ size_t PackedTokenSize(size_t cols) { return (cols + kLanes - 1) / kLanes * kLan
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols) + kLanes; }
 
 // The layout of DotprodBlocks is the largest: 96 bytes per 32 columns, with columns padded to a multiple of 64.
-size_t PackedActivationsSize(size_t tokens, size_t cols) { return tokens * ((cols + 63) / 64 * 64) * 3; }
+// Three bytes a column in whole blocks, or two in whole vectors of 64 pairs of nibbles.
+size_t PackedActivationsSize(size_t tokens, size_t cols) { return tokens * ((cols + 127) / 128 * 128) * 3; }
 
 const Kernels* const* AllKernels() { return kSets; }
 

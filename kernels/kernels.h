@@ -18,6 +18,9 @@ namespace tied::kernels {
 // one AVX register. A tile of many sums then needs the fewest loads, which limit the speed with many tokens.
 inline constexpr size_t kLanes = 8;
 
+// Most roundings that an element of such a sum goes through: fused multiply-adds in its lane, then the tree of lanes.
+inline double FloatRoundings(size_t cols) { return static_cast<double>((cols + kLanes - 1) / kLanes + 3); }
+
 // Floats in a packed hidden state of `cols` elements: rounded up to a multiple of kLanes.
 size_t PackedTokenSize(size_t cols);
 
@@ -61,6 +64,21 @@ template <class Element>
 using DotBlocks = void(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
                        const ActivationsView& activations, float* sums, size_t sums_stride);
 
+// Rows of nibbles without scales: row r of a call is row ids[r] of `values`, or row r if ids is null.
+struct NibbleRows {
+  const NibblePair* values;  // dense, RowElements() each
+  const uint32_t* ids;
+
+  const NibblePair* Row(size_t r, size_t row_bytes) const {
+    return values + (ids == nullptr ? r : size_t{ids[r]}) * row_bytes;
+  }
+};
+
+// sums[t * sums_stride + r] = sum over k of nibble k of row r * activations[t, k], modulo 2^32.
+// packed: `tokens` activations, by the PackActivations of the same group.
+using DotNibbles = void(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
+                        uint32_t* sums, size_t sums_stride);
+
 // The functions of a set for each kind of table: one packs hidden states, the others multiply rows with them.
 struct FloatKernels {
   PackHidden* pack;
@@ -82,6 +100,12 @@ struct BlockKernels {
   DotBlocks<uint8_t>* u8;
 };
 
+struct NibbleKernels {
+  PackActivations* pack;
+  size_t (*token_bytes)(size_t cols);  // of the packed activations of one token
+  DotNibbles* dot;
+};
+
 // For sets that XNNPACK does not beat at any number of tokens.
 inline constexpr size_t kNeverXnnpack = SIZE_MAX;
 
@@ -101,6 +125,7 @@ struct Kernels {
   const FloatKernels* floats;
   const ByteKernels* bytes;
   const BlockKernels* blocks;
+  const NibbleKernels* nibbles;
 
   XnnpackMinTokens xnnpack_min_tokens = {};
 };

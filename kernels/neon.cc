@@ -51,6 +51,7 @@ const Kernels kNeon = {"neon",
                        &kNeonFloats,
                        &kByteKernels<NeonInt>,
                        &kBlockKernels<NeonBlocks>,
+                       &kNibbleKernels<NeonNibbles>,
                        {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 
 }  // namespace tied::kernels

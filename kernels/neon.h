@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/dot_int.h"
+#include "kernels/dot_nibble.h"
 #include "kernels/float_formats.h"
 #include "kernels/kernels.h"
 
@@ -186,6 +187,55 @@ struct NeonBlocks : NeonBlockSums {
     AddScaled(SumsOfFour(w.even[0], w.odd[0], q), SumsOfFour(w.even[1], w.odd[1], q + 8), scale, sum);
   }
 };
+
+// Rows of nibbles without scales. AddProducts() of a derived set adds products to lanes of 32 bits.
+template <class Products>
+struct NibblesOf {
+  struct Weights {
+    int8x16_t even, odd;
+  };
+  struct Sum {
+    int32x4_t upper, lower;
+  };
+  static constexpr size_t kWidth = 16;
+  static constexpr size_t kRows = 4;
+  static constexpr size_t kTokens = 1;
+
+  static Sum Zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
+  static Weights Load(const NibblePair* p) {
+    const uint8x16_t both = vld1q_u8(&p->both);
+    return {vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vreinterpretq_s8_u8(vshrq_n_u8(both, 4))};
+  }
+  template <size_t R>
+  static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {
+    const int8x16_t even = vld1q_s8(q), odd = vld1q_s8(q + kWidth);
+    const int8x16_t low_even = vld1q_s8(q + 2 * kWidth), low_odd = vld1q_s8(q + 3 * kWidth);
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      sums[r].upper = Products::Add(w[r].even, even, w[r].odd, odd, sums[r].upper);
+      sums[r].lower = Products::Add(w[r].even, low_even, w[r].odd, low_odd, sums[r].lower);
+    }
+  }
+  template <size_t R>
+  static void Totals(const Sum (&sums)[R], uint32_t* totals) {
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      const int32x4_t lanes = vaddq_s32(vshlq_n_s32(sums[r].upper, 8), sums[r].lower);
+      const int32x2_t two = vadd_s32(vget_low_s32(lanes), vget_high_s32(lanes));
+      totals[r] = static_cast<uint32_t>(vget_lane_s32(vpadd_s32(two, two), 0));
+    }
+  }
+};
+
+// Each 16-bit lane adds four products of at most 15 * 128.
+struct NeonNibbleProducts {
+  static int32x4_t Add(int8x16_t even, int8x16_t even_q, int8x16_t odd, int8x16_t odd_q, int32x4_t sum) {
+    int16x8_t products = vmull_s8(vget_low_s8(even), vget_low_s8(even_q));
+    products = vmlal_s8(products, vget_high_s8(even), vget_high_s8(even_q));
+    products = vmlal_s8(products, vget_low_s8(odd), vget_low_s8(odd_q));
+    products = vmlal_s8(products, vget_high_s8(odd), vget_high_s8(odd_q));
+    return vpadalq_s16(sum, products);
+  }
+};
+using NeonNibbles = NibblesOf<NeonNibbleProducts>;
 
 }  // namespace
 }  // namespace tied::kernels

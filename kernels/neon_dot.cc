@@ -106,6 +106,13 @@ struct DotprodBlocks : NeonBlockSums {
   }
 };
 
+struct DotprodNibbleProducts {
+  static int32x4_t Add(int8x16_t even, int8x16_t even_q, int8x16_t odd, int8x16_t odd_q, int32x4_t sum) {
+    return vdotq_s32(vdotq_s32(sum, even, even_q), odd, odd_q);
+  }
+};
+using DotprodNibbles = NibblesOf<DotprodNibbleProducts>;
+
 bool Available() { return cpuinfo_has_arm_neon_dot(); }
 
 }  // namespace
@@ -115,6 +122,7 @@ const Kernels kNeonDot = {"neondot",
                           &kNeonFloats,
                           &kByteKernels<DotprodInt>,
                           &kBlockKernels<DotprodBlocks>,
+                          &kNibbleKernels<DotprodNibbles>,
                           {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 
 }  // namespace tied::kernels

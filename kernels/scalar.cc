@@ -9,6 +9,8 @@
 //
 // Product of an int8 or uint8 row and activations: the exact integer.
 //
+// Product of a row of nibbles without scales and activations: the exact integer, modulo 2^32.
+//
 // Product of a row in blocks and activations: for each block b of 32 columns, with scale c[b], zero point z[b] and
 // weights w (int8, uint8, or nibbles: column 2i in the lower half of byte i, column 2i + 1 in the upper),
 //   s[j] = fma(c[b], float32(sum over the columns 4j … 4j + 3 of the block of (w - z[b]) * q), s[j]), j < 8;
@@ -105,15 +107,31 @@ void DotRowsOfBlocks(const Element* rows, const BlocksView& blocks, size_t row_c
   }
 }
 
+void DotRowsOfNibbles(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
+                      uint32_t* sums, size_t sums_stride) {
+  const auto* q = static_cast<const int16_t*>(packed);
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t r = 0; r < row_count; ++r) {
+      const NibblePair* row = rows.Row(r, RowElements(rows.values, cols));
+      int64_t sum = 0;
+      for (size_t k = 0; k < cols; ++k) sum += IntegerAt(row, k) * q[t * cols + k];
+      sums[t * sums_stride + r] = static_cast<uint32_t>(sum);
+    }
+  }
+}
+
 bool Available() { return true; }
 
 constexpr ByteKernels kBytes = {CopyActivations, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
 constexpr BlockKernels kBlocks = {CopyActivations, DotRowsOfBlocks<NibblePair>, DotRowsOfBlocks<int8_t>,
                                   DotRowsOfBlocks<uint8_t>};
+size_t TokenBytes(size_t cols) { return cols * sizeof(int16_t); }
+
+constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles};
 
 }  // namespace
 
 const FloatKernels kScalarFloats = {Pack, Dot<float>, Dot<Half>, Dot<BFloat16>};
-const Kernels kScalar = {"scalar", Available, &kScalarFloats, &kBytes, &kBlocks, {/*float32=*/4, /*widened=*/4}};
+const Kernels kScalar = {"scalar", Available, &kScalarFloats, &kBytes, &kBlocks, &kNibbles, {/*float32=*/4, /*widened=*/4}};
 
 }  // namespace tied::kernels

@@ -61,6 +61,53 @@ struct VnniBlocks : AvxBlocks<2, 4> {
   }
 };
 
+// Rows of nibbles without scales.
+struct VnniNibbles {
+  struct Weights {
+    __m512i even, odd;
+  };
+  struct Sum {
+    __m512i upper, lower;
+  };
+  static constexpr size_t kWidth = 64;
+  // 4 x 2 tiles of two sums each, and four vectors of activations; weights are unpacked once for both tokens.
+  static constexpr size_t kRows = 4;
+  static constexpr size_t kTokens = 2;
+
+  static Sum Zero() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+  static Weights Load(const NibblePair* p) {
+    const __m512i both = KeepInRegister(_mm512_loadu_si512(p)), mask = _mm512_set1_epi8(15);
+    return {_mm512_and_si512(both, mask), _mm512_and_si512(_mm512_srli_epi16(both, 4), mask)};
+  }
+  template <size_t R>
+  static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {
+    const __m512i even = KeepInRegister(_mm512_loadu_si512(q)), odd = KeepInRegister(_mm512_loadu_si512(q + kWidth));
+    const __m512i low_even = KeepInRegister(_mm512_loadu_si512(q + 2 * kWidth));
+    const __m512i low_odd = KeepInRegister(_mm512_loadu_si512(q + 3 * kWidth));
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      sums[r].upper = _mm512_dpbusd_epi32(sums[r].upper, w[r].even, even);
+      sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, w[r].even, low_even);
+    }
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      sums[r].upper = _mm512_dpbusd_epi32(sums[r].upper, w[r].odd, odd);
+      sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, w[r].odd, low_odd);
+    }
+  }
+  static __m256i Halves(const Sum& sum) {
+    const __m512i lanes = _mm512_add_epi32(_mm512_slli_epi32(sum.upper, 8), sum.lower);
+    return _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+  }
+  template <size_t R>
+  static void Totals(const Sum (&sums)[R], uint32_t* totals) {
+    if constexpr (R == 4) {
+      const __m128i all = AddLanesOfFour(Halves(sums[0]), Halves(sums[1]), Halves(sums[2]), Halves(sums[3]));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(totals), all);
+    } else {
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) totals[r] = AddLanes(Halves(sums[r]));
+    }
+  }
+};
+
 }  // namespace
 }  // namespace tied::kernels
 

@@ -43,6 +43,12 @@ uint64_t RowBytes(DataType type, uint64_t cols) {
   return stored * format->element_bits / 8;
 }
 
+uint64_t StoredRowBytes(const TiedTable& table) {
+  const NumberFormat* format = FindFormat(table.type());
+  const bool nested = format != nullptr && format->is_quantised && table.screen() != nullptr;
+  return RowBytes(nested ? DataType::Int4 : table.type(), table.cols());
+}
+
 uint64_t ScaleCount(ScaleOf scale_of, uint64_t rows, uint64_t cols) {
   switch (scale_of) {
     case ScaleOf::kTable:

@@ -22,6 +22,12 @@ inline constexpr uint32_t kMaxTopk = 1024;
 // Largest size in bytes of a constant output that is stored as one element, not counting dimensions of inputs.
 inline constexpr uint64_t kMaxFilledBytes = 1u << 30;
 
+// Sums of nibbles and quantised hidden states, 8 * 32512 a column at most, stay below 2^31 up to here.
+inline constexpr uint64_t kMaxScreenedCols = 8192;
+
+// Columns whose errors a calibrated screen stores.
+inline constexpr size_t kScreenColumns = 16;
+
 // The part of a quantised table that shares a scale.
 enum class ScaleOf : uint8_t { kTable, kRow, kBlock };
 
@@ -50,6 +56,9 @@ inline uint64_t BlocksOf(uint64_t cols) { return (cols + kBlockCols - 1) / kBloc
 
 // Bytes per row of a table; 0 for a type that tables cannot have.
 uint64_t RowBytes(DataType type, uint64_t cols);
+
+// Bytes per row of the plane `values`: the upper nibbles only if a quantised table has a screen.
+uint64_t StoredRowBytes(const TiedTable& table);
 
 // Number of scales of a quantised table.
 uint64_t ScaleCount(ScaleOf scale_of, uint64_t rows, uint64_t cols);

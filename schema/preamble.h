@@ -7,7 +7,7 @@
 
 namespace tied::format {
 
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;
 inline constexpr uint32_t kMaxHeaderLength = 16u << 20;
 
 // Planes start at multiples of this, which is a multiple of every page size in use.

@@ -1,6 +1,7 @@
 #include "converter/output/choose_encoding.h"
 
 #include "base/error.h"
+#include "converter/output/screen.h"
 
 namespace tied::converter {
 
@@ -38,7 +39,7 @@ bool Survives(const TableSource& table, DataType type, const Progress& progress)
 
 }  // namespace
 
-ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> type, bool screen,
+ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> type, const ScreenOptions& options,
                               const Progress& progress) {
   ChosenEncoding chosen;
   if (type) {
@@ -47,15 +48,16 @@ ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> 
   } else {
     chosen = ChooseAutomatically(table, progress);
   }
-  chosen.encoding.screen = screen;
-  if (!screen) return chosen;
-  if (chosen.encoding.copied) {
-    throw ConvertError("--screen is only for float tables; '" + table.tensor.name +
-                       "' is quantised, and already small");
+  if (!options.screen) return chosen;
+  const TableEncoding& encoding = chosen.encoding;
+  const bool in_blocks = encoding.type == DataType::Int4 || encoding.scale_of == format::ScaleOf::kBlock;
+  if (in_blocks || table.cols() > format::kMaxScreenedCols) {
+    throw ConvertError("--screen: '" + table.tensor.name + "' " +
+                       (in_blocks ? "is quantised in blocks, which a screen cannot bound; leave --screen out"
+                                  : "has more than " + std::to_string(format::kMaxScreenedCols) + " columns"));
   }
-  if (type == DataType::Int8 || type == DataType::Int4) {
-    throw ConvertError("--screen is only for float tables; int8 and int4 are already small");
-  }
+  chosen.encoding.screen = true;
+  if (!options.calibrate.empty()) chosen.encoding.screen_columns = CalibratedColumns(options.calibrate, table.cols());
   return chosen;
 }
 

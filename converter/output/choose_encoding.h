@@ -9,15 +9,20 @@
 
 namespace tied::converter {
 
+struct ScreenOptions {
+  bool screen = false;
+  std::string calibrate;  // recorded hidden states; may be empty
+};
+
 struct ChosenEncoding {
   TableEncoding encoding;
   std::string reason;  // empty if the caller asked for the type
 };
 
-// type: nullopt for the narrowest lossless type; quantised tables keep theirs. Throws ConvertError for a screen of an
-// integer table, and for quantised tables that the file format does not support.
-ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<format::DataType> type, bool screen,
-                              const Progress& progress);
+// type: nullopt for the narrowest lossless type; quantised tables keep theirs. Throws ConvertError for a screen of a
+// table in blocks, and for quantised tables that the file format does not support.
+ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<format::DataType> type,
+                              const ScreenOptions& options, const Progress& progress);
 
 }  // namespace tied::converter
 

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 
 #include "base/error.h"
+#include "converter/output/screen.h"
 #include "schema/narrow_floats.h"
 
 namespace tied::converter {
@@ -48,23 +48,6 @@ float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* 
     quantised[k] = static_cast<int8_t>(Round(row[k] / scale, -127.0f, 127.0f));
   }
   return scale;
-}
-
-// A float32 that is at least the norm of row - scale * quantised, including the rounding of `cols` sums in float64.
-float ResidualNorm(const float* row, const int8_t* quantised, float scale, size_t cols) {
-  constexpr size_t kSums = 8;  // so that compilers vectorise; the bound holds for any order
-  double sums[kSums] = {};
-  for (size_t k = 0; k < cols; k += kSums) {
-    const size_t end = std::min(kSums, cols - k);
-    for (size_t j = 0; j < end; ++j) {
-      const double residual = static_cast<double>(row[k + j]) - static_cast<double>(scale) * quantised[k + j];
-      sums[j] += residual * residual;
-    }
-  }
-  const double norm =
-      std::sqrt(std::accumulate(sums, sums + kSums, 0.0)) * (1 + static_cast<double>(cols + 8) * 0x1p-50);
-  const auto rounded = static_cast<float>(norm);
-  return static_cast<double>(rounded) >= norm ? rounded : std::nextafter(rounded, INFINITY);
 }
 
 // Packs a block of at most 32 columns, padded with zeros, into 16 bytes and returns its scale.
@@ -122,25 +105,19 @@ void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row
   }
 }
 
-// Makes the screen of the values that the file stores.
-void EncodeScreen(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded) {
-  for (size_t r = 0; r < count; ++r) {
-    const float* row = rows + r * cols;
-    int8_t* screen = &encoded->screen[r * cols];
-    const float scale = EncodeInt8Row(row, cols, first_row + r, screen);
-    encoded->screen_scales[r] = scale;
-    encoded->residual_norms[r] = ResidualNorm(row, screen, scale, cols);
-  }
-}
-
 void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRows* encoded) {
   const EncodedSizes sizes = SizesOf(encoding, count, cols);
-  encoded->values.resize(sizes.values);
+  // Bytes that a screen will split into nibbles are whole at first.
+  encoded->values.resize(count * format::RowBytes(encoding.type, cols));
   encoded->scales.resize(sizes.scales / sizeof(float));
   encoded->zero_points.resize(sizes.zero_points);
-  encoded->screen.resize(sizes.screen);
+  encoded->upper.resize(sizes.upper);
+  encoded->lower.resize(sizes.lower);
   encoded->screen_scales.resize(sizes.screen_scales / sizeof(float));
-  encoded->residual_norms.resize(sizes.residual_norms / sizeof(float));
+  encoded->upper_norms.resize(sizes.upper_norms / sizeof(float));
+  encoded->norms.resize(sizes.norms / sizeof(float));
+  encoded->column_values.resize(sizes.column_values);
+  encoded->column_scales.resize(sizes.column_scales / sizeof(float));
 }
 
 // The shift from -8 … 7, in two's complement, to 0 … 15.
@@ -155,9 +132,19 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
   const ScaleOf scale_of = number_format.always_in_blocks ? ScaleOf::kBlock : encoding.scale_of;
   if (number_format.is_quantised) sizes.scales = format::ScaleCount(scale_of, rows, cols) * sizeof(float);
   if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
-  if (encoding.screen) {
-    sizes.screen = rows * cols;
-    sizes.screen_scales = sizes.residual_norms = rows * sizeof(float);
+  if (!encoding.screen) return sizes;
+  const uint64_t floats = rows * sizeof(float);
+  sizes.lower = rows * format::RowBytes(DataType::Int4, cols);
+  sizes.upper_norms = floats;
+  if (number_format.is_quantised) {
+    sizes.values = sizes.lower;
+  } else {
+    sizes.upper = sizes.lower;
+    sizes.screen_scales = sizes.norms = floats;
+  }
+  if (!encoding.screen_columns.empty()) {
+    sizes.column_values = rows * format::kScreenColumns;
+    sizes.column_scales = floats;
   }
   return sizes;
 }
@@ -187,7 +174,7 @@ const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, si
       EncodeInt4(rows, count, cols, first_row, encoded, decoded);
   }
   const float* meant = as_it_is ? rows : decoded->data();
-  if (encoding.screen) EncodeScreen(meant, count, cols, first_row, encoded);
+  if (encoding.screen) EncodeScreen(encoding, meant, block, cols, encoded);
   return meant;
 }
 
@@ -236,6 +223,7 @@ const float* CopyRows(const TableEncoding& encoding, const TableSource& table, c
     if (!std::isfinite(encoded->scales[i])) RefuseRow(block.first + i / scales, "has a scale that is not finite");
     if (encoding.zero_points) encoded->zero_points[i] = static_cast<char>(block.zero_points[from] + shift);
   }
+  if (encoding.screen) EncodeScreen(encoding, block.values, block, cols, encoded);
   return block.values;
 }
 

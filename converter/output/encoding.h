@@ -15,7 +15,8 @@ namespace tied::converter {
 
 struct TableEncoding {
   format::DataType type = format::DataType::Float32;
-  bool screen = false;                               // for float types
+  bool screen = false;                               // not for tables in blocks
+  std::vector<uint32_t> screen_columns;              // none, or kScreenColumns, ascending: see tied.fbs
   bool lossless = true;                              // every value of the source is kept exactly
   bool copied = false;                               // a quantised table is copied unchanged, with CopyRows()
   format::ScaleOf scale_of = format::ScaleOf::kRow;  // for Int8 and Uint8
@@ -27,9 +28,13 @@ struct EncodedRows {
   std::vector<char> values;
   std::vector<float> scales;
   std::vector<char> zero_points;
-  std::vector<int8_t> screen;
+  std::vector<char> upper;
+  std::vector<char> lower;
   std::vector<float> screen_scales;
-  std::vector<float> residual_norms;
+  std::vector<float> upper_norms;
+  std::vector<float> norms;
+  std::vector<int8_t> column_values;
+  std::vector<float> column_scales;
 };
 
 // Bytes of the planes of a whole table; 0 for planes that the encoding does not have.
@@ -37,9 +42,13 @@ struct EncodedSizes {
   uint64_t values;
   uint64_t scales;
   uint64_t zero_points;
-  uint64_t screen;
+  uint64_t upper;
+  uint64_t lower;
   uint64_t screen_scales;
-  uint64_t residual_norms;
+  uint64_t upper_norms;
+  uint64_t norms;
+  uint64_t column_values;
+  uint64_t column_scales;
 };
 EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols);
 

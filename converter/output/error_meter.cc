@@ -5,8 +5,7 @@
 #include <numeric>
 #include <random>
 
-#include "base/error.h"
-#include "base/input_file.h"
+#include "converter/output/recorded_hidden.h"
 
 namespace tied::converter {
 
@@ -43,15 +42,9 @@ ErrorMeter::ErrorMeter(uint64_t rows, uint64_t cols, const std::string& recorded
   std::normal_distribution<float> normal;
   for (float& value : hidden_) value = normal(random);
   if (!recorded.empty()) {
-    const InputFile file(recorded);
-    const uint64_t token_bytes = cols * sizeof(float);
-    if (file.size() == 0 || file.size() % token_bytes != 0) {
-      throw ConvertError(recorded + ": has " + std::to_string(file.size()) + " bytes, which is not a multiple of " +
-                         std::to_string(token_bytes) + ", the size of a hidden state");
-    }
-    recorded_tokens_ = static_cast<size_t>(std::min<uint64_t>(file.size() / token_bytes, kMaxRecordedTokens));
-    hidden_.resize(hidden_.size() + recorded_tokens_ * cols_);
-    file.ReadAt(0, hidden_.data() + kRandomTokens * cols_, recorded_tokens_ * cols_ * sizeof(float));
+    const std::vector<float> hidden = ReadRecordedHidden(recorded, cols, kMaxRecordedTokens);
+    recorded_tokens_ = hidden.size() / cols_;
+    hidden_.insert(hidden_.end(), hidden.begin(), hidden.end());
   }
   original_.resize(hidden_.size() / cols_ * rows_);
   stored_.resize(original_.size());

@@ -26,9 +26,13 @@ struct TablePlanes {
   format::Plane values;
   format::Plane scales;
   format::Plane zero_points;
-  format::Plane screen;
+  format::Plane upper;
+  format::Plane lower;
   format::Plane screen_scales;
-  format::Plane residual_norms;
+  format::Plane upper_norms;
+  format::Plane norms;
+  format::Plane column_values;
+  format::Plane column_scales;
   format::Plane ids;
 };
 
@@ -78,10 +82,14 @@ class HeaderBuilder {
 
   flatbuffers::Offset<format::TiedTable> Build(const TableSource& table, const TableEncoding& encoding,
                                                const TablePlanes& planes) {
-    const auto screen =
-        encoding.screen ? format::CreateScreen(builder_, &planes.screen, &planes.screen_scales, &planes.residual_norms)
-                        : flatbuffers::Offset<format::Screen>();
     const auto optional = [](const format::Plane& plane) { return plane.length() == 0 ? nullptr : &plane; };
+    flatbuffers::Offset<format::Screen> screen;
+    if (encoding.screen) {
+      screen = format::CreateScreenDirect(
+          builder_, optional(planes.upper), &planes.lower, optional(planes.screen_scales), &planes.upper_norms,
+          optional(planes.norms), encoding.screen_columns.empty() ? nullptr : &encoding.screen_columns,
+          optional(planes.column_values), optional(planes.column_scales));
+    }
     return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), encoding.type, table.rows(), table.cols(),
                                          &planes.values, optional(planes.scales), optional(planes.zero_points), screen,
                                          optional(planes.ids), table.vocabulary());
@@ -161,8 +169,9 @@ Layout LayOut(const Plan& plan) {
     layout.biases.clear();
     for (size_t i = 0; i < plan.tables.size(); ++i) {
       const EncodedSizes sizes = SizesOf(plan.encodings[i], plan.tables[i].rows(), plan.tables[i].cols());
-      layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.zero_points), place(sizes.screen),
-                               place(sizes.screen_scales), place(sizes.residual_norms),
+      layout.tables.push_back({place(sizes.values), place(sizes.scales), place(sizes.zero_points), place(sizes.upper),
+                               place(sizes.lower), place(sizes.screen_scales), place(sizes.upper_norms),
+                               place(sizes.norms), place(sizes.column_values), place(sizes.column_scales),
                                place(ListsIds(plan.tables[i]) ? plan.tables[i].rows() * sizeof(uint32_t) : 0)});
     }
     for (const TensorRef& bias : plan.biases) layout.biases.push_back(place(bias.elements() * sizeof(float)));
@@ -246,8 +255,9 @@ void EncodeInThreads(const TableSource& table, const TableEncoding& encoding, co
 void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePlanes* planes, OutputFile& file,
                 const Progress& progress, ErrorMeter* meter) {
   PlaneWriter values(&planes->values, file), scales(&planes->scales, file), zero_points(&planes->zero_points, file),
-      screen(&planes->screen, file), screen_scales(&planes->screen_scales, file),
-      residual_norms(&planes->residual_norms, file);
+      upper(&planes->upper, file), lower(&planes->lower, file), screen_scales(&planes->screen_scales, file),
+      upper_norms(&planes->upper_norms, file), norms(&planes->norms, file), column_values(&planes->column_values, file),
+      column_scales(&planes->column_scales, file);
   std::vector<Part> parts(std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), kMaxThreads));
   bool scaled = false;  // with the numbers of the table; parts may have no rows
   table.ForEachBlock([&](const RowBlock& block) {
@@ -260,9 +270,13 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
         zero_points.Append(encoded.zero_points);
         scaled = !encoded.scales.empty();
       }
-      screen.Append(encoded.screen);
+      upper.Append(encoded.upper);
+      lower.Append(encoded.lower);
       screen_scales.Append(encoded.screen_scales);
-      residual_norms.Append(encoded.residual_norms);
+      upper_norms.Append(encoded.upper_norms);
+      norms.Append(encoded.norms);
+      column_values.Append(encoded.column_values);
+      column_scales.Append(encoded.column_scales);
       if (meter != nullptr) meter->Add(part.errors);
     }
     progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
@@ -270,8 +284,10 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
   });
   PlaneWriter ids(&planes->ids, file);
   if (ListsIds(table)) ids.Append(*table.kept_ids);
-  for (PlaneWriter* plane : {&values, &scales, &zero_points, &screen, &screen_scales, &residual_norms, &ids})
+  for (PlaneWriter* plane : {&values, &scales, &zero_points, &upper, &lower, &screen_scales, &upper_norms, &norms,
+                             &column_values, &column_scales, &ids}) {
     plane->Finish();
+  }
 }
 
 void WriteHeader(const std::string& header, uint64_t file_length, OutputFile& file) {

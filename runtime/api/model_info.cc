@@ -125,9 +125,13 @@ tied_status tied_model_get_table(const tied_model* model, size_t index, tied_tab
         info->zero_points = PlaneInfo(table.zero_points());
         const format::Screen* screen = table.screen();
         if (screen == nullptr) return;
-        info->screen = PlaneInfo(screen->values());
+        info->screen_upper = PlaneInfo(screen->upper() == nullptr ? table.values() : screen->upper());
+        info->screen_lower = PlaneInfo(screen->lower());
         info->screen_scales = PlaneInfo(screen->scales());
-        info->screen_residual_norms = PlaneInfo(screen->residual_norms());
+        info->screen_upper_norms = PlaneInfo(screen->upper_norms());
+        info->screen_norms = PlaneInfo(screen->norms());
+        info->screen_column_values = PlaneInfo(screen->column_values());
+        info->screen_column_scales = PlaneInfo(screen->column_scales());
       });
 }
 

@@ -145,6 +145,19 @@ Status Session::LogitsOf(const Head& head, const float* hidden, size_t tokens, c
   });
 }
 
+// Calls run(group, first token) for the groups of a batch that are screened together.
+template <class Run>
+Status Session::ForEachGroup(const HeadBatch& batch, const Run& run) {
+  for (size_t first = 0; first < batch.tokens; first += kScreenTokens) {
+    HeadBatch group = batch;
+    group.hidden += first * batch.table.cols;
+    group.tokens = std::min(batch.tokens - first, kScreenTokens);
+    TIED_RETURN_IF_ERROR(run(group, first));
+    TIED_RETURN_IF_ERROR(CancelledOrOk());
+  }
+  return Status();
+}
+
 Status Session::CheckTopk(const Head& head, const float* hidden, size_t tokens, const TopkRequest& request,
                           size_t allowed) const {
   if (allowed == 0) return Status::Error(TIED_INVALID_ARGUMENT, "no row is allowed by row_ids and allowed");
@@ -170,23 +183,30 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
   const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
   // With few rows per result, most rows would survive the screen, which does not bound sums of soft-capped logits.
   const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0;
-  const bool screen = request.use_screen && table.screen.values != nullptr && table.cols <= kMaxScreenedCols &&
-                      request.k <= allowed / 8 && (!with_log_z || screened_log_z);
+  const bool screen = request.use_screen && table.screen.upper != nullptr && request.k <= allowed / 8 &&
+                      (!with_log_z || (screened_log_z && log_z_screens_.MayHelp()));
   if (head.scale != 1) TIED_RETURN_IF_ERROR(packed_.ReserveScaled(table.cols, tokens));
   TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
+  if (screen && !screen_scratch_.Reserve(table, tokens, pthreadpool_get_threads_count(pool_.get()))) {
+    return Status::Error(TIED_OUT_OF_MEMORY, "no memory to screen %zu tokens", tokens);
+  }
   TopkCall call;
   TIED_RETURN_IF_ERROR(call.Allocate(tokens, request.k, allowed, with_log_z));
   const auto run_batch = [&](const HeadBatch& batch, size_t first) {
-    if (screen) {
-      model_->PrepareForScreen();
-      bool done = false;
-      uint64_t table_rows = 0;
-      TIED_RETURN_IF_ERROR(call.RunScreened(pool_.get(), batch, first, request.log_z_tolerance, &done, &table_rows));
-      model_->CountScatteredRows(static_cast<size_t>(table_rows));
-      if (done) return Status();
+    if (!screen) {
+      model_->PrepareForHead();
+      return call.RunFull(pool_.get(), batch, first);
     }
-    model_->PrepareForHead();
-    return call.RunFull(pool_.get(), batch, first);
+    model_->PrepareForScreen();
+    return ForEachGroup(batch, [&](const HeadBatch& group, size_t in_batch) {
+      bool done = false;
+      TIED_RETURN_IF_ERROR(call.RunScreened(pool_.get(), group, first + in_batch, &screen_scratch_,
+                                            request.log_z_tolerance, &done));
+      if (with_log_z) log_z_screens_.Record(done);
+      if (done) return Status();
+      model_->PrepareForHead();
+      return call.RunFull(pool_.get(), group, first + in_batch);
+    });
   };
   TIED_RETURN_IF_ERROR(ForEachBatch(head, hidden, tokens, request.filter, run_batch));
   call.Write(table.ids, head.soft_cap, tokens, result);

@@ -2,6 +2,7 @@
 #ifndef TIED_RUNTIME_API_SESSION_H_
 #define TIED_RUNTIME_API_SESSION_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,25 @@ struct Ids {
     if (type == TIED_INT64) return static_cast<const int64_t*>(data)[i];
     return static_cast<const int32_t*>(data)[i];
   }
+};
+
+// Whether the screen has been worth reading for log_z. After it was read in vain, twice as many calls as the last time go
+// without it, at most 32: most models' logits are either easy to bound or hard.
+class ScreenHistory {
+ public:
+  bool MayHelp() {
+    if (left_out_ == 0) return true;
+    --left_out_;
+    return false;
+  }
+  void Record(bool helped) {
+    leave_out_ = helped ? 0 : std::min<size_t>(2 * leave_out_ + 1, 32);
+    left_out_ = leave_out_;
+  }
+
+ private:
+  size_t leave_out_ = 0;
+  size_t left_out_ = 0;  // calls that are still to go without
 };
 
 // Used by one thread at a time.
@@ -79,6 +99,9 @@ class Session {
   template <class Run>
   Status ForEachBatch(const Head& head, const float* hidden, size_t tokens, const RowFilter& filter, const Run& run);
 
+  template <class Run>
+  Status ForEachGroup(const HeadBatch& batch, const Run& run);
+
   Status CancelledOrOk() const;
   bool MayUseXnnpack(const HeadBatch& batch) const;
 
@@ -94,6 +117,8 @@ class Session {
   const size_t xnnpack_min_tokens_;
   ThreadPool pool_;      // null: one thread
   PackedHidden packed_;  // one batch of tokens
+  ScreenScratch screen_scratch_;
+  ScreenHistory log_z_screens_;
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancelled_{false};
 };

@@ -15,6 +15,12 @@ void GatherBytes(const TableView& table, const Byte* values, size_t row, float s
 }  // namespace
 
 void GatherRow(const TableView& table, size_t row, float scale, float* embedding) {
+  if (table.is_nested()) {
+    const size_t at = row * table.screen.row_bytes;
+    return kernels::GatherNested(reinterpret_cast<const kernels::NibblePair*>(table.screen.upper + at),
+                                 reinterpret_cast<const kernels::NibblePair*>(table.screen.lower + at), table.cols,
+                                 table.NestedOffset(row), table.RowScale(row), scale, embedding);
+  }
   const void* values = table.Row(row);
   switch (table.type) {
     case TIED_FLOAT32:

@@ -19,23 +19,44 @@ constexpr size_t kTileBytes = 256 * 1024;
 // Rows of integers per step: few enough that their sums fit in the L1 cache and on a small stack.
 constexpr size_t kSumRows = 32;
 
-// Calls `dot` with the table's rows from `first` on, cast to its element type, and the other arguments.
+// Calls `dot` with rows cast to its element type, and the other arguments.
 template <class Element, class... Arguments, class... Given>
-void Dot(void (*dot)(const Element*, Arguments...), const TableView& table, size_t first, Given... given) {
-  dot(reinterpret_cast<const Element*>(table.Row(first)), given...);
+void Dot(void (*dot)(const Element*, Arguments...), const unsigned char* rows, Given... given) {
+  dot(reinterpret_cast<const Element*>(rows), given...);
 }
 
-void DotFloats(const HeadBatch& batch, size_t first, size_t count, const float* packed, size_t tokens, float* logits,
+void DotFloats(const HeadBatch& batch, const unsigned char* rows, size_t count, const float* packed, size_t tokens, float* logits,
                size_t stride) {
   const kernels::FloatKernels& floats = *batch.kernels->floats;
   const TableView& table = batch.table;
   switch (table.type) {
     case TIED_FLOAT32:
-      return Dot(floats.f32, table, first, count, table.cols, packed, tokens, logits, stride);
+      return Dot(floats.f32, rows, count, table.cols, packed, tokens, logits, stride);
     case TIED_FLOAT16:
-      return Dot(floats.f16, table, first, count, table.cols, packed, tokens, logits, stride);
+      return Dot(floats.f16, rows, count, table.cols, packed, tokens, logits, stride);
     default:
-      return Dot(floats.bf16, table, first, count, table.cols, packed, tokens, logits, stride);
+      return Dot(floats.bf16, rows, count, table.cols, packed, tokens, logits, stride);
+  }
+}
+
+void DotNibbles(const HeadBatch& batch, const unsigned char* plane, size_t first, size_t count, uint32_t* sums) {
+  const auto* rows = reinterpret_cast<const kernels::NibblePair*>(plane + first * batch.table.screen.row_bytes);
+  batch.kernels->nibbles->dot({rows, nullptr}, count, batch.table.cols, batch.packed->activations().packed,
+                              batch.tokens, sums, count);
+}
+
+// Sums of w[k] * q[k] for rows in two planes of nibbles. Sums of (nibble - 8) * q are below 2^31.
+void DotNested(const HeadBatch& batch, size_t first, size_t count, double* sums) {
+  uint32_t upper[kSumRows * kMaxBatch], lower[kSumRows * kMaxBatch];
+  DotNibbles(batch, batch.table.screen.upper, first, count, upper);
+  DotNibbles(batch, batch.table.screen.lower, first, count, lower);
+  const int stored = batch.table.type == TIED_INT8 ? 8 : 128 + 8;
+  for (size_t t = 0; t < batch.tokens; ++t) {
+    const double total = batch.packed->activations().totals[t];
+    const uint32_t eight = 8 * static_cast<uint32_t>(static_cast<int64_t>(total));
+    for (size_t i = t * count; i < (t + 1) * count; ++i) {
+      sums[i] = 16.0 * static_cast<int32_t>(upper[i] - eight) + static_cast<int32_t>(lower[i] - eight) + stored * total;
+    }
   }
 }
 
@@ -45,10 +66,12 @@ void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* l
   const kernels::ActivationsView activations = batch.packed->activations();
   const kernels::ByteKernels& bytes = *batch.kernels->bytes;
   double sums[kSumRows * kMaxBatch];
-  if (table.type == TIED_INT8) {
-    Dot(bytes.i8, table, first, count, table.cols, activations, sums, count);
+  if (table.is_nested()) {
+    DotNested(batch, first, count, sums);
+  } else if (table.type == TIED_INT8) {
+    Dot(bytes.i8, table.Row(first), count, table.cols, activations, sums, count);
   } else {
-    Dot(bytes.u8, table, first, count, table.cols, activations, sums, count);
+    Dot(bytes.u8, table.Row(first), count, table.cols, activations, sums, count);
   }
   for (size_t t = 0; t < batch.tokens; ++t) {
     for (size_t r = 0; r < count; ++r) {
@@ -66,11 +89,11 @@ void DotBlocks(const HeadBatch& batch, size_t first, size_t count, float* sums, 
   const kernels::ActivationsView activations = batch.packed->activations();
   switch (table.type) {
     case TIED_INT8:
-      return Dot(blocks.i8, table, first, view, count, table.cols, activations, sums, stride);
+      return Dot(blocks.i8, table.Row(first), view, count, table.cols, activations, sums, stride);
     case TIED_UINT8:
-      return Dot(blocks.u8, table, first, view, count, table.cols, activations, sums, stride);
+      return Dot(blocks.u8, table.Row(first), view, count, table.cols, activations, sums, stride);
     default:
-      return Dot(blocks.i4, table, first, view, count, table.cols, activations, sums, stride);
+      return Dot(blocks.i4, table.Row(first), view, count, table.cols, activations, sums, stride);
   }
 }
 
@@ -105,15 +128,18 @@ void PackForTable(const HeadBatch& batch) {
   if (batch.table.is_float()) {
     batch.packed->PackFloats(*batch.kernels, batch.hidden, batch.tokens, batch.table.cols);
   } else {
-    batch.packed->PackActivations(*batch.kernels, batch.table.in_blocks(), batch.hidden, batch.tokens,
-                                  batch.table.cols);
+    const kernels::Kernels& kernels = *batch.kernels;
+    kernels::PackActivations* pack = batch.table.in_blocks()   ? kernels.blocks->pack
+                                     : batch.table.is_nested() ? kernels.nibbles->pack
+                                                               : kernels.bytes->pack;
+    batch.packed->PackActivations(pack, batch.hidden, batch.tokens, batch.table.cols);
   }
 }
 
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
   if (table.is_float()) {
-    DotFloats(batch, first, count, batch.packed->floats(), batch.tokens, logits, stride);
+    DotFloats(batch, table.Row(first), count, batch.packed->floats(), batch.tokens, logits, stride);
   } else if (table.in_blocks()) {
     RunRowsOfBlocks(batch, first, count, logits, stride);
   } else {
@@ -124,14 +150,18 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
   AddBias(batch, first, count, logits, stride);
 }
 
-void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
-                  float* logits) {
+void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const uint32_t* rows, size_t count,
+                  unsigned char* row_buffers, float* logits) {
   constexpr size_t kTile = 16;
-  const float* const hidden = batch.packed->floats_of(token, batch.table.cols);
+  const TableView& table = batch.table;
+  const float* const hidden = batch.packed->floats_of(token, table.cols);
+  const bool read = table.rows_of_file.IsWorthReading(table, count);
   kernels::ForEachTile(pool, *batch.cancelled, count, kTile, [&](const kernels::Tile& tile) {
+    unsigned char* buffer = row_buffers + tile.worker * AlignedRowBytes(table.row_bytes);
     for (size_t i = tile.first; i < tile.first + tile.count; ++i) {
-      const auto row = static_cast<size_t>(ids[i]);
-      DotFloats(batch, row, 1, hidden, 1, &logits[i], 1);
+      const size_t row = rows[i];
+      const bool in_buffer = read && table.rows_of_file.Read(table, row, buffer);
+      DotFloats(batch, in_buffer ? buffer : table.Row(row), 1, hidden, 1, &logits[i], 1);
       if (batch.bias != nullptr) logits[i] += batch.bias[row];
     }
   });

@@ -43,10 +43,13 @@ void PackForTable(const HeadBatch& batch);
 // has.
 void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride);
 
-// logits[i] = logit of one token and row ids[i] of a float table, i < count, before soft-capping. Needs
-// PackFloatsApart().
-void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const int64_t* ids, size_t count,
-                  float* logits);
+// Bytes between rows in RunScattered()'s buffers.
+inline size_t AlignedRowBytes(size_t row_bytes) { return (row_bytes + 63) / 64 * 64; }
+
+// logits[i] = logit of one token and row rows[i] of a float table, i < count, before soft-capping. Needs
+// PackFloatsApart(). row_buffers: one row for each worker, AlignedRowBytes() apart.
+void RunScattered(pthreadpool_t pool, const HeadBatch& batch, size_t token, const uint32_t* rows, size_t count,
+                  unsigned char* row_buffers, float* logits);
 
 // logits: [tokens, vocabulary], of which the first [rows] are set; rows that the filter denies get -infinity.
 // Packs batch.hidden.

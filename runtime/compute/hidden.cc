@@ -67,8 +67,7 @@ void PackedHidden::PackFloatsApart(const kernels::Kernels& kernels, const float*
   for (size_t t = 0; t < tokens; ++t) kernels.floats->pack(hidden + t * cols, 1, cols, floats_.get() + t * padded);
 }
 
-void PackedHidden::PackActivations(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
-                                   size_t cols) {
+void PackedHidden::PackActivations(kernels::PackActivations* pack, const float* hidden, size_t tokens, size_t cols) {
   for (size_t t = 0; t < tokens; ++t) {
     const kernels::ActivationScale scale =
         kernels::QuantiseHidden(hidden + t * cols, cols, quantised_.get() + t * cols);
@@ -76,7 +75,7 @@ void PackedHidden::PackActivations(const kernels::Kernels& kernels, bool in_bloc
     totals_[t] = scale.total;
   }
   activation_tokens_ = tokens;
-  (in_blocks ? kernels.blocks->pack : kernels.bytes->pack)(quantised_.get(), tokens, cols, activations_.get());
+  pack(quantised_.get(), tokens, cols, activations_.get());
 }
 
 }  // namespace tied::runtime

@@ -31,9 +31,8 @@ class PackedHidden {
   void PackFloats(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
   // Packs each token as a batch of one, for floats_of(token).
   void PackFloatsApart(const kernels::Kernels& kernels, const float* hidden, size_t tokens, size_t cols);
-  // in_blocks: the activations are for a table in blocks.
-  void PackActivations(const kernels::Kernels& kernels, bool in_blocks, const float* hidden, size_t tokens,
-                       size_t cols);
+  // pack: of the kernels that will read the activations.
+  void PackActivations(kernels::PackActivations* pack, const float* hidden, size_t tokens, size_t cols);
 
   const float* floats() const { return floats_.get(); }
   const float* floats_of(size_t token, size_t cols) const {

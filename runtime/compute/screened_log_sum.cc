@@ -19,8 +19,19 @@ constexpr double kLevelsInAUnit = 2;
 // The table is summed in parts, so that the order of additions does not depend on the number of threads.
 constexpr size_t kParts = 64;
 
+// More rows than these shares of the table cost as much as a full pass.
+constexpr size_t kMostRefined = 2;
+constexpr size_t kMostComputed = 8;
+
+size_t LevelOf(double below_max) {
+  const double level = below_max * kLevelsInAUnit;
+  return level < kLevels - 1 ? static_cast<size_t>(level) : kLevels - 1;
+}
+
+}  // namespace
+
 // A lower and an upper bound of the sum of exp(logit - max) over some rows.
-struct Level {
+struct ScreenedLogSum::Level {
   double lower = 0;
   double upper = 0;
   uint64_t rows = 0;
@@ -32,104 +43,184 @@ struct Level {
   }
 };
 
-size_t LevelOf(double below_max) {
-  const double level = below_max * kLevelsInAUnit;
-  return level < kLevels - 1 ? static_cast<size_t>(level) : kLevels - 1;
-}
+class ScreenedLogSum::Levels {
+ public:
+  // Adds the exponential of a logit in [upper - 2 * deviation, upper] to its level.
+  void AddRow(double max, double upper, double deviation) {
+    const double below_max = max - upper;
+    const double width = 2 * deviation;
+    const double high = ExpOfNegative(-below_max);
+    // ExpOfNegative() is never less than exp(-707).
+    const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
+    levels_[LevelOf(below_max)].Add({low, high, 1});
+  }
+  void Add(const Levels& other) {
+    for (size_t i = 0; i < kLevels; ++i) levels_[i].Add(other.levels_[i]);
+  }
+  Level From(size_t cut) const {
+    Level rest;
+    for (size_t i = cut; i < kLevels; ++i) rest.Add(levels_[i]);
+    return rest;
+  }
+  // The number of levels, from the first on, without which the bounds of the rest differ by at most `gap`.
+  size_t Cut(double gap) const {
+    Level rest;
+    size_t cut = kLevels;
+    for (; cut > 0; --cut) {
+      rest.Add(levels_[cut - 1]);
+      if (!(rest.upper - rest.lower <= gap)) break;
+    }
+    return cut;
+  }
 
-double Upper(const ScreenedLogits& logits, size_t row) {
-  return static_cast<double>(logits.middles[row]) + static_cast<double>(logits.deviations[row]);
-}
-
-// One part of the table: its largest finite upper bound, and its sums.
-struct Part {
-  double max = -INFINITY;
-  Level levels[kLevels];
+ private:
+  Level levels_[kLevels];
 };
 
-// Calls run(part, row) for the allowed rows of each part.
-template <class Run>
-void ForEachPart(pthreadpool_t pool, const HeadBatch& batch, Part* parts, const Run& run) {
-  const size_t rows = batch.table.rows;
-  const size_t part_rows = (rows + kParts - 1) / kParts;
-  kernels::ForEachTile(pool, *batch.cancelled, rows, part_rows, [&](const kernels::Tile& tile) {
-    Part& part = parts[tile.first / part_rows];
-    batch.filter.ForEachRun(tile.first, tile.count, [&](size_t first, size_t count) {
-      for (size_t r = first; r < first + count; ++r) run(part, r);
-    });
-  });
-}
+struct ScreenedLogSum::Part {
+  Levels levels;
+  uint64_t unbounded = 0;
+};
 
-// Adds the exponential of a logit in [upper - 2 * deviation, upper] to its level.
-void AddRow(double max, double upper, double deviation, Level* levels) {
-  const double below_max = max - upper;
-  const double width = 2 * deviation;
-  const double high = ExpOfNegative(-below_max);
-  // ExpOfNegative() is never less than exp(-707).
-  const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
-  levels[LevelOf(below_max)].Add({low, high, 1});
-}
-
-// Number of levels, from the first on, whose rows must be computed exactly to meet the tolerance.
-size_t ChooseLevels(const Level (&levels)[kLevels], double tolerance) {
-  Level total;
-  for (const Level& level : levels) total.Add(level);
-  // log(upper / lower) / 2 <= (upper - lower) / lower / 2. Half of the tolerance is reserved for rounding.
-  double gap = total.upper - total.lower;
-  size_t computed = 0;
-  while (computed < kLevels && !(gap <= tolerance * total.lower)) {
-    gap -= levels[computed].upper - levels[computed].lower;
-    ++computed;
-  }
-  return computed;
-}
-
-}  // namespace
-
-ScreenOutcome ScreenedLogSum(pthreadpool_t pool, const HeadBatch& batch, size_t token, const ScreenedLogits& logits,
-                             double tolerance, LogZ* log_z, uint64_t* computed) {
-  const size_t rows = batch.table.rows;
-  const std::unique_ptr<Part[]> parts(new (std::nothrow) Part[kParts]);
-  if (parts == nullptr) return ScreenOutcome::kNoMemory;
-  ForEachPart(pool, batch, parts.get(), [&](Part& part, size_t row) {
-    const double upper = Upper(logits, row);
-    if (!std::isinf(upper)) part.max = std::max(part.max, upper);
-  });
-  double max = -INFINITY;
-  for (size_t i = 0; i < kParts; ++i) max = std::max(max, parts[i].max);
-  ForEachPart(pool, batch, parts.get(), [&](Part& part, size_t row) {
-    const double upper = Upper(logits, row);
-    if (!std::isinf(upper)) AddRow(max, upper, static_cast<double>(logits.deviations[row]), part.levels);
-  });
-  if (batch.is_cancelled()) return ScreenOutcome::kDone;
-  Level levels[kLevels];
-  for (size_t part = 0; part < kParts; ++part) {
-    for (size_t i = 0; i < kLevels; ++i) levels[i].Add(parts[part].levels[i]);
-  }
-  const size_t cut = ChooseLevels(levels, tolerance);
-
-  // The rows above the cut, and rows without a bound.
-  const size_t limit = rows / 8 + 1;
-  const std::unique_ptr<int64_t[]> ids(new (std::nothrow) int64_t[limit]);
-  const std::unique_ptr<float[]> exact(new (std::nothrow) float[limit]);
-  if (ids == nullptr || exact == nullptr) return ScreenOutcome::kNoMemory;
-  size_t count = 0;
-  bool fits = true;
-  batch.filter.ForEachRun(0, rows, [&](size_t first, size_t run) {
-    for (size_t r = first; r < first + run && fits; ++r) {
-      const double upper = Upper(logits, r);
-      const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(max - upper) < cut);
-      if (needed && (fits = count < limit)) ids[count++] = static_cast<int64_t>(r);
+// Calls visit(part, first row, count, upper bounds, approximate logits) for chunks of allowed rows.
+template <class Visit>
+void ScreenedLogSum::ForEachPart(const Visit& visit) const {
+  const size_t rows = batch_.table.rows;
+  const size_t part_rows = (rows / kParts / kChunkRows + 1) * kChunkRows;
+  kernels::ForEachTile(pool_, *batch_.cancelled, rows, part_rows, [&](const kernels::Tile& tile) {
+    for (size_t begin = tile.first; begin < tile.first + tile.count; begin += kChunkRows) {
+      const size_t count = std::min(kChunkRows, tile.first + tile.count - begin);
+      batch_.filter.ForEachRun(begin, count, [&](size_t first, size_t run_rows) {
+        float uppers[kChunkRows], middles[kChunkRows];
+        screen_.UpperBounds(token_, first, run_rows, uppers, middles);
+        visit(tile.first / part_rows, first, run_rows, uppers, middles);
+      });
     }
   });
-  if (!fits) return ScreenOutcome::kTooMany;
-  RunScattered(pool, batch, token, ids.get(), count, exact.get());
-  if (batch.is_cancelled()) return ScreenOutcome::kDone;
-  *computed = count;
+}
 
-  Level rest;
-  for (size_t i = cut; i < kLevels; ++i) rest.Add(levels[i]);
-  LogSum sums[2] = {LogSum::Of(exact.get(), count), {max, rest.lower}};
+// False if too many rows have no bound.
+bool ScreenedLogSum::SumUpper(Part* parts) const {
+  ForEachPart([&](size_t part, size_t, size_t count, const float* uppers, const float* middles) {
+    for (size_t r = 0; r < count; ++r) {
+      const double upper = static_cast<double>(uppers[r]);
+      if (std::isinf(upper)) {
+        parts[part].unbounded += upper > 0;
+      } else {
+        // The middle was rounded to float32 by less than the bound was widened.
+        parts[part].levels.AddRow(max_, upper, upper - static_cast<double>(middles[r]));
+      }
+    }
+  });
+  for (size_t i = 1; i < kParts; ++i) {
+    parts[0].levels.Add(parts[i].levels);
+    parts[0].unbounded += parts[i].unbounded;
+  }
+  return parts[0].unbounded < batch_.table.rows / kMostComputed;
+}
+
+// The rows above the cut, and rows without a bound.
+bool ScreenedLogSum::CollectAbove(size_t cut, size_t count) {
+  refined_.reset(new (std::nothrow) Refined[count + 1]);
+  rows_.reset(new (std::nothrow) uint32_t[count + 1]);
+  if (refined_ == nullptr || rows_ == nullptr) return false;
+  for (size_t chunk = 0; chunk < screen_.chunks(); ++chunk) {
+    const double largest = static_cast<double>(screen_.chunk_upper(token_, chunk));
+    if (largest == -INFINITY || (largest <= max_ && LevelOf(max_ - largest) >= cut)) continue;
+    const size_t begin = chunk * kChunkRows;
+    batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t rows) {
+      float uppers[kChunkRows], middles[kChunkRows];
+      screen_.UpperBounds(token_, first, rows, uppers, middles);
+      for (size_t r = 0; r < rows; ++r) {
+        const double upper = static_cast<double>(uppers[r]);
+        const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(max_ - upper) < cut);
+        if (needed) rows_[refined_count_++] = static_cast<uint32_t>(first + r);
+      }
+    });
+  }
+  return true;
+}
+
+void ScreenedLogSum::Refine() {
+  kernels::ForEachTile(pool_, *batch_.cancelled, refined_count_, kChunkRows, [&](const kernels::Tile& tile) {
+    uint32_t sums[kChunkRows];
+    screen_.ReadLower(token_, 1, rows_.get() + tile.first, tile.count, sums, kChunkRows);
+    for (size_t i = 0; i < tile.count; ++i) {
+      const uint32_t row = rows_[tile.first + i];
+      Refined& refined = refined_[tile.first + i];
+      if (batch_.table.is_float()) {
+        const LogitBounds bounds = screen_.BoundsOf(token_, row, sums[i]);
+        const auto upper = static_cast<float>(bounds.middle + bounds.deviation);
+        refined = {row, upper, static_cast<float>(bounds.deviation)};
+      } else {
+        refined = {row, screen_.LogitOf(token_, row, sums[i]), 0};
+      }
+    }
+  });
+}
+
+// Keeps the logits of the refined rows above the cut, computed from the table unless they are exact already.
+bool ScreenedLogSum::ComputeAbove(size_t cut, size_t count, float* logits) {
+  for (size_t i = 0; i < refined_count_; ++i) {
+    const double upper = static_cast<double>(refined_[i].upper);
+    const bool needed = !(upper < INFINITY) || (upper > -INFINITY && LevelOf(max_ - upper) < cut);
+    if (!needed) continue;
+    if (computed_count_ == count) return false;
+    logits[computed_count_] = refined_[i].upper;
+    rows_[computed_count_++] = refined_[i].row;
+  }
+  if (batch_.table.is_float()) {
+    RunScattered(pool_, batch_, token_, rows_.get(), computed_count_, row_buffers_, logits);
+  }
+  return true;
+}
+
+ScreenOutcome ScreenedLogSum::Run(const Candidate* best, size_t k, double tolerance, LogZ* log_z) {
+  const size_t rows = batch_.table.rows;
+  const std::unique_ptr<Part[]> parts(new (std::nothrow) Part[kParts]);
+  if (parts == nullptr) return ScreenOutcome::kNoMemory;
+  max_ = static_cast<double>(best[0].logit);
+  for (size_t chunk = 0; chunk < screen_.chunks(); ++chunk) {
+    const double upper = static_cast<double>(screen_.chunk_upper(token_, chunk));
+    if (!std::isinf(upper)) max_ = std::max(max_, upper);
+  }
+  if (std::isinf(max_)) return ScreenOutcome::kTooMany;
+  if (!SumUpper(parts.get())) return ScreenOutcome::kTooMany;
+  if (batch_.is_cancelled()) return ScreenOutcome::kDone;
+  const Levels& levels = parts[0].levels;
+
+  // log(upper / lower) / 2 <= (upper - lower) / lower / 2; of `tolerance`, a quarter is for the rows that are not
+  // refined, a quarter for those not computed, and half is reserved for rounding.
+  double least = 0;
+  for (size_t i = 0; i < k; ++i) {
+    const double below_max = max_ - static_cast<double>(best[i].logit);
+    if (below_max < 700) least += ExpOfNegative(-below_max);
+  }
+  const double gap = tolerance / 2 * std::max(least, levels.From(0).lower);
+  const size_t cut = levels.Cut(gap);
+  const Level unrefined = levels.From(cut);
+  const uint64_t above = levels.From(0).rows - unrefined.rows + parts[0].unbounded;
+  if (above > rows / kMostRefined) return ScreenOutcome::kTooMany;
+  if (!CollectAbove(cut, static_cast<size_t>(above))) return ScreenOutcome::kNoMemory;
+  Refine();
+  if (batch_.is_cancelled()) return ScreenOutcome::kDone;
+
+  Levels refined;
+  for (size_t i = 0; i < refined_count_; ++i) {
+    const double upper = static_cast<double>(refined_[i].upper);
+    if (std::isfinite(upper)) refined.AddRow(max_, std::min(upper, max_), static_cast<double>(refined_[i].deviation));
+  }
+  const size_t second_cut = batch_.table.is_float() ? refined.Cut(gap) : kLevels;
+  const Level uncomputed = refined.From(second_cut);
+  const size_t most = batch_.table.is_float() ? rows / kMostComputed + 1 : refined_count_;
+  const std::unique_ptr<float[]> exact(new (std::nothrow) float[most + 1]);
+  if (exact == nullptr) return ScreenOutcome::kNoMemory;
+  if (!ComputeAbove(second_cut, most, exact.get())) return ScreenOutcome::kTooMany;
+  if (batch_.is_cancelled()) return ScreenOutcome::kDone;
+
+  Level rest = unrefined;
+  rest.Add(uncomputed);
+  LogSum sums[2] = {LogSum::Of(exact.get(), computed_count_), {max_, rest.lower}};
   const LogZ low = LogOfSum(sums, rest.lower > 0 ? 2 : 1, 1, rows);
   sums[1].sum = rest.upper;
   const LogZ high = LogOfSum(sums, rest.rows > 0 ? 2 : 1, 1, rows);

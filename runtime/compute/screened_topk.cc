@@ -7,132 +7,23 @@
 #include <new>
 
 #include "kernels/parallel.h"
+#include "runtime/compute/full_topk.h"
 #include "runtime/compute/screened_log_sum.h"
-#include "schema/checked_math.h"
 
 namespace tied::runtime {
 
 namespace {
 
-// Rows per step: few enough that their products fit in the L1 cache.
-constexpr size_t kChunkRows = 32;
+// Promising rows above k that are computed first, so that one that was judged too well costs nothing.
+constexpr size_t kMorePromising = 8;
 
-// A logit has no bound if a float32 kernel may overflow while it computes it.
-constexpr double kLargest = 1e38;
+// Survivors of all tokens from which a pass in the order of the rows is faster than one in the order of their bounds.
+constexpr size_t kManySurvivors = 16;  // one of so many rows
 
-// A row that may be among the k best, and the bounds of its logit.
-struct ShortlistRow {
-  double upper;
-  double lower;
-  size_t row;
-};
-
-// The terms that bound the screened logits of one token: |error| <= residual norm * norm + scale * slack + tiny, plus
-// kRounding * (|logit| + |error|) for the arithmetic of the bound, for adding a bias in float32, and for storing both
-// numbers as float32.
-struct TokenBounds {
-  double scale;
-  double norm;        // of the hidden state, with the rounding errors of a float32 kernel
-  double slack;       // error for a row with scale 1
-  double fast_slack;  // slack plus kRounding times the largest |sum * scale|
-  double reach;       // at least |int8 row| * |hidden|
-};
-
-constexpr double kRounding = 0x1p-21;
-constexpr double kRoundUp = 1 + 2 * kRounding;
-
-constexpr double kTiny = 0x1p-130;  // roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7
-
-// Each inexact operation here rounds by at most 2^-53, and n of them form a chain: a factor of 1 + n * 2^-50 covers
-// them.
-TokenBounds BoundsOfToken(const HeadBatch& batch, size_t token) {
-  const size_t cols = batch.table.cols;
-  const float* x = batch.hidden + token * cols;
-  const int16_t* q = batch.packed->quantised(token, cols);
-  const double scale = batch.packed->scale(token);
-  double norm2 = 0;
-  double error2 = 0;
-  for (size_t k = 0; k < cols; ++k) {
-    const double value = static_cast<double>(x[k]);
-    const double error = std::fabs(value - scale * q[k]) + std::fabs(value) * 0x1p-50;
-    norm2 += value * value;
-    error2 += error * error;
-  }
-  const auto n = static_cast<double>(cols + 8);
-  const double up = 1 + n * 0x1p-50;
-  const double roundings = std::ceil(static_cast<double>(cols) / kernels::kLanes) + 3;
-  const double gamma = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
-  const double norm = std::sqrt(norm2) * up + kTiny;
-  const double row_norm = 128 * std::sqrt(n);
-  const double slack = row_norm * (std::sqrt(error2) + gamma * norm) * up;
-  const double largest_sum = 128.0 * kernels::kMaxActivation * n * scale;
-  return {scale, norm * (1 + gamma) * up, slack, slack * kRoundUp + largest_sum * kRounding,
-          row_norm * norm * kRoundUp};
-}
-
-// The rows that may be among the k best of one token, from the tiles of one worker.
-struct Shortlist {
-  ShortlistRow* list;  // [capacity]
-  size_t count;
-  BestK best_lower;  // of the lower bounds, rounded down
-
-  // Drops the rows that cannot reach the threshold.
-  void Compact(double threshold) {
-    count = static_cast<size_t>(
-        std::remove_if(list, list + count, [&](const ShortlistRow& s) { return s.upper < threshold; }) - list);
-  }
-};
-
-float RoundDown(double value) {
+float RoundUp(double value) {
   const auto rounded = static_cast<float>(value);
-  return static_cast<double>(rounded) <= value ? rounded : std::nextafter(rounded, -INFINITY);
+  return static_cast<double>(rounded) >= value ? rounded : std::nextafter(rounded, INFINITY);
 }
-
-class Screening {
- public:
-  Screening(pthreadpool_t pool, const HeadBatch& batch, size_t k)
-      : pool_(pool),
-        batch_(batch),
-        k_(k),
-        capacity_(4 * k + 2048),
-        worker_count_(pthreadpool_get_threads_count(pool)) {}
-
-  bool Allocate(bool with_bounds);
-  void Run();
-  bool too_many() const { return too_many_.load(std::memory_order_relaxed); }
-
-  // Computes the logits of a token's remaining rows exactly and sorts the best. Returns the lowest row whose logit is
-  // NaN, or kNoRow.
-  size_t RankExactly(size_t token, Candidate* best, uint64_t* survivors);
-
-  const float* middles(size_t token) const { return middles_.get() + token * batch_.table.rows; }
-  const float* deviations(size_t token) const { return deviations_.get() + token * batch_.table.rows; }
-
- private:
-  void ScreenChunk(size_t worker, size_t first, size_t count);
-  bool MayReachThreshold(size_t token, size_t first, size_t count, const double* sums) const;
-  ShortlistRow BoundsOfRow(size_t token, size_t row, double sum);
-  void AddToShortlist(size_t worker, size_t token, const ShortlistRow& row_bounds);
-  size_t MergeShortlists(size_t token);
-  Shortlist& ShortlistOf(size_t worker, size_t token) { return shortlists_[worker * batch_.tokens + token]; }
-
-  pthreadpool_t const pool_;
-  const HeadBatch& batch_;
-  const size_t k_;
-  const size_t capacity_;  // of each shortlist
-  const size_t worker_count_;
-  std::atomic<bool> too_many_{false};
-  TokenBounds bounds_[kMaxBatch];
-  std::atomic<double> threshold_[kMaxBatch];  // a lower bound of the k-th best logit
-  std::unique_ptr<Shortlist[]> shortlists_;   // [workers, tokens]
-  std::unique_ptr<ShortlistRow[]> lists_;     // [workers, tokens, capacity]
-  std::unique_ptr<Candidate[]> heaps_;        // [workers, tokens, k]
-  std::unique_ptr<ShortlistRow[]> merged_;    // [workers, capacity]
-  std::unique_ptr<int64_t[]> ids_;            // [workers, capacity]
-  std::unique_ptr<float[]> exact_;            // [workers, capacity]: logits of the ids
-  std::unique_ptr<float[]> middles_;          // [tokens, rows], for log_z; else null
-  std::unique_ptr<float[]> deviations_;
-};
 
 template <class T>
 bool Make(size_t count, std::unique_ptr<T[]>* array) {
@@ -140,194 +31,266 @@ bool Make(size_t count, std::unique_ptr<T[]>* array) {
   return *array != nullptr;
 }
 
-bool Screening::Allocate(bool with_bounds) {
-  const size_t lists = worker_count_ * batch_.tokens;
-  size_t bounds = 0;
-  if (with_bounds && !CheckedMultiply(batch_.tokens, batch_.table.rows, &bounds)) return false;
-  if (!Make(lists, &shortlists_) || !Make(lists * capacity_, &lists_) || !Make(lists * k_, &heaps_) ||
-      !Make(worker_count_ * capacity_, &merged_) || !Make(worker_count_ * capacity_, &ids_) ||
-      !Make(worker_count_ * capacity_, &exact_) ||
-      (with_bounds && (!Make(bounds, &middles_) || !Make(bounds, &deviations_)))) {
+class Ranking {
+ public:
+  Ranking(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch, const ScreenedTopk& topk)
+      : pool_(pool), batch_(batch), scratch_(*scratch), topk_(topk), screen_(pool, batch, scratch) {}
+
+  bool Allocate();
+  ScreenResult Run();
+
+ private:
+  // The rows that are computed first, and their logits, in the order of rows.
+  struct Promising {
+    uint32_t* rows;
+    float* logits;
+    size_t count;
+
+    bool Has(uint32_t row) const { return std::binary_search(rows, rows + count, row); }
+  };
+
+  void FindPromising(size_t token);
+  void FindThreshold(size_t token);
+  void ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits);
+  void ReadLower();
+  size_t SurvivorsOfChunk(size_t chunk, uint32_t* rows, float* uppers);
+  void Keep(const uint32_t* rows, size_t count, const float* uppers, const uint32_t* sums);
+  void RankInOrderOfBounds(size_t token, ScreenResult* result);
+  bool RankInOrderOfRows(ScreenResult* result);
+  void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
+
+  size_t ManyRows() const { return batch_.table.rows / kManySurvivors; }
+  Survivor* survivors(size_t token) const { return scratch_.survivors.get() + token * batch_.table.rows; }
+
+  pthreadpool_t const pool_;
+  const HeadBatch& batch_;
+  ScreenScratch& scratch_;
+  const ScreenedTopk& topk_;
+  Screen screen_;
+  size_t most_promising_ = 0;
+  Promising promising_[kScreenTokens];
+  float threshold_[kScreenTokens];
+  std::atomic<size_t> survivor_count_[kScreenTokens];
+  std::atomic<uint64_t> lower_rows_{0};
+  std::unique_ptr<uint32_t[]> rows_;  // [tokens, most_promising_]
+  std::unique_ptr<float[]> logits_;
+  std::unique_ptr<Survivor[]> chunk_rows_;  // [most_promising_ * kChunkRows]
+};
+
+bool Ranking::Allocate() {
+  most_promising_ = topk_.k + kMorePromising;
+  if (!Make(batch_.tokens * most_promising_, &rows_) || !Make(batch_.tokens * most_promising_, &logits_) ||
+      !Make(most_promising_ * kChunkRows, &chunk_rows_)) {
     return false;
   }
-  for (size_t i = 0; i < lists; ++i) shortlists_[i] = {&lists_[i * capacity_], 0, {&heaps_[i * k_], k_, 0}};
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    promising_[t] = {&rows_[t * most_promising_], &logits_[t * most_promising_], 0};
+    survivor_count_[t].store(0, std::memory_order_relaxed);
+  }
   return true;
 }
 
-void Screening::Run() {
-  batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
-  batch_.packed->PackActivations(*batch_.kernels, /*in_blocks=*/false, batch_.hidden, batch_.tokens, batch_.table.cols);
-  for (size_t t = 0; t < batch_.tokens; ++t) {
-    bounds_[t] = BoundsOfToken(batch_, t);
-    threshold_[t].store(-INFINITY, std::memory_order_relaxed);
-  }
-  const size_t tile_rows = TileRows(batch_.table.cols);
-  kernels::ForEachTile(pool_, *batch_.cancelled, batch_.table.rows, tile_rows, [&](const kernels::Tile& tile) {
-    if (too_many()) return;
-    batch_.filter.ForEachRun(tile.first, tile.count, [&](size_t row, size_t rows) {
-      for (size_t r = 0; r < rows; r += kChunkRows) ScreenChunk(tile.worker, row + r, std::min(kChunkRows, rows - r));
+// The rows with the largest approximate logits are in the chunks with the largest ones.
+void Ranking::FindPromising(size_t token) {
+  uint32_t* order = scratch_.chunk_order.get();
+  const size_t chunks = screen_.chunks();
+  for (size_t i = 0; i < chunks; ++i) order[i] = static_cast<uint32_t>(i);
+  const size_t taken = std::min(chunks, most_promising_);
+  const auto middle = [&](uint32_t chunk) { return screen_.chunk_middle(token, chunk); };
+  // A middle may be NaN, which has no order.
+  const auto better = [](float a, float b) { return (std::isnan(a) ? -INFINITY : a) > (std::isnan(b) ? -INFINITY : b); };
+  std::nth_element(order, order + taken - 1, order + chunks,
+                   [&](uint32_t a, uint32_t b) { return better(middle(a), middle(b)); });
+  size_t found = 0;
+  for (size_t i = 0; i < taken; ++i) {
+    const size_t begin = size_t{order[i]} * kChunkRows;
+    batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t count) {
+      float uppers[kChunkRows], middles[kChunkRows];
+      screen_.UpperBounds(token, first, count, uppers, middles);
+      for (size_t r = 0; r < count; ++r) chunk_rows_[found++] = {middles[r], static_cast<uint32_t>(first + r)};
     });
-  });
+  }
+  Promising& promising = promising_[token];
+  promising.count = std::min(found, most_promising_);
+  if (promising.count < found) {
+    std::nth_element(chunk_rows_.get(), chunk_rows_.get() + promising.count, chunk_rows_.get() + found,
+                     [&](const Survivor& a, const Survivor& b) { return better(a.upper, b.upper); });
+  }
+  for (size_t i = 0; i < promising.count; ++i) promising.rows[i] = chunk_rows_[i].row;
+  std::sort(promising.rows, promising.rows + promising.count);
 }
 
-void Screening::ScreenChunk(size_t worker, size_t first, size_t count) {
-  double sums[kMaxBatch * kChunkRows];
-  const TableView& table = batch_.table;
-  batch_.kernels->bytes->i8(table.screen.values + first * table.cols, count, table.cols, batch_.packed->activations(),
-                            sums, count);
-  for (size_t t = 0; t < batch_.tokens; ++t) {
-    const double* token_sums = sums + t * count;
-    if (middles_ == nullptr && !MayReachThreshold(t, first, count, token_sums)) continue;
+void Ranking::ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits) {
+  if (batch_.table.is_float()) {
+    return RunScattered(pool_, batch_, token, rows, count, scratch_.row_buffers.get(), logits);
+  }
+  for (size_t i = 0; i < count; i += kChunkRows) {
+    uint32_t sums[kChunkRows];
+    const size_t some = std::min(kChunkRows, count - i);
+    screen_.ReadLower(token, 1, rows + i, some, sums, some);
+    for (size_t r = 0; r < some; ++r) logits[i + r] = screen_.LogitOf(token, rows[i + r], sums[r]);
+  }
+}
+
+void Ranking::FindThreshold(size_t token) {
+  FindPromising(token);
+  const Promising& promising = promising_[token];
+  ComputeExactly(token, promising.rows, promising.count, promising.logits);
+  ScreenResult ignored = {};
+  BestK best{topk_.best + token * topk_.k, topk_.k, 0};
+  for (size_t i = 0; i < promising.count; ++i) Offer(promising.logits[i], promising.rows[i], &best, &ignored);
+  threshold_[token] = best.full() ? best.worst().logit : -INFINITY;
+}
+
+void Ranking::Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const {
+  const bool nan = std::isnan(logit);
+  if (nan) result->nan_row = std::min<size_t>(result->nan_row, row);
+  best->Offer({nan ? -INFINITY : logit, static_cast<int64_t>(row)});
+}
+
+// The rows of a chunk that are left for any token. uppers: [tokens, kChunkRows], for those rows.
+size_t Ranking::SurvivorsOfChunk(size_t chunk, uint32_t* rows, float* uppers) {
+  bool any = false;
+  for (size_t t = 0; t < batch_.tokens; ++t) any = any || !(screen_.chunk_upper(t, chunk) < threshold_[t]);
+  if (!any) return 0;
+  const size_t begin = chunk * kChunkRows;
+  size_t found = 0;
+  batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t count) {
+    float bounds[kScreenTokens][kChunkRows], middles[kChunkRows];
+    for (size_t t = 0; t < batch_.tokens; ++t) screen_.UpperBounds(t, first, count, bounds[t], middles);
     for (size_t r = 0; r < count; ++r) {
-      const ShortlistRow row_bounds = BoundsOfRow(t, first + r, token_sums[r]);
-      if (!(row_bounds.upper < threshold_[t].load(std::memory_order_relaxed))) AddToShortlist(worker, t, row_bounds);
+      bool left = false;
+      for (size_t t = 0; t < batch_.tokens; ++t) left = left || !(bounds[t][r] < threshold_[t]);
+      if (!left) continue;
+      for (size_t t = 0; t < batch_.tokens; ++t) uppers[t * kChunkRows + found] = bounds[t][r];
+      rows[found++] = static_cast<uint32_t>(first + r);
     }
-  }
-}
-
-// False if no row of [first, first + count) can reach the threshold, as in nearly all chunks. Branch-free per row, and
-// slightly looser than BoundsOfRow().
-bool Screening::MayReachThreshold(size_t token, size_t first, size_t count, const double* sums) const {
-  const TokenBounds& bounds = bounds_[token];
-  const double threshold = threshold_[token].load(std::memory_order_relaxed);
-  const float* scales = batch_.table.screen.scales + first;
-  const float* residual_norms = batch_.table.screen.residual_norms + first;
-  const double norm = bounds.norm * kRoundUp;
-  double upper[kChunkRows];
-  double reach[kChunkRows];
-  for (size_t r = 0; r < count; ++r) {
-    const double scale = static_cast<double>(scales[r]);
-    const double residual = static_cast<double>(residual_norms[r]) * norm;
-    upper[r] = (sums[r] * bounds.scale + bounds.fast_slack) * scale + residual + 2 * kTiny;
-    reach[r] = scale * bounds.reach + residual;
-  }
-  for (size_t r = 0; batch_.bias != nullptr && r < count; ++r) {
-    const double bias = static_cast<double>(batch_.bias[first + r]);
-    upper[r] += bias + std::fabs(bias) * kRounding;
-  }
-  // Comparisons with NaN are false, so NaN does not count as below.
-  size_t below = 0;
-  for (size_t r = 0; r < count; ++r) below += ((upper[r] < threshold) & (reach[r] < kLargest)) ? 1 : 0;
-  return below < count;
-}
-
-// The bounds of a row's logit; -infinity and infinity if it is unbounded.
-ShortlistRow Screening::BoundsOfRow(size_t token, size_t row, double sum) {
-  const TokenBounds& bounds = bounds_[token];
-  const double scale = static_cast<double>(batch_.table.screen.scales[row]);
-  const double residual_norm = static_cast<double>(batch_.table.screen.residual_norms[row]);
-  const double bias = batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]);
-  const double middle = sum * scale * bounds.scale + bias;
-  double deviation = residual_norm * bounds.norm + scale * bounds.slack + kTiny;
-  deviation += (std::fabs(middle) + deviation) * kRounding;
-  const bool bounded =
-      scale > 0 && residual_norm >= 0 && scale * bounds.reach + residual_norm * bounds.norm * kRoundUp < kLargest;
-  const bool known = bounded && std::fabs(middle) < kLargest;
-  const ShortlistRow row_bounds = {known                          ? middle + deviation
-                                   : bounded && bias == -INFINITY ? -INFINITY
-                                                                  : INFINITY,
-                                   known ? middle - deviation : -INFINITY, row};
-  if (middles_ != nullptr) {
-    middles_[token * batch_.table.rows + row] = static_cast<float>(known ? middle : row_bounds.upper);
-    deviations_[token * batch_.table.rows + row] = static_cast<float>(known ? deviation : 0);
-  }
-  return row_bounds;
-}
-
-void Screening::AddToShortlist(size_t worker, size_t token, const ShortlistRow& row_bounds) {
-  Shortlist& shortlist = ShortlistOf(worker, token);
-  std::atomic<double>& threshold = threshold_[token];
-  shortlist.best_lower.Offer({RoundDown(row_bounds.lower), static_cast<int64_t>(row_bounds.row)});
-  double known = threshold.load(std::memory_order_relaxed);
-  if (shortlist.best_lower.full()) {
-    const double found = static_cast<double>(shortlist.best_lower.worst().logit);
-    while (found > known && !threshold.compare_exchange_weak(known, found, std::memory_order_relaxed)) {
-    }
-  }
-  if (shortlist.count == capacity_) shortlist.Compact(threshold.load(std::memory_order_relaxed));
-  if (shortlist.count == capacity_) {
-    too_many_.store(true, std::memory_order_relaxed);
-  } else {
-    shortlist.list[shortlist.count++] = row_bounds;
-  }
-}
-
-// Fills merged_ with the rows of all shortlists of a token that can reach the k-th best lower bound, largest upper
-// bound first. Returns their number.
-size_t Screening::MergeShortlists(size_t token) {
-  BestK& lowest = ShortlistOf(0, token).best_lower;
-  for (size_t worker = 1; worker < worker_count_; ++worker) {
-    const BestK& other = ShortlistOf(worker, token).best_lower;
-    for (size_t i = 0; i < other.filled; ++i) lowest.Offer(other.heap[i]);
-  }
-  const double threshold = lowest.full() ? static_cast<double>(lowest.worst().logit) : -INFINITY;
-  size_t count = 0;
-  for (size_t worker = 0; worker < worker_count_; ++worker) {
-    Shortlist& shortlist = ShortlistOf(worker, token);
-    shortlist.Compact(threshold);
-    std::copy_n(shortlist.list, shortlist.count, merged_.get() + count);
-    count += shortlist.count;
-  }
-  std::sort(merged_.get(), merged_.get() + count, [](const ShortlistRow& a, const ShortlistRow& b) {
-    return a.upper != b.upper ? a.upper > b.upper : a.row < b.row;
   });
-  return count;
+  return found;
 }
 
-size_t Screening::RankExactly(size_t token, Candidate* best, uint64_t* survivors) {
-  constexpr size_t kAtOnce = 256;
-  const size_t count = MergeShortlists(token);
-  BestK found{best, k_, 0};
-  const auto is_out = [&](const ShortlistRow& row_bounds) {
-    return found.full() && row_bounds.upper < static_cast<double>(found.worst().logit);
-  };
-  size_t nan_row = kNoRow;
-  size_t done = 0;
-  *survivors = 0;
-  while (done < count && !is_out(merged_[done])) {
-    // The first k are needed in any case; after them, any chunk may be the last.
-    const size_t chunk = std::min(std::max(k_, kAtOnce), count - done);
-    size_t used = 0;
-    for (; used < chunk && !is_out(merged_[done + used]); ++used)
-      ids_[used] = static_cast<int64_t>(merged_[done + used].row);
-    RunScattered(pool_, batch_, token, ids_.get(), used, exact_.get());
-    if (batch_.is_cancelled()) return kNoRow;
-    for (size_t i = 0; i < used; ++i) {
-      const bool nan = std::isnan(exact_[i]);
-      if (nan) nan_row = std::min(nan_row, static_cast<size_t>(ids_[i]));
-      found.Offer({nan ? -INFINITY : exact_[i], ids_[i]});
+void Ranking::ReadLower() {
+  constexpr size_t kTileChunks = 16;
+  kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), kTileChunks, [&](const kernels::Tile& tile) {
+    uint32_t rows[kChunkRows], sums[kScreenTokens * kChunkRows];
+    float uppers[kScreenTokens * kChunkRows];
+    for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
+      const size_t count = SurvivorsOfChunk(chunk, rows, uppers);
+      if (count == 0) continue;
+      screen_.ReadLower(0, batch_.tokens, rows, count, sums, kChunkRows);
+      lower_rows_.fetch_add(count, std::memory_order_relaxed);
+      Keep(rows, count, uppers, sums);
     }
-    done += used;
+  });
+}
+
+// Appends the rows that are still left to the survivors of each token.
+void Ranking::Keep(const uint32_t* rows, size_t count, const float* uppers, const uint32_t* sums) {
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    Survivor left[kChunkRows];
+    size_t found = 0;
+    for (size_t i = 0; i < count; ++i) {
+      if (uppers[t * kChunkRows + i] < threshold_[t]) continue;
+      Survivor survivor = {0, rows[i]};
+      if (batch_.table.is_float()) {
+        const LogitBounds bounds = screen_.BoundsOf(t, rows[i], sums[t * kChunkRows + i]);
+        survivor.upper = RoundUp(bounds.middle + bounds.deviation);
+      } else {
+        survivor.upper = screen_.LogitOf(t, rows[i], sums[t * kChunkRows + i]);
+      }
+      if (!(survivor.upper < threshold_[t])) left[found++] = survivor;
+    }
+    const size_t at = survivor_count_[t].fetch_add(found, std::memory_order_relaxed);
+    std::copy_n(left, found, survivors(t) + at);
   }
-  found.Sort();
-  *survivors = done;
-  return nan_row;
+}
+
+void Ranking::RankInOrderOfBounds(size_t token, ScreenResult* result) {
+  constexpr size_t kAtOnce = 256;
+  Survivor* list = survivors(token);
+  size_t count = survivor_count_[token].load(std::memory_order_relaxed);
+  BestK best{topk_.best + token * topk_.k, topk_.k, 0};
+  const Promising& promising = promising_[token];
+  topk_.survivors[token] = promising.count;
+  for (size_t i = 0; i < promising.count; ++i) Offer(promising.logits[i], promising.rows[i], &best, result);
+  count = static_cast<size_t>(
+      std::remove_if(list, list + count, [&](const Survivor& s) { return promising.Has(s.row); }) - list);
+  if (!batch_.table.is_float()) {
+    for (size_t i = 0; i < count; ++i) Offer(list[i].upper, list[i].row, &best, result);
+    topk_.survivors[token] += count;
+    return best.Sort();
+  }
+  std::sort(list, list + count,
+            [](const Survivor& a, const Survivor& b) { return a.upper != b.upper ? a.upper > b.upper : a.row < b.row; });
+  const auto is_out = [&](const Survivor& s) { return best.full() && s.upper < best.worst().logit; };
+  for (size_t done = 0, used = 0; done < count && !is_out(list[done]) && !batch_.is_cancelled(); done += used) {
+    uint32_t rows[kAtOnce];
+    float logits[kAtOnce];
+    for (used = 0; used < std::min(kAtOnce, count - done) && !is_out(list[done + used]); ++used) {
+      rows[used] = list[done + used].row;
+    }
+    RunScattered(pool_, batch_, token, rows, used, scratch_.row_buffers.get(), logits);
+    for (size_t i = 0; i < used; ++i) Offer(logits[i], rows[i], &best, result);
+    topk_.survivors[token] += used;
+  }
+  best.Sort();
+}
+
+// A full pass over the survivors of all tokens.
+bool Ranking::RankInOrderOfRows(ScreenResult* result) {
+  const size_t bytes = (batch_.table.rows + 7) / 8;
+  std::unique_ptr<uint8_t[]> bits;
+  std::unique_ptr<Candidate[]> heaps;
+  if (!Make(bytes, &bits) || !Make(FullTopkHeapSize(pool_, batch_, topk_.k), &heaps)) return false;
+  std::fill_n(bits.get(), bytes, uint8_t{0});
+  const auto set = [&](uint32_t row) { bits[row / 8] = static_cast<uint8_t>(bits[row / 8] | 1 << row % 8); };
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    for (size_t i = 0; i < promising_[t].count; ++i) set(promising_[t].rows[i]);
+    for (size_t i = 0; i < survivor_count_[t].load(std::memory_order_relaxed); ++i) set(survivors(t)[i].row);
+  }
+  HeadBatch left = batch_;
+  left.filter = {bits.get()};
+  result->nan_row = RunFullTopk(pool_, left, topk_.k, heaps.get(), topk_.best, nullptr, nullptr);
+  std::fill_n(topk_.survivors, batch_.tokens, left.filter.Count(batch_.table.rows));
+  return true;
+}
+
+ScreenResult Ranking::Run() {
+  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0};
+  const TableView& table = batch_.table;
+  if (table.is_float()) batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, table.cols);
+  screen_.ReadUpper();
+  for (size_t t = 0; t < batch_.tokens && !batch_.is_cancelled(); ++t) FindThreshold(t);
+  if (!batch_.is_cancelled()) ReadLower();
+  if (batch_.is_cancelled()) return result;
+  size_t left = 0;
+  for (size_t t = 0; t < batch_.tokens; ++t) left += survivor_count_[t].load(std::memory_order_relaxed);
+  const bool in_order_of_rows = table.is_float() && left > ManyRows();
+  if (in_order_of_rows && !RankInOrderOfRows(&result)) result.outcome = ScreenOutcome::kNoMemory;
+  for (size_t t = 0; t < batch_.tokens && !in_order_of_rows; ++t) RankInOrderOfBounds(t, &result);
+  uint64_t table_rows = in_order_of_rows ? topk_.survivors[0] : 0;
+  for (size_t t = 0; t < batch_.tokens && !in_order_of_rows; ++t) table_rows += topk_.survivors[t];
+  uint64_t refined = lower_rows_.load(std::memory_order_relaxed);
+  for (size_t t = 0; t < batch_.tokens && topk_.log_z != nullptr && result.outcome == ScreenOutcome::kDone; ++t) {
+    ScreenedLogSum log_sum(pool_, batch_, screen_, t, scratch_.row_buffers.get());
+    result.outcome = log_sum.Run(topk_.best + t * topk_.k, topk_.k, topk_.log_z_tolerance, &topk_.log_z[t]);
+    refined += log_sum.refined();
+    table_rows += log_sum.computed();
+    topk_.survivors[t] += log_sum.computed();
+  }
+  result.bytes_read = batch_.filter.Count(table.rows) * screen_.upper_row_bytes() +
+                      refined * screen_.lower_row_bytes();
+  if (table.is_float()) result.bytes_read += table_rows * table.row_bytes;
+  return result;
 }
 
 }  // namespace
 
-ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* best, uint64_t* survivors,
-                             double log_z_tolerance, LogZ* log_z) {
-  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0};
-  const std::unique_ptr<Screening> screening(new (std::nothrow) Screening(pool, batch, k));
-  if (screening == nullptr || !screening->Allocate(log_z != nullptr)) {
-    result.outcome = ScreenOutcome::kNoMemory;
-    return result;
-  }
-  screening->Run();
-  if (screening->too_many()) result.outcome = ScreenOutcome::kTooMany;
-  for (size_t t = 0; t < batch.tokens && result.outcome == ScreenOutcome::kDone; ++t) {
-    if (batch.is_cancelled()) return result;
-    result.nan_row = std::min(result.nan_row, screening->RankExactly(t, best + t * k, &survivors[t]));
-    if (log_z != nullptr && !batch.is_cancelled()) {
-      const ScreenedLogits logits = {screening->middles(t), screening->deviations(t)};
-      uint64_t computed = 0;
-      result.outcome = ScreenedLogSum(pool, batch, t, logits, log_z_tolerance, &log_z[t], &computed);
-      survivors[t] += computed;
-    }
-    result.table_rows += survivors[t];
-  }
-  return result;
+ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch,
+                             const ScreenedTopk& topk) {
+  const std::unique_ptr<Ranking> ranking(new (std::nothrow) Ranking(pool, batch, scratch, topk));
+  if (ranking == nullptr || !ranking->Allocate()) return {ScreenOutcome::kNoMemory, kNoRow, 0};
+  return ranking->Run();
 }
 
 }  // namespace tied::runtime

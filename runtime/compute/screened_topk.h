@@ -1,11 +1,12 @@
-// Finds the best rows of each token with a first pass over the screen: an int8 approximation of the table with one
-// scale and one residual norm per row. The results have the same bits as those of RunFullTopk().
+// Finds the best rows of each token by means of a screen. The results have the same bits as those of RunFullTopk().
 //
-// For a row w = s * i + d with int8 row i and |d| <= residual norm, and a quantised hidden state x = c * q + e:
-//   |w * x - s * c * (i * q)| <= |d| * |x| + s * |i| * |e|           (Cauchy-Schwarz, twice)
-// and the float32 kernel's logit is within gamma * |w| * |x| of w * x (Higham 2002, 3.1). So each screened logit has
-// a bound, and only rows whose upper bound reaches the k-th best lower bound can be among the k best: their logits
-// are computed from the table.
+//  1. The upper nibbles of all rows give every logit a bound (screen.h).
+//  2. The logits of the k most promising rows are computed exactly. The worst of them is the threshold: a row whose upper
+//     bound is below it is out.
+//  3. The lower nibbles of the rows that are left give closer bounds, or for a quantised table the logits themselves.
+//  4. The rows of a float table that are still left are computed from the table.
+// No step can run out of space, and none is done twice: the time grows with the rows that are left, up to that of reading
+// the screen and the table once.
 #ifndef TIED_RUNTIME_COMPUTE_SCREENED_TOPK_H_
 #define TIED_RUNTIME_COMPUTE_SCREENED_TOPK_H_
 
@@ -15,29 +16,34 @@
 #include "runtime/compute/best_k.h"
 #include "runtime/compute/head.h"
 #include "runtime/compute/log_sum.h"
+#include "runtime/compute/screen.h"
 
 namespace tied::runtime {
 
-// The rounding terms of the bounds hold up to this many columns; wider tables are not screened.
-inline constexpr size_t kMaxScreenedCols = size_t{1} << 18;
-
 enum class ScreenOutcome {
   kDone,
-  kTooMany,  // too many rows survive for the screen to help: use the full pass
+  kTooMany,  // the sum of exponentials needs too many rows: use the full pass
   kNoMemory,
 };
 
 struct ScreenResult {
   ScreenOutcome outcome;
   size_t nan_row;       // as RunFullTopk() returns it
-  uint64_t table_rows;  // rows read from the table, all tokens together
+  uint64_t bytes_read;  // of the screen and the table
 };
 
-// best: [tokens, k]; survivors: [tokens], the number of table rows computed for each token. log_z: [tokens] or null,
-// with a bound of at most `log_z_tolerance`, which is above 0. The batch's table must have a screen. Packs
-// batch.hidden.
-ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* best, uint64_t* survivors,
-                             double log_z_tolerance, LogZ* log_z);
+// What a top-k writes for each token.
+struct ScreenedTopk {
+  size_t k;
+  Candidate* best;          // [tokens, k]
+  uint64_t* survivors;      // [tokens]: rows computed exactly
+  double log_z_tolerance;   // above 0 if log_z is not null
+  LogZ* log_z;              // [tokens] or null, with a bound of at most the tolerance
+};
+
+// batch: at most kScreenTokens tokens, for a table with a screen. scratch: reserved for it. Packs batch.hidden.
+ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch,
+                             const ScreenedTopk& topk);
 
 }  // namespace tied::runtime
 

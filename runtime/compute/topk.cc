@@ -42,20 +42,18 @@ Status TopkCall::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log
   return with_log_z ? runtime::Allocate(tokens, &log_z_) : Status();
 }
 
-Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance,
-                             bool* done, uint64_t* table_rows) {
-  const TableView& table = batch.table;
-  const ScreenResult screened = RunScreenedTopk(pool, batch, k_, &best_[first * k_], &survivors_[first],
-                                                log_z_tolerance, log_z_ == nullptr ? nullptr : &log_z_[first]);
-  bytes_read_ += allowed_ * (table.cols + 2 * sizeof(float));
+Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, ScreenScratch* scratch,
+                             double log_z_tolerance, bool* done) {
+  const ScreenResult screened =
+      RunScreenedTopk(pool, batch, scratch,
+                      {k_, &best_[first * k_], &survivors_[first], log_z_tolerance,
+                       log_z_ == nullptr ? nullptr : &log_z_[first]});
+  bytes_read_ += screened.bytes_read;
   if (screened.outcome == ScreenOutcome::kNoMemory) {
     return Status::Error(TIED_OUT_OF_MEMORY, "no memory to screen %zu tokens", batch.tokens);
   }
-  *table_rows = screened.table_rows;
   *done = screened.outcome == ScreenOutcome::kDone;
-  if (!*done) return Status();
-  bytes_read_ += screened.table_rows * table.row_bytes;
-  return NanLogit(table.ids, screened.nan_row);
+  return *done ? NanLogit(batch.table.ids, screened.nan_row) : Status();
 }
 
 Status TopkCall::RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first) {

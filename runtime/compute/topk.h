@@ -10,6 +10,7 @@
 #include "runtime/compute/head.h"
 #include "runtime/compute/log_sum.h"
 #include "runtime/compute/row_filter.h"
+#include "runtime/compute/screen.h"
 #include "runtime/file/status.h"
 #include "tied/tied.h"
 
@@ -27,10 +28,9 @@ class TopkCall {
   // allowed: number of rows that the filter of the batches allows.
   Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
 
-  // Computes the batch whose first token is `first`. *done: false if the screen does not help and RunFull() is needed.
-  // *table_rows: number of rows read from the table.
-  Status RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, double log_z_tolerance, bool* done,
-                     uint64_t* table_rows);
+  // Computes the batch, of at most kScreenTokens, whose first token is `first`. *done: false if log_z needs RunFull().
+  Status RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, ScreenScratch* scratch,
+                     double log_z_tolerance, bool* done);
   Status RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first);
 
   // soft_cap: of the logits.

@@ -39,28 +39,62 @@ Status VerifyNibbles(const unsigned char* zero_points, size_t count, size_t per_
   return Status();
 }
 
-// The norm in float64, reduced so that its own rounding cannot cause an error.
-double ResidualNorm(const TableView& table, size_t row, float* widened) {
-  GatherRow(table, row, 1.0f, widened);
-  const int8_t* approximation = table.screen.values + row * table.cols;
-  const double scale = static_cast<double>(table.screen.scales[row]);
-  double norm2 = 0;
-  for (size_t k = 0; k < table.cols; ++k) {
-    const double residual = static_cast<double>(widened[k]) - scale * approximation[k];
-    norm2 += residual * residual;
+int NibbleAt(const unsigned char* row, size_t k) { return row[k / 2] >> (k % 2 * 4) & 15; }
+
+// The errors of a screen's approximations in one row, reduced so that the rounding of the norms cannot cause an error.
+struct ScreenErrors {
+  double upper_norm;     // outside the calibrated columns
+  double norm;           // of both planes
+  double column_excess;  // largest error in a calibrated column, as a share of the column scale
+};
+
+// row: the row's exact values. For a quantised table these are scale * (q - its zero point); the zero point does not
+// matter here.
+ScreenErrors MeasureScreen(const TableView& table, size_t row, const float* exact) {
+  const ScreenView& screen = table.screen;
+  const unsigned char* upper = screen.upper + row * screen.row_bytes;
+  const unsigned char* lower = screen.lower + row * screen.row_bytes;
+  const double scale = static_cast<double>(screen.scales == nullptr ? table.RowScale(row) : screen.scales[row]);
+  ScreenErrors errors = {};
+  for (size_t k = 0, column = 0; k < table.cols; ++k) {
+    const double low = NibbleAt(lower, k) - 7.5;
+    const double middle = 16 * NibbleAt(upper, k) + 7.5 - 128;
+    const double value = table.is_float() ? static_cast<double>(exact[k]) : scale * (middle + low);
+    const double error = value - scale * middle;
+    const double full_error = value - scale * (middle + low);
+    if (screen.columns != nullptr && column < kScreenColumns && screen.columns[column] == k) {
+      const size_t at = row * kScreenColumns + column++;
+      const double step = static_cast<double>(screen.column_scales[row]);
+      errors.column_excess = std::max(errors.column_excess, std::fabs(error - step * screen.column_values[at]) / step);
+    } else {
+      errors.upper_norm += error * error;
+      errors.norm += full_error * full_error;
+    }
   }
-  return std::sqrt(norm2) * (1 - static_cast<double>(table.cols + 8) * 0x1p-50);
+  const double down = 1 - static_cast<double>(table.cols + 8) * 0x1p-50;
+  errors.upper_norm = std::sqrt(errors.upper_norm) * down;
+  errors.norm = std::sqrt(errors.norm) * down;
+  return errors;
+}
+
+Status CheckNorm(size_t row, const char* of, float stored, double norm) {
+  if (norm <= static_cast<double>(stored) && std::isfinite(stored)) return Status();
+  return Status::Error(TIED_CORRUPT, "the screen's norm of row %zu, %s, is %g; it must be finite and at least %g", row,
+                       of, static_cast<double>(stored), norm);
 }
 
 Status VerifyScreen(const TableView& table) {
+  const ScreenView& screen = table.screen;
   const std::unique_ptr<float[]> widened(new (std::nothrow) float[table.cols]);
   if (widened == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "no memory for a row of %zu columns", table.cols);
   for (size_t row = 0; row < table.rows; ++row) {
-    const double norm = ResidualNorm(table, row, widened.get());
-    const double stored = static_cast<double>(table.screen.residual_norms[row]);
-    if (norm <= stored && std::isfinite(stored)) continue;
-    return Status::Error(TIED_CORRUPT, "the screen's residual norm of row %zu is %g; it must be finite and at least %g",
-                         row, stored, norm);
+    if (table.is_float()) GatherRow(table, row, 1.0f, widened.get());
+    const ScreenErrors errors = MeasureScreen(table, row, widened.get());
+    TIED_RETURN_IF_ERROR(CheckNorm(row, "upper nibbles", screen.upper_norms[row], errors.upper_norm));
+    if (screen.norms != nullptr) TIED_RETURN_IF_ERROR(CheckNorm(row, "both", screen.norms[row], errors.norm));
+    if (errors.column_excess <= 0.5 * (1 + 0x1p-20)) continue;
+    return Status::Error(TIED_CORRUPT, "the screen's columns of row %zu are off by %g steps; it must be at most 0.5", row,
+                         errors.column_excess);
   }
   return Status();
 }
@@ -75,8 +109,9 @@ Status VerifyTable(const TableView& table) {
   if (table.type == TIED_INT4 && table.zero_points != nullptr) {
     TIED_RETURN_IF_ERROR(VerifyNibbles(table.zero_points, scales, per_row));
   }
-  if (table.screen.values == nullptr) return Status();
-  TIED_RETURN_IF_ERROR(VerifyScreenScales(table.screen.scales, table.rows));
+  if (table.screen.upper == nullptr) return Status();
+  if (table.screen.scales != nullptr) TIED_RETURN_IF_ERROR(VerifyScreenScales(table.screen.scales, table.rows));
+  if (table.screen.columns != nullptr) TIED_RETURN_IF_ERROR(VerifyScreenScales(table.screen.column_scales, table.rows));
   return VerifyScreen(table);
 }
 

@@ -14,6 +14,7 @@ template <class Ours, class Theirs>
 constexpr bool SameNumber(Ours ours, Theirs theirs) {
   return static_cast<int>(ours) == static_cast<int>(theirs);
 }
+static_assert(kScreenColumns == format::kScreenColumns);
 static_assert(SameNumber(OutputDim::Rule::kConstant, format::DimRule::Constant) &&
               SameNumber(OutputDim::Rule::kInputDim, format::DimRule::InputDim) &&
               SameNumber(OutputDim::Rule::kInfer, format::DimRule::Infer));
@@ -40,7 +41,23 @@ uint64_t ScalesPerRow(const format::TiedTable& table) {
   }
 }
 
-TableView ResolveTable(const format::TiedTable& table, const unsigned char* file) {
+ScreenView ResolveScreen(const format::TiedTable& table, const format::Screen& screen, const unsigned char* file) {
+  ScreenView view = {};
+  view.upper = BytesAt(file, screen.upper() == nullptr ? *table.values() : *screen.upper());
+  view.lower = BytesAt(file, *screen.lower());
+  view.row_bytes = static_cast<size_t>(format::RowBytes(format::DataType::Int4, table.cols()));
+  view.upper_norms = FloatsAt(file, *screen.upper_norms());
+  if (screen.scales() != nullptr) view.scales = FloatsAt(file, *screen.scales());
+  if (screen.norms() != nullptr) view.norms = FloatsAt(file, *screen.norms());
+  if (screen.columns() == nullptr) return view;
+  view.columns = screen.columns()->data();
+  view.column_values = reinterpret_cast<const int8_t*>(BytesAt(file, *screen.column_values()));
+  view.column_scales = FloatsAt(file, *screen.column_scales());
+  return view;
+}
+
+TableView ResolveTable(const format::TiedTable& table, const MappedFile& mapped) {
+  const unsigned char* file = mapped.data();
   TableView view = {};
   view.type = static_cast<tied_type>(table.type());
   view.values = BytesAt(file, *table.values());
@@ -49,14 +66,14 @@ TableView ResolveTable(const format::TiedTable& table, const unsigned char* file
   view.ids = {nullptr, view.rows, table.vocabulary() == 0 ? view.rows : static_cast<size_t>(table.vocabulary())};
   if (table.ids() != nullptr) view.ids.ids = reinterpret_cast<const uint32_t*>(BytesAt(file, *table.ids()));
   view.row_bytes = static_cast<size_t>(format::RowBytes(table.type(), table.cols()));
+  view.rows_of_file = {mapped.descriptor(), mapped.file_offset() + table.values()->offset()};
   if (table.scales() != nullptr) {
     view.scales = FloatsAt(file, *table.scales());
     view.scales_per_row = static_cast<size_t>(ScalesPerRow(table));
   }
   if (table.zero_points() != nullptr) view.zero_points = BytesAt(file, *table.zero_points());
   if (const format::Screen* screen = table.screen()) {
-    view.screen = {reinterpret_cast<const int8_t*>(BytesAt(file, *screen->values())), FloatsAt(file, *screen->scales()),
-                   FloatsAt(file, *screen->residual_norms())};
+    view.screen = ResolveScreen(table, *screen, file);
   }
   return view;
 }
@@ -117,7 +134,7 @@ bool Graph::Allocate(const format::Header& header) {
          selectors_.Allocate(selectors) && entry_points_.Allocate(header.entry_points()->size());
 }
 
-Status Graph::Resolve(const format::Header& header, const unsigned char* file, const char* name, Graph* graph) {
+Status Graph::Resolve(const format::Header& header, const MappedFile& file, const char* name, Graph* graph) {
   if (!graph->Allocate(header)) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
   const auto resolve_values = [](const auto& infos, Value* value) {
     for (const format::ValueInfo* info : infos) *value++ = ResolveValue(*info);
@@ -139,7 +156,7 @@ Status Graph::Resolve(const format::Header& header, const unsigned char* file, c
       }
     }
     for (const format::Op* op : *entry_point->ops()) {
-      *operation = ResolveOperation(*op, file, graph->tables_.items.get());
+      *operation = ResolveOperation(*op, file.data(), graph->tables_.items.get());
       operation->output = &graph->outputs_.items[op->output()];
       const bool reads = operation->kind != Operation::Kind::kConstant || ReadsDims(*op);
       if (reads) operation->input = &graph->inputs_.items[op->input()];

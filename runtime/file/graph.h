@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/file/mapped_file.h"
 #include "runtime/file/status.h"
 #include "runtime/file/table.h"
 #include "tied/tied.h"
@@ -100,8 +101,8 @@ struct EntryPoint {
 
 class Graph {
  public:
-  // header: validated; it and the file, which starts at `file`, must outlive the graph. name: file name for messages.
-  static Status Resolve(const format::Header& header, const unsigned char* file, const char* name, Graph* graph);
+  // header: validated; it and the file must outlive the graph. name: file name for messages.
+  static Status Resolve(const format::Header& header, const MappedFile& file, const char* name, Graph* graph);
 
   Items<TableView> tables() const { return tables_.view(); }
   Items<Value> inputs() const { return inputs_.view(); }

@@ -43,6 +43,7 @@ size_t PageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 MappedFile::~MappedFile() {
   if (mapping_ != nullptr) munmap(mapping_, mapping_size_);
+  if (descriptor_ >= 0) close(descriptor_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
@@ -53,6 +54,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(mapping_, other.mapping_);
   std::swap(mapping_size_, other.mapping_size_);
   std::swap(is_shared_, other.is_shared_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(file_offset_, other.file_offset_);
   return *this;
 }
 
@@ -97,6 +100,8 @@ Status MappedFile::Map(int descriptor, uint64_t offset, uint64_t length, const c
   mapped.data_ = static_cast<const unsigned char*>(mapping) + lead;
   mapped.size_ = static_cast<size_t>(length);
   mapped.is_shared_ = true;
+  mapped.descriptor_ = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  mapped.file_offset_ = offset;
   *file = std::move(mapped);
   return Status();
 }

@@ -32,6 +32,11 @@ class MappedFile {
   const unsigned char* data() const { return data_; }
   size_t size() const { return size_; }
 
+  // For reading the mapped file without its mapping; -1 for memory and copies, or if no descriptor was left.
+  int descriptor() const { return descriptor_; }
+  // Of data() in it.
+  uint64_t file_offset() const { return file_offset_; }
+
   // Advise the system about `length` bytes at `offset`, extended to whole pages. No effect on memory and copies.
   void ExpectRandomReads(size_t offset, size_t length) const;
   void ExpectWholeReads(size_t offset, size_t length) const;
@@ -53,6 +58,8 @@ class MappedFile {
   void* mapping_ = nullptr;  // null for borrowed memory
   size_t mapping_size_ = 0;
   bool is_shared_ = false;  // a mapping of the file, whose pages the system can read again
+  int descriptor_ = -1;
+  uint64_t file_offset_ = 0;
 };
 
 }  // namespace tied::runtime

@@ -17,7 +17,7 @@ Status Model::Create(MappedFile file, const char* name, Model** model) {
   TIED_RETURN_IF_ERROR(Header::Read(file.data(), file.size(), name, &header));
   Model* created = new (std::nothrow) Model(std::move(file), std::move(header));
   if (created == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for the model", name);
-  Status status = Graph::Resolve(created->header(), created->file_.data(), name, &created->graph_);
+  Status status = Graph::Resolve(created->header(), created->file_, name, &created->graph_);
   if (status.ok()) status = created->CheckIds(name);
   if (status.ok()) {
     *model = created;
@@ -64,7 +64,8 @@ void Model::PrepareForHead() {
 void Model::PrepareForScreen() {
   if (prepared_for_screen_.load(std::memory_order_relaxed) || prepared_for_screen_.exchange(true)) return;
   for (const format::TiedTable* table : *header_->tables()) {
-    if (table->screen() != nullptr) ExpectWholeReads(*table->screen()->values());
+    if (table->screen() == nullptr) continue;
+    ExpectWholeReads(table->screen()->upper() == nullptr ? *table->values() : *table->screen()->upper());
   }
 }
 

@@ -7,6 +7,18 @@
 
 namespace tied::runtime {
 
+template <class Visit>
+Status ForEachScreenPlane(const format::Screen& screen, const Visit& visit) {
+  TIED_RETURN_IF_ERROR(visit(*screen.lower(), "lower nibbles"));
+  TIED_RETURN_IF_ERROR(visit(*screen.upper_norms(), "norms of upper nibbles"));
+  if (screen.upper() != nullptr) TIED_RETURN_IF_ERROR(visit(*screen.upper(), "upper nibbles"));
+  if (screen.scales() != nullptr) TIED_RETURN_IF_ERROR(visit(*screen.scales(), "screen scales"));
+  if (screen.norms() != nullptr) TIED_RETURN_IF_ERROR(visit(*screen.norms(), "residual norms"));
+  if (screen.column_values() != nullptr) TIED_RETURN_IF_ERROR(visit(*screen.column_values(), "column values"));
+  if (screen.column_scales() != nullptr) TIED_RETURN_IF_ERROR(visit(*screen.column_scales(), "column scales"));
+  return Status();
+}
+
 // Calls visit(plane, name) for every plane of every table. Stops at the first error and returns it.
 template <class Visit>
 Status ForEachTablePlane(const format::Header& header, const Visit& visit) {
@@ -16,9 +28,7 @@ Status ForEachTablePlane(const format::Header& header, const Visit& visit) {
     if (table->zero_points() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->zero_points(), "zero points"));
     if (table->ids() != nullptr) TIED_RETURN_IF_ERROR(visit(*table->ids(), "token ids"));
     if (table->screen() == nullptr) continue;
-    TIED_RETURN_IF_ERROR(visit(*table->screen()->values(), "screen"));
-    TIED_RETURN_IF_ERROR(visit(*table->screen()->scales(), "screen scales"));
-    TIED_RETURN_IF_ERROR(visit(*table->screen()->residual_norms(), "residual norms"));
+    TIED_RETURN_IF_ERROR(ForEachScreenPlane(*table->screen(), visit));
   }
   return Status();
 }

@@ -34,6 +34,7 @@ class Validator {
   Status CheckTable(const format::TiedTable& table) const;
   Status CheckScales(const format::TiedTable& table) const;
   Status CheckScreen(const format::TiedTable& table) const;
+  Status CheckScreenColumns(const format::TiedTable& table) const;
   Status CheckVocabulary(const format::TiedTable& table) const;
   Status CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
                      const char* what) const;
@@ -154,13 +155,36 @@ Status Validator::CheckScales(const format::TiedTable& table) const {
 Status Validator::CheckScreen(const format::TiedTable& table) const {
   if (table.screen() == nullptr) return Status();
   const char* what = table.name()->c_str();
-  if (table.scales() != nullptr) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s' has a screen, but is quantised", name_, what);
-  }
   const format::Screen& screen = *table.screen();
-  TIED_RETURN_IF_ERROR(CheckLength(*screen.values(), table.rows(), table.cols(), what, "screen"));
-  TIED_RETURN_IF_ERROR(CheckLength(*screen.scales(), table.rows(), sizeof(float), what, "screen scales"));
-  return CheckLength(*screen.residual_norms(), table.rows(), sizeof(float), what, "residual norms");
+  const bool quantised = table.scales() != nullptr;
+  const bool in_blocks = quantised && format::ScaleOfCount(table.type(), table.scales()->length() / sizeof(float),
+                                                           table.rows(), table.cols()) == format::ScaleOf::kBlock;
+  const bool with_columns = screen.columns() != nullptr;
+  if (in_blocks || table.cols() > format::kMaxScreenedCols || (screen.upper() == nullptr) != quantised ||
+      (screen.scales() == nullptr) != quantised || (screen.norms() == nullptr) != quantised ||
+      (screen.column_values() != nullptr) != with_columns || (screen.column_scales() != nullptr) != with_columns) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s': the screen does not fit the element type or the columns", name_,
+                         what);
+  }
+  if (with_columns) TIED_RETURN_IF_ERROR(CheckScreenColumns(table));
+  return ForEachScreenPlane(screen, [&](const format::Plane& plane, const char* plane_name) {
+    const bool nibbles = &plane == screen.upper() || &plane == screen.lower();
+    const uint64_t row_bytes = nibbles                           ? format::RowBytes(format::DataType::Int4, table.cols())
+                               : &plane == screen.column_values() ? format::kScreenColumns
+                                                                 : sizeof(float);
+    return CheckLength(plane, table.rows(), row_bytes, what, plane_name);
+  });
+}
+
+Status Validator::CheckScreenColumns(const format::TiedTable& table) const {
+  const auto& columns = *table.screen()->columns();
+  bool valid = columns.size() == format::kScreenColumns;
+  for (flatbuffers::uoffset_t i = 0; i < columns.size(); ++i) {
+    valid = valid && columns.Get(i) < table.cols() && (i == 0 || columns.Get(i) > columns.Get(i - 1));
+  }
+  if (valid) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: table '%s': the screen's columns are not %zu ascending ones of the table",
+                       name_, table.name()->c_str(), format::kScreenColumns);
 }
 
 // The ids themselves are not part of the header; they are checked when the file is open.
@@ -188,8 +212,7 @@ Status Validator::CheckTable(const format::TiedTable& table) const {
                          ", %" PRIu64 "]",
                          name_, what, table.rows(), table.cols(), format::kMaxTableRows, format::kMaxTableCols);
   }
-  TIED_RETURN_IF_ERROR(
-      CheckLength(*table.values(), table.rows(), format::RowBytes(table.type(), table.cols()), what, "values"));
+  TIED_RETURN_IF_ERROR(CheckLength(*table.values(), table.rows(), format::StoredRowBytes(table), what, "values"));
   TIED_RETURN_IF_ERROR(CheckVocabulary(table));
   TIED_RETURN_IF_ERROR(CheckScales(table));
   return CheckScreen(table);

@@ -27,7 +27,7 @@ converter::TableOptions TableOptionsOf(const ConvertOptions& options) {
                                               NumberFormat::kInt8, NumberFormat::kInt4,    NumberFormat::kFloat32};
   converter::TableOptions tables;
   tables.format = kFormats[static_cast<size_t>(options.type) % std::size(kFormats)];
-  tables.screen = options.screen && tables.format != NumberFormat::kInt8 && tables.format != NumberFormat::kInt4;
+  tables.screen = options.screen && tables.format != NumberFormat::kInt4;
   tables.allow_untied = options.allow_untied;
   tables.check = options.check;
   return tables;

@@ -24,9 +24,10 @@ TiedFile KeepRows(TiedFile full, const std::vector<uint32_t>& ids) {
   restrict(table.scales);
   restrict(table.zero_points);
   if (table.screen != nullptr) {
-    restrict(table.screen->values);
-    restrict(table.screen->scales);
-    restrict(table.screen->residual_norms);
+    for (auto* plane : {&table.screen->upper, &table.screen->lower, &table.screen->scales, &table.screen->upper_norms,
+                        &table.screen->norms}) {
+      restrict(*plane);
+    }
   }
   for (const auto& entry_point : kept.header.entry_points) {
     for (const auto& op : entry_point->ops) {

@@ -153,26 +153,38 @@ double StepError(const TableForm& form, const float* row, const float* hidden, s
 }
 
 void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values) {
-  std::vector<int8_t> screen;
-  std::vector<float> scales, norms;
+  const size_t row_bytes = (cols + 31) / 32 * 16;
+  std::vector<uint8_t> upper(rows * row_bytes), lower(rows * row_bytes);
+  std::vector<float> scales, upper_norms, norms;
+  const auto above = [](double squares) {
+    return squares == 0 ? 0 : std::nextafter(static_cast<float>(std::sqrt(squares)), INFINITY);
+  };
   for (size_t r = 0; r < rows; ++r) {
     const float* row = &values[r * cols];
-    const float largest = MaxMagnitude(row, cols);
-    const float scale = std::max(largest / 127, 0x1p-149f);
-    double norm2 = 0;
+    const float scale = std::max(MaxMagnitude(row, cols) / 127, 0x1p-149f);
+    double upper_squares = 0, squares = 0;
     for (size_t k = 0; k < cols; ++k) {
-      const auto quantised = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f));
-      screen.push_back(quantised);
-      const double residual = static_cast<double>(row[k]) - static_cast<double>(scale) * quantised;
-      norm2 += residual * residual;
+      const auto integer = static_cast<int>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f)) + 128;
+      const auto set = [&](std::vector<uint8_t>* plane, int nibble) {
+        uint8_t& byte = (*plane)[r * row_bytes + k / 2];
+        byte = static_cast<uint8_t>(byte | nibble << (k % 2 * 4));
+      };
+      set(&upper, integer / 16);
+      set(&lower, integer % 16);
+      const double value = static_cast<double>(row[k]), step = static_cast<double>(scale);
+      upper_squares += std::pow(value - step * (integer / 16 * 16 + 7.5 - 128), 2);
+      squares += std::pow(value - step * (integer - 128), 2);
     }
     scales.push_back(scale);
-    norms.push_back(norm2 == 0 ? 0 : std::nextafter(static_cast<float>(std::sqrt(norm2)), INFINITY));
+    upper_norms.push_back(above(upper_squares));
+    norms.push_back(above(squares));
   }
   auto stored = std::make_unique<format::ScreenT>();
-  stored->values = Add(file, screen);
+  stored->upper = Add(file, upper);
+  stored->lower = Add(file, lower);
   stored->scales = Add(file, scales);
-  stored->residual_norms = Add(file, norms);
+  stored->upper_norms = Add(file, upper_norms);
+  stored->norms = Add(file, norms);
   file->header.tables[0]->screen = std::move(stored);
 }
 

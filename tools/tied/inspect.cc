@@ -51,9 +51,13 @@ Json TableJson(const tied_table_info& table) {
       {"values", &table.values},
       {"scales", &table.scales},
       {"zero_points", &table.zero_points},
-      {"screen", &table.screen},
+      {"screen_upper", &table.screen_upper},
+      {"screen_lower", &table.screen_lower},
       {"screen_scales", &table.screen_scales},
-      {"screen_residual_norms", &table.screen_residual_norms},
+      {"screen_upper_norms", &table.screen_upper_norms},
+      {"screen_norms", &table.screen_norms},
+      {"screen_column_values", &table.screen_column_values},
+      {"screen_column_scales", &table.screen_column_scales},
       {"ids", &table.ids}};
   for (const auto& [name, plane] : planes) {
     if (plane->length == 0) continue;

@@ -98,7 +98,13 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
       ->type_name("TYPE")
       ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int4"}));
   app->add_flag("--screen", options->tables.screen,
-                "Add an int8 screen: a top-k then reads about a quarter of a float32 table instead of all of it");
+                "Add a screen: an exact top-k then reads about a seventh of a float32 table, or two thirds of an int8 one, "
+                "instead of all of it");
+  app->add_option("--calibrate", options->tables.calibrate,
+                  "With --screen: hidden states of the model, float32 [tokens, cols], .npy or raw, for which the screen "
+                  "is made to be tight. Results are exact for all others, too")
+      ->type_name("FILE")
+      ->check(ExistingFile());
   app->add_option(recorded, options->tables.hidden,
                   "Recorded hidden states for measuring the error of a lossy --dtype: raw little-endian float32, "
                   "[tokens, cols]")
@@ -181,8 +187,8 @@ int Main(int argc, char** argv) {
     std::cerr << "tied-convert: " << (options.input.empty() ? "model" : "--output") << " is required\n";
     return 2;
   }
-  if (options.tables.screen && (options.dtype == "int8" || options.dtype == "int4")) {
-    std::cerr << "tied-convert: --screen is only for float tables; " << options.dtype << " is already small\n";
+  if (options.tables.screen && options.dtype == "int4") {
+    std::cerr << "tied-convert: --screen is not for int4, whose scales are in blocks\n";
     return 2;
   }
   return Run(options);

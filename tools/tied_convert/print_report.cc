@@ -13,7 +13,7 @@ namespace {
 void PrintTable(const TableReport& table, std::ostream& out) {
   out << "  table '" << Printable(table.name) << "', " << table.type << " [" << table.rows << ", " << table.cols << ']';
   if (table.rows < table.vocabulary) out << " of " << table.vocabulary << " ids";
-  if (table.screen) out << ", with a screen";
+  if (table.screen) out << (table.calibrated ? ", with a calibrated screen" : ", with a screen");
   if (!table.reason.empty()) out << "; " << table.reason;
   out << '\n';
 }

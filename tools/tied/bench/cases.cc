@@ -119,7 +119,7 @@ void Bench::AddHead(Session& session, size_t tokens, bool deterministic) {
 void Bench::AddTopks(Session& session) {
   const size_t most = *std::max_element(options_.tokens.begin(), options_.tokens.end());
   for (const bool screen : {false, true}) {
-    if (screen && table_.screen.length == 0) continue;
+    if (screen && table_.screen_upper.length == 0) continue;
     for (const size_t k : {size_t{1}, size_t{10}}) {
       if (k > table_.rows) continue;
       for (const size_t tokens : {size_t{1}, size_t{4}}) {

@@ -1,0 +1,126 @@
+// The loop over rows of nibbles without scales, shared by the vector instruction sets; avx.h shows what a set supplies.
+// In an unnamed namespace for the reason given in dot_float.h.
+#ifndef TIED_KERNELS_DOT_NIBBLE_H_
+#define TIED_KERNELS_DOT_NIBBLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/dot_int.h"
+#include "kernels/kernels.h"
+#include "kernels/loops.h"
+
+namespace tied::kernels {
+namespace {
+
+// Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kRows and kTokens, the largest tile;
+// Weights, the even and the odd columns of such a vector; Load(pointer); Sum and Zero(); Add(weights, pointer to the
+// packed activations of the vector's columns, sum); Totals(sums of R rows, R numbers), which adds lanes. All sums are
+// modulo 2^32.
+//
+// Packed layout of activations: token after token. For each vector of a row: the upper bytes of the even columns, of
+// the odd columns, then the lower bytes of both, kWidth each.
+template <class Isa>
+struct DotNibble {
+  static constexpr size_t kVector = Isa::kWidth;
+  static constexpr size_t kPackedVector = 4 * kVector;
+
+  static size_t TokenStride(size_t cols) {
+    return (RowElements(static_cast<const NibblePair*>(nullptr), cols) + kVector - 1) / kVector * kPackedVector;
+  }
+
+  static void Pack(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
+    auto* to = static_cast<int8_t*>(packed);
+    std::memset(to, 0, tokens * TokenStride(cols));
+    for (size_t t = 0; t < tokens; ++t, to += TokenStride(cols)) {
+      for (size_t k = 0; k < cols; ++k) {
+        int8_t* upper = to + k / 2 / kVector * kPackedVector + k % 2 * kVector + k / 2 % kVector;
+        SplitActivation(activations[t * cols + k], upper, upper + 2 * kVector);
+      }
+    }
+  }
+
+  // R rows times T tokens. Prefetches the rows `next` meanwhile.
+  template <size_t R, size_t T>
+  static void Tile(const NibblePair* const* rows, const NibblePair* const* next, size_t row_bytes, const int8_t* packed,
+                   size_t token_stride, uint32_t* sums, size_t sums_stride) {
+    typename Isa::Sum acc[T][R];
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) { TIED_UNROLL for (size_t r = 0; r < R; ++r) acc[t][r] = Isa::Zero(); }
+    size_t byte = 0;
+    const auto add = [&](const NibblePair* const* from, size_t at) __attribute__((always_inline)) {
+      typename Isa::Weights weights[R];
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = Isa::Load(from[r] + at);
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        Isa::Add(weights, packed + t * token_stride + byte / kVector * kPackedVector, acc[t]);
+      }
+    };
+    for (; byte + kVector <= row_bytes; byte += kVector) {
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+        if (kVector >= 64 || byte % 64 == 0) __builtin_prefetch(next[r] + byte);
+      }
+      add(rows, byte);
+    }
+    if (byte < row_bytes) {
+      NibblePair tails[R][kVector] = {};
+      const NibblePair* from[R];
+      for (size_t r = 0; r < R; ++r) {
+        std::memcpy(tails[r], rows[r] + byte, row_bytes - byte);
+        from[r] = tails[r];
+      }
+      add(from, 0);
+    }
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) Isa::Totals(acc[t], sums + t * sums_stride);
+  }
+
+  template <size_t R, size_t T, class... Args>
+  static void TileOf(size_t tokens, Args... args) {
+    if (tokens == T) return Tile<R, T>(args...);
+    if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
+  }
+
+  template <size_t R>
+  static void RowTile(const NibbleRows& rows, size_t first, size_t row_count, size_t cols, const void* packed,
+                      size_t tokens, uint32_t* sums, size_t sums_stride) {
+    const size_t row_bytes = RowElements(rows.values, cols);
+    // Far enough ahead for the memory's latency: some tiles of scattered rows, or a page.
+    const size_t ahead = rows.ids == nullptr ? kAheadBytes / row_bytes + 1 : kAheadRows;
+    const NibblePair* tile[R];
+    const NibblePair* next[R];
+    for (size_t r = 0; r < R; ++r) {
+      tile[r] = rows.Row(first + r, row_bytes);
+      const size_t later = first + r + ahead;
+      next[r] = rows.ids == nullptr || later < row_count ? rows.Row(later, row_bytes) : tile[r];
+    }
+    const size_t token_stride = TokenStride(cols);
+    for (size_t t = 0, count = 0; t < tokens; t += count) {
+      count = tokens - t < Isa::kTokens ? tokens - t : Isa::kTokens;
+      TileOf<R, Isa::kTokens>(count, static_cast<const NibblePair* const*>(tile),
+                              static_cast<const NibblePair* const*>(next), row_bytes,
+                              static_cast<const int8_t*>(packed) + t * token_stride, token_stride,
+                              sums + t * sums_stride + first, sums_stride);
+    }
+  }
+
+  static void Dot(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
+                  uint32_t* sums, size_t sums_stride) {
+    size_t r = 0;
+    for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
+      RowTile<Isa::kRows>(rows, r, row_count, cols, packed, tokens, sums, sums_stride);
+    }
+    for (; r < row_count; ++r) RowTile<1>(rows, r, row_count, cols, packed, tokens, sums, sums_stride);
+  }
+
+ private:
+  static constexpr size_t kAheadBytes = 4096;
+  static constexpr size_t kAheadRows = 16;
+};
+
+template <class Isa>
+constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride,
+                                          DotNibble<Isa>::Dot};
+
+}  // namespace
+}  // namespace tied::kernels
+
+#endif  // TIED_KERNELS_DOT_NIBBLE_H_

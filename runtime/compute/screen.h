@@ -1,0 +1,115 @@
+// Bounds of all logits from the planes of a screen, for a few tokens at a time.
+//
+// A row is w = s * (p + d): s its scale, p = 16 * upper + 7.5 - 128 its upper approximation, s * d its error. Of a
+// second, better approximation, p is q = 16 * upper + lower - 128. A hidden state is x = c * (i + e): 16-bit integers i
+// and their rounding errors. Then
+//   w * x = s * c * (p * i) + (s * d) * x + s * p * (c * e), so
+//   |w * x - s * c * (p * i)| <= |s * d| * |x| + |s| * |p| * |c * e|                     (Cauchy-Schwarz, twice)
+// where |p| <= 16 * 7.54 * sqrt(cols) and |q| <= 128 * sqrt(cols). A float table's own logit is within gamma * |w| * |x|
+// of w * x (Higham 2002, 3.1), |w| <= |s * p| + |s * d|. A quantised table's logit is s * c * (q * i), rounded once.
+//
+// With calibrated columns, w has a third part there, t * v with int8 v: its product with i is added, and the error that
+// remains is at most t / 2 in each of these columns, so |s * d| * |x| becomes
+//   norm of the other columns' errors * |x without these columns| + 16^(1/2) * t / 2 * |x in these columns|.
+#ifndef TIED_RUNTIME_COMPUTE_SCREEN_H_
+#define TIED_RUNTIME_COMPUTE_SCREEN_H_
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/compute/head.h"
+#include "runtime/compute/scratch.h"
+
+namespace tied::runtime {
+
+// Tokens that are screened together.
+inline constexpr size_t kScreenTokens = 8;
+
+// Rows whose bounds are summed up in two numbers.
+inline constexpr size_t kChunkRows = 64;
+
+// A row that may be among the best, and its upper bound, or its logit if the table is quantised.
+struct Survivor {
+  float upper;
+  uint32_t row;
+};
+
+struct ScreenScratch {
+  ScratchArray<uint32_t> sums;          // [tokens, rows]: products with the upper nibbles, modulo 2^32
+  ScratchArray<float> chunk_uppers;     // [tokens, chunks]: the largest upper bound
+  ScratchArray<float> chunk_middles;    // [tokens, chunks]: the largest approximate logit
+  ScratchArray<Survivor> survivors;     // [tokens, rows]
+  ScratchArray<uint32_t> chunk_order;   // [chunks]
+  ScratchArray<unsigned char> row_buffers;  // [workers, row_bytes]
+
+  bool Reserve(const TableView& table, size_t tokens, size_t workers);
+};
+
+// A logit is within `deviation` of `middle`. Infinite deviation: it has no bound.
+struct LogitBounds {
+  double middle;
+  double deviation;
+};
+
+// What bounds the logits of one token (see above), with all roundings: n operations in float64 cost a factor of
+// 1 + n * 2^-53, those in float32 kFloatRounding.
+struct TokenTerms {
+  double scale;  // c
+  double total;  // sum of i
+  double norm;   // of x and of c * i outside the calibrated columns, with the rounding errors of a float32 kernel
+  double slack;              // the error of a row with scale 1 and no residual, upper approximation
+  double full_slack;         // likewise, both planes
+  double column_slack;       // the error of a row with column scale 1
+  double half_columns;       // what a lower nibble of 8 adds to the centre, 7.5, in the calibrated columns
+  double reach;              // at least |p| * |x| for either approximation
+  uint32_t eight_totals;     // 8 * total modulo 2^32
+  int16_t column_activations[kScreenColumns];
+};
+
+class Screen {
+ public:
+  // batch: at most kScreenTokens tokens, for a table with a screen; scratch: reserved for it.
+  Screen(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch);
+
+  // Reads the upper nibbles of all allowed rows: fills sums and chunks.
+  void ReadUpper();
+
+  size_t chunks() const { return (batch_.table.rows + kChunkRows - 1) / kChunkRows; }
+  float chunk_upper(size_t token, size_t chunk) const { return scratch_.chunk_uppers[token * chunks() + chunk]; }
+  float chunk_middle(size_t token, size_t chunk) const { return scratch_.chunk_middles[token * chunks() + chunk]; }
+
+  // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound.
+  void UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
+
+  // sums[t * stride + i] for the tokens from `token` on: the product of lower nibbles of rows[i].
+  void ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t count, uint32_t* sums, size_t stride) const;
+
+  // Bounds from both planes, for float tables.
+  LogitBounds BoundsOf(size_t token, size_t row, uint32_t lower_sum) const;
+  // The logit itself, for quantised tables.
+  float LogitOf(size_t token, size_t row, uint32_t lower_sum) const;
+
+  // Bytes of the screen that ReadUpper() and ReadLower() read for a row.
+  size_t upper_row_bytes() const;
+  size_t lower_row_bytes() const;
+
+ private:
+  template <bool with_columns>
+  void UpperBoundsOf(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
+  void SumUp(size_t chunk) const;
+  double Sum(size_t token, size_t row, uint32_t lower_sum) const;
+  double ScaleOf(size_t row) const;
+  double BiasOf(size_t row) const { return batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]); }
+
+  pthreadpool_t const pool_;
+  const HeadBatch& batch_;
+  const ScreenView& view_;
+  ScreenScratch& scratch_;
+  TokenTerms terms_[kScreenTokens];
+};
+
+}  // namespace tied::runtime
+
+#endif  // TIED_RUNTIME_COMPUTE_SCREEN_H_
