@@ -41,23 +41,23 @@ struct DotNibble {
     }
   }
 
-  // R rows times T tokens. Prefetches the rows `next` meanwhile.
+  // R rows times T tokens; sums go to sums[at[r]]. next: rows to prefetch meanwhile, or null.
   template <size_t R, size_t T>
   static void Tile(const NibblePair* const* rows, const NibblePair* const* next, size_t row_bytes, const int8_t* packed,
-                   size_t token_stride, uint32_t* sums, size_t sums_stride) {
+                   size_t token_stride, uint32_t* sums, size_t sums_stride, const size_t* at) {
     typename Isa::Sum acc[T][R];
     TIED_UNROLL for (size_t t = 0; t < T; ++t) { TIED_UNROLL for (size_t r = 0; r < R; ++r) acc[t][r] = Isa::Zero(); }
     size_t byte = 0;
-    const auto add = [&](const NibblePair* const* from, size_t at) __attribute__((always_inline)) {
+    const auto add = [&](const NibblePair* const* from, size_t from_byte) __attribute__((always_inline)) {
       typename Isa::Weights weights[R];
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = Isa::Load(from[r] + at);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = Isa::Load(from[r] + from_byte);
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
         Isa::Add(weights, packed + t * token_stride + byte / kVector * kPackedVector, acc[t]);
       }
     };
     for (; byte + kVector <= row_bytes; byte += kVector) {
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-        if (kVector >= 64 || byte % 64 == 0) __builtin_prefetch(next[r] + byte);
+      if (next != nullptr && byte % kLine == 0) {
+        TIED_UNROLL for (size_t r = 0; r < R; ++r) __builtin_prefetch(next[r] + byte);
       }
       add(rows, byte);
     }
@@ -70,7 +70,11 @@ struct DotNibble {
       }
       add(from, 0);
     }
-    TIED_UNROLL for (size_t t = 0; t < T; ++t) Isa::Totals(acc[t], sums + t * sums_stride);
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+      uint32_t totals[R];
+      Isa::Totals(acc[t], totals);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + at[r]] = totals[r];
+    }
   }
 
   template <size_t R, size_t T, class... Args>
@@ -79,40 +83,47 @@ struct DotNibble {
     if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
   }
 
+  // Rows at[0 … R) times all tokens.
   template <size_t R>
-  static void RowTile(const NibbleRows& rows, size_t first, size_t row_count, size_t cols, const void* packed,
+  static void RowTile(const NibbleRows& rows, const size_t (&at)[R], size_t row_count, size_t cols, const void* packed,
                       size_t tokens, uint32_t* sums, size_t sums_stride) {
     const size_t row_bytes = RowElements(rows.values, cols);
-    // Far enough ahead for the memory's latency: some tiles of scattered rows, or a page.
-    const size_t ahead = rows.ids == nullptr ? kAheadBytes / row_bytes + 1 : kAheadRows;
     const NibblePair* tile[R];
     const NibblePair* next[R];
     for (size_t r = 0; r < R; ++r) {
-      tile[r] = rows.Row(first + r, row_bytes);
-      const size_t later = first + r + ahead;
-      next[r] = rows.ids == nullptr || later < row_count ? rows.Row(later, row_bytes) : tile[r];
+      tile[r] = rows.Row(at[r], row_bytes);
+      next[r] = rows.Row(at[r] + kAheadRows < row_count ? at[r] + kAheadRows : at[r], row_bytes);
     }
     const size_t token_stride = TokenStride(cols);
     for (size_t t = 0, count = 0; t < tokens; t += count) {
       count = tokens - t < Isa::kTokens ? tokens - t : Isa::kTokens;
+      const bool prefetch = rows.ids != nullptr && t == 0;
       TileOf<R, Isa::kTokens>(count, static_cast<const NibblePair* const*>(tile),
-                              static_cast<const NibblePair* const*>(next), row_bytes,
+                              static_cast<const NibblePair* const*>(prefetch ? next : nullptr), row_bytes,
                               static_cast<const int8_t*>(packed) + t * token_stride, token_stride,
-                              sums + t * sums_stride + first, sums_stride);
+                              sums + t * sums_stride, sums_stride, static_cast<const size_t*>(at));
     }
   }
 
+  // Rows that follow each other in memory are taken from kRows places far apart, each of which the CPU's prefetcher
+  // follows as a stream of its own: with neighbours, one page would have kRows streams, which it does not detect.
+  // Scattered rows are taken in their order and prefetched here.
   static void Dot(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
                   uint32_t* sums, size_t sums_stride) {
-    size_t r = 0;
-    for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
-      RowTile<Isa::kRows>(rows, r, row_count, cols, packed, tokens, sums, sums_stride);
+    const size_t tiles = row_count / Isa::kRows;
+    const size_t step = rows.ids == nullptr ? tiles : 1;
+    for (size_t i = 0; i < tiles; ++i) {
+      size_t at[Isa::kRows];
+      for (size_t r = 0; r < Isa::kRows; ++r) at[r] = (rows.ids == nullptr ? i : i * Isa::kRows) + r * step;
+      RowTile<Isa::kRows>(rows, at, row_count, cols, packed, tokens, sums, sums_stride);
     }
-    for (; r < row_count; ++r) RowTile<1>(rows, r, row_count, cols, packed, tokens, sums, sums_stride);
+    for (size_t r = tiles * Isa::kRows; r < row_count; ++r) {
+      RowTile<1>(rows, {r}, row_count, cols, packed, tokens, sums, sums_stride);
+    }
   }
 
  private:
-  static constexpr size_t kAheadBytes = 4096;
+  static constexpr size_t kLine = 64;
   static constexpr size_t kAheadRows = 16;
 };
 

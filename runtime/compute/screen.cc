@@ -24,6 +24,8 @@ constexpr double kUpperReach = 16 * 7.54;
 constexpr double kFullReach = 128;
 constexpr double kLargestInteger = 128 + 128 + 255;
 
+constexpr size_t kUpperTileBytes = size_t{1} << 20;
+
 struct Norms {
   double of_x = 0;
   double of_error = 0;
@@ -93,7 +95,7 @@ bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t worker
   const size_t chunks = (table.rows + kChunkRows - 1) / kChunkRows;
   tokens = std::min(tokens, kScreenTokens);
   if (table.rows > SIZE_MAX / sizeof(Survivor) / tokens) return false;
-  return sums.Reserve(tokens * table.rows) && chunk_uppers.Reserve(tokens * chunks) &&
+  return sums.Reserve(tokens * table.rows) && uppers.Reserve(tokens * table.rows) && chunk_uppers.Reserve(tokens * chunks) &&
          chunk_middles.Reserve(tokens * chunks) && survivors.Reserve(tokens * table.rows) &&
          chunk_order.Reserve(chunks) && row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes));
 }
@@ -102,10 +104,6 @@ Screen::Screen(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratc
     : pool_(pool), batch_(batch), view_(batch.table.screen), scratch_(*scratch) {
   batch_.packed->PackActivations(batch_.kernels->nibbles->pack, batch_.hidden, batch_.tokens, batch_.table.cols);
   for (size_t t = 0; t < batch_.tokens; ++t) terms_[t] = TermsOf(batch_, t);
-}
-
-double Screen::ScaleOf(size_t row) const {
-  return static_cast<double>(view_.scales == nullptr ? batch_.table.RowScale(row) : view_.scales[row]);
 }
 
 size_t Screen::upper_row_bytes() const {
@@ -117,7 +115,8 @@ size_t Screen::lower_row_bytes() const { return view_.row_bytes + (view_.norms =
 
 void Screen::ReadUpper() {
   const size_t rows = batch_.table.rows;
-  const size_t tile_rows = std::max<size_t>(TileRows(view_.row_bytes) / kChunkRows, 1) * kChunkRows;
+  // Large enough for the kernel's streams.
+  const size_t tile_rows = std::max<size_t>(kUpperTileBytes / view_.row_bytes / kChunkRows, 1) * kChunkRows;
   const kernels::ActivationsView activations = batch_.packed->activations();
   kernels::ForEachTile(pool_, *batch_.cancelled, rows, tile_rows, [&](const kernels::Tile& tile) {
     batch_.filter.ForEachRun(tile.first, tile.count, [&](size_t first, size_t count) {
@@ -136,7 +135,8 @@ void Screen::SumUp(size_t chunk) const {
   for (size_t t = 0; t < batch_.tokens; ++t) {
     float upper = -INFINITY, middle = -INFINITY;
     batch_.filter.ForEachRun(first, count, [&](size_t row, size_t rows) {
-      float uppers[kChunkRows], middles[kChunkRows];
+      float middles[kChunkRows];
+      float* uppers = scratch_.uppers.get() + t * batch_.table.rows + row;
       UpperBounds(t, row, rows, uppers, middles);
       for (size_t r = 0; r < rows; ++r) upper = uppers[r] > upper ? uppers[r] : upper;
       for (size_t r = 0; r < rows; ++r) middle = middles[r] > middle ? middles[r] : middle;
@@ -224,9 +224,9 @@ double Screen::Sum(size_t token, size_t row, uint32_t lower_sum) const {
   return 16.0 * upper + lower + (16 * 8 + 8 - offset) * terms.total;
 }
 
-LogitBounds Screen::BoundsOf(size_t token, size_t row, uint32_t lower_sum) const {
+LogitBounds Screen::FloatBounds(size_t token, size_t row, uint32_t lower_sum) const {
   const TokenTerms& terms = terms_[token];
-  const double scale = ScaleOf(row);
+  const double scale = static_cast<double>(view_.scales[row]);
   const double norm = static_cast<double>(view_.norms[row]);
   double middle = Sum(token, row, lower_sum) * scale;
   double deviation = norm * terms.norm + std::fabs(scale) * terms.full_slack + kTiny;
@@ -238,17 +238,27 @@ LogitBounds Screen::BoundsOf(size_t token, size_t row, uint32_t lower_sum) const
     far += std::fabs(column_scale) * terms.reach;
   }
   middle = middle * terms.scale + BiasOf(row);
+  // Also for storing the results as float32.
   deviation += (std::fabs(middle) + deviation) * kFloatRounding;
   const bool bounded = norm >= 0 && far < static_cast<double>(kLargest);
-  if (bounded && std::fabs(middle) < static_cast<double>(kLargest)) return {middle, deviation};
-  return {bounded && middle == -INFINITY ? -INFINITY : 0.0, bounded && middle == -INFINITY ? 0.0 : INFINITY};
+  if (!bounded || !(middle < static_cast<double>(kLargest))) return {INFINITY, INFINITY};
+  if (middle < -static_cast<double>(kLargest)) return {middle == -INFINITY ? -INFINITY : INFINITY, INFINITY};
+  return {static_cast<float>(middle + deviation), static_cast<float>(deviation)};
 }
 
 // As RunRows() computes it.
-float Screen::LogitOf(size_t token, size_t row, uint32_t lower_sum) const {
-  const double scale = ScaleOf(row) * terms_[token].scale;
+float Screen::QuantisedLogit(size_t token, size_t row, uint32_t lower_sum) const {
+  const double scale = static_cast<double>(batch_.table.RowScale(row)) * terms_[token].scale;
   const auto logit = static_cast<float>(Sum(token, row, lower_sum) * scale);
   return batch_.bias == nullptr ? logit : logit + batch_.bias[row];
+}
+
+void Screen::BoundsOf(size_t token, const uint32_t* rows, size_t count, const uint32_t* lower_sums,
+                      LogitBounds* bounds) const {
+  for (size_t i = 0; i < count; ++i) {
+    bounds[i] = batch_.table.is_float() ? FloatBounds(token, rows[i], lower_sums[i])
+                                        : LogitBounds{QuantisedLogit(token, rows[i], lower_sums[i]), 0};
+  }
 }
 
 }  // namespace tied::runtime

@@ -38,7 +38,8 @@ struct Survivor {
 
 struct ScreenScratch {
   ScratchArray<uint32_t> sums;          // [tokens, rows]: products with the upper nibbles, modulo 2^32
-  ScratchArray<float> chunk_uppers;     // [tokens, chunks]: the largest upper bound
+  ScratchArray<float> uppers;           // [tokens, rows]: upper bounds from these
+  ScratchArray<float> chunk_uppers;     // [tokens, chunks]: the largest of them
   ScratchArray<float> chunk_middles;    // [tokens, chunks]: the largest approximate logit
   ScratchArray<Survivor> survivors;     // [tokens, rows]
   ScratchArray<uint32_t> chunk_order;   // [chunks]
@@ -47,10 +48,10 @@ struct ScreenScratch {
   bool Reserve(const TableView& table, size_t tokens, size_t workers);
 };
 
-// A logit is within `deviation` of `middle`. Infinite deviation: it has no bound.
+// A logit is in [upper - 2 * deviation, upper]. upper is infinite if there is no bound.
 struct LogitBounds {
-  double middle;
-  double deviation;
+  float upper;
+  float deviation;
 };
 
 // What bounds the logits of one token (see above), with all roundings: n operations in float64 cost a factor of
@@ -86,10 +87,13 @@ class Screen {
   // sums[t * stride + i] for the tokens from `token` on: the product of lower nibbles of rows[i].
   void ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t count, uint32_t* sums, size_t stride) const;
 
-  // Bounds from both planes, for float tables.
-  LogitBounds BoundsOf(size_t token, size_t row, uint32_t lower_sum) const;
-  // The logit itself, for quantised tables.
-  float LogitOf(size_t token, size_t row, uint32_t lower_sum) const;
+  // The upper bounds that ReadUpper() found.
+  const float* uppers(size_t token) const { return scratch_.uppers.get() + token * batch_.table.rows; }
+
+  // Bounds from both planes of rows whose products with the lower nibbles are given; quantised tables get their logits,
+  // which deviate by 0.
+  void BoundsOf(size_t token, const uint32_t* rows, size_t count, const uint32_t* lower_sums,
+                LogitBounds* bounds) const;
 
   // Bytes of the screen that ReadUpper() and ReadLower() read for a row.
   size_t upper_row_bytes() const;
@@ -99,8 +103,9 @@ class Screen {
   template <bool with_columns>
   void UpperBoundsOf(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
   void SumUp(size_t chunk) const;
+  LogitBounds FloatBounds(size_t token, size_t row, uint32_t lower_sum) const;
+  float QuantisedLogit(size_t token, size_t row, uint32_t lower_sum) const;
   double Sum(size_t token, size_t row, uint32_t lower_sum) const;
-  double ScaleOf(size_t row) const;
   double BiasOf(size_t row) const { return batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]); }
 
   pthreadpool_t const pool_;

@@ -129,10 +129,8 @@ bool ScreenedLogSum::CollectAbove(size_t cut, size_t count) {
     if (largest == -INFINITY || (largest <= max_ && LevelOf(max_ - largest) >= cut)) continue;
     const size_t begin = chunk * kChunkRows;
     batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t rows) {
-      float uppers[kChunkRows], middles[kChunkRows];
-      screen_.UpperBounds(token_, first, rows, uppers, middles);
       for (size_t r = 0; r < rows; ++r) {
-        const double upper = static_cast<double>(uppers[r]);
+        const double upper = static_cast<double>(screen_.uppers(token_)[first + r]);
         const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(max_ - upper) < cut);
         if (needed) rows_[refined_count_++] = static_cast<uint32_t>(first + r);
       }
@@ -145,16 +143,10 @@ void ScreenedLogSum::Refine() {
   kernels::ForEachTile(pool_, *batch_.cancelled, refined_count_, kChunkRows, [&](const kernels::Tile& tile) {
     uint32_t sums[kChunkRows];
     screen_.ReadLower(token_, 1, rows_.get() + tile.first, tile.count, sums, kChunkRows);
+    LogitBounds bounds[kChunkRows];
+    screen_.BoundsOf(token_, rows_.get() + tile.first, tile.count, sums, bounds);
     for (size_t i = 0; i < tile.count; ++i) {
-      const uint32_t row = rows_[tile.first + i];
-      Refined& refined = refined_[tile.first + i];
-      if (batch_.table.is_float()) {
-        const LogitBounds bounds = screen_.BoundsOf(token_, row, sums[i]);
-        const auto upper = static_cast<float>(bounds.middle + bounds.deviation);
-        refined = {row, upper, static_cast<float>(bounds.deviation)};
-      } else {
-        refined = {row, screen_.LogitOf(token_, row, sums[i]), 0};
-      }
+      refined_[tile.first + i] = {rows_[tile.first + i], bounds[i].upper, bounds[i].deviation};
     }
   });
 }

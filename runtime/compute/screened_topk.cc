@@ -17,13 +17,11 @@ namespace {
 // Promising rows above k that are computed first, so that one that was judged too well costs nothing.
 constexpr size_t kMorePromising = 8;
 
+// Rows whose lower nibbles are read at once: enough to prefetch them.
+constexpr size_t kRefinedRows = 512;
+
 // Survivors of all tokens from which a pass in the order of the rows is faster than one in the order of their bounds.
 constexpr size_t kManySurvivors = 16;  // one of so many rows
-
-float RoundUp(double value) {
-  const auto rounded = static_cast<float>(value);
-  return static_cast<double>(rounded) >= value ? rounded : std::nextafter(rounded, INFINITY);
-}
 
 template <class T>
 bool Make(size_t count, std::unique_ptr<T[]>* array) {
@@ -53,8 +51,8 @@ class Ranking {
   void FindThreshold(size_t token);
   void ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits);
   void ReadLower();
-  size_t SurvivorsOfChunk(size_t chunk, uint32_t* rows, float* uppers);
-  void Keep(const uint32_t* rows, size_t count, const float* uppers, const uint32_t* sums);
+  size_t SurvivorsOfChunk(size_t chunk, uint32_t* rows) const;
+  void Refine(const uint32_t* rows, size_t count);
   void RankInOrderOfBounds(size_t token, ScreenResult* result);
   bool RankInOrderOfRows(ScreenResult* result);
   void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
@@ -128,7 +126,9 @@ void Ranking::ComputeExactly(size_t token, const uint32_t* rows, size_t count, f
     uint32_t sums[kChunkRows];
     const size_t some = std::min(kChunkRows, count - i);
     screen_.ReadLower(token, 1, rows + i, some, sums, some);
-    for (size_t r = 0; r < some; ++r) logits[i + r] = screen_.LogitOf(token, rows[i + r], sums[r]);
+    LogitBounds bounds[kChunkRows];
+    screen_.BoundsOf(token, rows + i, some, sums, bounds);
+    for (size_t r = 0; r < some; ++r) logits[i + r] = bounds[r].upper;
   }
 }
 
@@ -148,57 +148,54 @@ void Ranking::Offer(float logit, uint32_t row, BestK* best, ScreenResult* result
   best->Offer({nan ? -INFINITY : logit, static_cast<int64_t>(row)});
 }
 
-// The rows of a chunk that are left for any token. uppers: [tokens, kChunkRows], for those rows.
-size_t Ranking::SurvivorsOfChunk(size_t chunk, uint32_t* rows, float* uppers) {
+// The rows of a chunk that are left for any token.
+size_t Ranking::SurvivorsOfChunk(size_t chunk, uint32_t* rows) const {
   bool any = false;
   for (size_t t = 0; t < batch_.tokens; ++t) any = any || !(screen_.chunk_upper(t, chunk) < threshold_[t]);
   if (!any) return 0;
   const size_t begin = chunk * kChunkRows;
   size_t found = 0;
   batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t count) {
-    float bounds[kScreenTokens][kChunkRows], middles[kChunkRows];
-    for (size_t t = 0; t < batch_.tokens; ++t) screen_.UpperBounds(t, first, count, bounds[t], middles);
-    for (size_t r = 0; r < count; ++r) {
+    for (size_t row = first; row < first + count; ++row) {
       bool left = false;
-      for (size_t t = 0; t < batch_.tokens; ++t) left = left || !(bounds[t][r] < threshold_[t]);
-      if (!left) continue;
-      for (size_t t = 0; t < batch_.tokens; ++t) uppers[t * kChunkRows + found] = bounds[t][r];
-      rows[found++] = static_cast<uint32_t>(first + r);
+      for (size_t t = 0; t < batch_.tokens; ++t) left |= !(screen_.uppers(t)[row] < threshold_[t]);
+      rows[found] = static_cast<uint32_t>(row);
+      found += left ? 1 : 0;
     }
   });
   return found;
 }
 
 void Ranking::ReadLower() {
-  constexpr size_t kTileChunks = 16;
+  constexpr size_t kTileChunks = 32;
   kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), kTileChunks, [&](const kernels::Tile& tile) {
-    uint32_t rows[kChunkRows], sums[kScreenTokens * kChunkRows];
-    float uppers[kScreenTokens * kChunkRows];
+    uint32_t rows[kRefinedRows + 1];
+    size_t count = 0;
     for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
-      const size_t count = SurvivorsOfChunk(chunk, rows, uppers);
-      if (count == 0) continue;
-      screen_.ReadLower(0, batch_.tokens, rows, count, sums, kChunkRows);
-      lower_rows_.fetch_add(count, std::memory_order_relaxed);
-      Keep(rows, count, uppers, sums);
+      count += SurvivorsOfChunk(chunk, rows + count);
+      if (count + kChunkRows <= kRefinedRows) continue;
+      Refine(rows, count);
+      count = 0;
     }
+    if (count > 0) Refine(rows, count);
   });
 }
 
-// Appends the rows that are still left to the survivors of each token.
-void Ranking::Keep(const uint32_t* rows, size_t count, const float* uppers, const uint32_t* sums) {
+// Reads the lower nibbles of some rows, and appends those that are still left to the survivors of each token.
+void Ranking::Refine(const uint32_t* rows, size_t count) {
+  uint32_t sums[kScreenTokens * kRefinedRows];
+  LogitBounds bounds[kRefinedRows];
+  Survivor left[kRefinedRows + 1];
+  screen_.ReadLower(0, batch_.tokens, rows, count, sums, kRefinedRows);
+  lower_rows_.fetch_add(count, std::memory_order_relaxed);
   for (size_t t = 0; t < batch_.tokens; ++t) {
-    Survivor left[kChunkRows];
+    screen_.BoundsOf(t, rows, count, sums + t * kRefinedRows, bounds);
+    const float* uppers = screen_.uppers(t);
     size_t found = 0;
     for (size_t i = 0; i < count; ++i) {
-      if (uppers[t * kChunkRows + i] < threshold_[t]) continue;
-      Survivor survivor = {0, rows[i]};
-      if (batch_.table.is_float()) {
-        const LogitBounds bounds = screen_.BoundsOf(t, rows[i], sums[t * kChunkRows + i]);
-        survivor.upper = RoundUp(bounds.middle + bounds.deviation);
-      } else {
-        survivor.upper = screen_.LogitOf(t, rows[i], sums[t * kChunkRows + i]);
-      }
-      if (!(survivor.upper < threshold_[t])) left[found++] = survivor;
+      const bool out = uppers[rows[i]] < threshold_[t] || bounds[i].upper < threshold_[t];
+      left[found] = {bounds[i].upper, rows[i]};
+      found += out ? 0 : 1;
     }
     const size_t at = survivor_count_[t].fetch_add(found, std::memory_order_relaxed);
     std::copy_n(left, found, survivors(t) + at);
