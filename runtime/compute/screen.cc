@@ -80,6 +80,19 @@ TokenTerms TermsOf(const HeadBatch& batch, size_t token) {
   return terms;
 }
 
+// Ignores NaN. Vectorised, unlike std::max_element.
+float Largest(const float* values, size_t count) {
+  constexpr size_t kLanes = 8;
+  float largest[kLanes];
+  std::fill_n(largest, kLanes, -INFINITY);
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) largest[j] = values[i + j] > largest[j] ? values[i + j] : largest[j];
+  }
+  for (; i < count; ++i) largest[0] = values[i] > largest[0] ? values[i] : largest[0];
+  return *std::max_element(largest, largest + kLanes);
+}
+
 int32_t ColumnSum(const ScreenView& view, const TokenTerms& terms, size_t row) {
   const int8_t* values = view.column_values + row * kScreenColumns;
   int32_t sum = 0;
@@ -138,8 +151,8 @@ void Screen::SumUp(size_t chunk) const {
       float middles[kChunkRows];
       float* uppers = scratch_.uppers.get() + t * batch_.table.rows + row;
       UpperBounds(t, row, rows, uppers, middles);
-      for (size_t r = 0; r < rows; ++r) upper = uppers[r] > upper ? uppers[r] : upper;
-      for (size_t r = 0; r < rows; ++r) middle = middles[r] > middle ? middles[r] : middle;
+      upper = std::max(upper, Largest(uppers, rows));
+      middle = std::max(middle, Largest(middles, rows));
     });
     scratch_.chunk_uppers[t * chunks() + chunk] = upper;
     scratch_.chunk_middles[t * chunks() + chunk] = middle;
@@ -154,7 +167,21 @@ void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers
   }
 }
 
-// In float32 and without branches, since every row goes through it. The terms hold its roundings.
+// What is missing in the sums of rows, in float32: 7.5 of the lower nibbles, and the zero point of the stored integers.
+void Screen::OffsetsOf(double total, size_t first, size_t count, float* offsets) const {
+  const TableView& table = batch_.table;
+  const double stored = table.is_float() ? 7.5 : 7.5 + 128;
+  if (table.is_float() || table.zero_points == nullptr) {
+    const double zero = table.is_float() ? 0 : table.NestedOffset(first);
+    std::fill_n(offsets, count, static_cast<float>((stored - zero) / 16 * total));
+    return;
+  }
+  for (size_t r = 0; r < count; ++r) {
+    offsets[r] = static_cast<float>((stored - table.NestedOffset(first + r)) / 16 * total);
+  }
+}
+
+// In float32 and in loops that compilers vectorise, since every row goes through them. The terms hold its roundings.
 template <bool with_columns>
 void Screen::UpperBoundsOf(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
   const TokenTerms& terms = terms_[token];
@@ -166,45 +193,36 @@ void Screen::UpperBoundsOf(size_t token, size_t first, size_t count, float* uppe
   const auto slack = static_cast<float>(terms.slack) * kFloatRoundUp;
   const auto column_slack = static_cast<float>(terms.column_slack) * kFloatRoundUp;
   const auto reach = static_cast<float>(terms.reach) * kFloatRoundUp;
-  // Rows of scales: one for the table, or one each.
-  const size_t step = view_.scales == nullptr ? table.scales_per_row : 1;
-  const float* scales = view_.scales == nullptr ? table.scales + first * step : view_.scales + first;
-  // What is missing in the sums: 7.5 of the lower nibbles, and the zero point of the stored integers.
-  float offsets[kChunkRows];
-  const double stored = table.is_float() ? 7.5 : 7.5 + 128;
-  if (table.is_float() || table.zero_points == nullptr) {
-    const double zero = table.is_float() ? 0 : table.NestedOffset(first);
-    std::fill_n(offsets, count, static_cast<float>((stored - zero) / 16 * terms.total));
-  } else {
-    for (size_t r = 0; r < count; ++r) {
-      offsets[r] = static_cast<float>((stored - table.NestedOffset(first + r)) / 16 * terms.total);
-    }
-  }
+  float scales[kChunkRows], offsets[kChunkRows], far[kChunkRows];
+  if (view_.scales != nullptr) std::copy_n(view_.scales + first, count, scales);
+  for (size_t r = 0; view_.scales == nullptr && r < count; ++r) scales[r] = table.RowScale(first + r);
+  OffsetsOf(terms.total, first, count, offsets);
   for (size_t r = 0; r < count; ++r) {
-    const float scale = scales[r * step];
-    float middle = scale * (sixteen * (static_cast<float>(Centred(sums[r], terms)) + offsets[r]));
-    float deviation = std::fabs(scale) * slack + norms[r] * norm + static_cast<float>(kTiny);
-    float far = std::fabs(scale) * reach + norms[r] * norm;
-    if constexpr (with_columns) {
-      const float column_scale = view_.column_scales[first + r];
-      const auto sum = static_cast<float>(ColumnSum(view_, terms, first + r));
-      middle += column_scale * (static_cast<float>(terms.scale) * sum);
-      deviation += std::fabs(column_scale) * column_slack;
-      far += std::fabs(column_scale) * reach;
-    }
-    middles[r] = middle;
-    // False for NaN, too.
-    const bool bounded = (norms[r] >= 0) & (far < kLargest);
-    uppers[r] = bounded ? middle + deviation : INFINITY;
+    const auto sum = static_cast<float>(static_cast<int32_t>(sums[r] - terms.eight_totals)) + offsets[r];
+    const float residual = norms[r] * norm + static_cast<float>(kTiny);
+    middles[r] = scales[r] * (sixteen * sum);
+    uppers[r] = middles[r] + (std::fabs(scales[r]) * slack + residual);
+    far[r] = std::fabs(scales[r]) * reach + residual;
+  }
+  for (size_t r = 0; with_columns && r < count; ++r) {
+    const float scale = view_.column_scales[first + r];
+    const auto sum = static_cast<float>(ColumnSum(view_, terms, first + r));
+    const float of_columns = scale * (static_cast<float>(terms.scale) * sum);
+    middles[r] += of_columns;
+    uppers[r] += of_columns + std::fabs(scale) * column_slack;
+    far[r] += std::fabs(scale) * reach;
   }
   if (batch_.bias != nullptr) {
     const float* biases = batch_.bias + first;
     for (size_t r = 0; r < count; ++r) {
       middles[r] += biases[r];
-      const float upper = uppers[r] + (biases[r] + std::fabs(biases[r]) * static_cast<float>(kFloatRounding));
-      uppers[r] = upper <= INFINITY ? upper : INFINITY;
+      uppers[r] += biases[r] + std::fabs(biases[r]) * static_cast<float>(kFloatRounding);
     }
   }
+  // The comparisons are false for NaN, too.
+  for (size_t r = 0; r < count; ++r) far[r] = norms[r] >= 0 ? far[r] : INFINITY;
+  for (size_t r = 0; r < count; ++r) uppers[r] = far[r] < kLargest ? uppers[r] : INFINITY;
+  for (size_t r = 0; r < count; ++r) uppers[r] = uppers[r] <= INFINITY ? uppers[r] : INFINITY;
 }
 
 void Screen::ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t count, uint32_t* sums,

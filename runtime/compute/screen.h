@@ -102,6 +102,7 @@ class Screen {
  private:
   template <bool with_columns>
   void UpperBoundsOf(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
+  void OffsetsOf(double total, size_t first, size_t count, float* offsets) const;
   void SumUp(size_t chunk) const;
   LogitBounds FloatBounds(size_t token, size_t row, uint32_t lower_sum) const;
   float QuantisedLogit(size_t token, size_t row, uint32_t lower_sum) const;

@@ -189,13 +189,21 @@ void Ranking::Refine(const uint32_t* rows, size_t count) {
   screen_.ReadLower(0, batch_.tokens, rows, count, sums, kRefinedRows);
   lower_rows_.fetch_add(count, std::memory_order_relaxed);
   for (size_t t = 0; t < batch_.tokens; ++t) {
-    screen_.BoundsOf(t, rows, count, sums + t * kRefinedRows, bounds);
+    // Other tokens need the other rows.
     const float* uppers = screen_.uppers(t);
-    size_t found = 0;
+    uint32_t of_token[kRefinedRows + 1];
+    uint32_t* of_sums = sums + t * kRefinedRows;
+    size_t kept = 0;
     for (size_t i = 0; i < count; ++i) {
-      const bool out = uppers[rows[i]] < threshold_[t] || bounds[i].upper < threshold_[t];
-      left[found] = {bounds[i].upper, rows[i]};
-      found += out ? 0 : 1;
+      of_token[kept] = rows[i];
+      of_sums[kept] = of_sums[i];
+      kept += uppers[rows[i]] < threshold_[t] ? 0 : 1;
+    }
+    screen_.BoundsOf(t, of_token, kept, of_sums, bounds);
+    size_t found = 0;
+    for (size_t i = 0; i < kept; ++i) {
+      left[found] = {bounds[i].upper, of_token[i]};
+      found += bounds[i].upper < threshold_[t] ? 0 : 1;
     }
     const size_t at = survivor_count_[t].fetch_add(found, std::memory_order_relaxed);
     std::copy_n(left, found, survivors(t) + at);
