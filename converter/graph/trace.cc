@@ -16,16 +16,17 @@ std::string TraceNodes(const Graph& graph, const std::string& value) {
     }
   }
   std::set<std::string> needed = {value};
-  std::string trace;
+  std::vector<std::string> lines;  // the last one first
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     bool used = false;
     for (const std::string& output : node->outputs) used = used || needed.count(output) > 0;
     if (!used) continue;
     needed.insert(node->inputs.begin(), node->inputs.end());
     if (computed.count(&*node) == 0 || node->op == "Identity") continue;
-    const std::string line = node->name.empty() ? node->op : node->op + " " + node->name;
-    trace = trace.empty() ? line : line + "\n" + trace;
+    lines.push_back(node->name.empty() ? node->op : node->op + " " + node->name);
   }
+  std::string trace;
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) trace += (trace.empty() ? "" : "\n") + *line;
   return trace;
 }
 

@@ -12,6 +12,7 @@
 #include "converter/passes/passes.h"
 #include "schema/checked_math.h"
 #include "schema/number_format.h"
+#include "schema/preamble.h"
 
 namespace tied::converter {
 
@@ -40,6 +41,8 @@ class Planner {
       PlannedOp& op = entry_point.ops.back();
       op.output = i;
       op.origin = TraceNodes(path.graph, path.graph.results[i]);
+      origin_bytes_ += op.origin.size();
+      if (origin_bytes_ > format::kMaxHeaderLength) throw ConvertError("the names of its nodes are too long");
       const std::string& output = graph.outputs[i].name;
       CheckOutputType(graph.outputs[i], op);
       const SymbolicShape* dims = shapes.Find(folded.results[i]);
@@ -257,6 +260,7 @@ class Planner {
 
   Plan plan_;
   std::vector<std::string> full_names_;
+  uint64_t origin_bytes_ = 0;
 };
 
 }  // namespace
