@@ -211,20 +211,35 @@ class Planner {
                        ", but declared with a different type");
   }
 
-  // The input from which dimensions are taken; 0 if there is none.
-  size_t InputOfDims(const SymbolicShape& dims, const std::string& output) const {
-    std::optional<size_t> found;
-    for (const SymbolicInt& dim : dims) {
-      if (dim.kind != SymbolicInt::Kind::kInputDim) continue;
-      size_t input = 0;
-      while (plan_.inputs[input].name != dim.input) ++input;
-      if (found && *found != input) {
-        throw ConvertError("output '" + output + "' is a constant whose shape follows from two inputs, '" +
-                           plan_.inputs[*found].name + "' and '" + dim.input + "', which is not supported");
-      }
-      found = input;
+  // The dimension of input `i` that `dim` is, or that the model declares to be as long by its name.
+  std::optional<SymbolicInt> DimOf(size_t i, const SymbolicInt& dim) const {
+    const ValueInfo& input = plan_.inputs[i];
+    if (dim.input == input.name) return dim;
+    const auto other = std::find_if(plan_.inputs.begin(), plan_.inputs.end(),
+                                    [&](const ValueInfo& info) { return info.name == dim.input; });
+    const std::string& symbol = other->dims[static_cast<size_t>(dim.value)].symbol;
+    for (size_t at = 0; at < input.dims.size() && !symbol.empty(); ++at) {
+      if (input.dims[at].symbol == symbol) return SymbolicInt::InputDim(input.name, static_cast<int64_t>(at));
     }
-    return found.value_or(0);
+    return std::nullopt;
+  }
+
+  // An input that has all dimensions that are taken from inputs; 0 if there are none.
+  size_t InputOfDims(const SymbolicShape& dims, const std::string& output) const {
+    std::set<std::string> inputs;
+    for (const SymbolicInt& dim : dims) {
+      if (dim.kind == SymbolicInt::Kind::kInputDim) inputs.insert(dim.input);
+    }
+    if (inputs.empty()) return 0;
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      if (std::all_of(dims.begin(), dims.end(), [&](const SymbolicInt& dim) {
+            return dim.kind != SymbolicInt::Kind::kInputDim || DimOf(i, dim).has_value();
+          }))
+        return i;
+    }
+    throw ConvertError("output '" + output + "' is a constant whose shape follows from two inputs, '" +
+                       *inputs.begin() + "' and '" + *inputs.rbegin() +
+                       "', which is not supported; make one of another shape, such as [0], in that branch");
   }
 
   // A dimension of an input that is not the operation's must be inferred.
@@ -233,7 +248,7 @@ class Planner {
     SymbolicShape result = *dims;
     size_t unknown = 0;
     for (SymbolicInt& dim : result) {
-      if (dim.kind == SymbolicInt::Kind::kInputDim && dim.input != plan_.inputs[op.input].name) dim = SymbolicInt{};
+      if (dim.kind == SymbolicInt::Kind::kInputDim) dim = DimOf(op.input, dim).value_or(SymbolicInt{});
       unknown += dim.kind == SymbolicInt::Kind::kUnknown;
     }
     if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is unknown");
