@@ -72,11 +72,13 @@ def first_line(message):
 
 
 def ways_forward(message):
-    """Returns the options that a message names, each once."""
+    """Returns the options that a message names, each once; "alone" to split the decoder without the encoder."""
     ways = WAY.findall(message)
     for option, values in VALUES.items():
         if option in message and not any(way.startswith(option) for way in ways):
             ways += values
+    if re.search(r"split \S+ alone", message):
+        ways.insert(0, "alone")
     for option in ("ids", "logits"):
         there = re.search(r"puts are '([^']*)'", message)
         if f"--{option} NAME" in message and there:
