@@ -28,9 +28,9 @@ using google::protobuf::io::FileInputStream;
 constexpr uint32_t kMaxCopiedValues = 4096;
 constexpr size_t kMaxSlimBytes = 48u << 20;
 constexpr int kMaxDepth = 64;
-// A parsed graph may take this many bytes, and so many for each byte of the file. Four copies exist at most.
-constexpr uint64_t kMaxParsedBytes = 14u << 20;
-constexpr uint64_t kMaxParsedForEach = 3;
+// A parsed graph may take this many bytes, and so many for each byte of the file. Some three copies exist at a time.
+constexpr uint64_t kMaxParsedBytes = 16u << 20;
+constexpr uint64_t kMaxParsedForEach = 4;
 
 enum class Message { kModel, kGraph, kNode, kAttribute, kTensor, kOther };
 
