@@ -42,7 +42,8 @@ unsigned char Step::Round(float number) const {
   const bool is_signed = type == ElementType::kInt8;
   const float low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
   const float rounded = std::nearbyint(number / scale) + static_cast<float>(zero_point);
-  return static_cast<unsigned char>(static_cast<int>(std::clamp(rounded, low, high)));
+  const float clamped = rounded >= low ? std::min(rounded, high) : low;  // NaN has no integer
+  return static_cast<unsigned char>(static_cast<int>(clamped));
 }
 
 std::optional<Step> StepOf(const Graph& graph, const Node& node) {
