@@ -116,8 +116,10 @@ def with_ways_forward(attempt):
         found = search(attempt, [], tried)
         if found is not None:
             return Outcome("right", " ".join(found))
-        reasons = list(dict.fromkeys((f"with {way}: " if way else "") + first_line(message) for way, message in tried))
-        return Outcome("refused", "; ".join(reasons))
+        first = {}  # the options with which each message came first
+        for way, message in tried:
+            first.setdefault(first_line(message), way)
+        return Outcome("refused", "; ".join((f"with {way}: " if way else "") + line for line, way in first.items()))
     except Wrong as wrong:
         return Outcome("wrong", str(wrong))
     except (RuntimeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
