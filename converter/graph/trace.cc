@@ -1,8 +1,17 @@
 #include "converter/graph/trace.h"
 
 #include <set>
+#include <string_view>
+
+#include "schema/limits.h"
 
 namespace tied::converter {
+
+namespace {
+
+constexpr std::string_view kLeftOut = "...\n";
+
+}  // namespace
 
 std::string TraceNodes(const Graph& graph, const std::string& value) {
   std::set<std::string> from_inputs;
@@ -17,6 +26,7 @@ std::string TraceNodes(const Graph& graph, const std::string& value) {
   }
   std::set<std::string> needed = {value};
   std::string trace;
+  size_t lines = 0;
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     bool used = false;
     for (const std::string& output : node->outputs) used = used || needed.count(output) > 0;
@@ -24,6 +34,10 @@ std::string TraceNodes(const Graph& graph, const std::string& value) {
     needed.insert(node->inputs.begin(), node->inputs.end());
     if (computed.count(&*node) == 0 || node->op == "Identity") continue;
     const std::string line = node->name.empty() ? node->op : node->op + " " + node->name;
+    // Those before the last ones are left out if a header could not hold them.
+    if (++lines == format::kMaxOriginLines || trace.size() + line.size() + kLeftOut.size() >= format::kMaxOriginBytes) {
+      return std::string(kLeftOut) + trace;
+    }
     trace = trace.empty() ? line : line + "\n" + trace;
   }
   return trace;
