@@ -118,9 +118,10 @@ typedef struct tied_open_options {
   { sizeof(tied_open_options), 0, 0 }
 
 /* Opens a .tied file: maps it read-only and shared, and checks the header and the id map (4 bytes per row, if ids were
- * dropped). It reads nothing else. `options` may be NULL. The file must not change while the model lives: if it is
- * truncated, a call that reads a missing page is killed by SIGBUS. Replacing the file by rename is safe; `copy` makes
- * any change safe. Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY; *model is then
+ * dropped). It reads nothing else. `options` may be NULL. The file must not change while the model lives. A page that cannot be
+ * read kills the reading call by SIGBUS: because the file was truncated, or because its storage fails (a bad block, a
+ * card that is pulled out, a network file system that is gone). Replacing the file by rename is safe; `copy` makes any
+ * change safe, and a read error is then IO_ERROR. Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY; *model is then
  * unchanged. */
 TIED_API tied_status tied_model_open(const char* path, const tied_open_options* options, tied_model** model,
                                      tied_error* error);
@@ -139,7 +140,7 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 /* Closes a model; NULL is allowed. The file is unmapped when its last session is destroyed as well. */
 TIED_API void tied_model_close(tied_model* model);
 
-/* Reads the whole file. Checks that every plane has its hash, scales are finite, zero points of INT4 are at most 15,
+/* Reads the whole file, through the mapping if it is mapped. Checks that every plane has its hash, scales are finite, zero points of INT4 are at most 15,
  * and that a screen's scales are positive and its residual norms large enough. CORRUPT names the first wrong plane or
  * row. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
