@@ -15,6 +15,9 @@
  *  6. Every allocation may fail; system calls that a signal interrupts are repeated.
  *  7. Option structs, and the infos of the embedding and the head, begin with their size, which the _INIT macro sets. A
  *     program built against an older header therefore works with a newer library.
+ *  8. A call uses less than 48 KB of the caller's stack, unless it runs XNNPACK (`deterministic` below).
+ *  9. "The same bits" of a result that holds NaN means: NaN in the same places. Sign and payload of a NaN are those that
+ *     the CPU's instructions make.
  *
  * Terms: the table is [rows, cols = d_model], with one row per token id; hidden is [tokens, cols], the decoder's last
  * hidden states; logits are [tokens, vocabulary]. All are float32 and row-major.
@@ -286,8 +289,9 @@ typedef struct tied_session_options {
 #define TIED_SESSION_OPTIONS_INIT \
   { sizeof(tied_session_options), 0, 1, 0 }
 
-/* Makes a session and starts threads - 1 threads: the calling thread is one of them. `options` may be NULL. The session
- * keeps the model alive. After fork() the child may use its parent's models and create new sessions on them. It must
+/* Makes a session and starts threads - 1 threads: the calling thread is one of them. They block all signals except those
+ * of faults, so that the system gives the application's signals to the application's threads. `options` may be NULL. The
+ * session keeps the model alive. After fork() the child may use its parent's models and create new sessions on them. It must
  * not run or destroy its parent's sessions, whose threads stay in the parent. Errors: INVALID_ARGUMENT; OUT_OF_MEMORY,
  * also if the system cannot start the threads. */
 TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options, tied_session** session,
