@@ -30,7 +30,7 @@ namespace {
 namespace fb = tied::format;
 using flatbuffers::Offset;
 
-constexpr uint64_t kFileLength = uint64_t{1} << 40;  // opening reads only the header
+constexpr size_t kFileLength = size_t{1} << 30;  // opening reads only the header
 
 // Builds headers whose parts may be shared.
 class Maker {

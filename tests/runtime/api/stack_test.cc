@@ -1,12 +1,8 @@
-// What calls need of the threads that they run on: little stack, and no signals of the application.
-#include <dirent.h>
+// A call uses little of its caller's stack.
 #include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 
@@ -118,40 +114,6 @@ TEST_P(Stack, IsSmallInEveryCall) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Stack, testing::Combine(testing::ValuesIn(AllTableForms()), testing::Values(1, 2)));
-
-// The mask of blocked signals in /proc/self/task/ID/status, for each thread.
-std::vector<uint64_t> BlockedSignals() {
-  std::vector<uint64_t> masks;
-  DIR* tasks = opendir("/proc/self/task");
-  while (const dirent* task = readdir(tasks)) {
-    if (task->d_name[0] == '.') continue;
-    FILE* file = std::fopen(("/proc/self/task/" + std::string(task->d_name) + "/status").c_str(), "r");
-    char line[256];
-    while (std::fgets(line, sizeof line, file) != nullptr) {
-      if (std::strncmp(line, "SigBlk:", 7) == 0) masks.push_back(std::strtoull(line + 7, nullptr, 16));
-    }
-    std::fclose(file);
-  }
-  closedir(tasks);
-  return masks;
-}
-
-bool Has(uint64_t mask, int signal) { return (mask >> (signal - 1) & 1) != 0; }
-
-TEST(Workers, BlockTheSignalsOfTheApplication) {
-  const std::string file = TestModel(19, 6).File();
-  const ModelPtr model = OpenMemory(file);
-  const size_t before = BlockedSignals().size();
-  const SessionPtr session = MakeSession(model.get(), 4);
-  const std::vector<uint64_t> masks = BlockedSignals();
-  ASSERT_EQ(masks.size(), before + 3);
-  for (const int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGPROF, SIGRTMAX}) {
-    EXPECT_EQ(std::count_if(masks.begin(), masks.end(), [&](uint64_t mask) { return Has(mask, signal); }), 3) << signal;
-  }
-  for (const int fault : {SIGSEGV, SIGBUS, SIGABRT}) {
-    EXPECT_FALSE(std::any_of(masks.begin(), masks.end(), [&](uint64_t mask) { return Has(mask, fault); })) << fault;
-  }
-}
 
 }  // namespace
 }  // namespace tied::test
