@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schema/limits.h"
 #include "tied_generated.h"
 
 namespace tied::format {
@@ -14,13 +15,6 @@ inline constexpr size_t kBlockCols = 32;
 
 // For products with integers, hidden states are rounded to multiples of 1 / 32512 of their largest element.
 inline constexpr int kLargestQuantisedHidden = 32512;
-
-inline constexpr uint64_t kMaxTableRows = INT32_MAX;
-inline constexpr uint64_t kMaxTableCols = uint64_t{1} << 30;  // sums of this many 8 x 16 bit products are exact
-inline constexpr uint32_t kMaxTopk = 1024;
-
-// Largest size in bytes of a constant output that is stored as one element, not counting dimensions of inputs.
-inline constexpr uint64_t kMaxFilledBytes = 1u << 30;
 
 // The part of a quantised table that shares a scale.
 enum class ScaleOf : uint8_t { kTable, kRow, kBlock };

@@ -18,7 +18,7 @@ namespace tied::converter {
 
 namespace {
 
-constexpr uint64_t kMaxConstantBytes = 65536;
+constexpr size_t kNumberBytes = 20;  // after a name, to tell it from another
 
 class Planner {
  public:
@@ -77,6 +77,7 @@ class Planner {
     std::set<std::string> taken;
     for (size_t i = 0; i < plan_.entry_points.size(); ++i) {
       std::string name = unique ? plan_.entry_points[i].name : full_names_[i];
+      if (name.size() + kNumberBytes > format::kMaxNameBytes) name.clear();
       if (name.empty() || taken.count(name) > 0) name += (name.empty() ? "entry_" : "_") + std::to_string(i);
       taken.insert(name);
       plan_.entry_points[i].name = name;
@@ -124,7 +125,8 @@ class Planner {
   static PlannedOp LowerConstant(const TensorRef& whole) {
     const std::optional<TensorRef> element = OnlyElement(whole);
     const TensorRef& constant = element ? *element : whole;
-    if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr || constant.length > kMaxConstantBytes) {
+    if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr ||
+        constant.length > format::kMaxConstantBytes) {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
     }
