@@ -38,7 +38,7 @@ void InputFile::ReadAt(uint64_t offset, void* data, size_t length) const {
   auto* to = static_cast<char*>(data);
   while (length > 0) {
     const ssize_t done = Retry([&] { return pread(descriptor_, to, length, static_cast<off_t>(offset)); });
-    if (done < 0) Fail(path_, "read");
+    if (done < 0) Fail(path_, ("read at byte " + std::to_string(offset)).c_str());
     if (done == 0) throw CommandError(path_ + ": ends at byte " + std::to_string(offset) + "; expected more");
     to += done;
     offset += static_cast<uint64_t>(done);

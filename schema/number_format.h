@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schema/limits.h"
 #include "tied_generated.h"
 
 namespace tied::format {
@@ -14,19 +15,6 @@ inline constexpr size_t kBlockCols = 32;
 
 // For products with integers, hidden states are rounded to multiples of 1 / 32512 of their largest element.
 inline constexpr int kLargestQuantisedHidden = 32512;
-
-inline constexpr uint64_t kMaxTableRows = INT32_MAX;
-inline constexpr uint64_t kMaxTableCols = uint64_t{1} << 30;  // sums of this many 8 x 16 bit products are exact
-inline constexpr uint32_t kMaxTopk = 1024;
-
-// Largest size in bytes of a constant output that is stored as one element, not counting dimensions of inputs.
-inline constexpr uint64_t kMaxFilledBytes = 1u << 30;
-
-// Sums of nibbles and quantised hidden states, 8 * 32512 a column at most, stay below 2^31 up to here.
-inline constexpr uint64_t kMaxScreenedCols = 8192;
-
-// Columns whose errors a calibrated screen stores.
-inline constexpr size_t kScreenColumns = 16;
 
 // The part of a quantised table that shares a scale.
 enum class ScaleOf : uint8_t { kTable, kRow, kBlock };

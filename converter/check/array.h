@@ -29,6 +29,7 @@ struct Array {
   int64_t start = 0;             // offset of element 0, in elements
   int64_t stored = 0;            // number of stored elements
   bool integers = false;
+  bool fixed = false;                    // computed from constants only
   std::shared_ptr<const void> owner;     // owns the memory of the pointers
   const unsigned char* bytes = nullptr;  // elements of `type`
   ElementType type = ElementType::kOther;

@@ -27,7 +27,11 @@ namespace {
 const Array& Evaluation::Get(const std::string& name) const {
   const auto found = values_.find(name);
   if (found != values_.end()) return found->second;
-  if (const TensorRef* constant = graph_.FindConstant(name)) return values_[name] = Array::Load(*constant);
+  if (const TensorRef* constant = graph_.FindConstant(name)) {
+    Array& value = values_[name] = Array::Load(*constant);
+    value.fixed = true;
+    return value;
+  }
   const auto producer = producers_.find(name);
   if (producer != producers_.end()) {
     Make(producer->second);
@@ -64,7 +68,10 @@ void Evaluation::Run(const Node& node) const {
     throw ConvertError(node.Describe() + ": the reference evaluation does not support it");
   }
   std::vector<Array> outputs = operation == nullptr ? RunIf(node) : (*operation)(Call(*this, node));
+  const auto is_fixed = [&](const std::string& input) { return input.empty() || Get(input).fixed; };
+  const bool fixed = node.op != "If" && std::all_of(node.inputs.begin(), node.inputs.end(), is_fixed);
   for (size_t i = 0; i < std::min(outputs.size(), node.outputs.size()); ++i) {
+    outputs[i].fixed = fixed;
     values_[node.outputs[i]] = std::move(outputs[i]);
   }
 }

@@ -1,5 +1,10 @@
 // Operations on quantised tensors. Activations are not rounded: the results are the ones that a quantised graph
 // approximates.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
 #include "converter/check/dequantised.h"
 #include "converter/check/operations.h"
 
@@ -9,12 +14,41 @@ std::vector<Array> DynamicQuantizeLinear(const Call& call) {
   return {call.Input(0), Array::OfDoubles({}, {1}), Array::OfInts({}, {0})};
 }
 
+namespace {
+
+// The integers to which QuantizeLinear clamps; nullopt for types other than 8 bits.
+std::optional<std::pair<double, double>> RangeOf(const Call& call) {
+  const ElementType type = call.Has(2) ? call.Input(2).type : ElementType::kUint8;
+  if (type == ElementType::kUint8) return std::pair(0.0, 255.0);
+  if (type == ElementType::kInt8) return std::pair(-128.0, 127.0);
+  return std::nullopt;
+}
+
+}  // namespace
+
+// Rounds weights. Activations stay as they are, but rounding must not make all of them equal or cut all of them off.
 Array QuantizeLinear(const Call& call) {
-  const Array quotient = Divide(call, call.Input(0), call.Input(1));
-  if (!call.Has(2)) return quotient;
-  const double zero = call.Input(2).Float(0);
+  const Array& numbers = call.Input(0);
+  const std::optional<std::pair<double, double>> range = RangeOf(call);
+  const bool one = call.Input(1).size() == 1 && (!call.Has(2) || call.Input(2).size() == 1);
+  const double zero = call.Has(2) ? call.Input(2).Float(0) : 0;
+  if (numbers.fixed && range && one) {
+    const double step = call.Input(1).Float(0);
+    return Array::Computed(numbers.dims, [=](int64_t position) {
+      return std::clamp(std::nearbyint(numbers.Float(position) / step) + zero, range->first, range->second);
+    });
+  }
+  const Array quotient = Divide(call, numbers, call.Input(1));
   std::vector<double> shifted(static_cast<size_t>(quotient.size()));
-  for (size_t i = 0; i < shifted.size(); ++i) shifted[i] = quotient.Float(static_cast<int64_t>(i)) + zero;
+  bool all_equal = true, all_cut_off = true;
+  for (size_t i = 0; i < shifted.size(); ++i) {
+    shifted[i] = quotient.Float(static_cast<int64_t>(i)) + zero;
+    if (!range) continue;
+    all_equal = all_equal && std::nearbyint(shifted[i]) == std::nearbyint(shifted[0]);
+    all_cut_off = all_cut_off && (shifted[i] <= range->first || shifted[i] >= range->second);
+  }
+  const bool fits = !range || !one || shifted.size() < 2 || !(all_equal || all_cut_off);
+  if (!fits && !call.magnitudes()) call.Refuse("rounds all numbers to the same ones: its step does not fit them");
   return Array::OfDoubles(quotient.dims, std::move(shifted));
 }
 

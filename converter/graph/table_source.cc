@@ -81,6 +81,7 @@ class BlockReader {
       source_.tensor.ReadRange(first, bytes, size);
     } else {
       file_->ReadAt(source_.tensor.offset + first, bytes, size);
+      source_.tensor.MapBytes(bytes, size);
     }
   }
 

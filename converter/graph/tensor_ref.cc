@@ -66,9 +66,18 @@ void TensorRef::SetBytes(std::string values) {
 
 uint64_t TensorRef::elements() const { return CheckedBytes(dims, 1, name); }
 
+namespace {
+
+bool SameMap(const std::shared_ptr<const ByteMap>& a, const std::shared_ptr<const ByteMap>& b) {
+  return a != nullptr && b != nullptr && *a == *b;
+}
+
+}  // namespace
+
 bool TensorRef::SamePlace(const TensorRef& other) const {
   if (type != other.type || dims != other.dims || path != other.path || offset != other.offset ||
-      length != other.length || (bytes != other.bytes && *bytes != *other.bytes)) {
+      length != other.length || (byte_map != other.byte_map && !SameMap(byte_map, other.byte_map)) ||
+      (bytes != other.bytes && *bytes != *other.bytes)) {
     return false;
   }
   if (quantisation == nullptr || other.quantisation == nullptr) return quantisation == other.quantisation;
@@ -80,7 +89,7 @@ bool TensorRef::SamePlace(const TensorRef& other) const {
 }
 
 std::string TensorRef::Read() const {
-  if (path.empty()) return *bytes;
+  if (path.empty() && byte_map == nullptr) return *bytes;
   if (length > kMaxRead) throw ConvertError(name + ": " + std::to_string(length) + " bytes are too many here");
   std::string read(static_cast<size_t>(length), '\0');
   ReadRange(0, read.data(), read.size());
@@ -98,6 +107,13 @@ void TensorRef::ReadRange(uint64_t first, void* data, size_t size) const {
   } else {
     InputFile(path).ReadAt(offset + first, data, size);
   }
+  MapBytes(data, size);
+}
+
+void TensorRef::MapBytes(void* data, size_t size) const {
+  if (byte_map == nullptr) return;
+  auto* mapped = static_cast<unsigned char*>(data);
+  for (size_t i = 0; i < size; ++i) mapped[i] = (*byte_map)[mapped[i]];
 }
 
 std::vector<int64_t> TensorRef::ReadInts() const {

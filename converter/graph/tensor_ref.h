@@ -2,6 +2,7 @@
 #ifndef TIED_CONVERTER_GRAPH_TENSOR_REF_H_
 #define TIED_CONVERTER_GRAPH_TENSOR_REF_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,6 +38,8 @@ uint64_t CheckedBytes(const std::vector<int64_t>& dims, size_t element_size, con
 
 struct Quantisation;
 
+using ByteMap = std::array<unsigned char, 256>;
+
 struct TensorRef {
   std::string name;
   ElementType type = ElementType::kOther;
@@ -48,6 +51,7 @@ struct TensorRef {
   uint64_t length = 0;  // bytes
   std::shared_ptr<const std::string> bytes = std::make_shared<const std::string>();  // small tensors
   std::shared_ptr<const Quantisation> quantisation;                                  // of quantised integers
+  std::shared_ptr<const ByteMap> byte_map;  // each byte stands for another: integers that the model rounds again
 
   // Stores the values of a small tensor in `bytes`, which copies share.
   void SetBytes(std::string values);
@@ -60,6 +64,9 @@ struct TensorRef {
 
   // Reads `size` bytes from `first` on.
   void ReadRange(uint64_t first, void* data, size_t size) const;
+
+  // Replaces bytes that were read from `path` by those that they stand for.
+  void MapBytes(void* data, size_t size) const;
 
   // The values of a small tensor of int32 or int64, or of floating-point numbers.
   std::vector<int64_t> ReadInts() const;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/foreign_file.h"
 #include "base/input_file.h"
+#include "converter/onnx/parsed_size.h"
 #include "converter/onnx/scope.h"
 
 namespace tied::converter {
@@ -27,6 +28,9 @@ using google::protobuf::io::FileInputStream;
 constexpr uint32_t kMaxCopiedValues = 4096;
 constexpr size_t kMaxSlimBytes = 48u << 20;
 constexpr int kMaxDepth = 64;
+// A parsed graph may take this many bytes, and so many for each byte of the file. Some three copies exist at a time.
+constexpr uint64_t kMaxParsedBytes = 16u << 20;
+constexpr uint64_t kMaxParsedForEach = 4;
 
 enum class Message { kModel, kGraph, kNode, kAttribute, kTensor, kOther };
 
@@ -177,6 +181,15 @@ class Slimmer {
   size_t total_ = 0;
 };
 
+// Refuses a file whose graph takes far more memory than the file is long.
+void CheckParsedSize(const std::string& slim, uint64_t file_size, const std::string& path) {
+  const std::optional<uint64_t> bytes = ParsedSize(*onnx::ModelProto::descriptor(), slim);
+  if (!bytes) throw ConvertError(path + ": is not an ONNX model");
+  if (*bytes <= kMaxParsedBytes + kMaxParsedForEach * file_size) return;
+  throw ConvertError(path + ": its nodes, attributes and names would take " + std::to_string(*bytes >> 20) +
+                     " MB of memory, too much for a file of " + std::to_string(file_size) + " bytes");
+}
+
 }  // namespace
 
 onnx::ModelProto ReadSlimModel(const std::string& path) {
@@ -203,6 +216,7 @@ onnx::ModelProto ReadSlimModel(const std::string& path) {
   }
   check_read();
   if (in.BytesUntilLimit() != 0) throw ConvertError(path + ": is not an ONNX model");
+  CheckParsedSize(slim, file.size(), path);
   onnx::ModelProto model;
   if (!model.ParseFromString(slim) || !model.has_graph()) throw ConvertError(path + ": is not an ONNX model");
   SortNodes(model.mutable_graph());

@@ -19,6 +19,24 @@ bool TakeId(const char** next, const char* end, uint32_t* id) {
   return error == std::errc() && *id <= INT32_MAX;
 }
 
+// A line with all ids of the largest vocabularies fits.
+constexpr size_t kMaxLineBytes = size_t{1} << 24;
+constexpr size_t kQuotedBytes = 64;
+
+std::string Quoted(const std::string& word) {
+  return "'" + (word.size() <= kQuotedBytes ? word : word.substr(0, kQuotedBytes) + "...") + "'";
+}
+
+// Like std::getline(), but leaves the rest of a line that is too long; *line is then longer than kMaxLineBytes.
+bool ReadLine(std::istream& file, std::string* line) {
+  line->clear();
+  for (char byte; line->size() <= kMaxLineBytes && file.get(byte);) {
+    if (byte == '\n') return true;
+    *line += byte;
+  }
+  return !line->empty();
+}
+
 }  // namespace
 
 std::vector<IdRange> ParseIds(const std::string& text, const std::string& where) {
@@ -32,7 +50,7 @@ std::vector<IdRange> ParseIds(const std::string& text, const std::string& where)
     range.last = range.first;
     if (valid && next < word_end) valid = *next++ == '-' && TakeId(&next, word_end, &range.last);
     if (!valid || next < word_end || range.last < range.first) {
-      throw ConvertError(where + ": '" + text.substr(begin, end - begin) + "' is neither a token id nor a range");
+      throw ConvertError(where + ": " + Quoted(text.substr(begin, end - begin)) + " is neither a token id nor a range");
     }
     ranges.push_back(range);
     begin = text.find_first_not_of(kSeparators, end);
@@ -44,9 +62,12 @@ std::vector<bool> ReadIdFile(const std::string& path, uint64_t vocabulary) {
   std::ifstream file(path);
   std::vector<bool> listed(static_cast<size_t>(vocabulary));
   std::string line;
-  for (size_t number = 1; std::getline(file, line); ++number) {
+  for (size_t number = 1; ReadLine(file, &line); ++number) {
     if (number == 1 && line.rfind(kByteOrderMark, 0) == 0) line.erase(0, kByteOrderMark.size());
     const std::string where = path + ":" + std::to_string(number);
+    if (line.size() > kMaxLineBytes) {
+      throw ConvertError(where + ": has more than " + std::to_string(kMaxLineBytes) + " bytes");
+    }
     for (const IdRange& range : ParseIds(line.substr(0, line.find('#')), where)) {
       if (range.last >= vocabulary) {
         throw ConvertError(where + ": token id " + std::to_string(range.last) + " is not in [0, " +

@@ -12,12 +12,13 @@
 #include "converter/passes/passes.h"
 #include "schema/checked_math.h"
 #include "schema/number_format.h"
+#include "schema/preamble.h"
 
 namespace tied::converter {
 
 namespace {
 
-constexpr uint64_t kMaxConstantBytes = 65536;
+constexpr size_t kNumberBytes = 20;  // after a name, to tell it from another
 
 class Planner {
  public:
@@ -40,6 +41,8 @@ class Planner {
       PlannedOp& op = entry_point.ops.back();
       op.output = i;
       op.origin = TraceNodes(path.graph, path.graph.results[i]);
+      origin_bytes_ += op.origin.size();
+      if (origin_bytes_ > format::kMaxHeaderLength) throw ConvertError("the names of its nodes are too long");
       const std::string& output = graph.outputs[i].name;
       CheckOutputType(graph.outputs[i], op);
       const SymbolicShape* dims = shapes.Find(folded.results[i]);
@@ -74,6 +77,7 @@ class Planner {
     std::set<std::string> taken;
     for (size_t i = 0; i < plan_.entry_points.size(); ++i) {
       std::string name = unique ? plan_.entry_points[i].name : full_names_[i];
+      if (name.size() + kNumberBytes > format::kMaxNameBytes) name.clear();
       if (name.empty() || taken.count(name) > 0) name += (name.empty() ? "entry_" : "_") + std::to_string(i);
       taken.insert(name);
       plan_.entry_points[i].name = name;
@@ -121,7 +125,8 @@ class Planner {
   static PlannedOp LowerConstant(const TensorRef& whole) {
     const std::optional<TensorRef> element = OnlyElement(whole);
     const TensorRef& constant = element ? *element : whole;
-    if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr || constant.length > kMaxConstantBytes) {
+    if (ElementSize(constant.type) == 0 || constant.quantisation != nullptr ||
+        constant.length > format::kMaxConstantBytes) {
       throw ConvertError("constant '" + constant.name + "' is an output: " + std::to_string(constant.length) +
                          " bytes of ONNX type " + std::to_string(constant.onnx_type) + " are not supported there");
     }
@@ -208,20 +213,35 @@ class Planner {
                        ", but declared with a different type");
   }
 
-  // The input from which dimensions are taken; 0 if there is none.
-  size_t InputOfDims(const SymbolicShape& dims, const std::string& output) const {
-    std::optional<size_t> found;
-    for (const SymbolicInt& dim : dims) {
-      if (dim.kind != SymbolicInt::Kind::kInputDim) continue;
-      size_t input = 0;
-      while (plan_.inputs[input].name != dim.input) ++input;
-      if (found && *found != input) {
-        throw ConvertError("output '" + output + "' is a constant whose shape follows from two inputs, '" +
-                           plan_.inputs[*found].name + "' and '" + dim.input + "', which is not supported");
-      }
-      found = input;
+  // The dimension of input `i` that `dim` is, or that the model declares to be as long by its name.
+  std::optional<SymbolicInt> DimOf(size_t i, const SymbolicInt& dim) const {
+    const ValueInfo& input = plan_.inputs[i];
+    if (dim.input == input.name) return dim;
+    const auto other = std::find_if(plan_.inputs.begin(), plan_.inputs.end(),
+                                    [&](const ValueInfo& info) { return info.name == dim.input; });
+    const std::string& symbol = other->dims[static_cast<size_t>(dim.value)].symbol;
+    for (size_t at = 0; at < input.dims.size() && !symbol.empty(); ++at) {
+      if (input.dims[at].symbol == symbol) return SymbolicInt::InputDim(input.name, static_cast<int64_t>(at));
     }
-    return found.value_or(0);
+    return std::nullopt;
+  }
+
+  // An input that has all dimensions that are taken from inputs; 0 if there are none.
+  size_t InputOfDims(const SymbolicShape& dims, const std::string& output) const {
+    std::set<std::string> inputs;
+    for (const SymbolicInt& dim : dims) {
+      if (dim.kind == SymbolicInt::Kind::kInputDim) inputs.insert(dim.input);
+    }
+    if (inputs.empty()) return 0;
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      if (std::all_of(dims.begin(), dims.end(), [&](const SymbolicInt& dim) {
+            return dim.kind != SymbolicInt::Kind::kInputDim || DimOf(i, dim).has_value();
+          }))
+        return i;
+    }
+    throw ConvertError("output '" + output + "' is a constant whose shape follows from two inputs, '" +
+                       *inputs.begin() + "' and '" + *inputs.rbegin() +
+                       "', which is not supported; make one of another shape, such as [0], in that branch");
   }
 
   // A dimension of an input that is not the operation's must be inferred.
@@ -230,7 +250,7 @@ class Planner {
     SymbolicShape result = *dims;
     size_t unknown = 0;
     for (SymbolicInt& dim : result) {
-      if (dim.kind == SymbolicInt::Kind::kInputDim && dim.input != plan_.inputs[op.input].name) dim = SymbolicInt{};
+      if (dim.kind == SymbolicInt::Kind::kInputDim) dim = DimOf(op.input, dim).value_or(SymbolicInt{});
       unknown += dim.kind == SymbolicInt::Kind::kUnknown;
     }
     if (unknown > 1) throw ConvertError("output '" + output + "': more than one dimension is unknown");
@@ -257,6 +277,7 @@ class Planner {
 
   Plan plan_;
   std::vector<std::string> full_names_;
+  uint64_t origin_bytes_ = 0;
 };
 
 }  // namespace

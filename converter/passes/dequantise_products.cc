@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 
 #include "base/error.h"
 #include "converter/passes/dequantise.h"
@@ -18,6 +19,8 @@ namespace tied::converter {
 namespace {
 
 constexpr size_t kMaxFactors = 16;
+// Of hidden states and logits. Smaller steps cut everything off, larger ones round everything to zero.
+constexpr float kMinStep = 1e-9f, kMaxStep = 1e9f;
 
 class ProductDequantisation {
  public:
@@ -59,7 +62,7 @@ class ProductDequantisation {
     if (op == "DynamicQuantizeLinear" && node.outputs.size() == 3) {
       rounded_[node.outputs[0]] = {node.Input(0), {node.outputs[1]}, node.outputs[2]};
     } else if (op == "QuantizeLinear") {
-      CheckStep(node);
+      CheckStep(node, node.Input(1));
       rounded_[node.outputs[0]] = {
           node.Input(0), {node.Input(1)}, node.Input(2), node.Int("axis", 1), node.Int("block_size", 0)};
     } else if (op == "DequantizeLinear") {
@@ -74,6 +77,7 @@ class ProductDequantisation {
       (void)VisitProduct(node, {node.Input(0), node.Input(2), node.Input(4)},
                          {node.Input(1), node.Input(3), node.Input(5)}, node.Input(6));
     } else if (op == "QLinearMatMul") {
+      CheckStep(node, node.Input(6));
       const bool found = VisitProduct(node, {node.Input(0), node.Input(1), node.Input(2)},
                                       {node.Input(3), node.Input(4), node.Input(5)}, "");
       if (found) SetInPlace(node.outputs[0], {"", {node.Input(6)}, node.Input(7)});
@@ -91,13 +95,21 @@ class ProductDequantisation {
     return constant == nullptr || constant->elements() == 1;
   }
 
-  void CheckStep(const Node& node) const {
-    const TensorRef* step = graph_.FindConstant(node.Input(1));
+  // Activations are not rounded, which is right only if their steps are such that rounding changes them little.
+  void CheckStep(const Node& node, const std::string& name) const {
+    const TensorRef* step = graph_.FindConstant(name);
     if (step == nullptr || !IsFloat(step->type)) return;
     for (const float number : step->ReadFloats()) {
-      if (std::isfinite(number) && number > 0) continue;
-      RefuseNode(node, "rounds to steps of " + std::to_string(number) + "; a step must be a positive number");
+      if (std::isfinite(number) && number >= kMinStep && number <= kMaxStep) continue;
+      RefuseNode(node, "rounds to steps of " + ToText(number) +
+                           "; a step must be positive, and such that numbers are neither all cut off nor all zero");
     }
+  }
+
+  static std::string ToText(float number) {
+    std::ostringstream text;
+    text << number;
+    return text.str();
   }
 
   // A value that holds integers in the model now holds floating-point numbers, so all its users must support that.
@@ -141,28 +153,9 @@ class ProductDequantisation {
         rounded.steps.size() == 1 && rounded.matrix.empty() && SameNumbers(graph_, node.Input(1), rounded.steps[0]) &&
         SameZeroPoints(graph_, node.Input(2), rounded.zero_point) && one && node.Int("block_size", 0) == rounded.block;
     if (!same) return;
-    if (IsFixed(rounded.value) && !IsRoundedBy(node, rounded.value)) {
-      RefuseNode(node, "weights that are rounded at run time are not supported; store them as integers");
-    }
+    if (IsFixed(rounded.value)) RefuseFormat(node, "weights that are rounded at run time are not supported");
     editor_.ReplaceByValue(rounded.value);
     understood_.insert(node.outputs[0]);
-  }
-
-  // True for a view of a matrix of integers that already has the scales and zero points of `pair`.
-  bool IsRoundedBy(const Node& pair, std::string value) const {
-    const Node* view = graph_.FindProducer(value);
-    for (; view != nullptr && (view->op == "Transpose" || view->op == "Identity"); view = graph_.FindProducer(value)) {
-      value = view->Input(0);
-    }
-    const TensorRef* matrix = graph_.FindConstant(value);
-    const TensorRef *scales = graph_.FindConstant(pair.Input(1)), *zero_points = graph_.FindConstant(pair.Input(2));
-    if (matrix == nullptr || matrix->quantisation == nullptr || scales == nullptr || zero_points == nullptr)
-      return false;
-    const Quantisation& quantisation = *matrix->quantisation;
-    // For a square matrix, the number of scales does not determine their axis.
-    const bool told = scales->elements() == 1 || matrix->dims[0] != matrix->dims[1];
-    return told && quantisation.block == 0 && SameNumbers(quantisation.scales, *scales) &&
-           SameNumbers(quantisation.zero_points, *zero_points);
   }
 
   // The constant matrix of integers of an operand; nullopt for other operands.

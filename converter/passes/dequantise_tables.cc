@@ -3,7 +3,9 @@
 #include <optional>
 #include <set>
 
+#include "converter/passes/constant_rounding.h"
 #include "converter/passes/dequantise.h"
+#include "converter/passes/matrix.h"
 #include "converter/passes/node_editor.h"
 #include "converter/passes/quantised_tables.h"
 
@@ -22,8 +24,6 @@ bool MovesElements(const std::string& op) {
 
 namespace {
 
-constexpr uint64_t kMaxBias = 1u << 24;
-
 class TableDequantisation {
  public:
   explicit TableDequantisation(Graph graph) : graph_(std::move(graph)), tables_(&graph_), editor_(&graph_) {}
@@ -31,9 +31,11 @@ class TableDequantisation {
   Graph Run() {
     editor_.ForEachNode([this](const Node& node) {
       const std::string op = WithoutDomain(node.op);
+      if (op == "QuantizeLinear") VisitQuantizeLinear(node);
       if (op == "DequantizeLinear") VisitDequantizeLinear(node);
       if (op == "GatherBlockQuantized") VisitGatherBlockQuantized(node);
       if (op == "MatMulNBits") VisitMatMulNBits(node);
+      if (op == "MatMulBnb4") RefuseFormat(node, "blocks of 4-bit floats (bitsandbytes) are not supported");
       if (op == "Slice") VisitSlice(node);
     });
     return std::move(graph_);
@@ -42,10 +44,10 @@ class TableDequantisation {
  private:
   // DequantizeLinear of a constant matrix, perhaps after operations that move its integers.
   void VisitDequantizeLinear(const Node& node) {
-    const IntegerNames names{node.Input(0), node.Input(1), node.Input(2)};
+    const IntegerNames names{BehindIdentities(node.Input(0)), node.Input(1), node.Input(2)};
     if (const TensorRef* constant = graph_.FindConstant(names.values)) {
       const TensorRef tensor = *constant;
-      if (tensor.dims.size() == 1) return FoldBias(node, tensor, names);
+      if (tensor.dims.size() < 2) return FoldNumbers(node, tensor, names);
       if (IsIntegerTable(node, tensor)) editor_.ReplaceByValue(AddTable(node, tensor, names));
       return;
     }
@@ -58,6 +60,14 @@ class TableDequantisation {
     const TensorRef* constant = graph_.FindConstant(moves.back().Input(0));
     if (constant == nullptr || moves.back().inputs.empty() || !IsIntegerTable(node, *constant)) return;
     AddMovedTable(node, TensorRef(*constant), names, std::move(moves));
+  }
+
+  std::string BehindIdentities(std::string value) const {
+    const Node* producer = graph_.FindProducer(value);
+    for (; producer != nullptr && producer->op == "Identity"; producer = graph_.FindProducer(value)) {
+      value = producer->Input(0);
+    }
+    return value;
   }
 
   std::string AddTable(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
@@ -95,25 +105,26 @@ class TableDequantisation {
     editor_.Replace(moves.back());
   }
 
-  // Folds a constant bias with one scale, or one scale per number.
-  void FoldBias(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
-    const TensorRef* scales = graph_.FindConstant(names.scales);
-    if (tensor.type != ElementType::kInt32 || tensor.elements() > kMaxBias || scales == nullptr ||
-        !IsZero(graph_, names.zero_points))
-      return;
-    const std::vector<float> steps = scales->ReadFloats();
-    if (steps.size() != 1 && steps.size() != tensor.elements()) return;
-    std::vector<float> numbers;
-    for (const int64_t integer : tensor.ReadInts()) {
-      numbers.push_back(static_cast<float>(integer) * steps[steps.size() == 1 ? 0 : numbers.size()]);
-    }
-    TensorRef bias = tensor;
-    bias.type = ElementType::kFloat32;
-    bias.onnx_type = static_cast<int>(bias.type);
-    bias.path.clear();
-    bias.SetBytes({reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float)});
+  // Rounds constants: a matrix of integers for the second time, or numbers such as a scale or a bias.
+  void VisitQuantizeLinear(const Node& node) {
+    const std::optional<Matrix> matrix = FindMatrix(graph_, node.Input(0));
+    const TensorRef* tensor = graph_.FindConstant(matrix ? matrix->constant : node.Input(0));
+    const std::optional<Step> step = StepOf(graph_, node);
+    if (tensor == nullptr || !step) return;
+    std::optional<TensorRef> rounded = matrix ? RoundedTable(node, *tensor, *step) : RoundedNumbers(*tensor, *step);
+    if (!rounded) return;
+    const std::string name = graph_.FreshName(node.outputs[0] + "/rounded");
+    graph_.constants[name] = std::move(*rounded);
+    if (!matrix || !matrix->transposed) return editor_.ReplaceByValue(name);
+    editor_.Replace({"Transpose", "", {name}, {}, {}});
+  }
+
+  // Folds a constant number or vector with one scale, or one scale for each number.
+  void FoldNumbers(const Node& node, const TensorRef& tensor, const IntegerNames& names) {
+    std::optional<TensorRef> numbers = DequantisedNumbers(graph_, tensor, names);
+    if (!numbers) return;
     const std::string name = graph_.FreshName(node.outputs[0] + "/dequantised");
-    graph_.constants[name] = std::move(bias);
+    graph_.constants[name] = std::move(*numbers);
     editor_.ReplaceByValue(name);
   }
 

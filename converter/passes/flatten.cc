@@ -13,7 +13,9 @@ namespace tied::converter {
 namespace {
 
 constexpr size_t kMaxPaths = 64;
-constexpr size_t kMaxIfs = 64;  // on a path
+constexpr size_t kMaxIfs = 64;           // on a path
+constexpr size_t kMaxNodes = 8000;       // of all paths: the time of the passes grows with the square of a path's
+constexpr size_t kMaxBytes = 24u << 20;  // of the graphs of all paths, those on the way to them included
 
 // The graph input that decides an If, and its value for the then-branch.
 Selector FindCondition(const Graph& graph, const Node& node) {
@@ -122,48 +124,83 @@ Graph Inline(Graph graph, size_t index, const Graph& branch) {
   return graph;
 }
 
-void Flatten(FlatGraph path, std::vector<FlatGraph>* paths) {
-  std::vector<Node>& nodes = path.graph.nodes;
-  const auto found = std::find_if(nodes.begin(), nodes.end(), [](const Node& node) { return node.op == "If"; });
-  if (found == nodes.end()) {
-    if (paths->size() == kMaxPaths) throw ConvertError("there are too many paths through the Ifs");
-    paths->push_back(std::move(path));
-    return;
-  }
-  const Node node = *found;
-  const auto index = static_cast<size_t>(found - nodes.begin());
-  if (path.branch_names.size() == kMaxIfs) throw ConvertError(node.Describe() + ": there are too many Ifs before it");
-  const Selector condition = FindCondition(path.graph, node);
-  const auto known = std::find_if(path.selectors.begin(), path.selectors.end(),
-                                  [&](const Selector& earlier) { return earlier.input == condition.input; });
-  const auto take = [&](FlatGraph next, bool then) {
-    const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
-    next.branch_names.push_back(branch.name);
-    next.graph = Inline(std::move(next.graph), index, branch);
-    Flatten(std::move(next), paths);
+// Roughly the memory that a graph takes.
+size_t BytesOf(const Graph& graph) {
+  size_t bytes = graph.nodes.size() * sizeof(Node) + graph.constants.size() * sizeof(TensorRef);
+  const auto add = [&](const std::vector<std::string>& names) {
+    for (const std::string& name : names) bytes += name.size();
   };
-  for (const char* attribute : {"then_branch", "else_branch"}) {
-    const auto branch = node.attributes.find(attribute);
-    if (branch != node.attributes.end() && branch->second.graph != nullptr) continue;
-    throw ConvertError(node.Describe() + ": has no " + attribute);
+  for (const auto& [name, tensor] : graph.constants) bytes += name.size() + tensor.name.size();
+  for (const Node& node : graph.nodes) {
+    bytes += node.name.size();
+    add(node.inputs);
+    add(node.outputs);
+    for (const auto& [name, attribute] : node.attributes) {
+      if (attribute.graph != nullptr) bytes += BytesOf(*attribute.graph);
+    }
   }
-  // An If inside another on the same input has only one path left.
-  if (known != path.selectors.end()) {
-    const bool then = known->value == condition.value;
-    return take(std::move(path), then);
-  }
-  path.selectors.push_back(condition);
-  take(path, /*then=*/true);
-  path.selectors.back().value = !condition.value;
-  take(std::move(path), /*then=*/false);
+  return bytes;
 }
+
+class Flattener {
+ public:
+  // Takes all branches of the Ifs that follow.
+  void Flatten(FlatGraph path) {
+    std::vector<Node>& nodes = path.graph.nodes;
+    const auto found = std::find_if(nodes.begin(), nodes.end(), [](const Node& node) { return node.op == "If"; });
+    if (found == nodes.end()) {
+      nodes_ += nodes.size();
+      if (paths_.size() == kMaxPaths || (nodes_ > kMaxNodes && !paths_.empty())) {
+        throw ConvertError("there are too many paths through the Ifs");
+      }
+      paths_.push_back(std::move(path));
+      return;
+    }
+    const Node node = *found;
+    const auto index = static_cast<size_t>(found - nodes.begin());
+    if (path.branch_names.size() == kMaxIfs) throw ConvertError(node.Describe() + ": there are too many Ifs before it");
+    for (const char* attribute : {"then_branch", "else_branch"}) {
+      const auto branch = node.attributes.find(attribute);
+      if (branch != node.attributes.end() && branch->second.graph != nullptr) continue;
+      throw ConvertError(node.Describe() + ": has no " + attribute);
+    }
+    const Selector condition = FindCondition(path.graph, node);
+    const auto known = std::find_if(path.selectors.begin(), path.selectors.end(),
+                                    [&](const Selector& earlier) { return earlier.input == condition.input; });
+    // An If inside another on the same input has only one path left.
+    if (known != path.selectors.end()) {
+      const bool then = known->value == condition.value;
+      return Take(std::move(path), node, index, then);
+    }
+    path.selectors.push_back(condition);
+    Take(path, node, index, /*then=*/true);
+    path.selectors.back().value = !condition.value;
+    Take(std::move(path), node, index, /*then=*/false);
+  }
+
+  std::vector<FlatGraph> Paths() && { return std::move(paths_); }
+
+ private:
+  void Take(FlatGraph path, const Node& node, size_t index, bool then) {
+    const Graph& branch = *node.attributes.at(then ? "then_branch" : "else_branch").graph;
+    path.branch_names.push_back(branch.name);
+    path.graph = Inline(std::move(path.graph), index, branch);
+    bytes_ += BytesOf(path.graph);
+    if (bytes_ > kMaxBytes)
+      throw ConvertError(node.Describe() + ": there are too many nodes, or too long names, for so many Ifs");
+    Flatten(std::move(path));
+  }
+
+  std::vector<FlatGraph> paths_;
+  size_t nodes_ = 0, bytes_ = 0;
+};
 
 }  // namespace
 
 std::vector<FlatGraph> FlattenIfs(const Graph& graph) {
-  std::vector<FlatGraph> paths;
-  Flatten({{}, {}, WithoutUnused(graph)}, &paths);
-  return paths;
+  Flattener flattener;
+  flattener.Flatten({{}, {}, WithoutUnused(graph)});
+  return std::move(flattener).Paths();
 }
 
 }  // namespace tied::converter

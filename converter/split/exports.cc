@@ -1,4 +1,5 @@
 // Splits the exports of one model, which belong together.
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -51,6 +52,17 @@ void CheckNamesGiven(const std::vector<SplitModel>& models, const SplitNames& na
   check(names.logits, "output", &SplitModel::outputs);
 }
 
+// A quantiser may change one export and not the other: quantize_static leaves the branches of an If as they are.
+[[noreturn]] void RefuseTables(const SplitModel& a, const SplitModel& b, const std::vector<SplitModel>& models) {
+  const auto head =
+      std::find_if(models.begin(), models.end(), [](const SplitModel& model) { return model.head.has_value(); });
+  const std::string& with_head = head == models.end() ? a.path : head->path;
+  throw ConvertError(a.path + " and " + b.path +
+                     " do not read the same table: they may be quantised differently; split " + with_head +
+                     " alone and use the others as they are, or split the exports before they are " +
+                     "quantised, and quantise the table with --dtype");
+}
+
 // True if all exports scale embeddings in the same way. Throws if their tables or heads differ.
 bool Agree(const std::vector<SplitModel>& models) {
   const SplitModel *embedding = nullptr, *head = nullptr;
@@ -59,7 +71,7 @@ bool Agree(const std::vector<SplitModel>& models) {
     if (model.embedding) {
       if (embedding == nullptr) embedding = &model;
       if (!SameTable(embedding->table, model.table)) {
-        throw ConvertError(embedding->path + " and " + model.path + " do not read the same table");
+        RefuseTables(*embedding, model, models);
       }
       same_scale = same_scale && embedding->scale == model.scale;
     }

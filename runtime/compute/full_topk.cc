@@ -18,9 +18,11 @@ struct WorkerResult {
 
 // Logits of the allowed rows of a tile, without gaps.
 struct TileLogits {
+  float* logits;  // [tokens, kMaxTileRows]
   size_t count = 0;
   int64_t ids[kMaxTileRows];
-  float logits[kMaxTileRows * kMaxBatch];  // [tokens, kMaxTileRows]
+
+  explicit TileLogits(float* memory) : logits(memory) {}
 
   const float* of_token(size_t token) const { return logits + token * kMaxTileRows; }
   float* of_token(size_t token) { return logits + token * kMaxTileRows; }
@@ -56,16 +58,21 @@ size_t FullTopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k) {
   return pthreadpool_get_threads_count(pool) * batch.tokens * k;
 }
 
+size_t FullTopkTileSize(pthreadpool_t pool, const HeadBatch& batch) {
+  return pthreadpool_get_threads_count(pool) * batch.tokens * kMaxTileRows;
+}
+
 size_t FullTopkLogSumSize(const HeadBatch& batch) { return TileCount(batch) * batch.tokens; }
 
-size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
-                   LogSum* log_sums, LogZ* log_z) {
+size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, const FullTopkMemory& memory, Candidate* best,
+                   LogZ* log_z) {
+  LogSum* const log_sums = memory.log_sums;
   PackForTable(batch);
   const size_t tile_rows = TileRows(batch.table.row_bytes);
   WorkerResult results[kernels::kMaxThreads];
-  const auto heap_of = [&](size_t worker, size_t token) { return heaps + (worker * batch.tokens + token) * k; };
+  const auto heap_of = [&](size_t worker, size_t token) { return memory.heaps + (worker * batch.tokens + token) * k; };
   kernels::ForEachTile(pool, *batch.cancelled, batch.table.rows, tile_rows, [&](const kernels::Tile& tile) {
-    TileLogits logits;
+    TileLogits logits(memory.tiles + tile.worker * batch.tokens * kMaxTileRows);
     logits.Compute(batch, tile.first, tile.count);
     WorkerResult& result = results[tile.worker];
     size_t filled = result.filled;

@@ -11,16 +11,22 @@
 
 namespace tied::runtime {
 
-// Scratch of RunFullTopk, in entries.
+// Scratch of RunFullTopk(); not on the stack, which may be small.
+struct FullTopkMemory {
+  Candidate* heaps;  // FullTopkHeapSize()
+  float* tiles;      // FullTopkTileSize()
+  LogSum* log_sums;  // FullTopkLogSumSize(), or null if log_z is not wanted
+};
+
 size_t FullTopkHeapSize(pthreadpool_t pool, const HeadBatch& batch, size_t k);
+size_t FullTopkTileSize(pthreadpool_t pool, const HeadBatch& batch);
 size_t FullTopkLogSumSize(const HeadBatch& batch);
 
 // best[t, :] = the k best rows of token t, best first. The filter must allow at least k rows. Packs batch.hidden.
-// heaps: scratch of FullTopkHeapSize(); log_sums: scratch of FullTopkLogSumSize(), or null if log_z is not wanted.
 // best has logits before soft-capping; log_z: [tokens], over the allowed rows, after soft-capping.
 // Returns the lowest row whose logit is NaN, or kNoRow; if a logit is NaN, the results are undefined.
-size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, Candidate* heaps, Candidate* best,
-                   LogSum* log_sums, LogZ* log_z);
+size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, const FullTopkMemory& memory, Candidate* best,
+                   LogZ* log_z);
 
 }  // namespace tied::runtime
 

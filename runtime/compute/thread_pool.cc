@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <csignal>
+
 #include "kernels/parallel.h"
 
 namespace tied::runtime {
@@ -27,11 +29,31 @@ bool CanStart(size_t count) {
   return started == count;
 }
 
+// While it exists, threads that start inherit a mask that blocks the application's signals: the system then gives them
+// to a thread that expects them. Signals of faults stay, for the application's crash handler.
+class WithoutSignals {
+ public:
+  WithoutSignals() {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    constexpr int kFaults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    for (const int fault : kFaults) sigdelset(&blocked, fault);
+    pthread_sigmask(SIG_BLOCK, &blocked, &mask_);
+  }
+  ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &mask_, nullptr); }
+  WithoutSignals(const WithoutSignals&) = delete;
+  WithoutSignals& operator=(const WithoutSignals&) = delete;
+
+ private:
+  sigset_t mask_;
+};
+
 }  // namespace
 
 // pthreadpool_create() waits for ever for a thread that could not be started, so starting them is tried first. It can
 // still hang if another process takes the last thread in between.
 ThreadPool CreateThreadPool(size_t threads) {
+  const WithoutSignals inherited;
   return ThreadPool(CanStart(threads - 1) ? pthreadpool_create(threads) : nullptr);
 }
 

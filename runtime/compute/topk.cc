@@ -58,13 +58,15 @@ Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t 
 
 Status TopkCall::RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first) {
   std::unique_ptr<Candidate[]> heaps;
+  std::unique_ptr<float[]> tiles;
   std::unique_ptr<LogSum[]> log_sums;
   TIED_RETURN_IF_ERROR(runtime::Allocate(FullTopkHeapSize(pool, batch, k_), &heaps));
+  TIED_RETURN_IF_ERROR(runtime::Allocate(FullTopkTileSize(pool, batch), &tiles));
   if (log_z_ != nullptr) TIED_RETURN_IF_ERROR(runtime::Allocate(FullTopkLogSumSize(batch), &log_sums));
   for (size_t t = 0; t < batch.tokens; ++t) survivors_[first + t] = allowed_;
   bytes_read_ += allowed_ * (batch.table.row_bytes + ScaleBytes(batch.table));
-  return NanLogit(batch.table.ids, RunFullTopk(pool, batch, k_, heaps.get(), &best_[first * k_], log_sums.get(),
-                                               log_z_ == nullptr ? nullptr : &log_z_[first]));
+  return NanLogit(batch.table.ids, RunFullTopk(pool, batch, k_, {heaps.get(), tiles.get(), log_sums.get()},
+                                               &best_[first * k_], log_z_ == nullptr ? nullptr : &log_z_[first]));
 }
 
 void TopkCall::Write(const IdMap& ids, float soft_cap, size_t tokens, const tied_topk_result& result) const {

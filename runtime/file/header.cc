@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "runtime/file/weigh.h"
+#include "schema/limits.h"
 #include "schema/preamble.h"
 #include "tied_generated.h"
 
@@ -46,11 +48,12 @@ Status Header::Read(const unsigned char* data, size_t size, const char* name, He
   if (!format::HasValidHash(preamble, bytes)) {
     return Status::Error(TIED_CORRUPT, "%s: the header does not match its hash", name);
   }
-  flatbuffers::Verifier verifier(bytes, preamble.header_length, /*max_depth=*/16, /*max_tables=*/100000);
+  flatbuffers::Verifier verifier(bytes, preamble.header_length, /*max_depth=*/16, format::kMaxFlatbufferTables);
   if (!format::VerifyHeaderBuffer(verifier)) {
     return Status::Error(TIED_CORRUPT, "%s: the header is not a valid flatbuffer with identifier TIED", name);
   }
   read.root_ = format::GetHeader(bytes);
+  TIED_RETURN_IF_ERROR(CheckWeight(*read, preamble.header_length, name));
   TIED_RETURN_IF_ERROR(ValidateHeader(*read, sizeof preamble + preamble.header_length, size, name));
   *header = std::move(read);
   return Status();

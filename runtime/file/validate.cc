@@ -2,20 +2,19 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <new>
 
 #include "runtime/file/header.h"
 #include "runtime/file/planes.h"
 #include "schema/checked_math.h"
+#include "schema/limits.h"
 #include "schema/number_format.h"
 #include "schema/preamble.h"
 
 namespace tied::runtime {
 
 namespace {
-
-// Far above the counts of real models, and low enough that comparing all pairs is fast.
-constexpr size_t kMaxCount = 256;
-constexpr size_t kMaxOps = 1024;
 
 static_assert(TIED_MAX_K == format::kMaxTopk);
 
@@ -28,7 +27,6 @@ class Validator {
   Status Run();
 
  private:
-  Status CheckCounts() const;
   Status CheckPlane(const format::Plane& plane, const char* what) const;
   Status CheckOverlaps() const;
   Status CheckTable(const format::TiedTable& table) const;
@@ -44,6 +42,7 @@ class Validator {
   Status CheckAlignment(const format::Op& op, const char* entry_point) const;
   Status CheckOutputDims(const format::Op& op, size_t input_rank, const char* entry_point) const;
   Status CheckConstant(const format::Op& op, const char* entry_point) const;
+  Status CheckFilled(const format::EntryPoint& entry_point) const;
   Status CheckTypes(const format::Op& op, uint32_t table, bool types_fit, const char* entry_point) const;
   Status CheckHead(const format::Op& op, const format::ValueInfo& input, const char* entry_point) const;
 
@@ -56,44 +55,21 @@ class Validator {
   const char* const name_;
 };
 
-Status Validator::CheckCounts() const {
-  const struct {
-    size_t count;
-    const char* what;
-  } counts[] = {{header_.inputs()->size(), "inputs"},
-                {header_.outputs()->size(), "outputs"},
-                {header_.tables()->size(), "tables"},
-                {header_.entry_points()->size(), "entry points"}};
-  size_t ops = 0;
-  for (const format::EntryPoint* entry_point : *header_.entry_points()) ops += entry_point->ops()->size();
-  if (ops > kMaxOps)
-    return Status::Error(TIED_CORRUPT, "%s: has %zu operations; at most %zu are allowed", name_, ops, kMaxOps);
-  for (const auto& item : counts) {
-    if (item.count > kMaxCount) {
-      return Status::Error(TIED_CORRUPT, "%s: has %zu %s; at most %zu are allowed", name_, item.count, item.what,
-                           kMaxCount);
-    }
-  }
-  return Status();
-}
-
+// Sorts the names, so that their length, not their number squared, bounds the cost.
 template <class T>
 Status Validator::CheckNames(const flatbuffers::Vector<flatbuffers::Offset<T>>& items, const char* what) const {
-  for (size_t i = 0; i < items.size(); ++i) {
-    const char* name = items[static_cast<flatbuffers::uoffset_t>(i)]->name()->c_str();
-    if (*name == '\0') return Status::Error(TIED_CORRUPT, "%s: %s %zu has no name", name_, what, i);
-    for (size_t j = 0; j < i; ++j) {
-      if (std::strcmp(items[static_cast<flatbuffers::uoffset_t>(j)]->name()->c_str(), name) == 0) {
-        return Status::Error(TIED_CORRUPT, "%s: two %ss are named '%s'", name_, what, name);
-      }
-    }
+  const char* names[format::kMaxItems];
+  size_t count = 0;
+  for (const T* item : items) {
+    names[count] = item->name()->c_str();
+    if (*names[count] == '\0') return Status::Error(TIED_CORRUPT, "%s: %s %zu has no name", name_, what, count);
+    ++count;
   }
-  return Status();
-}
-
-bool Overlap(const format::Plane& a, const format::Plane& b) {
-  return a.length() != 0 && b.length() != 0 && a.offset() < b.offset() + b.length() &&
-         b.offset() < a.offset() + a.length();
+  std::sort(names, names + count, [](const char* a, const char* b) { return std::strcmp(a, b) < 0; });
+  const auto* twin =
+      std::adjacent_find(names, names + count, [](const char* a, const char* b) { return std::strcmp(a, b) == 0; });
+  if (twin == names + count) return Status();
+  return Status::Error(TIED_CORRUPT, "%s: two %ss are named '%s'", name_, what, *twin);
 }
 
 Status Validator::CheckPlane(const format::Plane& plane, const char* what) const {
@@ -107,25 +83,39 @@ Status Validator::CheckPlane(const format::Plane& plane, const char* what) const
   return Status();
 }
 
-// Compares each plane with the planes before it. They may be the same object of the flatbuffer.
+// Sorts the planes by offset and compares neighbours. Only biases may be shared, whole.
 Status Validator::CheckOverlaps() const {
-  size_t table_planes = 0;
-  TIED_RETURN_IF_ERROR(ForEachTablePlane(header_, [&](const format::Plane&, const char*) {
-    ++table_planes;
+  struct Item {
+    const format::Plane* plane;
+    const char* what;
+    size_t number;
+
+    uint64_t end() const { return plane->offset() + plane->length(); }
+    bool operator<(const Item& other) const {
+      return plane->offset() < other.plane->offset() ||
+             (plane->offset() == other.plane->offset() && number < other.number);
+    }
+  };
+  size_t table_planes = 0, planes = 0, filled = 0, number = 0;
+  const auto count_table_plane = [&](const format::Plane&, const char*) { return ++table_planes, Status(); };
+  const auto count_plane = [&](const format::Plane&, const char*) { return ++planes, Status(); };
+  TIED_RETURN_IF_ERROR(ForEachTablePlane(header_, count_table_plane));
+  TIED_RETURN_IF_ERROR(ForEachPlane(header_, count_plane));
+  const std::unique_ptr<Item[]> items(new (std::nothrow) Item[planes]);
+  if (items == nullptr) return Status::Error(TIED_OUT_OF_MEMORY, "%s: no memory for %zu planes", name_, planes);
+  TIED_RETURN_IF_ERROR(ForEachPlane(header_, [&](const format::Plane& plane, const char* what) {
+    if (plane.length() != 0) items[filled++] = {&plane, what, number};
+    ++number;
     return Status();
   }));
-  size_t i = 0;
-  return ForEachPlane(header_, [&](const format::Plane& plane, const char* what) {
-    size_t j = 0;
-    const Status status = ForEachPlane(header_, [&](const format::Plane& other, const char* other_what) {
-      if (j++ >= i || !Overlap(plane, other)) return Status();
-      const bool shared_bias = j > table_planes && plane.offset() == other.offset() && plane.length() == other.length();
-      if (shared_bias) return Status();
-      return Status::Error(TIED_CORRUPT, "%s: planes '%s' and '%s' overlap", name_, other_what, what);
-    });
-    ++i;
-    return status;
-  });
+  std::sort(items.get(), items.get() + filled);
+  for (size_t i = 1; i < filled; ++i) {
+    const Item &a = items[i - 1], &b = items[i];
+    const bool same = a.plane->offset() == b.plane->offset() && a.plane->length() == b.plane->length();
+    if (a.end() <= b.plane->offset() || (same && a.number >= table_planes)) continue;
+    return Status::Error(TIED_CORRUPT, "%s: planes '%s' and '%s' overlap", name_, a.what, b.what);
+  }
+  return Status();
 }
 
 Status Validator::CheckLength(const format::Plane& plane, uint64_t count, uint64_t size, const char* table,
@@ -190,10 +180,11 @@ Status Validator::CheckScreenColumns(const format::TiedTable& table) const {
 // The ids themselves are not part of the header; they are checked when the file is open.
 Status Validator::CheckVocabulary(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
-  if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > format::kMaxTableRows)) {
+  const uint64_t most = format::MaxVocabulary(table.rows());
+  if (table.vocabulary() != 0 && (table.vocabulary() < table.rows() || table.vocabulary() > most)) {
     return Status::Error(TIED_CORRUPT,
                          "%s: table '%s' has a vocabulary of %" PRIu64 "; it must be from %" PRIu64 " to %" PRIu64,
-                         name_, what, table.vocabulary(), table.rows(), format::kMaxTableRows);
+                         name_, what, table.vocabulary(), table.rows(), most);
   }
   if (table.ids() == nullptr) return Status();
   return CheckLength(*table.ids(), table.rows(), sizeof(uint32_t), what, "token ids");
@@ -312,11 +303,30 @@ Status Validator::CheckConstant(const format::Op& op, const char* entry_point) c
     valid = valid && std::all_of(data->begin(), data->end(), [](uint8_t byte) { return byte <= 1; });
   }
   const uint64_t size = data == nullptr ? 0 : data->size();
-  const bool filled = size == element && bytes <= format::kMaxFilledBytes;
+  const bool filled = size == element && bytes <= format::kMaxFilledBytes;  // the sum is checked later
   if (valid && (filled || (size == bytes && !ReadsDims(op)))) return Status();
   return Status::Error(TIED_CORRUPT,
                        "%s: entry point '%s': the constant for output %u does not match its shape or type", name_,
                        entry_point, op.output());
+}
+
+// Outputs that are stored as one element take memory that the file does not.
+Status Validator::CheckFilled(const format::EntryPoint& entry_point) const {
+  uint64_t sum = 0;
+  for (const format::Op* op : *entry_point.ops()) {
+    const format::Constant* constant = op->operation_as_Constant();
+    if (constant == nullptr || constant->data() == nullptr) continue;
+    uint64_t bytes = constant->data()->size();
+    for (const format::OutputDim* dim : *op->output_dims()) {
+      if (dim->rule() == format::DimRule::Constant) bytes *= static_cast<uint64_t>(dim->value());
+    }
+    // A constant with all its elements is bounded by the header.
+    if (constant->data()->size() == format::ElementSize(header_.outputs()->Get(op->output())->type())) sum += bytes;
+  }
+  if (sum <= format::kMaxFilledBytes) return Status();
+  return Status::Error(TIED_CORRUPT,
+                       "%s: entry point '%s' has constants of %" PRIu64 " bytes; at most %" PRIu64 " are allowed",
+                       name_, entry_point.name()->c_str(), sum, format::kMaxFilledBytes);
 }
 
 Status Validator::CheckOp(const format::Op& op, const char* entry_point) const {
@@ -355,14 +365,15 @@ Status Validator::CheckEntryPoint(const format::EntryPoint& entry_point) const {
     return Status::Error(TIED_CORRUPT, "%s: entry point '%s' has more operations than the model has outputs", name_,
                          what);
   }
+  bool written[format::kMaxItems] = {};
   for (const format::Op* op : *entry_point.ops()) {
     TIED_RETURN_IF_ERROR(CheckOp(*op, what));
-    for (const format::Op* other : *entry_point.ops()) {
-      if (other != op && other->output() == op->output()) {
-        return Status::Error(TIED_CORRUPT, "%s: entry point '%s' writes output %u twice", name_, what, op->output());
-      }
+    if (written[op->output()]) {
+      return Status::Error(TIED_CORRUPT, "%s: entry point '%s' writes output %u twice", name_, what, op->output());
     }
+    written[op->output()] = true;
   }
+  TIED_RETURN_IF_ERROR(CheckFilled(entry_point));
   if (entry_point.selectors() == nullptr) return Status();
   for (const format::Selector* selector : *entry_point.selectors()) {
     if (selector->input() >= header_.inputs()->size() ||
@@ -375,7 +386,6 @@ Status Validator::CheckEntryPoint(const format::EntryPoint& entry_point) const {
 }
 
 Status Validator::Run() {
-  TIED_RETURN_IF_ERROR(CheckCounts());
   TIED_RETURN_IF_ERROR(CheckNames(*header_.inputs(), "input"));
   TIED_RETURN_IF_ERROR(CheckNames(*header_.outputs(), "output"));
   TIED_RETURN_IF_ERROR(CheckNames(*header_.entry_points(), "entry point"));

@@ -107,7 +107,9 @@ std::vector<float> ConversionTest::Run(const std::string& kind, const tied_tenso
   output.data = values.data();
   EXPECT_EQ(tied_run(session, entry_point.name, &input, 1, &output, 1, &error), TIED_OK) << error.message;
   std::vector<int64_t> wanted(input.dims, input.dims + (kind == "Head" ? input.rank - 1 : input.rank));
-  wanted.push_back(kind == "Head" ? kRows : kCols);
+  tied_embedding_info embedding = TIED_EMBEDDING_INFO_INIT;
+  tied_model_get_embedding(model_.get(), &embedding, nullptr);
+  wanted.push_back(kind == "Head" ? kRows : static_cast<int64_t>(embedding.cols));
   EXPECT_EQ(std::vector<int64_t>(output.dims, output.dims + output.rank), wanted);
   tied_session_destroy(session);
   return values;

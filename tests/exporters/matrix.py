@@ -40,7 +40,9 @@ def split_attempt(arguments, folder, cell, scratch):
     def attempt(options):
         out = scratch / "split"
         shutil.rmtree(out, ignore_errors=True)
-        outcome.call([arguments.convert, "split", *given, "-o", out, "--check", *options])
+        files = [folder / cell.files["decoder"]] if "alone" in options else given
+        options = [option for option in options if option != "alone"]
+        outcome.call([arguments.convert, "split", *files, "-o", out, "--check", *options])
         after = {role: generate.session((out if (out / name).exists() else folder) / name)
                  for role, name in cell.files.items()}
         table = generate.Table(arguments.tied, out / "model.tied", expected.shape[-1])

@@ -72,11 +72,13 @@ def first_line(message):
 
 
 def ways_forward(message):
-    """Returns the options that a message names, each once."""
+    """Returns the options that a message names, each once; "alone" to split the decoder without the encoder."""
     ways = WAY.findall(message)
     for option, values in VALUES.items():
         if option in message and not any(way.startswith(option) for way in ways):
             ways += values
+    if re.search(r"split \S+ alone", message):
+        ways.insert(0, "alone")
     for option in ("ids", "logits"):
         there = re.search(r"puts are '([^']*)'", message)
         if f"--{option} NAME" in message and there:
@@ -114,8 +116,10 @@ def with_ways_forward(attempt):
         found = search(attempt, [], tried)
         if found is not None:
             return Outcome("right", " ".join(found))
-        reasons = list(dict.fromkeys((f"with {way}: " if way else "") + first_line(message) for way, message in tried))
-        return Outcome("refused", "; ".join(reasons))
+        first = {}  # the options with which each message came first
+        for way, message in tried:
+            first.setdefault(first_line(message), way)
+        return Outcome("refused", "; ".join((f"with {way}: " if way else "") + line for line, way in first.items()))
     except Wrong as wrong:
         return Outcome("wrong", str(wrong))
     except (RuntimeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:

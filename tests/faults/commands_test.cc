@@ -245,5 +245,18 @@ TEST_P(Commands, LeaveNothingWhenKilled) {
 INSTANTIATE_TEST_SUITE_P(All, Commands, testing::Range<size_t>(0, std::size(kCommands)),
                          [](const auto& test) { return kCommands[test.param].name; });
 
+TEST(Verify, NamesTheByteThatCannotBeRead) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("m.tied", TestModel(19, 6).File());
+  for (const auto& [fault, where] : {std::pair("pread 0 5", "at byte 0: "), {"pread 1 5", "at byte 65536: "}}) {
+    const ChildOutcome outcome = RunProgram({TIED_CLI, "verify", path}, [fault = fault] {
+      setenv("LD_PRELOAD", TIED_FAILING_CALLS, 1);
+      setenv("TIED_TEST_FAULT", fault, 1);
+    });
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_EQ(outcome.err, "tied verify: " + path + ": cannot read " + where + "Input/output error\n");
+  }
+}
+
 }  // namespace
 }  // namespace tied::test

@@ -27,8 +27,32 @@ std::string NameOf(const TableForm& form) {
   return name.str();
 }
 
+// A header that uses one string, one shape and one constant in several places, as no writer of ours does.
+std::string SharedParts() {
+  namespace fb = format;
+  flatbuffers::FlatBufferBuilder builder;
+  const auto text = builder.CreateString("n");
+  const auto dim = fb::CreateDim(builder, -1, text);
+  const auto dims = builder.CreateVector(std::vector(2, dim));
+  const auto value =
+      builder.CreateVector(std::vector(1, fb::CreateValueInfo(builder, text, fb::DataType::Int32, dims)));
+  const auto constant = fb::CreateConstant(builder, builder.CreateVector(std::vector<uint8_t>(4))).Union();
+  const std::vector<fb::OutputDim> shape = {{fb::DimRule::InputDim, 0}};
+  const auto op =
+      fb::CreateOp(builder, fb::Operation::Constant, constant, 0, 0, builder.CreateVectorOfStructs(shape), text);
+  const auto ops = builder.CreateVector(std::vector(1, op));
+  const std::vector entry_points = {fb::CreateEntryPoint(builder, text, 0, ops),
+                                    fb::CreateEntryPoint(builder, builder.CreateString("m"), 0, ops)};
+  const auto tables = builder.CreateVector(std::vector<flatbuffers::Offset<fb::TiedTable>>());
+  fb::FinishHeaderBuffer(
+      builder, fb::CreateHeader(builder, text, text, text, value, value, tables, builder.CreateVector(entry_points)));
+  const std::string flatbuffer(reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize());
+  return WithPreamble(flatbuffer, 32 + flatbuffer.size());
+}
+
 Corpus TiedBytes() {
   Corpus corpus;
+  corpus["SharedParts"] = InputOfFile(SharedParts());
   const TestModel model(9, 5);
   for (const TableForm& form : AllTableForms()) {
     for (const auto result : {format::HeadResult::Logits, format::HeadResult::TopkValues}) {

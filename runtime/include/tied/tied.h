@@ -15,6 +15,9 @@
  *  6. Every allocation may fail; system calls that a signal interrupts are repeated.
  *  7. Option structs, and the infos of the embedding and the head, begin with their size, which the _INIT macro sets. A
  *     program built against an older header therefore works with a newer library.
+ *  8. A call uses less than 48 KB of the caller's stack, unless it runs XNNPACK (`deterministic` below).
+ *  9. "The same bits" of a result that holds NaN means NaN in the same places. Sign and payload of a NaN are those
+ *     that the instructions of the CPU make.
  *
  * Terms: the table is [rows, cols = d_model], with one row per token id; hidden is [tokens, cols], the decoder's last
  * hidden states; logits are [tokens, vocabulary]. All are float32 and row-major.
@@ -118,10 +121,11 @@ typedef struct tied_open_options {
   { sizeof(tied_open_options), 0, 0 }
 
 /* Opens a .tied file: maps it read-only and shared, and checks the header and the id map (4 bytes per row, if ids were
- * dropped). It reads nothing else. `options` may be NULL. The file must not change while the model lives: if it is
- * truncated, a call that reads a missing page is killed by SIGBUS. Replacing the file by rename is safe; `copy` makes
- * any change safe. Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT, UNSUPPORTED, OUT_OF_MEMORY; *model is then
- * unchanged. */
+ * dropped). It reads nothing else. `options` may be NULL. The file must not change while the model lives. A page that
+ * cannot be read kills the reading call by SIGBUS: because the file was truncated, or because its storage fails (a bad
+ * block, a card that is pulled out, a network file system that is gone). Replacing the file by rename is safe; `copy`
+ * makes any change safe, and a read error is then IO_ERROR. Errors: NOT_FOUND, PERMISSION_DENIED, IO_ERROR, CORRUPT,
+ * UNSUPPORTED, OUT_OF_MEMORY; *model is then unchanged. */
 TIED_API tied_status tied_model_open(const char* path, const tied_open_options* options, tied_model** model,
                                      tied_error* error);
 
@@ -139,9 +143,9 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 /* Closes a model; NULL is allowed. The file is unmapped when its last session is destroyed as well. */
 TIED_API void tied_model_close(tied_model* model);
 
-/* Reads the whole file. Checks that every plane has its hash, scales are finite, zero points of INT4 are at most 15,
- * and that a screen's scales are positive and its residual norms large enough. CORRUPT names the first wrong plane or
- * row. */
+/* Reads the whole file, through the mapping if it is mapped. Checks that every plane has its hash, scales are finite,
+ * zero points of INT4 are at most 15, and that a screen's scales are positive and its residual norms large enough.
+ * CORRUPT names the first wrong plane or row. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. The next use reads them from
@@ -290,10 +294,11 @@ typedef struct tied_session_options {
 #define TIED_SESSION_OPTIONS_INIT \
   { sizeof(tied_session_options), 0, 1, 0 }
 
-/* Makes a session and starts threads - 1 threads: the calling thread is one of them. `options` may be NULL. The session
- * keeps the model alive. After fork() the child may use its parent's models and create new sessions on them. It must
- * not run or destroy its parent's sessions, whose threads stay in the parent. Errors: INVALID_ARGUMENT; OUT_OF_MEMORY,
- * also if the system cannot start the threads. */
+/* Makes a session and starts threads - 1 threads: the calling thread is one of them. They block all signals except
+ * those of faults, so that the system gives the application's signals to the application's threads. `options` may be
+ * NULL. The session keeps the model alive. After fork() the child may use its parent's models and create new sessions
+ * on them. It must not run or destroy its parent's sessions, whose threads stay in the parent. Errors:
+ * INVALID_ARGUMENT; OUT_OF_MEMORY, also if the system cannot start the threads. */
 TIED_API tied_status tied_session_create(tied_model* model, const tied_session_options* options, tied_session** session,
                                          tied_error* error);
 

@@ -135,6 +135,29 @@ TEST_F(Damage, AModelThatCannotBeEvaluatedFailsTheCheck) {
   }
 }
 
+// Conversion does not round hidden states; the model that does has the same logits for all of them.
+TEST_F(Damage, AStepThatFitsNoHiddenStateFailsTheCheck) {
+  for (const float step : {1e-6f, 1e5f, 0.05f}) {
+    ModelForm form;
+    form.head = {"q = QuantizeLinear(pre_logits, step, middle)", "d = DequantizeLinear(q, step, middle)",
+                 "L = MatMul(d, Wt)"};
+    onnx::ModelProto model = MakeModel(form, Folder());
+    *model.mutable_graph()->add_initializer() = RawTensor("step", {}, {step});
+    *model.mutable_graph()->add_initializer() = BytesTensor("middle", {}, "\x80");
+    Convert(model);
+    converter::CheckReport report;
+    const converter::Graph imported = converter::ReadGraph(Path("model.onnx"));
+    const converter::Plan plan = converter::MakePlan(imported, "model.onnx", /*allow_untied=*/false, NoProgress);
+    std::string message;
+    try {
+      converter::CheckConversion(imported, plan, Path("model.tied"), &report);
+    } catch (const converter::ConvertError& error) {
+      message = error.what();
+    }
+    EXPECT_EQ(message.find("its step does not fit") != std::string::npos, step != 0.05f) << step << ": " << message;
+  }
+}
+
 // Exports for a fixed number of tokens reshape ids to it.
 TEST_F(Damage, InputsHaveTheSizesThatReshapesNeed) {
   ModelForm form;

@@ -188,6 +188,20 @@ const BadList kBadLists[] = {
 };
 INSTANTIATE_TEST_SUITE_P(All, BadLists, testing::ValuesIn(kBadLists), testing::PrintToStringParamName());
 
+TEST_F(KeepIds, AFileWithoutEndIsRefused) {
+  EXPECT_THROW(converter::ReadIdFile("/dev/zero", 37), converter::ConvertError);
+}
+
+TEST_F(KeepIds, AWordWithoutEndIsNotRepeated) {
+  std::ofstream(Path("ids")) << std::string(100000, '1');
+  try {
+    converter::ReadIdFile(Path("ids"), 37);
+    FAIL();
+  } catch (const converter::ConvertError& error) {
+    EXPECT_EQ(error.what(), Path("ids") + ":1: '" + std::string(64, '1') + "...' is neither a token id nor a range");
+  }
+}
+
 TEST(IdList, FormatsWhatItReads) {
   EXPECT_EQ(converter::FormatIds({1, 2, 3, 7, 9, 10}), "1-3\n7\n9-10\n");
   EXPECT_EQ(converter::FormatIds({}), "");

@@ -37,7 +37,9 @@ Graph ParseGraph(const Lines& lines) {
   constant("bias", converter::ElementType::kFloat32, {kRows}, bias.data(), bias.size() * sizeof(float));
   constant("scale", converter::ElementType::kFloat32, {}, &kScale, sizeof kScale);
   constant("half", converter::ElementType::kFloat32, {}, &half, sizeof half);
-  const float two = 2;
+  const float two = 2, tiny = 1e-12f, huge = 1e12f;
+  constant("tiny", converter::ElementType::kFloat32, {}, &tiny, sizeof tiny);
+  constant("huge", converter::ElementType::kFloat32, {}, &huge, sizeof huge);
   const std::vector<int32_t> int32s(kRows, 3);
   constant("two", converter::ElementType::kFloat32, {1}, &two, sizeof two);
   constant("integers", converter::ElementType::kInt32, {kRows}, int32s.data(), int32s.size() * sizeof(int32_t));

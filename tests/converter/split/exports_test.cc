@@ -176,6 +176,16 @@ TEST_F(SplitNamesTest, AllExportsHaveTheSameHead) {
             std::string::npos);
 }
 
+TEST_F(SplitNamesTest, ExportsWithDifferentTablesSayWhichToSplitAlone) {
+  const std::vector<Value> ids = {{"input_ids", kInt64, kIdsDims}};
+  Write("decoder.onnx", {"e = Gather(W, input_ids)", "h = Tanh(e)", "logits = MatMul(h, Wt)"}, ids,
+        {{"logits", kFloat, kLogitsDims}});
+  Write("encoder.onnx", {"e = Gather(positions, input_ids)", "h = Tanh(e)"}, ids, {{"h", kFloat, kHiddenDims}});
+  const std::string message = SplitRefusal({Path("encoder.onnx"), Path("decoder.onnx")});
+  EXPECT_NE(message.find("split " + Path("decoder.onnx") + " alone"), std::string::npos) << message;
+  SplitAll({Path("decoder.onnx")});
+}
+
 TEST_F(SplitNamesTest, AFolderStandsForItsExports) {
   std::filesystem::create_directory(Path("model"));
   for (const char* name : {"decoder_model.onnx", "decoder_model_merged.onnx", "decoder_model_quantized.onnx"}) {

@@ -111,6 +111,9 @@ const Lie kLies[] = {
        h.tables[1]->values = std::make_unique<fb::Plane>(*h.tables[0]->values);
      },
      TIED_CORRUPT, "'again' overlap"},
+    {"VocabularyFarAboveRows", [](auto& h) { h.tables[0]->vocabulary = (1 << 22) + 1; }, TIED_CORRUPT,
+     "from 19 to 4194304"},
+    {"LongName", [](auto& h) { h.tables[0]->name.assign(1025, 'n'); }, TIED_CORRUPT, "1025 bytes"},
     {"HugeCols", [](auto& h) { h.tables[0]->cols = (1 << 30) + 1; }, TIED_CORRUPT, "shape"},
     {"ShortBias", [](auto& h) { Head(h).bias = std::make_unique<fb::Plane>(131072, 72, 0); }, TIED_CORRUPT, "bias"},
     {"EmbeddingOfMissingTable", [](auto& h) { Embedding(h).table = 1; }, TIED_CORRUPT, "table"},
@@ -180,6 +183,17 @@ const Lie kLies[] = {
        h.entry_points[0]->ops[1]->operation.AsConstant()->data = {1, 2, 3, 4};
      },
      TIED_CORRUPT, "constant"},
+    {"ConstantsThatFillTooMuchTogether",
+     [](auto& h) {
+       for (uint32_t output : {0u, 1u}) {
+         fb::OpT& op = *h.entry_points[0]->ops[output];
+         op.output = output;
+         op.output_dims.assign(1, fb::OutputDim(fb::DimRule::Constant, (1 << 21) + 1));
+         op.operation.Set(fb::ConstantT());
+         op.operation.AsConstant()->data = {1, 2, 3, 4};
+       }
+     },
+     TIED_CORRUPT, "constants of 16777224 bytes"},
     {"ConstantShapeThatWraps",
      [](auto& h) {
        h.entry_points[0]->ops[1]->output_dims.assign(2, fb::OutputDim(fb::DimRule::Constant, int64_t{1} << 62));

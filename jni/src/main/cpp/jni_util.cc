@@ -1,5 +1,6 @@
 #include "jni_util.h"
 
+#include <cstdint>
 #include <cstring>
 
 namespace tied::jni {
@@ -60,6 +61,23 @@ jbyteArray NewBytes(JNIEnv* env, const char* text) {
   jbyteArray bytes = env->NewByteArray(length);
   if (bytes != nullptr) env->SetByteArrayRegion(bytes, 0, length, reinterpret_cast<const jbyte*>(text));
   return bytes;
+}
+
+bool FindAddress(JNIEnv* env, jobject buffer, jint position, size_t size, void** address) {
+  *address = nullptr;
+  if (buffer == nullptr) return true;
+  auto* first = static_cast<char*>(env->GetDirectBufferAddress(buffer));
+  if (first == nullptr) {
+    if (env->GetDirectBufferCapacity(buffer) == 0) return true;
+    Throw(env, TIED_INVALID_ARGUMENT, "a buffer has no address; is it direct?");
+    return false;
+  }
+  if (reinterpret_cast<uintptr_t>(first) % size != 0) {
+    Throw(env, TIED_INVALID_ARGUMENT, "a buffer is not aligned to its elements: its byte buffer begins in between");
+    return false;
+  }
+  *address = first + Size(position) * size;
+  return true;
 }
 
 }  // namespace tied::jni

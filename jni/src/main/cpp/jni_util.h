@@ -32,12 +32,17 @@ void ReleaseText(JNIEnv* env, jbyteArray bytes, const char* text);
 
 jbyteArray NewBytes(JNIEnv* env, const char* text);
 
-// Address of element `position` of a direct buffer; null for a null buffer.
+// Sets *address to element `position` of a direct buffer whose elements have `size` bytes; to null for a null buffer.
+// Returns false with an exception pending if the buffer has no address, or one that is not aligned to an element: a
+// view of a byte buffer that begins anywhere.
+bool FindAddress(JNIEnv* env, jobject buffer, jint position, size_t size, void** address);
+
 template <class T>
-T* Address(JNIEnv* env, jobject buffer, jint position) {
-  if (buffer == nullptr) return nullptr;
-  auto* first = static_cast<T*>(env->GetDirectBufferAddress(buffer));
-  return first == nullptr ? nullptr : first + position;
+bool Find(JNIEnv* env, jobject buffer, jint position, T** address) {
+  void* found = nullptr;
+  if (!FindAddress(env, buffer, position, sizeof(T), &found)) return false;
+  *address = static_cast<T*>(found);
+  return true;
 }
 
 inline size_t Size(jint count) { return count < 0 ? 0 : static_cast<size_t>(count); }

@@ -18,32 +18,35 @@ void EmbedArray(JNIEnv* env, jclass, jlong session, jlongArray ids, jobject embe
   Scratch<int64_t> copy(env, Size(count));
   if (copy.data() == nullptr) return;
   env->GetLongArrayRegion(ids, 0, count, reinterpret_cast<jlong*>(copy.data()));
+  float* found = nullptr;
+  if (!Find(env, embeddings, position, &found)) return;
   tied_error error;
-  const tied_status status = tied_embed(Session(session), copy.data(), Size(count),
-                                        Address<float>(env, embeddings, position), Size(remaining), &error);
-  Succeeds(env, status, error);
+  Succeeds(env, tied_embed(Session(session), copy.data(), Size(count), found, Size(remaining), &error), error);
 }
 
 void Embed(JNIEnv* env, jclass, jlong session, jobject ids, jint ids_position, jint count, jobject embeddings,
            jint position, jint remaining) {
+  int64_t* found_ids = nullptr;
+  float* found = nullptr;
+  if (!Find(env, ids, ids_position, &found_ids) || !Find(env, embeddings, position, &found)) return;
   tied_error error;
-  const tied_status status = tied_embed(Session(session), Address<int64_t>(env, ids, ids_position), Size(count),
-                                        Address<float>(env, embeddings, position), Size(remaining), &error);
-  Succeeds(env, status, error);
+  Succeeds(env, tied_embed(Session(session), found_ids, Size(count), found, Size(remaining), &error), error);
 }
 
 void Logits(JNIEnv* env, jclass, jlong session, jobject hidden, jint hidden_position, jint tokens, jobject logits,
             jint position, jint remaining) {
+  float *found_hidden = nullptr, *found = nullptr;
+  if (!Find(env, hidden, hidden_position, &found_hidden) || !Find(env, logits, position, &found)) return;
   tied_error error;
-  const tied_status status = tied_logits(Session(session), Address<float>(env, hidden, hidden_position), Size(tokens),
-                                         Address<float>(env, logits, position), Size(remaining), &error);
-  Succeeds(env, status, error);
+  Succeeds(env, tied_logits(Session(session), found_hidden, Size(tokens), found, Size(remaining), &error), error);
 }
 
 jlong Argmax(JNIEnv* env, jclass, jlong session, jobject hidden, jint position) {
   int64_t id = -1;
+  float* found = nullptr;
+  if (!Find(env, hidden, position, &found)) return id;
   tied_error error;
-  Succeeds(env, tied_argmax(Session(session), Address<float>(env, hidden, position), 1, &id, nullptr, &error), error);
+  Succeeds(env, tied_argmax(Session(session), found, 1, &id, nullptr, &error), error);
   return id;
 }
 
@@ -55,8 +58,11 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jin
   Scratch<float> found_logits(env, logits == nullptr ? 0 : count);
   Scratch<double> found_log_z(env, log_z == nullptr ? 0 : Size(tokens));
   if (found_ids.data() == nullptr || found_logits.data() == nullptr || found_log_z.data() == nullptr) return;
+  float* found_hidden = nullptr;
+  uint8_t* found_allowed = nullptr;
+  if (!Find(env, hidden, position, &found_hidden) || !Find(env, allowed, allowed_position, &found_allowed)) return;
   tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
-  options.allowed = Address<uint8_t>(env, allowed, allowed_position);
+  options.allowed = found_allowed;
   options.allowed_bytes = Size(allowed_remaining);
   options.use_screen = use_screen;
   options.log_z_tolerance = log_z_tolerance;
@@ -65,8 +71,8 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jin
   result.logits = logits == nullptr ? nullptr : found_logits.data();
   result.log_z = log_z == nullptr ? nullptr : found_log_z.data();
   tied_error error;
-  const tied_status status = tied_topk_with(Session(session), Address<float>(env, hidden, position), Size(tokens),
-                                            Size(k), &options, &result, &error);
+  const tied_status status =
+      tied_topk_with(Session(session), found_hidden, Size(tokens), Size(k), &options, &result, &error);
   if (!Succeeds(env, status, error)) return;
   const auto written = static_cast<jsize>(count);
   env->SetLongArrayRegion(ids, 0, written, reinterpret_cast<const jlong*>(found_ids.data()));
@@ -86,6 +92,8 @@ class Tensors {
         count_(env->GetArrayLength(names)),
         texts_(env, Size(count_)),
         tensors_(env, Size(count_)) {
+    // Each name stays referenced; a VM promises room for 16 references.
+    if (env_->EnsureLocalCapacity(count_ + kOtherReferences) != JNI_OK) return;
     for (; made_ < count_ && data() != nullptr && texts_.data() != nullptr; ++made_) {
       if (!Fill(made_, buffers, At(positions, made_), At(remaining, made_))) return;
     }
@@ -100,7 +108,7 @@ class Tensors {
     }
   }
 
-  bool ok() const { return made_ == count_; }
+  bool ok() const { return made_ == count_ && !env_->ExceptionCheck(); }
   tied_tensor* data() { return tensors_.data(); }
   size_t size() const { return Size(count_); }
 
@@ -141,9 +149,10 @@ class Tensors {
     jobject buffer = env_->GetObjectArrayElement(buffers, i);
     if (buffer != nullptr) {
       const size_t size = ElementSize(tensor.type);
-      tensor.data = Address<char>(env_, buffer, 0) + Size(position) * size;
+      const bool found = FindAddress(env_, buffer, position, size, &tensor.data);
       tensor.bytes = Size(remaining) * size;
       env_->DeleteLocalRef(buffer);
+      if (!found) return false;
     }
     tensor.name = TextOf(env_, name, kNoName);
     texts_.data()[i] = name;
@@ -163,6 +172,8 @@ class Tensors {
     env_->DeleteLocalRef(shape);
     return true;
   }
+
+  static constexpr jint kOtherReferences = 16;
 
   JNIEnv* const env_;
   const jobjectArray names_;

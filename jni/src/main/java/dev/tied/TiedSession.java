@@ -16,8 +16,9 @@ import java.util.Map;
  * session that becomes unreachable is closed when it is collected.
  *
  * <p>Buffers must be direct and in native byte order. They are used in place, from position to limit, and keep both.
- * Other buffers, read-only outputs and outputs that are too small throw IllegalArgumentException. Arrays are copied:
- * they are small. Only {@link #run} allocates objects.
+ * Other buffers, read-only outputs and outputs that are too small throw IllegalArgumentException; views of byte buffers
+ * that are not aligned to their elements, {@link TiedException} INVALID_ARGUMENT. Arrays are copied: they are small.
+ * Only {@link #run} allocates objects.
  */
 public final class TiedSession implements AutoCloseable {
   private final Handle handle;

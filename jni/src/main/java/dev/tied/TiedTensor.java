@@ -26,8 +26,8 @@ public final class TiedTensor {
   }
 
   /**
-   * A float32 tensor of the elements from the buffer's position to its limit. The buffer must be direct and in native
-   * byte order.
+   * A float32 tensor of the elements from the buffer's position to its limit. The buffer must be direct, in native byte
+   * order and, as a view of a byte buffer, aligned to its elements.
    */
   public static TiedTensor of(FloatBuffer values, long... shape) {
     return new TiedTensor(FLOAT32, Buffers.direct(values, values.order(), "values"), shape.clone());

@@ -288,6 +288,44 @@ class TiedSessionTest {
     assertThrows(NullPointerException.class, () -> session.topK(hidden, 1, 1, null, null));
   }
 
+  /** Bytes in native order that begin at an odd address. */
+  private static ByteBuffer misaligned(int length) {
+    ByteBuffer bytes = ByteBuffer.allocateDirect(length + 1);
+    bytes.position(1);
+    return bytes.slice().order(ByteOrder.nativeOrder());
+  }
+
+  @Test
+  void refusesViewsThatAreNotAlignedToTheirElements() {
+    FloatBuffer hidden = SmallModel.floats(SmallModel.hidden(1));
+    FloatBuffer odd = misaligned(4 * SmallModel.ROWS).asFloatBuffer();
+    LongBuffer oddIds = misaligned(8).asLongBuffer();
+    FloatBuffer logits = SmallModel.floats(SmallModel.ROWS);
+    List<Executable> refused = new ArrayList<>();
+    refused.add(() -> session.embed(new long[] {1}, odd));
+    refused.add(() -> session.embed(oddIds, logits));
+    refused.add(() -> session.logits(odd, 1, logits));
+    refused.add(() -> session.logits(hidden, 1, odd));
+    refused.add(() -> session.argmax(odd));
+    refused.add(() -> session.topK(odd, 1, 1, new long[1], null));
+    Map<String, TiedTensor> inputs = new HashMap<>();
+    inputs.put("use_embedding", TiedTensor.of(true));
+    inputs.put("input_ids", TiedTensor.of(oddIds, 1, 1));
+    refused.add(() -> session.run(inputs, new HashMap<>(Collections.singletonMap("embeddings", null))));
+    for (Executable call : refused) {
+      assertStatus(TiedException.Status.INVALID_ARGUMENT, call);
+    }
+  }
+
+  @Test
+  void takesManyTensors() {
+    Map<String, TiedTensor> inputs = new HashMap<>();
+    for (int i = 0; i < 1000; ++i) {
+      inputs.put("unknown" + i, TiedTensor.of(true));
+    }
+    assertStatus(TiedException.Status.NOT_FOUND, () -> session.run(inputs, new HashMap<>()));
+  }
+
   @Test
   void nativeErrorsAreExceptionsWithStatusAndMessage() {
     FloatBuffer embeddings = SmallModel.floats(SmallModel.COLS);
