@@ -45,30 +45,13 @@ void DotNibbles(const HeadBatch& batch, const unsigned char* plane, size_t first
                               batch.tokens, sums, count);
 }
 
-// Sums of w[k] * q[k] for rows in two planes of nibbles. Sums of (nibble - 8) * q are below 2^31.
-void DotNested(const HeadBatch& batch, size_t first, size_t count, double* sums) {
-  uint32_t upper[kSumRows * kMaxBatch], lower[kSumRows * kMaxBatch];
-  DotNibbles(batch, batch.table.screen.upper, first, count, upper);
-  DotNibbles(batch, batch.table.screen.lower, first, count, lower);
-  const int stored = batch.table.type == TIED_INT8 ? 8 : 128 + 8;
-  for (size_t t = 0; t < batch.tokens; ++t) {
-    const double total = batch.packed->activations().totals[t];
-    const uint32_t eight = 8 * static_cast<uint32_t>(static_cast<int64_t>(total));
-    for (size_t i = t * count; i < (t + 1) * count; ++i) {
-      sums[i] = 16.0 * static_cast<int32_t>(upper[i] - eight) + static_cast<int32_t>(lower[i] - eight) + stored * total;
-    }
-  }
-}
-
 // logit = sum of (w[k] - zero point) * q[k], times both scales, rounded to float32 once.
 void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
   const TableView& table = batch.table;
   const kernels::ActivationsView activations = batch.packed->activations();
   const kernels::ByteKernels& bytes = *batch.kernels->bytes;
   double sums[kSumRows * kMaxBatch];
-  if (table.is_nested()) {
-    DotNested(batch, first, count, sums);
-  } else if (table.type == TIED_INT8) {
+  if (table.type == TIED_INT8) {
     Dot(bytes.i8, table.Row(first), count, table.cols, activations, sums, count);
   } else {
     Dot(bytes.u8, table.Row(first), count, table.cols, activations, sums, count);
@@ -78,6 +61,31 @@ void RunRowsOfBytes(const HeadBatch& batch, size_t first, size_t count, float* l
       const double sum = sums[t * count + r] - table.ZeroPoint(first + r) * activations.totals[t];
       const double scale = static_cast<double>(table.RowScale(first + r)) * batch.packed->scale(t);
       logits[t * stride + r] = static_cast<float>(sum * scale);
+    }
+  }
+}
+
+// The same for rows in two planes of nibbles. Sums of (nibble - 8) * q are below 2^31.
+void RunNestedRows(const HeadBatch& batch, size_t first, size_t count, float* logits, size_t stride) {
+  constexpr size_t kSums = kSumRows * kMaxBatch;
+  uint32_t upper[kSums], lower[kSums];
+  const TableView& table = batch.table;
+  const size_t most = kSums / batch.tokens;
+  for (size_t done = 0, rows = 0; done < count; done += rows) {
+    rows = std::min(most, count - done);
+    DotNibbles(batch, table.screen.upper, first + done, rows, upper);
+    DotNibbles(batch, table.screen.lower, first + done, rows, lower);
+    for (size_t t = 0; t < batch.tokens; ++t) {
+      const double total = batch.packed->activations().totals[t];
+      const uint32_t eight = 8 * static_cast<uint32_t>(static_cast<int64_t>(total));
+      for (size_t r = 0; r < rows; ++r) {
+        const size_t row = first + done + r;
+        const double sum = 16.0 * static_cast<int32_t>(upper[t * rows + r] - eight) +
+                           static_cast<int32_t>(lower[t * rows + r] - eight) +
+                           (16 * 8 + 8 - table.NestedOffset(row)) * total;
+        const double scale = static_cast<double>(table.RowScale(row)) * batch.packed->scale(t);
+        logits[t * stride + done + r] = static_cast<float>(sum * scale);
+      }
     }
   }
 }
@@ -142,6 +150,8 @@ void RunRows(const HeadBatch& batch, size_t first, size_t count, float* logits, 
     DotFloats(batch, table.Row(first), count, batch.packed->floats(), batch.tokens, logits, stride);
   } else if (table.in_blocks()) {
     RunRowsOfBlocks(batch, first, count, logits, stride);
+  } else if (table.is_nested()) {
+    RunNestedRows(batch, first, count, logits, stride);
   } else {
     for (size_t r = 0; r < count; r += kSumRows) {
       RunRowsOfBytes(batch, first + r, std::min(kSumRows, count - r), logits + r, stride);

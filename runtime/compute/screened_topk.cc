@@ -246,7 +246,11 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
   const size_t bytes = (batch_.table.rows + 7) / 8;
   std::unique_ptr<uint8_t[]> bits;
   std::unique_ptr<Candidate[]> heaps;
-  if (!Make(bytes, &bits) || !Make(FullTopkHeapSize(pool_, batch_, topk_.k), &heaps)) return false;
+  std::unique_ptr<float[]> tiles;
+  if (!Make(bytes, &bits) || !Make(FullTopkHeapSize(pool_, batch_, topk_.k), &heaps) ||
+      !Make(FullTopkTileSize(pool_, batch_), &tiles)) {
+    return false;
+  }
   std::fill_n(bits.get(), bytes, uint8_t{0});
   const auto set = [&](uint32_t row) { bits[row / 8] = static_cast<uint8_t>(bits[row / 8] | 1 << row % 8); };
   for (size_t t = 0; t < batch_.tokens; ++t) {
@@ -255,7 +259,7 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
   }
   HeadBatch left = batch_;
   left.filter = {bits.get()};
-  result->nan_row = RunFullTopk(pool_, left, topk_.k, heaps.get(), topk_.best, nullptr, nullptr);
+  result->nan_row = RunFullTopk(pool_, left, topk_.k, {heaps.get(), tiles.get(), nullptr}, topk_.best, nullptr);
   std::fill_n(topk_.survivors, batch_.tokens, left.filter.Count(batch_.table.rows));
   return true;
 }

@@ -169,8 +169,8 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
 Status Validator::CheckScreenColumns(const format::TiedTable& table) const {
   const auto& columns = *table.screen()->columns();
   bool valid = columns.size() == format::kScreenColumns;
-  for (flatbuffers::uoffset_t i = 0; i < columns.size(); ++i) {
-    valid = valid && columns.Get(i) < table.cols() && (i == 0 || columns.Get(i) > columns.Get(i - 1));
+  for (flatbuffers::uoffset_t i = 0; valid && i < columns.size(); ++i) {
+    valid = columns.Get(i) < table.cols() && (i == 0 || columns.Get(i) > columns.Get(i - 1));
   }
   if (valid) return Status();
   return Status::Error(TIED_CORRUPT, "%s: table '%s': the screen's columns are not %zu ascending ones of the table",

@@ -7,6 +7,7 @@
 #include "kernels/avx512.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
+#include "kernels/dot_nibble.h"
 #include "kernels/vnni.h"
 #include "tests/kernels/sets.h"
 
@@ -20,6 +21,7 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 
 extern const kernels::Kernels kWide;
 const kernels::Kernels kWide = {"wide", Available, &kernels::kFloatKernels<kernels::Avx512Float>,
-                                &kernels::kByteKernels<kernels::VnniInt>, &kernels::kBlockKernels<kernels::VnniBlocks>};
+                                &kernels::kByteKernels<kernels::VnniInt>, &kernels::kBlockKernels<kernels::VnniBlocks>,
+                                &kernels::kNibbleKernels<kernels::VnniNibbles>};
 
 }  // namespace tied::test

@@ -94,6 +94,43 @@ Bytes BytesOf(const TableForm& form, size_t rows, size_t cols, std::vector<float
   return bytes;
 }
 
+struct Nibbles {
+  size_t row_bytes;
+  std::vector<uint8_t> bytes;
+
+  Nibbles(size_t rows, size_t cols) : row_bytes((cols + 31) / 32 * 16), bytes(rows * row_bytes) {}
+  void Set(size_t row, size_t col, int nibble) {
+    uint8_t& byte = bytes[row * row_bytes + col / 2];
+    byte = static_cast<uint8_t>(byte | nibble << (col % 2 * 4));
+  }
+};
+
+float NormAbove(double squares) {
+  return squares == 0 ? 0 : std::nextafter(static_cast<float>(std::sqrt(squares)), INFINITY);
+}
+
+// Splits the bytes of table 0 into a screen.
+void NestTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols, const Bytes& stored) {
+  Nibbles upper(rows, cols), lower(rows, cols);
+  std::vector<float> upper_norms;
+  for (size_t r = 0; r < rows; ++r) {
+    const double scale = static_cast<double>(stored.scales[form.one_scale ? 0 : r]);
+    double squares = 0;
+    for (size_t k = 0; k < cols; ++k) {
+      const int integer = stored.values[r * cols + k] ^ (form.type == DataType::Int8 ? 128 : 0);
+      upper.Set(r, k, integer / 16);
+      lower.Set(r, k, integer % 16);
+      squares += std::pow(scale * (integer % 16 - 7.5), 2);
+    }
+    upper_norms.push_back(NormAbove(squares));
+  }
+  auto screen = std::make_unique<format::ScreenT>();
+  screen->lower = Add(file, lower.bytes);
+  screen->upper_norms = Add(file, upper_norms);
+  file->header.tables[0]->values = Add(file, upper.bytes);
+  file->header.tables[0]->screen = std::move(screen);
+}
+
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const TableForm& form) {
@@ -114,7 +151,10 @@ std::vector<TableForm> AllTableForms() {
     for (const bool one_scale : {false, true}) {
       for (const bool zero_points : {false, true}) forms.push_back({type, one_scale, zero_points, false});
     }
-    for (const bool zero_points : {false, true}) forms.push_back({type, false, zero_points, false, true});
+    for (const bool zero_points : {false, true}) {
+      forms.push_back({type, false, zero_points, false, true});
+      forms.push_back({type, !zero_points, zero_points, true});
+    }
   }
   for (const bool zero_points : {false, true}) forms.push_back({DataType::Int4, false, zero_points});
   return forms;
@@ -134,9 +174,13 @@ void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols,
     table->values = Add(file, narrow);
   } else {
     const Bytes bytes = BytesOf(form, rows, cols, values);
-    table->values = Add(file, bytes.values);
     table->scales = Add(file, bytes.scales);
     if (form.zero_points) table->zero_points = Add(file, bytes.zero_points);
+    file->header.tables.clear();
+    file->header.tables.push_back(std::move(table));
+    if (form.screen) return NestTable(file, form, rows, cols, bytes);
+    file->header.tables[0]->values = Add(file, bytes.values);
+    return;
   }
   file->header.tables.clear();
   file->header.tables.push_back(std::move(table));
@@ -153,35 +197,27 @@ double StepError(const TableForm& form, const float* row, const float* hidden, s
 }
 
 void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values) {
-  const size_t row_bytes = (cols + 31) / 32 * 16;
-  std::vector<uint8_t> upper(rows * row_bytes), lower(rows * row_bytes);
+  Nibbles upper(rows, cols), lower(rows, cols);
   std::vector<float> scales, upper_norms, norms;
-  const auto above = [](double squares) {
-    return squares == 0 ? 0 : std::nextafter(static_cast<float>(std::sqrt(squares)), INFINITY);
-  };
   for (size_t r = 0; r < rows; ++r) {
     const float* row = &values[r * cols];
     const float scale = std::max(MaxMagnitude(row, cols) / 127, 0x1p-149f);
     double upper_squares = 0, squares = 0;
     for (size_t k = 0; k < cols; ++k) {
       const auto integer = static_cast<int>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f)) + 128;
-      const auto set = [&](std::vector<uint8_t>* plane, int nibble) {
-        uint8_t& byte = (*plane)[r * row_bytes + k / 2];
-        byte = static_cast<uint8_t>(byte | nibble << (k % 2 * 4));
-      };
-      set(&upper, integer / 16);
-      set(&lower, integer % 16);
+      upper.Set(r, k, integer / 16);
+      lower.Set(r, k, integer % 16);
       const double value = static_cast<double>(row[k]), step = static_cast<double>(scale);
       upper_squares += std::pow(value - step * (integer / 16 * 16 + 7.5 - 128), 2);
       squares += std::pow(value - step * (integer - 128), 2);
     }
     scales.push_back(scale);
-    upper_norms.push_back(above(upper_squares));
-    norms.push_back(above(squares));
+    upper_norms.push_back(NormAbove(upper_squares));
+    norms.push_back(NormAbove(squares));
   }
   auto stored = std::make_unique<format::ScreenT>();
-  stored->upper = Add(file, upper);
-  stored->lower = Add(file, lower);
+  stored->upper = Add(file, upper.bytes);
+  stored->lower = Add(file, lower.bytes);
   stored->scales = Add(file, scales);
   stored->upper_norms = Add(file, upper_norms);
   stored->norms = Add(file, norms);

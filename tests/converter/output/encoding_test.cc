@@ -94,27 +94,48 @@ TEST_P(IntegerEncoding, IsWithinHalfAStep) {
 
 class Screens : public testing::TestWithParam<std::tuple<DataType, size_t, Numbers>> {};
 
-// Each residual norm is the smallest float32 that is not below the exact norm, except for rounding.
+// Each norm is the smallest float32 that is not below the exact norm, except for rounding.
 TEST_P(Screens, KnowWhatTheyLack) {
   const auto [type, cols, numbers] = GetParam();
+  TableEncoding encoding{type, true};
+  for (uint32_t k = 0; cols == 100 && k < 16; ++k) encoding.screen_columns.push_back(6 * k);
+  const bool quantised = type == DataType::Int8;
   const std::vector<float> values = MakeNumbers(numbers, 20 * cols, cols);
-  const Encoded encoded = Encode({type, true}, values, cols);
+  const Encoded encoded = Encode(encoding, values, cols);
+  const EncodedRows& rows = encoded.rows;
+  const size_t row_bytes = (cols + 31) / 32 * 16;
+  const auto nibble = [&](const std::vector<char>& plane, size_t r, size_t k) {
+    return static_cast<unsigned char>(plane[r * row_bytes + k / 2]) >> (k % 2 * 4) & 15;
+  };
+  const auto expect_norm = [](double stored, double squares) {
+    ASSERT_GE(stored, std::sqrt(squares));
+    ASSERT_LE(stored, std::sqrt(squares) * (1 + 1e-6) + 1e-44);
+  };
   for (size_t r = 0; r < 20; ++r) {
-    double norm2 = 0;
-    for (size_t k = 0; k < cols; ++k) {
-      const double residual = static_cast<double>(encoded.decoded[r * cols + k]) -
-                              static_cast<double>(encoded.rows.screen_scales[r]) * encoded.rows.screen[r * cols + k];
-      norm2 += residual * residual;
+    const double scale = static_cast<double>(quantised ? rows.scales[r] : rows.screen_scales[r]);
+    double upper_squares = 0, squares = 0;
+    for (size_t k = 0, column = 0; k < cols; ++k) {
+      const double middle = 16 * nibble(quantised ? rows.values : rows.upper, r, k) + 7.5 - 128;
+      const double full = middle + nibble(rows.lower, r, k) - 7.5;
+      const double value = quantised ? scale * full : static_cast<double>(encoded.decoded[r * cols + k]);
+      if (column < encoding.screen_columns.size() && encoding.screen_columns[column] == k) {
+        const double step = static_cast<double>(rows.column_scales[r]);
+        const double left = value - scale * middle - step * rows.column_values[r * 16 + column++];
+        ASSERT_LE(std::fabs(left), step * 0.500001) << k;
+      } else {
+        upper_squares += std::pow(value - scale * middle, 2);
+        squares += std::pow(value - scale * full, 2);
+      }
     }
-    const double stored = static_cast<double>(encoded.rows.residual_norms[r]);
-    ASSERT_GE(stored, std::sqrt(norm2));
-    ASSERT_LE(stored, std::sqrt(norm2) * (1 + 1e-6) + 1e-44);
+    expect_norm(static_cast<double>(rows.upper_norms[r]), upper_squares);
+    if (!quantised) expect_norm(static_cast<double>(rows.norms[r]), squares);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, Screens,
-    testing::Combine(testing::Values(DataType::Float32, DataType::BFloat16), testing::Values(1u, 31u, 100u),
+    testing::Combine(testing::Values(DataType::Float32, DataType::BFloat16, DataType::Int8),
+                     testing::Values(1u, 31u, 100u),
                      testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes, Numbers::kSubnormal)));
 
 INSTANTIATE_TEST_SUITE_P(

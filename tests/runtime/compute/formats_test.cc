@@ -167,22 +167,29 @@ TEST_F(WrongTables, ZeroPointsThatFourBitsCannotHold) {
   ExpectVerifyNames(file, "row 7 has the zero point 16");
 }
 
-TEST_F(WrongTables, ResidualNormsThatLie) {
+TEST_F(WrongTables, NormsThatLie) {
   for (const float factor : {0.0f, 0.99f, -1.0f, INFINITY, static_cast<float>(NAN)}) {
     TiedFile file = MakeFile({format::DataType::Float32, false, false, true});
     const float* row = &model_.values()[3 * 40];
     float largest = 0;
     for (size_t k = 0; k < 40; ++k) largest = std::max(largest, std::fabs(row[k]));
-    double norm2 = 0;
+    double norm2 = 0, upper_norm2 = 0;
     for (size_t k = 0; k < 40; ++k) {
       const double scale = static_cast<double>(largest / 127);
-      const double residual = static_cast<double>(row[k]) - scale * std::nearbyint(row[k] / (largest / 127));
-      norm2 += residual * residual;
+      const double integer = std::nearbyint(row[k] / (largest / 127));
+      norm2 += std::pow(static_cast<double>(row[k]) - scale * integer, 2);
+      upper_norm2 += std::pow(static_cast<double>(row[k]) - scale * (std::floor(integer / 16) * 16 + 7.5), 2);
     }
     std::vector<float> norms(19, 100.0f);
+    format::ScreenT& screen = *file.header.tables[0]->screen;
+    const format::Plane sound = *screen.norms;
     norms[3] = factor * static_cast<float>(std::sqrt(norm2));
-    *file.header.tables[0]->screen->residual_norms = file.AddPlane(norms);
-    ExpectVerifyNames(file, "row 3");
+    *screen.norms = file.AddPlane(norms);
+    ExpectVerifyNames(file, "row 3, both");
+    *screen.norms = sound;
+    norms[3] = factor * static_cast<float>(std::sqrt(upper_norm2));
+    *screen.upper_norms = file.AddPlane(norms);
+    ExpectVerifyNames(file, "row 3, upper nibbles");
   }
 }
 
@@ -216,11 +223,14 @@ TEST_F(WrongTables, PlanesThatDoNotFit) {
   floats.header.tables[0]->zero_points = std::make_unique<format::Plane>(floats.AddPlane(few));
   refused(floats, "zero points");
   TiedFile screen = MakeFile({format::DataType::BFloat16, false, false, true});
-  *screen.header.tables[0]->screen->values = screen.AddPlane(few);
-  refused(screen, "screen");
+  *screen.header.tables[0]->screen->lower = screen.AddPlane(few);
+  refused(screen, "lower nibbles");
   TiedFile both = MakeFile({format::DataType::Int8});
   AddScreen(&both, 19, 40, model_.values());
-  refused(both, "screen");
+  refused(both, "values");
+  TiedFile blocks = MakeFile({format::DataType::Int4});
+  AddScreen(&blocks, 19, 40, model_.values());
+  refused(blocks, "screen");
 }
 
 }  // namespace

@@ -86,8 +86,8 @@ std::vector<fb::Plane*> PlanesOf(fb::HeaderT& header) {
   fb::TiedTableT& table = *header.tables[0];
   std::vector<fb::Plane*> planes = {table.values.get(), table.scales.get(), table.zero_points.get()};
   if (table.screen != nullptr) {
-    planes.insert(planes.end(),
-                  {table.screen->values.get(), table.screen->scales.get(), table.screen->residual_norms.get()});
+    planes.insert(planes.end(), {table.screen->upper.get(), table.screen->lower.get(), table.screen->scales.get(),
+                                 table.screen->upper_norms.get(), table.screen->norms.get()});
   }
   planes.push_back(header.entry_points[1]->ops[0]->operation.AsHead()->bias.get());
   planes.erase(std::remove(planes.begin(), planes.end(), nullptr), planes.end());

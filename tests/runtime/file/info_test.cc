@@ -20,7 +20,7 @@ TEST(Info, TellsEverythingThatTheFileHolds) {
   const ModelPtr model = OpenMemory(file);
   tied_model_info info;
   ASSERT_EQ(tied_model_get_info(model.get(), &info, nullptr), TIED_OK);
-  EXPECT_EQ(info.format_version, 1u);
+  EXPECT_EQ(info.format_version, 2u);
   EXPECT_EQ(info.file_bytes, file.size());
   EXPECT_STREQ(info.source, "test.onnx");
   EXPECT_STREQ(info.graph, "main_graph");

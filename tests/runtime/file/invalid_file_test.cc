@@ -36,9 +36,11 @@ TEST(InvalidFile, EveryFlippedBitOfTheHeaderIsRefused) {
 }
 
 TEST(InvalidFile, AnotherVersionIsNamed) {
-  const Failure failure = OpenFailure(WithPreamble("flatbuffer", 42, 2));
-  EXPECT_EQ(failure.status, TIED_UNSUPPORTED);
-  EXPECT_NE(failure.message.find("version 2"), std::string::npos) << failure.message;
+  for (const auto& [version, advice] : {std::pair<uint32_t, const char*>(1, "version 1"), {1, "Convert the model again"}, {3, "version 3"}}) {
+    const Failure failure = OpenFailure(WithPreamble("flatbuffer", 42, version));
+    EXPECT_EQ(failure.status, TIED_UNSUPPORTED);
+    EXPECT_NE(failure.message.find(advice), std::string::npos) << failure.message;
+  }
 }
 
 TEST(InvalidFile, GarbageWithARightHashIsRefusedByTheVerifier) {

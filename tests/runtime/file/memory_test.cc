@@ -58,9 +58,9 @@ std::string WriteLargeModel(const TemporaryFolder& folder) {
 
 // The same with a screen, and a bias that makes a few rows the best.
 std::string WriteScreenedModel(const TemporaryFolder& folder) {
-  constexpr size_t kScreenBytes = kRows * kCols;
+  constexpr size_t kPlaneBytes = kRows * kCols / 2;
   constexpr size_t kVectorBytes = kRows * sizeof(float);
-  static_assert(kTableBytes % 65536 == 0 && kScreenBytes % 65536 == 0);
+  static_assert(kTableBytes % 65536 == 0 && kPlaneBytes % 65536 == 0);
   uint64_t end = 65536;
   const auto place = [&](size_t bytes) {
     const format::Plane plane(end, bytes, 0);
@@ -73,9 +73,11 @@ std::string WriteScreenedModel(const TemporaryFolder& folder) {
   table.rows = kRows;
   table.values = place(kTableBytes);
   table.screen = std::make_unique<format::ScreenT>();
-  table.screen->values = place(kScreenBytes);
+  table.screen->upper = place(kPlaneBytes);
+  table.screen->lower = place(kPlaneBytes);
   table.screen->scales = place(kVectorBytes);
-  table.screen->residual_norms = place(kVectorBytes);
+  table.screen->upper_norms = place(kVectorBytes);
+  table.screen->norms = place(kVectorBytes);
   file.header.entry_points[1]->ops[0]->operation.AsHead()->bias = place(kVectorBytes);
   file.header.outputs[1]->dims[2]->size = kRows;
   const std::string path = WriteSparse(folder, file, end);
