@@ -60,7 +60,7 @@ TokenBounds BoundsOfToken(const HeadBatch& batch, size_t token) {
   }
   const auto n = static_cast<double>(cols + 8);
   const double up = 1 + n * 0x1p-50;
-  const double roundings = std::ceil(static_cast<double>(cols) / kernels::kLanes) + 3;
+  const auto roundings = static_cast<double>(kernels::FloatRoundings(cols));
   const double gamma = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
   const double norm = std::sqrt(norm2) * up + kTiny;
   const double row_norm = 128 * std::sqrt(n);
