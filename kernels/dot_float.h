@@ -236,13 +236,16 @@ struct DotFloat {
     }
   }
 
+  // Tiles of R rows, then of fewer for the rows that are left: a single row has too few sums to hide their latency.
+  template <size_t R>
   static void DotMany(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                       float* logits, size_t logits_stride) {
     size_t r = 0;
-    for (; r + Shape::kRows <= row_count; r += Shape::kRows) {
-      RowTile<Shape::kRows>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
+    for (; r + R <= row_count; r += R) RowTile<R>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
+    constexpr size_t kFewer = R > 4 ? 4 : (R + 1) / 2;
+    if constexpr (R > 1) {
+      DotMany<kFewer>(rows + r * cols, row_count - r, cols, packed, tokens, logits + r, logits_stride);
     }
-    for (; r < row_count; ++r) RowTile<1>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
   }
 };
 
@@ -252,7 +255,8 @@ void DotFor(const Element* rows, size_t row_count, size_t cols, const float* pac
   if (tokens <= Few::kTokens) {
     DotFloat<Few, Element>::template DotFew<Few::kTokens>(rows, row_count, cols, packed, tokens, logits, logits_stride);
   } else {
-    DotFloat<Many, Element>::DotMany(rows, row_count, cols, packed, tokens, logits, logits_stride);
+    DotFloat<Many, Element>::template DotMany<Many::kRows>(rows, row_count, cols, packed, tokens, logits,
+                                                           logits_stride);
   }
 }
 
