@@ -46,13 +46,14 @@ inline double AddAll(__m256i lanes) {
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
-// Float rows. A tile has `rows` x `tokens` sums of one register each.
-template <size_t rows, size_t tokens>
+// Float rows. A tile has `rows` x `tokens` sums of `parts` registers each.
+template <size_t rows, size_t tokens, size_t parts>
 struct AvxFloat {
   using Vec = __m256;
   static constexpr size_t kWidth = 8;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
+  static constexpr size_t kParts = parts;
 
   static Vec Zero() { return _mm256_setzero_ps(); }
   static Vec Load(const float* p) { return KeepInRegister(_mm256_loadu_ps(p)); }
@@ -60,9 +61,11 @@ struct AvxFloat {
   static Vec Load(const BFloat16* p) {
     return KeepInRegister(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16Bytes(p)), 16)));
   }
-  static Vec LoadHidden(const float* p) { return Load(p); }
+  // With one row each is used once, so it may stay an operand in memory.
+  static Vec LoadHidden(const float* p) { return kRows == 1 ? _mm256_loadu_ps(p) : Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-  static float Sum(const Vec (&lanes)[1], size_t) { return SumLanes(lanes[0]); }
+  static Vec Add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
+  static float Sum(Vec lanes) { return SumLanes(lanes); }
 };
 
 // Rows of bytes, widened to 16 bits. Each 32-bit lane of a sum adds pairs of products.

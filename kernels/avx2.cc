@@ -10,8 +10,10 @@ namespace tied::kernels {
 
 namespace {
 
-// 3 x 4 sums, three rows and one hidden vector: all 16 registers.
-using Float = AvxFloat<3, 4>;
+// One row times up to four tokens, all lanes.
+using FewTokens = AvxFloat<1, 4, 4>;
+// 3 x 2 sums of two registers each, three rows and one hidden vector: all 16 registers.
+using ManyTokens = AvxFloat<3, 2, 2>;
 // 2 x 4 sums, two rows, one vector of activations and one product: 12 of 16 registers.
 using Int = AvxInt<2, 4>;
 // 2 x 4 sums, one row of two registers, two products, the scale, a mask and a zero point: 15 of 16 registers.
@@ -21,7 +23,7 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 
 }  // namespace
 
-const Kernels kAvx2 = {"avx2", Available, &kFloatKernels<Float>, &kByteKernels<Int>, &kBlockKernels<Blocks>,
-                       &kNibbleKernels<AvxNibbles<2, 1>>};
+const Kernels kAvx2 = {"avx2", Available, &kFloatKernels<FewTokens, ManyTokens>, &kByteKernels<Int>,
+                       &kBlockKernels<Blocks>, &kNibbleKernels<AvxNibbles<2, 1>>};
 
 }  // namespace tied::kernels

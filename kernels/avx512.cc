@@ -11,7 +11,6 @@ namespace tied::kernels {
 
 namespace {
 
-using Float = Avx512Float;
 using Int = AvxInt<4, 4>;
 using Blocks = AvxBlocks<2, 4>;
 
@@ -22,7 +21,7 @@ bool Available() {
 
 }  // namespace
 
-const FloatKernels kAvx512Floats = kFloatKernels<Float>;
+const FloatKernels kAvx512Floats = kFloatKernels<Avx512FewTokens, Avx512ManyTokens>;
 const Kernels kAvx512 = {"avx512", Available, &kAvx512Floats, &kByteKernels<Int>, &kBlockKernels<Blocks>,
                          &kNibbleKernels<AvxNibbles<4, 2>>};
 

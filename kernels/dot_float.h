@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "kernels/loops.h"
@@ -15,112 +16,208 @@
 namespace tied::kernels {
 namespace {
 
-// Isa has Vec, kWidth (floats in a Vec), kRows and kTokens (the largest tile whose sums fit in the registers), Zero(),
-// Load(pointer) for each element type, which widens, LoadHidden(pointer) and MulAdd(a, b, c) = a * b + c fused.
-// A Vec holds some of the lanes of one token, or all lanes of several tokens that are adjacent in the packed layout; in
-// the second case Load() repeats the kLanes elements of the row for each token. Sum(parts, i) adds the kLanes lanes of
-// token i in the order that scalar.cc defines.
+// A shape says how much of the product one tile computes. It has
+//  - Vec, kWidth (floats in a Vec), Zero(), Load(pointer) for each element type, which widens, LoadHidden(pointer),
+//    MulAdd(a, b, c) = a * b + c fused, Add(a, b), and Sum(v), which adds the lanes of one vector in the order that
+//    scalar.cc defines;
+//  - kRows and kTokens, the size of the tile, and kParts, the vectors of lanes that a pass over the rows sums. All
+//    kRows * kTokens * kParts sums stay in registers.
+//
+// A set has two shapes. `Few` takes one row after the other and all lanes at once: the table is then read from its
+// first byte to its last, which suits the prefetchers of every CPU, and the lanes are enough independent additions to
+// keep up with memory. `Many`, for more tokens than Few::kTokens, takes several rows, which stay in the L1 cache, and
+// passes over them once for every kParts vectors of lanes: more lanes do not cost registers.
 //
 // Packed layout of hidden: tokens are split into groups of at most kTokens, of sizes as equal as possible, because 3 +
-// 3 is faster than 4 + 2. A group is a sequence of blocks of kLanes columns; a block holds token after token. A tile
-// thus reads one stream.
+// 3 is faster than 4 + 2. A group holds pass after pass, a pass blocks of kFloatLanes columns, a block the vectors of
+// the pass, each token after token. A tile thus reads one stream. One token alone is in the order of its columns.
 
-// Size of the group that starts at token `first`, at most `largest`; a multiple of `multiple` unless it is the last.
-inline size_t GroupSize(size_t first, size_t tokens, size_t largest, size_t multiple = 1) {
+// Size of the group that starts at token `first`, at most `largest`.
+inline size_t GroupSize(size_t first, size_t tokens, size_t largest) {
   const size_t left = tokens - first;
   const size_t groups = (left + largest - 1) / largest;
-  const size_t size = (left + groups - 1) / groups;
-  return groups == 1 ? left : (size + multiple - 1) / multiple * multiple;
+  return (left + groups - 1) / groups;
 }
 
-// Number of tokens whose lanes share a vector.
-template <class Isa>
-inline constexpr size_t kTogether = Isa::kWidth > kLanes ? Isa::kWidth / kLanes : 1;
+template <class Shape>
+inline constexpr size_t kPasses = kFloatLanes / (Shape::kWidth * Shape::kParts);
 
-template <class Isa>
-inline size_t FloatGroupSize(size_t first, size_t tokens) {
-  static_assert(Isa::kTokens % kTogether<Isa> == 0);
-  return GroupSize(first, tokens, Isa::kTokens, kTogether<Isa>);
+// Copies the columns from `col` on, at most Shape::kWidth of `cols`, and zeros behind them.
+template <class Shape>
+void PackVector(const float* hidden, size_t col, size_t cols, float* packed) {
+  const size_t left = col < cols ? cols - col : 0;
+  const size_t width = left < Shape::kWidth ? left : Shape::kWidth;
+  std::memcpy(packed, hidden + (width == 0 ? 0 : col), width * sizeof(float));
+  std::memset(packed + width, 0, (Shape::kWidth - width) * sizeof(float));
 }
 
-template <class Isa>
+template <class Shape>
 void PackGroups(const float* hidden, size_t tokens, size_t cols, float* packed) {
   for (size_t first = 0, group = 0; first < tokens; first += group) {
-    group = FloatGroupSize<Isa>(first, tokens);
-    for (size_t col = 0; col < cols; col += kLanes) {
-      const size_t width = cols - col < kLanes ? cols - col : kLanes;
-      for (size_t t = first; t < first + group; ++t, packed += kLanes) {
-        std::memset(packed + width, 0, (kLanes - width) * sizeof(float));
-        std::memcpy(packed, hidden + t * cols + col, width * sizeof(float));
+    group = GroupSize(first, tokens, Shape::kTokens);
+    for (size_t pass = 0; pass < kPasses<Shape>; ++pass) {
+      for (size_t block = 0; block < cols; block += kFloatLanes) {
+        for (size_t part = pass * Shape::kParts; part < (pass + 1) * Shape::kParts; ++part) {
+          for (size_t t = first; t < first + group; ++t, packed += Shape::kWidth) {
+            PackVector<Shape>(hidden + t * cols, block + part * Shape::kWidth, cols, packed);
+          }
+        }
       }
     }
   }
-  std::memset(packed, 0, kLanes * sizeof(float));
 }
 
-template <class Isa, class Element>
+template <class Few, class Many>
+void PackFor(const float* hidden, size_t tokens, size_t cols, float* packed) {
+  (tokens <= Few::kTokens ? PackGroups<Few> : PackGroups<Many>)(hidden, tokens, cols, packed);
+}
+
+// Prefetches into the L2 cache while a tile works through its blocks of columns.
+//  - One token: nothing. The CPU follows a single stream by itself, and is disturbed.
+//  - A few tokens leave it too little time. The tile prefetches as much as it reads, kAhead bytes further on.
+//  - With more tokens arithmetic takes the time: each group prefetches its share of the next tile.
+// Prefetching past the end of a table is harmless.
+inline constexpr size_t kLineBytes = 64;
+
+struct NoPrefetch {
+  template <class Element>
+  void Step(const Element*) {}
+};
+
+struct PrefetchAhead {
+  static constexpr size_t kAhead = 8192;  // better than 4096 and 16384 on Zen 5
+
+  // columns: the next block of a row.
+  template <class Element>
+  inline __attribute__((always_inline)) void Step(const Element* columns) {
+    const char* const ahead = reinterpret_cast<const char*>(columns) + kAhead;
+    TIED_UNROLL for (size_t i = 0; i < kFloatLanes * sizeof(Element); i += kLineBytes) {
+      __builtin_prefetch(ahead + i, 0, 2);
+    }
+  }
+};
+
+class PrefetchShare {
+ public:
+  // Prefetches `bytes` in the course of `blocks` steps.
+  PrefetchShare(const char* first, size_t bytes, size_t blocks)
+      : next_(first), end_(first + bytes), lines_((bytes / kLineBytes + blocks - 1) / blocks) {}
+
+  template <class Element>
+  inline __attribute__((always_inline)) void Step(const Element*) {
+    for (size_t i = 0; i < lines_ && next_ < end_; ++i, next_ += kLineBytes) __builtin_prefetch(next_, 0, 2);
+  }
+
+ private:
+  const char* next_;
+  const char* end_;
+  size_t lines_;
+};
+
+template <class Shape, class Element>
 struct DotFloat {
-  using Vec = typename Isa::Vec;
-  static constexpr size_t kPerVec = kTogether<Isa>;
-  static constexpr size_t kParts = kLanes * kPerVec / Isa::kWidth;
-  static constexpr size_t kBlockBytes = kLanes * sizeof(Element);
+  using Vec = typename Shape::Vec;
+  static constexpr size_t kParts = Shape::kParts;
+  static constexpr size_t kPassCount = kPasses<Shape>;
 
   template <size_t R, size_t T>
   struct Sums {
-    Vec lanes[R][(T + kPerVec - 1) / kPerVec][kParts];
+    Vec lanes[R][T][kParts];
   };
 
-  // Adds one block of kLanes columns of R rows times T tokens.
+  // Adds the lanes of one pass in one block of columns, of R rows times T tokens.
   template <size_t R, size_t T>
   static inline __attribute__((always_inline)) void AddBlock(const Element* rows, size_t row_stride,
                                                              const float* packed, Sums<R, T>& sums) {
     TIED_UNROLL for (size_t p = 0; p < kParts; ++p) {
       Vec row[R];
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) row[r] = Isa::Load(rows + r * row_stride + p * Isa::kWidth);
-      TIED_UNROLL for (size_t t = 0; t < T; t += kPerVec) {
-        const Vec x = Isa::LoadHidden(packed + t * kLanes + p * Isa::kWidth);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) row[r] = Shape::Load(rows + r * row_stride + p * Shape::kWidth);
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        const Vec x = Shape::LoadHidden(packed + (p * T + t) * Shape::kWidth);
         TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-          Vec& sum = sums.lanes[r][t / kPerVec][p];
-          sum = Isa::MulAdd(row[r], x, sum);
+          Vec& sum = sums.lanes[r][t][p];
+          sum = Shape::MulAdd(row[r], x, sum);
         }
       }
     }
   }
 
-  // R rows times a group of T tokens.
-  template <size_t R, size_t T>
-  static void Tile(const Element* rows, size_t cols, const float* packed, FetchAhead ahead, float* logits,
-                   size_t logits_stride) {
+  // Fills `tail` with the rows' columns after the last whole block, and zeros behind them.
+  template <size_t R>
+  static void CopyTail(const Element* rows, size_t cols, Element* tail) {
+    const size_t count = cols % kFloatLanes;
+    std::memset(tail, 0, R * kFloatLanes * sizeof(Element));
+    for (size_t r = 0; r < R; ++r) {
+      std::memcpy(tail + r * kFloatLanes, rows + r * cols + cols - count, count * sizeof(Element));
+    }
+  }
+
+  // One pass of R rows times a group of T tokens. rows, tail and packed begin with the pass's first lane.
+  template <size_t R, size_t T, class Prefetch>
+  static inline __attribute__((always_inline)) Sums<R, T> Pass(const Element* rows, size_t cols, const Element* tail,
+                                                               const float* packed, Prefetch& prefetch) {
     Sums<R, T> sums;
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      TIED_UNROLL for (size_t t = 0; t < T; t += kPerVec) {
-        TIED_UNROLL for (size_t p = 0; p < kParts; ++p) sums.lanes[r][t / kPerVec][p] = Isa::Zero();
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        TIED_UNROLL for (size_t p = 0; p < kParts; ++p) sums.lanes[r][t][p] = Shape::Zero();
       }
     }
+    constexpr size_t kPackedBlock = T * kParts * Shape::kWidth;
     size_t col = 0;
-    for (; col + kLanes <= cols; col += kLanes) {
-      ahead.template Block<R * kBlockBytes>(col / kLanes);
-      AddBlock(rows + col, cols, packed + col * T, sums);
+    for (; col + kFloatLanes <= cols; col += kFloatLanes, packed += kPackedBlock) {
+      prefetch.Step(rows + col);
+      AddBlock(rows + col, cols, packed, sums);
     }
-    if (col < cols) {
-      Element tail[R * kLanes] = {};
-      for (size_t r = 0; r < R; ++r) {
-        std::memcpy(tail + r * kLanes, rows + r * cols + col, (cols - col) * sizeof(Element));
-      }
-      AddBlock(tail, kLanes, packed + col * T, sums);
+    if (col < cols) AddBlock(tail, kFloatLanes, packed, sums);
+    return sums;
+  }
+
+  // R rows times a group of T tokens.
+  template <size_t R, size_t T, class Prefetch>
+  static inline __attribute__((always_inline)) void Tile(const Element* rows, size_t cols, const float* packed,
+                                                         Prefetch prefetch, float* logits, size_t logits_stride) {
+    Element tail[R * kFloatLanes];
+    if (cols % kFloatLanes != 0) CopyTail<R>(rows, cols, tail);
+    const size_t pass_floats = T * PackedTokenSize(cols) / kPassCount;
+    Sums<R, T> sums[kPassCount];
+    TIED_UNROLL for (size_t pass = 0; pass < kPassCount; ++pass) {
+      const size_t lane = pass * kParts * Shape::kWidth;
+      sums[pass] = Pass<R, T>(rows + lane, cols, tail + lane, packed + pass * pass_floats, prefetch);
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
       TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-        logits[t * logits_stride + r] = Isa::Sum(sums.lanes[r][t / kPerVec], t % kPerVec);
+        constexpr size_t kVectors = kPassCount * kParts;
+        Vec lanes[kVectors];
+        TIED_UNROLL for (size_t i = 0; i < kVectors; ++i) lanes[i] = sums[i / kParts].lanes[r][t][i % kParts];
+        TIED_UNROLL for (size_t half = kVectors / 2; half > 0; half /= 2) {
+          TIED_UNROLL for (size_t i = 0; i < half; ++i) lanes[i] = Shape::Add(lanes[i], lanes[i + half]);
+        }
+        logits[t * logits_stride + r] = Shape::Sum(lanes[0]);
       }
     }
   }
 
-  // Runs the tile for `tokens` <= T.
-  template <size_t R, size_t T, class... Args>
-  static void TileOf(size_t tokens, Args... args) {
-    if (tokens == T) return Tile<R, T>(args...);
-    if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
+  // All rows, one after the other, times `tokens` <= T, which are one group.
+  template <size_t T>
+  static void DotFew(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
+                     float* logits, size_t logits_stride) {
+    if constexpr (T > 1) {
+      if (tokens < T) return DotFew<T - 1>(rows, row_count, cols, packed, tokens, logits, logits_stride);
+    }
+    using Prefetch = std::conditional_t<T == 1, NoPrefetch, PrefetchAhead>;
+    for (size_t r = 0; r < row_count; ++r) {
+      Tile<1, T>(rows + r * cols, cols, packed, Prefetch(), logits + r, logits_stride);
+    }
+  }
+
+  // R rows times one group of `tokens` <= T.
+  template <size_t R, size_t T>
+  static void TileOf(const Element* rows, size_t cols, const float* packed, size_t tokens, PrefetchShare prefetch,
+                     float* logits, size_t logits_stride) {
+    if constexpr (T > 1) {
+      if (tokens < T) return TileOf<R, T - 1>(rows, cols, packed, tokens, prefetch, logits, logits_stride);
+    }
+    Tile<R, T>(rows, cols, packed, prefetch, logits, logits_stride);
   }
 
   // R rows times all tokens; the rows stay in the L1 cache from one group to the next.
@@ -128,29 +225,44 @@ struct DotFloat {
   static void RowTile(const Element* rows, size_t cols, const float* packed, size_t tokens, float* logits,
                       size_t logits_stride) {
     const size_t packed_cols = PackedTokenSize(cols);
-    for (size_t first = 0, size = 0, group = 0; first < tokens; first += size, ++group) {
-      size = FloatGroupSize<Isa>(first, tokens);
-      const FetchAhead ahead(rows, R, cols * sizeof(Element), kBlockBytes, group, size == tokens);
-      TileOf<R, Isa::kTokens>(size, rows, cols, packed + first * packed_cols, ahead, logits + first * logits_stride,
-                              logits_stride);
+    const size_t groups = (tokens + Shape::kTokens - 1) / Shape::kTokens;
+    const size_t share = (R * cols * sizeof(Element) / groups / kLineBytes + 1) * kLineBytes;
+    const char* next = reinterpret_cast<const char*>(rows + R * cols);
+    for (size_t first = 0, size = 0; first < tokens; first += size, next += share) {
+      size = GroupSize(first, tokens, Shape::kTokens);
+      const PrefetchShare prefetch(next, share, packed_cols / kFloatLanes * kPassCount);
+      TileOf<R, Shape::kTokens>(rows, cols, packed + first * packed_cols, size, prefetch,
+                                logits + first * logits_stride, logits_stride);
     }
   }
 
-  static void Dot(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
-                  size_t logits_stride) {
+  // Tiles of R rows, then of fewer for the rows that are left: a single row has too few sums to hide their latency.
+  template <size_t R>
+  static void DotMany(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
+                      float* logits, size_t logits_stride) {
     size_t r = 0;
-    for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
-      RowTile<Isa::kRows>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
-    }
-    for (; r < row_count; ++r) {
-      RowTile<1>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
+    for (; r + R <= row_count; r += R) RowTile<R>(rows + r * cols, cols, packed, tokens, logits + r, logits_stride);
+    constexpr size_t kFewer = R > 4 ? 4 : (R + 1) / 2;
+    if constexpr (R > 1) {
+      DotMany<kFewer>(rows + r * cols, row_count - r, cols, packed, tokens, logits + r, logits_stride);
     }
   }
 };
 
-template <class Isa>
-constexpr FloatKernels kFloatKernels = {PackGroups<Isa>, DotFloat<Isa, float>::Dot, DotFloat<Isa, Half>::Dot,
-                                        DotFloat<Isa, BFloat16>::Dot};
+template <class Few, class Many, class Element>
+void DotFor(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
+            size_t logits_stride) {
+  if (tokens <= Few::kTokens) {
+    DotFloat<Few, Element>::template DotFew<Few::kTokens>(rows, row_count, cols, packed, tokens, logits, logits_stride);
+  } else {
+    DotFloat<Many, Element>::template DotMany<Many::kRows>(rows, row_count, cols, packed, tokens, logits,
+                                                           logits_stride);
+  }
+}
+
+template <class Few, class Many>
+constexpr FloatKernels kFloatKernels = {PackFor<Few, Many>, DotFor<Few, Many, float>, DotFor<Few, Many, Half>,
+                                        DotFor<Few, Many, BFloat16>};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -40,9 +40,9 @@ const Kernels* ChooseKernels(const char* forced) {
   return choice;
 }
 
-size_t PackedTokenSize(size_t cols) { return (cols + kLanes - 1) / kLanes * kLanes; }
+size_t PackedTokenSize(size_t cols) { return (cols + kFloatLanes - 1) / kFloatLanes * kFloatLanes; }
 
-size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols) + kLanes; }
+size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols); }
 
 // The layout of DotprodBlocks is the largest: 96 bytes per 32 columns, with columns padded to a multiple of 64.
 // Three bytes a column in whole blocks, or two in whole vectors of 64 pairs of nibbles.

@@ -14,17 +14,21 @@
 
 namespace tied::kernels {
 
-// A dot product is summed in this many interleaved lanes: lane j takes elements j, j + 8, j + 16, … Eight lanes fill
-// one AVX register. A tile of many sums then needs the fewest loads, which limit the speed with many tokens.
+// A dot product of floats is summed in this many interleaved lanes: lane j takes elements j, j + 32, j + 64, … That is
+// enough independent additions for one row at a time to be read at the speed of memory (docs/kernels.md).
+inline constexpr size_t kFloatLanes = 32;
+
+// Most roundings that a term of such a dot product goes through: one for each element of its lane, and five for the sum
+// of the lanes.
+constexpr size_t FloatRoundings(size_t cols) { return (cols + kFloatLanes - 1) / kFloatLanes + 5; }
+
+// A product of a row in blocks is summed in this many lanes.
 inline constexpr size_t kLanes = 8;
 
-// Most roundings that an element of such a sum goes through: fused multiply-adds in its lane, then the tree of lanes.
-inline double FloatRoundings(size_t cols) { return static_cast<double>((cols + kLanes - 1) / kLanes + 3); }
-
-// Floats in a packed hidden state of `cols` elements: rounded up to a multiple of kLanes.
+// Floats in a packed hidden state of `cols` elements: rounded up to a multiple of kFloatLanes.
 size_t PackedTokenSize(size_t cols);
 
-// Floats in `tokens` packed hidden states, plus kLanes that are read together with an odd last token.
+// Floats in `tokens` packed hidden states.
 size_t PackedHiddenSize(size_t tokens, size_t cols);
 
 // Lays hidden [tokens, cols] out as the dot products of the same set read it, padded with zeros to whole lanes.

@@ -13,11 +13,21 @@ namespace {
 
 #if defined(__aarch64__)
 
+// One row times up to three tokens, all lanes: 24 sums, a row and a hidden vector.
+using FewTokens = NeonFloat<1, 3, 8>;
+// 4 x 3 sums of two registers each, four rows and one hidden vector: 29 of 32 registers.
+using ManyTokens = NeonFloat<4, 3, 2>;
+
 bool Available() { return true; }
 
-constexpr FloatKernels kFloats = kFloatKernels<NeonFloat>;
+constexpr FloatKernels kFloats = kFloatKernels<FewTokens, ManyTokens>;
 
 #else
+
+// One row times one token, all lanes: 8 sums, a row and a hidden vector, 10 of 16 registers. One token also makes the
+// packed layout the same as in the scalar set, which KeepingSubnormals() needs.
+using OneToken = NeonFloat<1, 1, 8>;
+constexpr FloatKernels kFlushing = kFloatKernels<OneToken, OneToken>;
 
 bool Available() { return cpuinfo_has_arm_neon_fma(); }
 
@@ -32,12 +42,12 @@ void KeepingSubnormals(const Element* rows, size_t row_count, size_t cols, const
   unsigned flags;
   __asm__ volatile("vmrs %0, fpscr" : "=r"(flags)::"memory");
   __asm__ volatile("vmsr fpscr, %0" ::"r"(flags & ~kFlushed) : "memory");
-  (kFloatKernels<NeonFloat>.*dot)(rows, row_count, cols, packed, tokens, logits, logits_stride);
+  (kFlushing.*dot)(rows, row_count, cols, packed, tokens, logits, logits_stride);
   __asm__ volatile("vmrs %0, fpscr" : "=r"(flags)::"memory");
   if (flags & kFlushed) (kScalarFloats.*dot)(rows, row_count, cols, packed, tokens, logits, logits_stride);
 }
 
-constexpr FloatKernels kFloats = {kFloatKernels<NeonFloat>.pack, KeepingSubnormals<float, &FloatKernels::f32>,
+constexpr FloatKernels kFloats = {kFlushing.pack, KeepingSubnormals<float, &FloatKernels::f32>,
                                   KeepingSubnormals<Half, &FloatKernels::f16>,
                                   KeepingSubnormals<BFloat16, &FloatKernels::bf16>};
 

@@ -17,12 +17,12 @@
 namespace tied::kernels {
 namespace {
 
-// Adds eight lanes in the order that scalar.cc defines.
-inline float SumLanes(float32x4_t low, float32x4_t high) {
-  const float32x4_t four = vaddq_f32(low, high);
+// Adds four lanes in the order that scalar.cc defines.
+inline float SumLanes(float32x4_t four) {
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
   return vget_lane_f32(vpadd_f32(two, two), 0);
 }
+inline float SumLanes(float32x4_t low, float32x4_t high) { return SumLanes(vaddq_f32(low, high)); }
 
 inline int32x4_t AddPairs(int32x4_t a, int32x4_t b) {
 #if defined(__aarch64__)
@@ -44,19 +44,13 @@ inline constexpr size_t kIntTokens = 4;
 inline constexpr size_t kIntTokens = 1;
 #endif
 
+template <size_t rows, size_t tokens, size_t parts>
 struct NeonFloat {
   using Vec = float32x4_t;
   static constexpr size_t kWidth = 4;
-#if defined(__aarch64__)
-  // 4 x 3 sums of two registers each, four rows and one hidden vector: 29 of 32 registers.
-  static constexpr size_t kRows = 4;
-  static constexpr size_t kTokens = 3;
-#else
-  // 4 x 1 sums of two registers each, four rows and one hidden vector: 13 of 16 registers. One token also makes the
-  // packed layout the same as in the scalar set, which KeepingSubnormals() needs.
-  static constexpr size_t kRows = 4;
-  static constexpr size_t kTokens = 1;
-#endif
+  static constexpr size_t kRows = rows;
+  static constexpr size_t kTokens = tokens;
+  static constexpr size_t kParts = parts;
 
   static Vec Zero() { return vdupq_n_f32(0.0f); }
   static Vec Load(const float* p) { return vld1q_f32(p); }
@@ -68,7 +62,8 @@ struct NeonFloat {
   }
   static Vec LoadHidden(const float* p) { return Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
-  static float Sum(const Vec (&lanes)[2], size_t) { return SumLanes(lanes[0], lanes[1]); }
+  static Vec Add(Vec a, Vec b) { return vaddq_f32(a, b); }
+  static float Sum(Vec lanes) { return SumLanes(lanes); }
 };
 
 // Rows of bytes, widened to 16 bits; their products are summed in 32-bit lanes.

@@ -1,10 +1,10 @@
 // The definition of every result, in plain C++. The vector kernels must give the same bits.
 //
 // Dot product of a float row w, widened to float32, and hidden x, n columns:
-//   1. kLanes = 8 sums s[0..7] start at +0.
-//   2. For k = 0, 1, …, up to the next multiple of 8:  s[k mod 8] = fma(w[k], x[k], s[k mod 8]),
+//   1. kFloatLanes = 32 sums s[0..31] start at +0.
+//   2. For k = 0, 1, …, up to the next multiple of 32:  s[k mod 32] = fma(w[k], x[k], s[k mod 32]),
 //      where w[k] = x[k] = +0 for k >= n.
-//   3. s[j] += s[j + 4] for j < 4; s[j] += s[j + 2] for j < 2; the result is s[0] + s[1].
+//   3. For h = 16, 8, 4, 2, 1:  s[j] += s[j + h] for j < h. The result is s[0].
 //   fma and + round to nearest, ties to even, and keep subnormal numbers.
 //
 // Product of an int8 or uint8 row and activations: the exact integer.
@@ -14,7 +14,7 @@
 // Product of a row in blocks and activations: for each block b of 32 columns, with scale c[b], zero point z[b] and
 // weights w (int8, uint8, or nibbles: column 2i in the lower half of byte i, column 2i + 1 in the upper),
 //   s[j] = fma(c[b], float32(sum over the columns 4j … 4j + 3 of the block of (w - z[b]) * q), s[j]), j < 8;
-//   then step 3 as above.
+//   then step 3 as above, from h = 4 on.
 //   The inner sums are exact integers: |w - z| <= 255 and |q| <= 32512, so they are below 2^25. float32() rounds them
 //   to nearest, ties to even, if they are above 2^24; sums of nibbles are below 2^21 and never round.
 #include <cmath>
@@ -34,8 +34,9 @@ void Pack(const float* hidden, size_t tokens, size_t cols, float* packed) {
   for (size_t t = 0; t < tokens; ++t) std::memcpy(packed + t * padded, hidden + t * cols, cols * sizeof(float));
 }
 
-float SumLanes(float (&sum)[kLanes]) {
-  for (size_t half = kLanes / 2; half > 0; half /= 2) {
+template <size_t lanes>
+float SumLanes(float (&sum)[lanes]) {
+  for (size_t half = lanes / 2; half > 0; half /= 2) {
     for (size_t j = 0; j < half; ++j) sum[j] += sum[j + half];
   }
   return sum[0];
@@ -43,11 +44,11 @@ float SumLanes(float (&sum)[kLanes]) {
 
 template <class Element>
 float DotRow(const Element* row, const float* hidden, size_t cols) {
-  float sum[kLanes] = {};
+  float sum[kFloatLanes] = {};
   const size_t padded = PackedTokenSize(cols);
   for (size_t k = 0; k < padded; ++k) {
     const float weight = k < cols ? Widen(row[k]) : 0.0f;
-    sum[k % kLanes] = std::fma(weight, hidden[k], sum[k % kLanes]);
+    sum[k % kFloatLanes] = std::fma(weight, hidden[k], sum[k % kFloatLanes]);
   }
   return SumLanes(sum);
 }

@@ -66,7 +66,7 @@ TokenTerms TermsOf(const HeadBatch& batch, size_t token) {
   const auto n = static_cast<double>(cols + 8);
   const double up = 1 + n * 0x1p-50;
   for (Norms* norms : {&all, &in_columns, &outside}) norms->Finish(up);
-  const double roundings = kernels::FloatRoundings(cols);
+  const auto roundings = static_cast<double>(kernels::FloatRoundings(cols));
   const double gamma = batch.table.is_float() ? roundings * 0x1p-24 / (1 - roundings * 0x1p-24) : 0x1p-23;
   const double lost = all.of_error + gamma * all.of_x;  // of |p| and of |v|
   const double root = std::sqrt(n) * (1 + kFloatRounding);

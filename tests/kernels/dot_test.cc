@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/activations.h"
@@ -192,7 +193,8 @@ std::string Name(const testing::TestParamInfo<Shape>& info) {
 INSTANTIATE_TEST_SUITE_P(Columns, Dots,
                          testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(kAllFormats),
                                           testing::Values(Numbers::kNormal, Numbers::kSpecial), testing::Values(7u),
-                                          testing::Values(1u, 3u, 7u, 8u, 9u, 31u, 64u, 257u, 1021u, 1024u, 5000u),
+                                          testing::Values(1u, 3u, 7u, 8u, 9u, 31u, 33u, 63u, 64u, 257u, 1021u, 1024u,
+                                                          5000u),
                                           testing::Values(1u, 4u)),
                          Name);
 INSTANTIATE_TEST_SUITE_P(RowsAndTokens, Dots,
@@ -233,15 +235,14 @@ float Weight(const Problem& problem, size_t row, size_t col) {
 
 class ScalarDot : public testing::TestWithParam<std::tuple<Format, Numbers, size_t>> {};
 
-// Rounding errors: a lane of floats rounds cols / 8 times, the sum of the lanes three times. A lane of blocks rounds
-// cols / 32 times and once per sum of integers, and this test rounds the weight. A subnormal result adds half of the
-// smallest number. Bytes without blocks are exact.
+// Rounding errors of floats: FloatRoundings(). A lane of blocks rounds cols / 32 times and once per sum of integers,
+// the sum of the lanes three times, and this test rounds the weight. A subnormal result adds half of the smallest
+// number. Bytes without blocks are exact.
 TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
   const auto [format, numbers, cols] = GetParam();
   const Problem problem = MakeProblem(format, numbers, 11, cols, 3);
   const std::vector<double> products = Dot(Scalar(), problem, problem.rows);
-  const size_t lane = InBlocks(format) ? kernels::BlocksOf(cols) + 2 : (cols + kernels::kLanes - 1) / kernels::kLanes;
-  const size_t roundings = lane + 3;
+  const size_t roundings = InBlocks(format) ? kernels::BlocksOf(cols) + 5 : kernels::FloatRoundings(cols);
   const std::vector<float> x =
       IsFloat(format) ? problem.hidden : std::vector<float>(problem.activations.begin(), problem.activations.end());
   std::vector<float> row(cols);
@@ -264,15 +265,23 @@ INSTANTIATE_TEST_SUITE_P(All, ScalarDot,
                                           testing::Values(1u, 8u, 41u, 1024u)));
 
 TEST(ScalarDot, SumsInTheOrderThatItsHeaderComments) {
-  // 1e8 + 1 - 1e8 depends on the order: elements 0 and 8 share a lane, 1 does not.
-  const auto sum = [](std::vector<float> row) {
-    Problem problem = MakeProblem(Format::kF32, Numbers::kNormal, 1, row.size(), 1);
+  // 1e8 + 1 - 1e8 depends on the order: elements 32 apart share a lane, and lanes far apart are added before
+  // nearer ones.
+  using Elements = std::vector<std::pair<size_t, float>>;
+  const auto sum = [](const Elements& elements) {
+    Problem problem = MakeProblem(Format::kF32, Numbers::kNormal, 1, 33, 1);
+    std::vector<float> row(33);
+    for (const auto& [k, value] : elements) row[k] = value;
     std::memcpy(problem.table.data(), row.data(), problem.table.size());
     problem.hidden.assign(row.size(), 1.0f);
     return Dot(Scalar(), problem, 1)[0];
   };
-  EXPECT_EQ(sum({1e8f, 1.0f, 0, 0, 0, 0, 0, 0, -1e8f}), 1.0);
-  EXPECT_EQ(sum({1e8f, -1e8f, 0, 0, 0, 0, 0, 0, 1.0f}), 0.0);
+  EXPECT_EQ(sum({{0, 1e8f}, {32, -1e8f}, {16, 1.0f}}), 1.0);
+  EXPECT_EQ(sum({{0, 1e8f}, {16, -1e8f}, {32, 1.0f}}), 0.0);
+  for (const size_t half : {8u, 4u, 2u, 1u}) {
+    EXPECT_EQ(sum({{0, 1e8f}, {2 * half, -1e8f}, {half, 1.0f}}), 1.0) << half;
+    EXPECT_EQ(sum({{0, 1e8f}, {half, -1e8f}, {2 * half, 1.0f}}), 0.0) << half;
+  }
 }
 
 }  // namespace

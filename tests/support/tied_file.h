@@ -32,7 +32,7 @@ class TiedFile {
 };
 
 // A matching preamble, followed by the flatbuffer.
-std::string WithPreamble(const std::string& flatbuffer, uint64_t file_length, uint32_t version = 1);
+std::string WithPreamble(const std::string& flatbuffer, uint64_t file_length, uint32_t version = 2);
 
 }  // namespace tied::test
 

@@ -21,9 +21,9 @@ constexpr format::DataType kF32 = format::DataType::Float32, kF16 = format::Data
                            kU8 = format::DataType::Uint8, kI4 = format::DataType::Int4;
 
 const Golden kGolden[] = {
-    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x1080f5856e33b8bc, 0x6c2b8b250b8e800, 0xfd08dab476c2593e},
-    {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x2f54072de9b1ce, 0xa9943adc806ab692, 0x2edb3e344b4cf781},
-    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x19bfb6e657537c31, 0x416b78f4ddebbc67, 0x4d1631734b86045f},
+    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x841f4a3e5b151515, 0xaf2a07149afa5df3, 0x414df52cd7377d93},
+    {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x143596c86b292ef4, 0x88568eeb8f07b886, 0xf5b37cf244de0b8b},
+    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x241abf4631fa51cc, 0x85b7e64becec9215, 0x58bab5875738668e},
     {{kI8}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kU8, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kI4}, 0x838212b28e9b6ead, 0x55a8cc6a004b34cd, 0x794cce38908f0426, 0xb6e77d735057184b},
