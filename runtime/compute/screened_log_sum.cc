@@ -99,6 +99,26 @@ void ScreenedLogSum::ForEachPart(const Visit& visit) const {
   });
 }
 
+double ScreenedLogSum::LargestFiniteUpper() const {
+  float largest = -INFINITY;
+  for (size_t chunk = 0; chunk < screen_.chunks(); ++chunk) {
+    const float upper = screen_.chunk_upper(token_, chunk);
+    if (upper < INFINITY) {
+      largest = std::max(largest, upper);
+      continue;
+    }
+    // Some rows of the chunk may have a bound.
+    const size_t begin = chunk * kChunkRows;
+    batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t rows) {
+      for (size_t r = first; r < first + rows; ++r) {
+        const float bound = screen_.uppers(token_)[r];
+        largest = bound < INFINITY ? std::max(largest, bound) : largest;
+      }
+    });
+  }
+  return static_cast<double>(largest);
+}
+
 // False if too many rows have no bound.
 bool ScreenedLogSum::SumUpper(Part* parts) const {
   ForEachPart([&](size_t part, size_t, size_t count, const float* uppers, const float* middles) {
@@ -171,11 +191,7 @@ ScreenOutcome ScreenedLogSum::Run(const Candidate* best, size_t k, double tolera
   const size_t rows = batch_.table.rows;
   const std::unique_ptr<Part[]> parts(new (std::nothrow) Part[kParts]);
   if (parts == nullptr) return ScreenOutcome::kNoMemory;
-  max_ = static_cast<double>(best[0].logit);
-  for (size_t chunk = 0; chunk < screen_.chunks(); ++chunk) {
-    const double upper = static_cast<double>(screen_.chunk_upper(token_, chunk));
-    if (!std::isinf(upper)) max_ = std::max(max_, upper);
-  }
+  max_ = std::max(static_cast<double>(best[0].logit), LargestFiniteUpper());
   if (std::isinf(max_)) return ScreenOutcome::kTooMany;
   if (!SumUpper(parts.get())) return ScreenOutcome::kTooMany;
   if (batch_.is_cancelled()) return ScreenOutcome::kDone;

@@ -41,6 +41,7 @@ class ScreenedLogSum {
 
   template <class Visit>
   void ForEachPart(const Visit& visit) const;
+  double LargestFiniteUpper() const;
   bool SumUpper(Part* parts) const;
   bool CollectAbove(size_t cut, size_t count);
   void Refine();
