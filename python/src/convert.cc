@@ -56,8 +56,8 @@ TableOptions TablesOf(const nb::dict& options) {
 
 struct InterpreterExits {};
 
-// Runs `convert` without the GIL. Its progress calls `progress`, if that is not None, and lets Python handle signals; an
-// exception of either ends the conversion and is thrown.
+// Runs `convert` without the GIL. Its progress calls `progress`, if that is not None, and lets Python handle signals;
+// an exception of either ends the conversion and is thrown.
 template <typename Options, typename Call>
 nb::dict RunConversion(Options* options, const nb::object& progress, const Call& convert) {
   const RunningCall running(nullptr);

@@ -141,8 +141,9 @@ class PySession {
   const std::shared_ptr<SessionHandle>& handle() const {
     if (handle_ == nullptr) throw nb::value_error("the session is closed");
     if (handle_->forks != Forks()) {
-      throw std::runtime_error("the session was made before fork(), and its threads are in the parent process; make a "
-                               "new one, tied.Session(session.model)");
+      throw std::runtime_error(
+          "the session was made before fork(), and its threads are in the parent process; make a "
+          "new one, tied.Session(session.model)");
     }
     return handle_;
   }

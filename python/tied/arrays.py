@@ -36,7 +36,8 @@ def token_ids(value: Any, name: str = "ids") -> Ids:
         if made.size == 0:
             return np.zeros(made.shape, np.int64)
         value = made
-    return _checked(_array(value, name), name, _INT64)
+    checked: Ids = _checked(_array(value, name), name, _INT64)
+    return checked
 
 
 def output(value: Optional[npt.NDArray[Any]], shape: Sequence[int], dtype: Any, *inputs: npt.NDArray[Any]) -> Any:

@@ -193,7 +193,7 @@ def _progress(stack: contextlib.ExitStack, progress: Progress) -> Optional[Calla
     if progress is not True:
         return progress or None
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         return None
     return stack.enter_context(_bars(tqdm))

@@ -64,13 +64,12 @@ class Session:
         """
         self._native = _native.Session(model._native, threads, deterministic, xnnpack_min_tokens)
         self.model = model
-        self._embedding_cols = 0
-        self._head_cols = self._vocabulary = 0
-        for op in (op for entry in model.info.entry_points for op in entry.ops):
-            if op.kind == "Embedding":
-                self._embedding_cols = model.embedding.cols
-            elif op.kind == "Head":
-                self._head_cols, self._vocabulary = model.head.cols, model.head.vocabulary
+        info = model.info
+        self._outputs = [value.name for value in info.outputs]
+        kinds = {op.kind for entry in info.entry_points for op in entry.ops}
+        self._embedding_cols = model.embedding.cols if "Embedding" in kinds else 0
+        self._head_cols = model.head.cols if "Head" in kinds else 0
+        self._vocabulary = model.head.vocabulary if "Head" in kinds else 0
 
     def close(self) -> None:
         """Destroys the thread pool; a call that runs in another thread ends first."""
@@ -208,10 +207,10 @@ class Session:
         """
         entry = None if entry_point is None else os.fsencode(entry_point)
         given = [(os.fsencode(name), tensor(value, name)) for name, value in inputs.items()]
-        names = [output.name for output in self.model.info.outputs] if outputs is None else list(outputs)
+        names = self._outputs if outputs is None else list(outputs)
         encoded = [os.fsencode(name) for name in names]
         shapes = self._native.outputs_of(entry, given, [(name, None) for name in encoded])
-        arrays = [np.empty(shape, _DTYPES[kind]) for kind, shape in shapes]
+        arrays: list[npt.NDArray[Any]] = [np.empty(shape, _DTYPES[kind]) for kind, shape in shapes]
         self._native.run(entry, given, list(zip(encoded, arrays)))
         return dict(zip(names, arrays))
 
@@ -222,7 +221,7 @@ class Session:
 
 
 def _list_of_ids(rows: Any) -> Ids:
-    rows = token_ids(rows, "rows")
-    if rows.ndim != 1:
-        raise ValueError(f"rows has the shape {list(rows.shape)}; it must be [n]")
-    return rows
+    ids = token_ids(rows, "rows")
+    if ids.ndim != 1:
+        raise ValueError(f"rows has the shape {list(ids.shape)}; it must be [n]")
+    return ids
