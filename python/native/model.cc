@@ -1,7 +1,7 @@
-#include "python/src/model.h"
+#include "native/model.h"
 
-#include "python/src/calls.h"
-#include "python/src/text.h"
+#include "native/calls.h"
+#include "native/text.h"
 
 namespace tied::python {
 

@@ -1,4 +1,4 @@
-#include "python/src/calls.h"
+#include "native/calls.h"
 
 #include <pthread.h>
 

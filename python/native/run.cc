@@ -1,4 +1,4 @@
-#include "python/src/run.h"
+#include "native/run.h"
 
 #include "tied/tied.hpp"
 

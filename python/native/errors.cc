@@ -1,9 +1,9 @@
-#include "python/src/errors.h"
+#include "native/errors.h"
 
 #include <nanobind/nanobind.h>
 
 #include "base/error.h"
-#include "python/src/text.h"
+#include "native/text.h"
 
 namespace tied::python {
 

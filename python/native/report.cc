@@ -1,6 +1,6 @@
-#include "python/src/report.h"
+#include "native/report.h"
 
-#include "python/src/text.h"
+#include "native/text.h"
 
 namespace tied::python {
 

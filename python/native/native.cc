@@ -1,12 +1,12 @@
 // tied._native: the C ABI and the converter for the Python package around it, which checks arguments and documents.
 #include <nanobind/nanobind.h>
 
-#include "python/src/calls.h"
-#include "python/src/convert.h"
-#include "python/src/errors.h"
-#include "python/src/model.h"
-#include "python/src/session.h"
-#include "python/src/text.h"
+#include "native/calls.h"
+#include "native/convert.h"
+#include "native/errors.h"
+#include "native/model.h"
+#include "native/session.h"
+#include "native/text.h"
 #include "tied/tied.h"
 
 namespace nb = nanobind;

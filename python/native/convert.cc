@@ -1,11 +1,11 @@
-#include "python/src/convert.h"
+#include "native/convert.h"
 
 #include <optional>
 #include <string>
 
 #include "converter/convert.h"
-#include "python/src/calls.h"
-#include "python/src/report.h"
+#include "native/calls.h"
+#include "native/report.h"
 
 namespace tied::python {
 

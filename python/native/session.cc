@@ -1,4 +1,4 @@
-#include "python/src/session.h"
+#include "native/session.h"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -8,11 +8,11 @@
 #include <stdexcept>
 #include <utility>
 
-#include "python/src/calls.h"
-#include "python/src/errors.h"
-#include "python/src/handles.h"
-#include "python/src/model.h"
-#include "python/src/run.h"
+#include "native/calls.h"
+#include "native/errors.h"
+#include "native/handles.h"
+#include "native/model.h"
+#include "native/run.h"
 
 namespace tied::python {
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-#include "python/src/calls.h"
+#include "native/calls.h"
 #include "tied/tied.hpp"
 
 namespace tied::python {

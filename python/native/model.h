@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "python/src/handles.h"
+#include "native/handles.h"
 
 namespace tied::python {
 
