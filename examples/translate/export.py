@@ -105,7 +105,7 @@ def pair(model):
 
 
 def encoder(model):
-    """Input: input_ids [1, length]. Outputs: the decoder's keys and values of each layer, [1, length, 256]."""
+    """Input: input_ids [1, length]. Output: last_hidden_state [1, length, 256]."""
     build = Builder(model)
     positions = build.constant("positions", model.positions(0, 512))
     length = build.add("Shape", "input_ids", start=1, end=2)
@@ -115,27 +115,24 @@ def encoder(model):
         prefix = f"encoder_l{layer}_self_"
         keys, values = build.linear(x, prefix, "Wk", "bk"), build.linear(x, prefix, "Wv", "bv")
         x = build.feed_forward(build.attend(x, keys, values, prefix), f"encoder_l{layer}_ffn_")
-    outputs = []
-    for layer in range(1, DECODER_LAYERS + 1):
-        for name in ("keys", "values"):
-            made = build.linear(x, f"decoder_l{layer}_context_", f"W{name[0]}", f"b{name[0]}")
-            outputs.append(value(f"{name}_{layer}", FLOAT, 1, "length", model.width))
-            build.add("Identity", made, output=outputs[-1].name)
-    return build.made("encoder", [value("input_ids", INT64, 1, "length")], outputs)
+    build.add("Identity", x, output="last_hidden_state")
+    return build.made("encoder", [value("input_ids", INT64, 1, "length")],
+                      [value("last_hidden_state", FLOAT, 1, "length", model.width)])
 
 
 def decoder(model):
-    """Inputs: input_ids [1, 1], position [1], is_first [1] (1 at the first position, whose embedding is 0), and of each
-    layer past_N [1, 1, 256], keys_N and values_N. Outputs: logits [1, 1, 32000] and present_N."""
+    """Inputs: input_ids [1, 1], position [1], is_first [1] (1 at the first position, whose embedding is 0),
+    encoder_hidden_states [1, length, 256], and the cache: past_N [1, 1, 256] of each layer. Outputs: logits
+    [1, 1, 32000] and the new cache, present_N."""
     build = Builder(model)
     used = build.add("Sub", build.number(1), "is_first")
     position = build.add("Gather", build.constant("positions", model.positions(0, 1300)), "position")
     x = build.add("Add", build.add("Mul", build.embed("input_ids"), used), position)
-    inputs = [value("input_ids", INT64, 1, 1), value("position", INT64, 1), value("is_first", FLOAT, 1)]
+    inputs = [value("input_ids", INT64, 1, 1), value("position", INT64, 1), value("is_first", FLOAT, 1),
+              value("encoder_hidden_states", FLOAT, 1, "length", model.width)]
     outputs = [value("logits", FLOAT, 1, 1, len(model.table))]
     for layer in range(1, DECODER_LAYERS + 1):
-        inputs += [value(f"past_{layer}", FLOAT, 1, 1, model.width)]
-        inputs += [value(f"{name}_{layer}", FLOAT, 1, "length", model.width) for name in ("keys", "values")]
+        inputs.append(value(f"past_{layer}", FLOAT, 1, 1, model.width))
         outputs.append(value(f"present_{layer}", FLOAT, 1, 1, model.width))
         prefix = f"decoder_l{layer}_rnn_"
         forget = build.add("Sigmoid", build.linear(x, prefix, "Wf", "bf"))
@@ -144,7 +141,9 @@ def decoder(model):
         added = build.add("Mul", build.add("Sub", build.number(1), forget), new)
         cell = build.add("Add", kept, added, output=f"present_{layer}")
         x = build.normalise(build.add("Add", build.add("Relu", cell), x), prefix + "ffn")
-        x = build.attend(x, f"keys_{layer}", f"values_{layer}", f"decoder_l{layer}_context_")
+        prefix = f"decoder_l{layer}_context_"
+        keys, values = (build.linear("encoder_hidden_states", prefix, f"W{name}", f"b{name}") for name in "kv")
+        x = build.attend(x, keys, values, prefix)
         x = build.feed_forward(x, f"decoder_l{layer}_ffn_")
     build.head(x, "logits")
     return build.made("decoder", inputs, outputs)

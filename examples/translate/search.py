@@ -18,13 +18,15 @@ class NumpyPair:
         """(ids, logits, log_z), as TiedPair."""
         logits = hidden @ self.table.T + self.bias
         if rows is not None:
-            allowed = np.full_like(logits, -np.inf)
-            allowed[:, rows] = logits[:, rows]
-            logits = allowed
-        ids = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-        largest = logits.max(1)
-        log_z = largest + np.log(np.exp((logits - largest[:, None]).astype(np.float64)).sum(1))
-        return ids, np.take_along_axis(logits, ids, 1), log_z
+            logits = logits[:, rows]
+        largest = logits.max(1, keepdims=True)
+        log_z = largest[:, 0] + np.log(np.exp(logits - largest).sum(1, dtype=np.float64))
+        best = np.empty((len(hidden), k), np.int64)
+        for token in range(len(hidden)):
+            # Of equal logits the lower id comes first; np.argpartition() would take any.
+            near = np.flatnonzero(logits[token] >= np.partition(logits[token], -k)[-k])
+            best[token] = near[np.argsort(-logits[token, near], kind="stable")][:k]
+        return best if rows is None else rows[best], np.take_along_axis(logits, best, 1), log_z
 
 
 class TiedPair:
