@@ -56,7 +56,7 @@ def main():
         (table,) = report.tables
         print(f"table: {table.dtype} [{table.rows}, {table.cols}], {report.bytes} bytes, converted in "
               f"{report.seconds:.2f} s and checked")
-        with tied.Model(path) as model, tied.Session(model) as session:
+        with tied.Model(path) as model, tied.Session(model, threads=1) as session:
             equal = [translate(package, session, sentence, arguments.beams) for sentence in arguments.sentences]
     raise SystemExit(0 if all(equal) else 1)
 

@@ -34,49 +34,56 @@ def many(tokens=20000):
     return np.ones((tokens, 256), np.float32)
 
 
-class Background:
-    """A call in a thread, which has begun when the constructor returns."""
+class Background(threading.Thread):
+    """Calls in a thread, one after another, until one ends with an error."""
 
-    def __init__(self, session, hidden):
-        self.session, self.hidden, self.error = session, hidden, None
-        self.thread = threading.Thread(target=self.call)
-        self.thread.start()
-        while not self.is_busy():
-            assert self.thread.is_alive()
+    def __init__(self, session):
+        super().__init__()
+        self.session, self.error, self.begun = session, None, threading.Event()
+        self.start()
+        self.begun.wait()
 
-    def call(self):
-        try:
-            self.session.argmax(self.hidden)
-        except Exception as error:
-            self.error = error
+    def run(self):
+        while self.error is None:
+            self.begun.set()
+            try:
+                self.session.argmax(many(2000))
+            except tied.BusyError:
+                pass
+            except Exception as error:
+                self.error = error
 
-    def is_busy(self):
-        try:
-            self.session.argmax(self.hidden[:1])
-        except tied.BusyError:
-            return True
-        return False
 
-    def end(self):
-        self.thread.join()
-        return self.error
+def end(background, session):
+    while background.is_alive():
+        session.cancel()
+    background.join()
+    return background.error
 
 
 def test_the_gil_is_released_and_cancel_ends_a_call(slow):
-    call = Background(slow, many())
-    slow.cancel()
-    error = call.end()
+    error = end(Background(slow), slow)
     assert isinstance(error, tied.CancelledError) and error.status is tied.Status.CANCELLED
     np.testing.assert_array_equal(slow.argmax(many(2)), [0, 0])
+
+
+def test_a_second_call_is_refused(slow):
+    background = Background(slow)
+    with pytest.raises(tied.BusyError) as raised:
+        while True:
+            slow.argmax(many(1))
+    assert raised.value.status is tied.Status.BUSY
+    end(background, slow)
 
 
 def test_close_during_a_call(slow_path):
     model = tied.Model(slow_path)
     session = tied.Session(model, threads=1)
-    call = Background(session, many(2000))
+    background = Background(session)
     session.close()
     model.close()
-    assert call.end() is None
+    background.join()
+    assert isinstance(background.error, ValueError) and "closed" in str(background.error)
 
 
 def test_sessions_in_many_threads(model):
