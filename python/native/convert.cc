@@ -10,8 +10,7 @@
 namespace tied::python {
 
 namespace nb = nanobind;
-using namespace nanobind::literals;
-using converter::ConvertReport;
+using nanobind::literals::operator""_a;
 using converter::NumberFormat;
 using converter::TableOptions;
 using converter::Tie;

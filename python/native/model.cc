@@ -6,7 +6,7 @@
 namespace tied::python {
 
 namespace nb = nanobind;
-using namespace nanobind::literals;
+using nanobind::literals::operator""_a;
 
 Memory::Memory(PyObject* object) {
   if (PyObject_GetBuffer(object, &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
@@ -49,7 +49,8 @@ PyModel OpenMemory(const nb::object& data, bool verify) {
 // Calls that read the file or ask the system. They cannot be cancelled; the interpreter's exit waits for them.
 template <typename Call>
 auto WithoutGil(const PyModel& model, const Call& call) {
-  const std::shared_ptr<ModelHandle> handle = model.handle();
+  // A copy: another thread may close the model meanwhile.
+  const std::shared_ptr<ModelHandle> handle = model.handle();  // NOLINT(performance-unnecessary-copy-initialization)
   const RunningCall running(nullptr);
   const nb::gil_scoped_release released;
   return call(&handle->model);

@@ -17,7 +17,7 @@
 namespace tied::python {
 
 namespace nb = nanobind;
-using namespace nanobind::literals;
+using nanobind::literals::operator""_a;
 
 SessionHandle::SessionHandle(std::shared_ptr<ModelHandle> of, const tied_session_options& options)
     : model(std::move(of)) {
