@@ -108,8 +108,8 @@ def compare(direction, sentences, folder):
     whole, whole_memory = run_alone("whole", folder, sources, EOS)
     split, split_memory = run_alone("split", folder / "split", sources, EOS)
     for sentence, a, b in zip(sentences, whole, split):
-        print(f"{sentence}\n  ONNX Runtime:           {package.decode(a)}\n  ONNX Runtime and tied:  {package.decode(b)}\n"
-              f"  tokens {'equal' if a == b else 'DIFFERENT'}")
+        print(f"{sentence}\n  ONNX Runtime:           {package.decode(a)}")
+        print(f"  ONNX Runtime and tied:  {package.decode(b)}\n  tokens {'equal' if a == b else 'DIFFERENT'}")
     print("memory above Python's:        peak    anonymous")
     for name, figures in (("ONNX Runtime", whole_memory), ("ONNX Runtime and tied", split_memory)):
         print(f"  {name:22} {figures[0] / 1e6:7.0f} MB {figures[1] / 1e6:7.0f} MB")

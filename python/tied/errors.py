@@ -1,4 +1,4 @@
-"""The exceptions of this package. Each is an Error, and also what Python calls such a fault, if it has a word for it."""
+"""The exceptions of this package. Each is an Error, and also the exception that Python has for such a fault, if any."""
 
 from __future__ import annotations
 
