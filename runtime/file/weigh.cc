@@ -131,6 +131,7 @@ Status Weigher::Run() {
   for (const format::TiedTable* table : *header_.tables()) {
     TIED_RETURN_IF_ERROR(AddName(table->name(), "a table"));
     weight_.AddTable(table->screen());
+    if (table->screen() != nullptr) weight_.Add(table->screen()->columns());
   }
   weight_.Add(header_.entry_points());
   for (const format::EntryPoint* entry_point : *header_.entry_points()) {

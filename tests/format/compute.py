@@ -41,16 +41,24 @@ def integers(model, table, values, zero_type, zero):
     return (values.astype(numpy.int32) - zeros.astype(numpy.int32)).astype(numpy.float32) * scales
 
 
+def bytes_of(model, table, offset):
+    """The integers of Int8 and Uint8, which a screen splits into two planes of nibbles."""
+    rows, cols = table["rows"], table["cols"]
+    if table["screen"] is None:
+        return model.plane(table["values"], "i1" if offset else "u1").reshape(rows, -1)
+    upper, lower = (
+        nibbles(model.plane(plane, "u1"), rows, cols).astype(numpy.int32)
+        for plane in (table["values"], table["screen"]["lower"])
+    )
+    return 16 * upper + lower - offset
+
+
 DEQUANTISE = {
     FLOAT32: lambda model, table: model.plane(table["values"], "<f4").reshape(table["rows"], -1),
     FLOAT16: lambda model, table: model.plane(table["values"], "<f2").astype("f4").reshape(table["rows"], -1),
     BFLOAT16: lambda model, table: bfloat16(model.plane(table["values"], "<u2")).reshape(table["rows"], -1),
-    INT8: lambda model, table: integers(
-        model, table, model.plane(table["values"], "i1").reshape(table["rows"], -1), "i1", 0
-    ),
-    UINT8: lambda model, table: integers(
-        model, table, model.plane(table["values"], "u1").reshape(table["rows"], -1), "u1", 0
-    ),
+    INT8: lambda model, table: integers(model, table, bytes_of(model, table, 128), "i1", 0),
+    UINT8: lambda model, table: integers(model, table, bytes_of(model, table, 0), "u1", 0),
     INT4: lambda model, table: integers(
         model, table, nibbles(model.plane(table["values"], "u1"), table["rows"], table["cols"]), "u1", 8
     ),

@@ -29,7 +29,16 @@ def good_header(random):
         "vocabulary": 50,
     }
     if not quantised and random.random() < 0.5:
-        table["screen"] = {"values": plane(5, ROWS * COLS), "scales": plane(6, 20), "residual_norms": plane(7, 20)}
+        table["screen"] = {
+            "upper": plane(5, ROWS * 32),
+            "lower": plane(6, ROWS * 32),
+            "scales": plane(7, 20),
+            "upper_norms": plane(8, 20),
+            "norms": plane(9, 20),
+        }
+        if random.random() < 0.5:
+            columns = [{"value": 2 * k} for k in range(16)]
+            table["screen"].update(columns=columns, column_values=plane(10, ROWS * 16), column_scales=plane(11, 20))
     dims = [{"size": -1, "symbol": b"batch"}, {"size": -1, "symbol": b""}]
     any_dims = [{"rule": INPUT_DIM, "value": 0}, {"rule": INFER, "value": 0}]
     zeros = {"operation": (CONSTANT, {"data": bytes(4)}), "output_dims": [{"rule": 0, "value": 3}], "origin": b"Zeros"}
@@ -151,7 +160,7 @@ class Writer:
 
     @staticmethod
     def values(item, of):
-        limits = {"Q": (0, 2**64), "q": (-(2**63), 2**63), "B": (0, 256)}
+        limits = {"Q": (0, 2**64), "I": (0, 2**32), "q": (-(2**63), 2**63), "B": (0, 256)}
         codes = [code for code in of.layout if code in limits]
         return [wrap(item[name], *limits[code]) for name, code in zip(of.names, codes)]
 
@@ -221,10 +230,10 @@ def wrap(value, low, high):
     return low + (int(value) - low) % (high - low)
 
 
-def complete(flatbuffer, planes=9):
+def complete(flatbuffer, planes=11):
     """A file with this header: right lengths and hash, and planes of small numbers."""
     length = (planes + 1) * ALIGNMENT + 4096
-    start = struct.pack("<8sIIQ", b"\x89TIED\r\n\x1a", 1, len(flatbuffer), length)
+    start = struct.pack("<8sIIQ", b"\x89TIED\r\n\x1a", 2, len(flatbuffer), length)
     start += struct.pack("<Q", xxhash.xxh3_64_intdigest(start + flatbuffer)) + flatbuffer
     file = bytearray(max(length, len(start)))
     file[: len(start)] = start

@@ -16,9 +16,19 @@ BLOCK = 32
 ALIGNMENT = 65536
 
 PLANE = Struct("<QQQ", 8, ("offset", "length", "hash"))
+U32 = Struct("<I", 4, ("value",))
 OUTPUT_DIM = Struct("<B7xq", 8, ("rule", "value"))
 SCHEMA = {
-    "Screen": [Field("values", PLANE, True), Field("scales", PLANE, True), Field("residual_norms", PLANE, True)],
+    "Screen": [
+        Field("upper", PLANE, default=None),
+        Field("lower", PLANE, True),
+        Field("scales", PLANE, default=None),
+        Field("upper_norms", PLANE, True),
+        Field("norms", PLANE, default=None),
+        Field("columns", Vector(U32), default=None),
+        Field("column_values", PLANE, default=None),
+        Field("column_scales", PLANE, default=None),
+    ],
     "TiedTable": [
         Field("name", "string", True),
         Field("type", "u8"),
@@ -121,7 +131,7 @@ class Model:
     def check_preamble(self):
         require(len(self.data) >= 32, "short")
         magic, version, header_length, file_length, header_hash = struct.unpack_from("<8sIIQQ", self.data)
-        require(magic == b"\x89TIED\r\n\x1a" and version == 1, "magic and version")
+        require(magic == b"\x89TIED\r\n\x1a" and version == 2, "magic and version")
         self.end = 32 + header_length
         require(file_length == len(self.data) and header_length <= 16 << 20 and self.end <= file_length, "lengths")
         hashed = self.data[:24] + self.data[32 : self.end]
@@ -144,7 +154,7 @@ class Model:
         planes = []  # (plane, whether it is a bias)
         for table in self.header["tables"]:
             planes += [(table[name], False) for name in ("values", "scales", "zero_points", "ids")]
-            planes += [(plane, False) for plane in (table["screen"] or {}).values()]
+            planes += [(plane, False) for name, plane in (table["screen"] or {}).items() if name != "columns"]
         for entry_point in self.header["entry_points"]:
             ops = [op["operation"] for op in entry_point["ops"]]
             planes += [(op["bias"], True) for number, op in ops if number == HEAD]
@@ -163,8 +173,9 @@ class Model:
     def check_table(self, table):
         rows, cols, kind = table["rows"], table["cols"], table["type"]
         require(kind in ROW_BYTES and 1 <= rows < 2**31 and 1 <= cols <= 2**30, "shape")
-        require(table["values"]["length"] == rows * ROW_BYTES[kind](cols), "values")
         quantised = kind in (INT8, UINT8, INT4)
+        nested = quantised and table["screen"] is not None
+        require(table["values"]["length"] == rows * ROW_BYTES[INT4 if nested else kind](cols), "values")
         require((table["scales"] is not None) == quantised, "scales")
         require(quantised or table["zero_points"] is None, "zero points")
         if quantised:
@@ -172,8 +183,7 @@ class Model:
             require(table["scales"]["length"] == 4 * count, "scales")
             require(table["zero_points"] is None or table["zero_points"]["length"] == count, "zero points")
         if table["screen"]:
-            lengths = [plane["length"] for plane in table["screen"].values()]
-            require(not quantised and lengths == [rows * cols, 4 * rows, 4 * rows], "screen")
+            self.check_screen(table, quantised)
         vocabulary = table["vocabulary"]
         most = min(max(2**22, 4 * rows), 2**31 - 1)
         require(vocabulary == 0 or rows <= vocabulary <= most, "vocabulary")
@@ -181,6 +191,24 @@ class Model:
             require(table["ids"]["length"] == 4 * rows, "ids")
             ids = self.plane(table["ids"], "<u4").astype(numpy.int64)
             require((numpy.diff(ids) > 0).all() and ids[-1] < (vocabulary or rows), "ids")
+
+    @staticmethod
+    def check_screen(table, quantised):
+        rows, cols, screen = table["rows"], table["cols"], table["screen"]
+        in_blocks = quantised and (table["type"] == INT4 or table["scales"]["length"] // 4 not in (1, rows))
+        require(not in_blocks and cols <= 8192, "screen")
+        columns = screen["columns"]
+        for name, of_floats in (("upper", True), ("scales", True), ("norms", True)):
+            require((screen[name] is None) == (quantised == of_floats), "screen")
+        for name in ("column_values", "column_scales"):
+            require((screen[name] is None) == (columns is None), "screen")
+        if columns is not None:
+            numbers = [column["value"] for column in columns]
+            require(len(numbers) == 16 and numbers == sorted(set(numbers)) and numbers[-1] < cols, "columns")
+        sizes = {"upper": 16 * blocks_of(cols), "lower": 16 * blocks_of(cols), "column_values": 16}
+        for name, plane in screen.items():
+            if name != "columns" and plane is not None:
+                require(plane["length"] == rows * sizes.get(name, 4), name)
 
     def check_entry_point(self, entry_point):
         header = self.header

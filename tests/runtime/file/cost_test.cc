@@ -199,7 +199,7 @@ TEST_P(Cost, IsInProportionToTheHeader) {
   runtime::Graph graph;
   const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
   runtime::Status status = runtime::Header::Read(bytes, kFileLength, "f", &header);
-  if (status.ok()) status = runtime::Graph::Resolve(*header, bytes, "f", &graph);
+  if (status.ok()) status = runtime::Graph::Resolve(*header, runtime::MappedFile::FromMemory(bytes, kFileLength), "f", &graph);
   const uint64_t steps = blocks, memory = allocated;
   const std::string refusal = GetParam().refusal;
   EXPECT_EQ(status.ok(), refusal.empty()) << status.message();
