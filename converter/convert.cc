@@ -120,9 +120,8 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   if (!options.keep_ids.empty()) KeepIds(&plan, options.keep_ids);
   if (!options.drop_ids.empty()) DropIds(&plan, options.drop_ids);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
-    const ChosenEncoding chosen =
-        ChooseEncoding(plan.tables[i], TypeOf(options.format), {options.screen, options.calibrate},
-                       ProgressOf(options, "reading"));
+    const ChosenEncoding chosen = ChooseEncoding(plan.tables[i], TypeOf(options.format),
+                                                 {options.screen, options.calibrate}, ProgressOf(options, "reading"));
     plan.encodings[i] = chosen.encoding;
     report.tables.push_back(ReportOf(plan.tables[i], chosen));
   }
@@ -182,8 +181,7 @@ void CheckPaths(const std::vector<std::string>& exports, const std::string& fold
 ConvertReport Convert(const ConvertOptions& options) {
   const Graph graph = ReadModel(options.model, options.choice);
   std::set<std::string> inputs = FilesOfModel(options.model, graph);
-  inputs.insert(
-      {options.tables.hidden, options.tables.calibrate, options.tables.keep_ids, options.tables.drop_ids});
+  inputs.insert({options.tables.hidden, options.tables.calibrate, options.tables.keep_ids, options.tables.drop_ids});
   RefuseInputs(options.output, inputs);
   try {
     return Write(options.tables, graph, options.model, options.output, {});

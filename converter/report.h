@@ -18,8 +18,8 @@ struct TableReport {
   uint64_t cols = 0;
   bool screen = false;
   bool calibrated = false;  // the screen has columns of recorded hidden states
-  bool lossless = true;  // every value of the model is kept exactly
-  std::string reason;    // why it has this number format; empty if the caller asked for it
+  bool lossless = true;     // every value of the model is kept exactly
+  std::string reason;       // why it has this number format; empty if the caller asked for it
 };
 
 struct SelectorReport {

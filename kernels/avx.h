@@ -133,9 +133,7 @@ inline __m128i AddLanesOfFour(__m256i a, __m256i b, __m256i c, __m256i d) {
   const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
-inline uint32_t AddLanes(__m256i a) {
-  return static_cast<uint32_t>(_mm_cvtsi128_si32(AddLanesOfFour(a, a, a, a)));
-}
+inline uint32_t AddLanes(__m256i a) { return static_cast<uint32_t>(_mm_cvtsi128_si32(AddLanesOfFour(a, a, a, a))); }
 
 // Rows of nibbles without scales. Products of nibbles and signed bytes, at most 15 * 128 each, are added in pairs and
 // in fours without saturation.

@@ -23,7 +23,11 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 
 }  // namespace
 
-const Kernels kAvx2 = {"avx2", Available, &kFloatKernels<FewTokens, ManyTokens>, &kByteKernels<Int>,
-                       &kBlockKernels<Blocks>, &kNibbleKernels<AvxNibbles<2, 1>>};
+const Kernels kAvx2 = {"avx2",
+                       Available,
+                       &kFloatKernels<FewTokens, ManyTokens>,
+                       &kByteKernels<Int>,
+                       &kBlockKernels<Blocks>,
+                       &kNibbleKernels<AvxNibbles<2, 1>>};
 
 }  // namespace tied::kernels

@@ -22,7 +22,7 @@ bool Available() {
 }  // namespace
 
 const FloatKernels kAvx512Floats = kFloatKernels<Avx512FewTokens, Avx512ManyTokens>;
-const Kernels kAvx512 = {"avx512", Available, &kAvx512Floats, &kByteKernels<Int>, &kBlockKernels<Blocks>,
-                         &kNibbleKernels<AvxNibbles<4, 2>>};
+const Kernels kAvx512 = {
+    "avx512", Available, &kAvx512Floats, &kByteKernels<Int>, &kBlockKernels<Blocks>, &kNibbleKernels<AvxNibbles<4, 2>>};
 
 }  // namespace tied::kernels

@@ -14,7 +14,11 @@ bool Available() { return kAvx512.available() && cpuinfo_has_x86_avx512vnni(); }
 }  // namespace
 
 // The address is a constant, which the check does not see: NOLINTNEXTLINE(cppcoreguidelines-interfaces-global-init)
-const Kernels kAvx512Vnni = {"avx512vnni", Available, &kAvx512Floats, &kByteKernels<VnniInt>,
-                             &kBlockKernels<VnniBlocks>, &kNibbleKernels<VnniNibbles>};
+const Kernels kAvx512Vnni = {"avx512vnni",
+                             Available,
+                             &kAvx512Floats,
+                             &kByteKernels<VnniInt>,
+                             &kBlockKernels<VnniBlocks>,
+                             &kNibbleKernels<VnniNibbles>};
 
 }  // namespace tied::kernels

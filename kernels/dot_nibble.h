@@ -128,8 +128,7 @@ struct DotNibble {
 };
 
 template <class Isa>
-constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride,
-                                          DotNibble<Isa>::Dot};
+constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride, DotNibble<Isa>::Dot};
 
 }  // namespace
 }  // namespace tied::kernels

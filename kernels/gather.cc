@@ -44,8 +44,7 @@ void GatherRow(const uint8_t* row, size_t cols, int zero_point, float row_scale,
 void GatherNested(const NibblePair* upper, const NibblePair* lower, size_t cols, int offset, float row_scale,
                   float scale, float* embedding) {
   for (size_t k = 0; k < cols; ++k) {
-    embedding[k] =
-        static_cast<float>(16 * IntegerAt(upper, k) + IntegerAt(lower, k) - offset) * row_scale * scale;
+    embedding[k] = static_cast<float>(16 * IntegerAt(upper, k) + IntegerAt(lower, k) - offset) * row_scale * scale;
   }
 }
 

@@ -133,6 +133,7 @@ constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibble
 }  // namespace
 
 const FloatKernels kScalarFloats = {Pack, Dot<float>, Dot<Half>, Dot<BFloat16>};
-const Kernels kScalar = {"scalar", Available, &kScalarFloats, &kBytes, &kBlocks, &kNibbles, {/*float32=*/4, /*widened=*/4}};
+const Kernels kScalar = {
+    "scalar", Available, &kScalarFloats, &kBytes, &kBlocks, &kNibbles, {/*float32=*/4, /*widened=*/4}};
 
 }  // namespace tied::kernels

@@ -9,8 +9,8 @@
 
 namespace tied::converter {
 
-// Reads [tokens, cols] in float32, little-endian, raw or as .npy; at most `most_tokens`. Throws ConvertError if it is not
-// a whole number of tokens, or none.
+// Reads [tokens, cols] in float32, little-endian, raw or as .npy; at most `most_tokens`. Throws ConvertError if it is
+// not a whole number of tokens, or none.
 std::vector<float> ReadRecordedHidden(const std::string& path, uint64_t cols, size_t most_tokens);
 
 }  // namespace tied::converter

@@ -18,8 +18,8 @@ namespace tied::converter {
 void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBlock& block, size_t cols,
                   EncodedRows* encoded);
 
-// The columns in which hidden states of a sample are largest, ascending, for TableEncoding::screen_columns; none if they
-// hold too small a part of the sample to be worth their bytes. path: float32 [tokens, cols], .npy or raw.
+// The columns in which hidden states of a sample are largest, ascending, for TableEncoding::screen_columns; none if
+// they hold too small a part of the sample to be worth their bytes. path: float32 [tokens, cols], .npy or raw.
 std::vector<uint32_t> CalibratedColumns(const std::string& path, uint64_t cols);
 
 }  // namespace tied::converter

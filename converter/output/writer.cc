@@ -85,10 +85,10 @@ class HeaderBuilder {
     const auto optional = [](const format::Plane& plane) { return plane.length() == 0 ? nullptr : &plane; };
     flatbuffers::Offset<format::Screen> screen;
     if (encoding.screen) {
-      screen = format::CreateScreenDirect(
-          builder_, optional(planes.upper), &planes.lower, optional(planes.screen_scales), &planes.upper_norms,
-          optional(planes.norms), encoding.screen_columns.empty() ? nullptr : &encoding.screen_columns,
-          optional(planes.column_values), optional(planes.column_scales));
+      screen = format::CreateScreenDirect(builder_, optional(planes.upper), &planes.lower,
+                                          optional(planes.screen_scales), &planes.upper_norms, optional(planes.norms),
+                                          encoding.screen_columns.empty() ? nullptr : &encoding.screen_columns,
+                                          optional(planes.column_values), optional(planes.column_scales));
     }
     return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), encoding.type, table.rows(), table.cols(),
                                          &planes.values, optional(planes.scales), optional(planes.zero_points), screen,

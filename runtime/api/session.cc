@@ -200,8 +200,8 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
     model_->PrepareForScreen();
     return ForEachGroup(batch, [&](const HeadBatch& group, size_t in_batch) {
       bool done = false;
-      TIED_RETURN_IF_ERROR(call.RunScreened(pool_.get(), group, first + in_batch, &screen_scratch_,
-                                            request.log_z_tolerance, &done));
+      TIED_RETURN_IF_ERROR(
+          call.RunScreened(pool_.get(), group, first + in_batch, &screen_scratch_, request.log_z_tolerance, &done));
       if (with_log_z) log_z_screens_.Record(done);
       if (done) return Status();
       model_->PrepareForHead();

@@ -30,8 +30,8 @@ struct Ids {
   }
 };
 
-// Whether the screen has been worth reading for log_z. After it was read in vain, twice as many calls as the last time go
-// without it, at most 32: most models' logits are either easy to bound or hard.
+// Whether the screen has been worth reading for log_z. After it was read in vain, twice as many calls as the last time
+// go without it, at most 32: most models' logits are either easy to bound or hard.
 class ScreenHistory {
  public:
   bool MayHelp() {

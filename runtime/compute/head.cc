@@ -25,8 +25,8 @@ void Dot(void (*dot)(const Element*, Arguments...), const unsigned char* rows, G
   dot(reinterpret_cast<const Element*>(rows), given...);
 }
 
-void DotFloats(const HeadBatch& batch, const unsigned char* rows, size_t count, const float* packed, size_t tokens, float* logits,
-               size_t stride) {
+void DotFloats(const HeadBatch& batch, const unsigned char* rows, size_t count, const float* packed, size_t tokens,
+               float* logits, size_t stride) {
   const kernels::FloatKernels& floats = *batch.kernels->floats;
   const TableView& table = batch.table;
   switch (table.type) {

@@ -108,9 +108,10 @@ bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t worker
   const size_t chunks = (table.rows + kChunkRows - 1) / kChunkRows;
   tokens = std::min(tokens, kScreenTokens);
   if (table.rows > SIZE_MAX / sizeof(Survivor) / tokens) return false;
-  return sums.Reserve(tokens * table.rows) && uppers.Reserve(tokens * table.rows) && chunk_uppers.Reserve(tokens * chunks) &&
-         chunk_middles.Reserve(tokens * chunks) && survivors.Reserve(tokens * table.rows) &&
-         chunk_order.Reserve(chunks) && row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes));
+  return sums.Reserve(tokens * table.rows) && uppers.Reserve(tokens * table.rows) &&
+         chunk_uppers.Reserve(tokens * chunks) && chunk_middles.Reserve(tokens * chunks) &&
+         survivors.Reserve(tokens * table.rows) && chunk_order.Reserve(chunks) &&
+         row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes));
 }
 
 Screen::Screen(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch)

@@ -5,8 +5,9 @@
 // and their rounding errors. Then
 //   w * x = s * c * (p * i) + (s * d) * x + s * p * (c * e), so
 //   |w * x - s * c * (p * i)| <= |s * d| * |x| + |s| * |p| * |c * e|                     (Cauchy-Schwarz, twice)
-// where |p| <= 16 * 7.54 * sqrt(cols) and |q| <= 128 * sqrt(cols). A float table's own logit is within gamma * |w| * |x|
-// of w * x (Higham 2002, 3.1), |w| <= |s * p| + |s * d|. A quantised table's logit is s * c * (q * i), rounded once.
+// where |p| <= 16 * 7.54 * sqrt(cols) and |q| <= 128 * sqrt(cols). A float table's own logit is within gamma * |w| *
+// |x| of w * x (Higham 2002, 3.1), |w| <= |s * p| + |s * d|. A quantised table's logit is s * c * (q * i), rounded
+// once.
 //
 // With calibrated columns, w has a third part there, t * v with int8 v: its product with i is added, and the error that
 // remains is at most t / 2 in each of these columns, so |s * d| * |x| becomes
@@ -37,12 +38,12 @@ struct Survivor {
 };
 
 struct ScreenScratch {
-  ScratchArray<uint32_t> sums;          // [tokens, rows]: products with the upper nibbles, modulo 2^32
-  ScratchArray<float> uppers;           // [tokens, rows]: upper bounds from these
-  ScratchArray<float> chunk_uppers;     // [tokens, chunks]: the largest of them
-  ScratchArray<float> chunk_middles;    // [tokens, chunks]: the largest approximate logit
-  ScratchArray<Survivor> survivors;     // [tokens, rows]
-  ScratchArray<uint32_t> chunk_order;   // [chunks]
+  ScratchArray<uint32_t> sums;              // [tokens, rows]: products with the upper nibbles, modulo 2^32
+  ScratchArray<float> uppers;               // [tokens, rows]: upper bounds from these
+  ScratchArray<float> chunk_uppers;         // [tokens, chunks]: the largest of them
+  ScratchArray<float> chunk_middles;        // [tokens, chunks]: the largest approximate logit
+  ScratchArray<Survivor> survivors;         // [tokens, rows]
+  ScratchArray<uint32_t> chunk_order;       // [chunks]
   ScratchArray<unsigned char> row_buffers;  // [workers, row_bytes]
 
   bool Reserve(const TableView& table, size_t tokens, size_t workers);
@@ -57,15 +58,15 @@ struct LogitBounds {
 // What bounds the logits of one token (see above), with all roundings: n operations in float64 cost a factor of
 // 1 + n * 2^-53, those in float32 kFloatRounding.
 struct TokenTerms {
-  double scale;  // c
-  double total;  // sum of i
-  double norm;   // of x and of c * i outside the calibrated columns, with the rounding errors of a float32 kernel
-  double slack;              // the error of a row with scale 1 and no residual, upper approximation
-  double full_slack;         // likewise, both planes
-  double column_slack;       // the error of a row with column scale 1
-  double half_columns;       // what a lower nibble of 8 adds to the centre, 7.5, in the calibrated columns
-  double reach;              // at least |p| * |x| for either approximation
-  uint32_t eight_totals;     // 8 * total modulo 2^32
+  double scale;       // c
+  double total;       // sum of i
+  double norm;        // of x and of c * i outside the calibrated columns, with the rounding errors of a float32 kernel
+  double slack;       // the error of a row with scale 1 and no residual, upper approximation
+  double full_slack;  // likewise, both planes
+  double column_slack;    // the error of a row with column scale 1
+  double half_columns;    // what a lower nibble of 8 adds to the centre, 7.5, in the calibrated columns
+  double reach;           // at least |p| * |x| for either approximation
+  uint32_t eight_totals;  // 8 * total modulo 2^32
   int16_t column_activations[kScreenColumns];
 };
 

@@ -96,7 +96,9 @@ void Ranking::FindPromising(size_t token) {
   const size_t taken = std::min(chunks, most_promising_);
   const auto middle = [&](uint32_t chunk) { return screen_.chunk_middle(token, chunk); };
   // A middle may be NaN, which has no order.
-  const auto better = [](float a, float b) { return (std::isnan(a) ? -INFINITY : a) > (std::isnan(b) ? -INFINITY : b); };
+  const auto better = [](float a, float b) {
+    return (std::isnan(a) ? -INFINITY : a) > (std::isnan(b) ? -INFINITY : b);
+  };
   std::nth_element(order, order + taken - 1, order + chunks,
                    [&](uint32_t a, uint32_t b) { return better(middle(a), middle(b)); });
   size_t found = 0;
@@ -225,8 +227,9 @@ void Ranking::RankInOrderOfBounds(size_t token, ScreenResult* result) {
     topk_.survivors[token] += count;
     return best.Sort();
   }
-  std::sort(list, list + count,
-            [](const Survivor& a, const Survivor& b) { return a.upper != b.upper ? a.upper > b.upper : a.row < b.row; });
+  std::sort(list, list + count, [](const Survivor& a, const Survivor& b) {
+    return a.upper != b.upper ? a.upper > b.upper : a.row < b.row;
+  });
   const auto is_out = [&](const Survivor& s) { return best.full() && s.upper < best.worst().logit; };
   for (size_t done = 0, used = 0; done < count && !is_out(list[done]) && !batch_.is_cancelled(); done += used) {
     uint32_t rows[kAtOnce];
@@ -261,6 +264,8 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
   left.filter = {bits.get()};
   result->nan_row = RunFullTopk(pool_, left, topk_.k, {heaps.get(), tiles.get(), nullptr}, topk_.best, nullptr);
   std::fill_n(topk_.survivors, batch_.tokens, left.filter.Count(batch_.table.rows));
+  // The full pass has packed the tokens together.
+  batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, batch_.table.cols);
   return true;
 }
 
@@ -287,8 +292,7 @@ ScreenResult Ranking::Run() {
     table_rows += log_sum.computed();
     topk_.survivors[t] += log_sum.computed();
   }
-  result.bytes_read = batch_.filter.Count(table.rows) * screen_.upper_row_bytes() +
-                      refined * screen_.lower_row_bytes();
+  result.bytes_read = batch_.filter.Count(table.rows) * screen_.upper_row_bytes() + refined * screen_.lower_row_bytes();
   if (table.is_float()) result.bytes_read += table_rows * table.row_bytes;
   return result;
 }

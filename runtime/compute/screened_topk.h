@@ -1,12 +1,13 @@
 // Finds the best rows of each token by means of a screen. The results have the same bits as those of RunFullTopk().
 //
 //  1. The upper nibbles of all rows give every logit a bound (screen.h).
-//  2. The logits of the k most promising rows are computed exactly. The worst of them is the threshold: a row whose upper
+//  2. The logits of the k most promising rows are computed exactly. The worst of them is the threshold: a row whose
+//  upper
 //     bound is below it is out.
 //  3. The lower nibbles of the rows that are left give closer bounds, or for a quantised table the logits themselves.
 //  4. The rows of a float table that are still left are computed from the table.
-// No step can run out of space, and none is done twice: the time grows with the rows that are left, up to that of reading
-// the screen and the table once.
+// No step can run out of space, and none is done twice: the time grows with the rows that are left, up to that of
+// reading the screen and the table once.
 #ifndef TIED_RUNTIME_COMPUTE_SCREENED_TOPK_H_
 #define TIED_RUNTIME_COMPUTE_SCREENED_TOPK_H_
 
@@ -35,10 +36,10 @@ struct ScreenResult {
 // What a top-k writes for each token.
 struct ScreenedTopk {
   size_t k;
-  Candidate* best;          // [tokens, k]
-  uint64_t* survivors;      // [tokens]: rows computed exactly
-  double log_z_tolerance;   // above 0 if log_z is not null
-  LogZ* log_z;              // [tokens] or null, with a bound of at most the tolerance
+  Candidate* best;         // [tokens, k]
+  uint64_t* survivors;     // [tokens]: rows computed exactly
+  double log_z_tolerance;  // above 0 if log_z is not null
+  LogZ* log_z;             // [tokens] or null, with a bound of at most the tolerance
 };
 
 // batch: at most kScreenTokens tokens, for a table with a screen. scratch: reserved for it. Packs batch.hidden.

@@ -44,10 +44,9 @@ Status TopkCall::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log
 
 Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, ScreenScratch* scratch,
                              double log_z_tolerance, bool* done) {
-  const ScreenResult screened =
-      RunScreenedTopk(pool, batch, scratch,
-                      {k_, &best_[first * k_], &survivors_[first], log_z_tolerance,
-                       log_z_ == nullptr ? nullptr : &log_z_[first]});
+  const ScreenResult screened = RunScreenedTopk(
+      pool, batch, scratch,
+      {k_, &best_[first * k_], &survivors_[first], log_z_tolerance, log_z_ == nullptr ? nullptr : &log_z_[first]});
   bytes_read_ += screened.bytes_read;
   if (screened.outcome == ScreenOutcome::kNoMemory) {
     return Status::Error(TIED_OUT_OF_MEMORY, "no memory to screen %zu tokens", batch.tokens);

@@ -93,8 +93,8 @@ Status VerifyScreen(const TableView& table) {
     TIED_RETURN_IF_ERROR(CheckNorm(row, "upper nibbles", screen.upper_norms[row], errors.upper_norm));
     if (screen.norms != nullptr) TIED_RETURN_IF_ERROR(CheckNorm(row, "both", screen.norms[row], errors.norm));
     if (errors.column_excess <= 0.5 * (1 + 0x1p-20)) continue;
-    return Status::Error(TIED_CORRUPT, "the screen's columns of row %zu are off by %g steps; it must be at most 0.5", row,
-                         errors.column_excess);
+    return Status::Error(TIED_CORRUPT, "the screen's columns of row %zu are off by %g steps; it must be at most 0.5",
+                         row, errors.column_excess);
   }
   return Status();
 }

@@ -23,8 +23,9 @@ Status ReadPreamble(const unsigned char* data, size_t size, const char* name, fo
     case format::PreambleFault::kMagic:
       return Status::Error(TIED_CORRUPT, "%s: is not a .tied file (wrong magic in the first 8 bytes)", name);
     case format::PreambleFault::kVersion:
-      return Status::Error(TIED_UNSUPPORTED, "%s: has format version %" PRIu32 "; this library reads version %" PRIu32 "%s",
-                           name, preamble->format_version, format::kFormatVersion,
+      return Status::Error(TIED_UNSUPPORTED,
+                           "%s: has format version %" PRIu32 "; this library reads version %" PRIu32 "%s", name,
+                           preamble->format_version, format::kFormatVersion,
                            preamble->format_version < format::kFormatVersion ? ". Convert the model again" : "");
     case format::PreambleFault::kFileLength:
       return Status::Error(TIED_CORRUPT, "%s: has %zu bytes, but its header says %" PRIu64, name, size,

@@ -30,8 +30,8 @@ struct ScreenView {
 
 struct TableView;
 
-// The file of a table, for reading single rows without mapping their pages: a page fault maps 64 KiB around a row, costs
-// more than a read, and leaves pages in memory that no later call uses.
+// The file of a table, for reading single rows without mapping their pages: a page fault maps 64 KiB around a row,
+// costs more than a read, and leaves pages in memory that no later call uses.
 struct RowFile {
   int descriptor;   // -1: the table is in memory only
   uint64_t offset;  // of row 0

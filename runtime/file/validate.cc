@@ -159,9 +159,9 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
   if (with_columns) TIED_RETURN_IF_ERROR(CheckScreenColumns(table));
   return ForEachScreenPlane(screen, [&](const format::Plane& plane, const char* plane_name) {
     const bool nibbles = &plane == screen.upper() || &plane == screen.lower();
-    const uint64_t row_bytes = nibbles                           ? format::RowBytes(format::DataType::Int4, table.cols())
+    const uint64_t row_bytes = nibbles ? format::RowBytes(format::DataType::Int4, table.cols())
                                : &plane == screen.column_values() ? format::kScreenColumns
-                                                                 : sizeof(float);
+                                                                  : sizeof(float);
     return CheckLength(plane, table.rows(), row_bytes, what, plane_name);
   });
 }

@@ -81,8 +81,8 @@ class Liar {
     for (auto& table : header_.tables) {
       for (auto* plane : {&table->values, &table->scales, &table->zero_points}) planes.push_back(plane);
       if (table->screen == nullptr) continue;
-      for (auto* plane : {&table->screen->upper, &table->screen->lower, &table->screen->scales, &table->screen->upper_norms,
-                          &table->screen->norms}) {
+      for (auto* plane : {&table->screen->upper, &table->screen->lower, &table->screen->scales,
+                          &table->screen->upper_norms, &table->screen->norms}) {
         planes.push_back(plane);
       }
     }

@@ -38,17 +38,18 @@ TEST_P(Nibbles, HaveTheExactProductModulo32Bits) {
     const int any = static_cast<int>(random() % (2 * kernels::kMaxActivation + 1)) - kernels::kMaxActivation;
     q = static_cast<int16_t>(random() % 3 == 0 ? kernels::kMaxActivation : any);
   }
-  const std::unique_ptr<void, void (*)(void*)> packed(
-      operator new(set->nibbles->token_bytes(cols) * tokens, std::align_val_t{64}),
-      [](void* p) { operator delete(p, std::align_val_t{64}); });
+  const std::unique_ptr<void, void (*)(void*)> packed(operator new (set->nibbles->token_bytes(cols) * tokens,
+                                                                    std::align_val_t{64}),
+                                                      [](void* p) { operator delete (p, std::align_val_t{64}); });
   set->nibbles->pack(activations.data(), tokens, cols, packed.get());
   std::vector<uint32_t> ids(rows);
   for (uint32_t& id : ids) id = static_cast<uint32_t>(random() % kStored);
   const GuardedBuffer guarded(table);
   for (const bool scattered : {false, true}) {
     std::vector<uint32_t> sums(rows * tokens);
-    set->nibbles->dot({guarded.data() + (scattered ? 0 : (kStored - rows) * row_bytes), scattered ? ids.data() : nullptr},
-                      rows, cols, packed.get(), tokens, sums.data(), rows);
+    set->nibbles->dot(
+        {guarded.data() + (scattered ? 0 : (kStored - rows) * row_bytes), scattered ? ids.data() : nullptr}, rows, cols,
+        packed.get(), tokens, sums.data(), rows);
     for (size_t t = 0; t < tokens; ++t) {
       for (size_t r = 0; r < rows; ++r) {
         const NibblePair* row = &table[(scattered ? ids[r] : kStored - rows + r) * row_bytes];
@@ -66,8 +67,9 @@ INSTANTIATE_TEST_SUITE_P(All, Nibbles,
                                           testing::Values(1u, 2u, 3u, 8u)),
                          [](const auto& test) {
                            return std::string(std::get<0>(test.param)->isa) + "_" +
-                                  std::to_string(std::get<1>(test.param)) + "x" + std::to_string(std::get<2>(test.param)) +
-                                  "_" + std::to_string(std::get<3>(test.param)) + "tokens";
+                                  std::to_string(std::get<1>(test.param)) + "x" +
+                                  std::to_string(std::get<2>(test.param)) + "_" +
+                                  std::to_string(std::get<3>(test.param)) + "tokens";
                          });
 
 }  // namespace

@@ -34,9 +34,11 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 }  // namespace
 
 extern const kernels::Kernels kWide;
-const kernels::Kernels kWide = {"wide", Available,
+const kernels::Kernels kWide = {"wide",
+                                Available,
                                 &kernels::kFloatKernels<kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
-                                &kernels::kByteKernels<kernels::VnniInt>, &kernels::kBlockKernels<kernels::VnniBlocks>,
+                                &kernels::kByteKernels<kernels::VnniInt>,
+                                &kernels::kBlockKernels<kernels::VnniBlocks>,
                                 &kernels::kNibbleKernels<kernels::VnniNibbles>};
 
 }  // namespace tied::test

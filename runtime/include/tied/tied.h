@@ -184,19 +184,19 @@ typedef struct tied_table_info {
   uint64_t cols;
   uint64_t vocabulary; /* token ids are below it; above rows if ids were dropped */
   tied_plane_info values;
-  const void* data;                      /* the mapped values, row-major; read-only. INT8 and UINT8 with a screen: the
-                                          * upper nibbles only */
-  tied_plane_info scales;                /* float32: one per 32 columns of a row; INT8, UINT8: or one per row, or one */
-  tied_plane_info zero_points;           /* INT8, UINT8, INT4: a byte per scale; absent: all 0, for INT4 all 8 */
-  tied_plane_info screen_upper;          /* for top-k: upper nibbles of an approximation of the rows */
-  tied_plane_info screen_lower;          /* its lower nibbles */
-  tied_plane_info screen_scales;         /* one per row; absent for INT8 and UINT8 */
-  tied_plane_info screen_upper_norms;    /* bounds on errors, one per row */
-  tied_plane_info screen_norms;          /* likewise; absent for INT8 and UINT8 */
-  tied_plane_info screen_column_values;  /* calibrated columns; absent without --calibrate */
+  const void* data;                     /* the mapped values, row-major; read-only. INT8 and UINT8 with a screen: the
+                                         * upper nibbles only */
+  tied_plane_info scales;               /* float32: one per 32 columns of a row; INT8, UINT8: or one per row, or one */
+  tied_plane_info zero_points;          /* INT8, UINT8, INT4: a byte per scale; absent: all 0, for INT4 all 8 */
+  tied_plane_info screen_upper;         /* for top-k: upper nibbles of an approximation of the rows */
+  tied_plane_info screen_lower;         /* its lower nibbles */
+  tied_plane_info screen_scales;        /* one per row; absent for INT8 and UINT8 */
+  tied_plane_info screen_upper_norms;   /* bounds on errors, one per row */
+  tied_plane_info screen_norms;         /* likewise; absent for INT8 and UINT8 */
+  tied_plane_info screen_column_values; /* calibrated columns; absent without --calibrate */
   tied_plane_info screen_column_scales;
-  tied_plane_info ids;                   /* token id of each row; absent if they are 0 to rows - 1 */
-  const uint32_t* id_of_row;             /* the same, mapped: [rows], ascending; NULL: row r is id r */
+  tied_plane_info ids;       /* token id of each row; absent if they are 0 to rows - 1 */
+  const uint32_t* id_of_row; /* the same, mapped: [rows], ascending; NULL: row r is id r */
 } tied_table_info;
 
 typedef struct tied_value_info {

@@ -132,11 +132,11 @@ TEST_P(Screens, KnowWhatTheyLack) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Screens,
-    testing::Combine(testing::Values(DataType::Float32, DataType::BFloat16, DataType::Int8),
-                     testing::Values(1u, 31u, 100u),
-                     testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes, Numbers::kSubnormal)));
+INSTANTIATE_TEST_SUITE_P(All, Screens,
+                         testing::Combine(testing::Values(DataType::Float32, DataType::BFloat16, DataType::Int8),
+                                          testing::Values(1u, 31u, 100u),
+                                          testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes,
+                                                          Numbers::kSubnormal)));
 
 INSTANTIATE_TEST_SUITE_P(
     All, IntegerEncoding,

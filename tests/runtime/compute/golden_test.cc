@@ -21,9 +21,9 @@ constexpr format::DataType kF32 = format::DataType::Float32, kF16 = format::Data
                            kU8 = format::DataType::Uint8, kI4 = format::DataType::Int4;
 
 const Golden kGolden[] = {
-    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x841f4a3e5b151515, 0xaf2a07149afa5df3, 0x7899ee6de32b36e8},
-    {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x143596c86b292ef4, 0x88568eeb8f07b886, 0x5751201e541fab84},
-    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x241abf4631fa51cc, 0x85b7e64becec9215, 0x3e6ba0a96a034921},
+    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x841f4a3e5b151515, 0xaf2a07149afa5df3, 0x4eceab47a3732a2},
+    {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x143596c86b292ef4, 0x88568eeb8f07b886, 0x996e4251661db73},
+    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x241abf4631fa51cc, 0x85b7e64becec9215, 0x39f7715028d788e4},
     {{kI8}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kI8, false, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x59d367057f0bcae7},
     {{kU8, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},

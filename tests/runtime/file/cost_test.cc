@@ -146,10 +146,11 @@ void Planes(Maker& m) {
   m.AddValues(&m.inputs, 1, fb::DataType::Float32);
   m.AddValues(&m.outputs, 256, fb::DataType::Float32);
   for (int i = 0; i < 256; ++i) {
-    const auto values = m.Plane(4), screen = m.Plane(1), scales = m.Plane(4), norms = m.Plane(4), ids = m.Plane(4);
-    m.tables.push_back(fb::CreateTiedTable(m.builder, m.builder.CreateString("t"), fb::DataType::Float32, 1, 1, &values,
-                                           nullptr, nullptr, fb::CreateScreen(m.builder, &screen, &scales, &norms),
-                                           &ids, 1));
+    const auto values = m.Plane(4), upper = m.Plane(16), lower = m.Plane(16), scales = m.Plane(4);
+    const auto upper_norms = m.Plane(4), norms = m.Plane(4), ids = m.Plane(4);
+    m.tables.push_back(fb::CreateTiedTable(
+        m.builder, m.builder.CreateString("t"), fb::DataType::Float32, 1, 1, &values, nullptr, nullptr,
+        fb::CreateScreen(m.builder, &upper, &lower, &scales, &upper_norms, &norms), &ids, 1));
   }
   m.AddEntryPoints(4, 256, [&](uint32_t i) {
     const fb::Plane bias = m.Plane(4);
@@ -199,7 +200,8 @@ TEST_P(Cost, IsInProportionToTheHeader) {
   runtime::Graph graph;
   const auto* bytes = reinterpret_cast<const unsigned char*>(file.data());
   runtime::Status status = runtime::Header::Read(bytes, kFileLength, "f", &header);
-  if (status.ok()) status = runtime::Graph::Resolve(*header, runtime::MappedFile::FromMemory(bytes, kFileLength), "f", &graph);
+  if (status.ok())
+    status = runtime::Graph::Resolve(*header, runtime::MappedFile::FromMemory(bytes, kFileLength), "f", &graph);
   const uint64_t steps = blocks, memory = allocated;
   const std::string refusal = GetParam().refusal;
   EXPECT_EQ(status.ok(), refusal.empty()) << status.message();

@@ -36,7 +36,8 @@ TEST(InvalidFile, EveryFlippedBitOfTheHeaderIsRefused) {
 }
 
 TEST(InvalidFile, AnotherVersionIsNamed) {
-  for (const auto& [version, advice] : {std::pair<uint32_t, const char*>(1, "version 1"), {1, "Convert the model again"}, {3, "version 3"}}) {
+  for (const auto& [version, advice] :
+       {std::pair<uint32_t, const char*>(1, "version 1"), {1, "Convert the model again"}, {3, "version 3"}}) {
     const Failure failure = OpenFailure(WithPreamble("flatbuffer", 42, version));
     EXPECT_EQ(failure.status, TIED_UNSUPPORTED);
     EXPECT_NE(failure.message.find(advice), std::string::npos) << failure.message;

@@ -9,7 +9,7 @@ using Usage = CliTest;
 
 TEST_F(Inspect, JsonHoldsEverythingInTheFile) {
   const nlohmann::json json = TiedJson({"inspect", "model.tied", "--json"});
-  EXPECT_EQ(json["format_version"], 1);
+  EXPECT_EQ(json["format_version"], 2);
   EXPECT_EQ(json["file_bytes"], model_.File().size());
   EXPECT_EQ(json["producer"], "cli_test");
   EXPECT_EQ(json["source"], "test.onnx");
