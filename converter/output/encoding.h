@@ -16,7 +16,7 @@ namespace tied::converter {
 struct TableEncoding {
   format::DataType type = format::DataType::Float32;
   bool screen = false;                               // not for tables in blocks
-  std::vector<uint32_t> screen_columns;              // none, or kScreenColumns, ascending: see tied.fbs
+  std::vector<uint32_t> screen_columns = {};         // none, or kScreenColumns, ascending: see tied.fbs
   bool lossless = true;                              // every value of the source is kept exactly
   bool copied = false;                               // a quantised table is copied unchanged, with CopyRows()
   format::ScaleOf scale_of = format::ScaleOf::kRow;  // for Int8 and Uint8

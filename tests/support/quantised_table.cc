@@ -196,24 +196,38 @@ double StepError(const TableForm& form, const float* row, const float* hidden, s
   return weights * static_cast<double>(MaxMagnitude(hidden, cols)) / kSteps / 2 * 1.0001;
 }
 
-void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values) {
+void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values, bool calibrated) {
   Nibbles upper(rows, cols), lower(rows, cols);
-  std::vector<float> scales, upper_norms, norms;
+  std::vector<float> scales, upper_norms, norms, column_scales;
+  std::vector<int8_t> column_values;
+  const auto is_column = [&](size_t k) { return calibrated && k < 32 && k % 2 == 0; };
   for (size_t r = 0; r < rows; ++r) {
     const float* row = &values[r * cols];
     const float scale = std::max(MaxMagnitude(row, cols) / 127, 0x1p-149f);
     double upper_squares = 0, squares = 0;
+    std::vector<float> column_errors;
     for (size_t k = 0; k < cols; ++k) {
       const auto integer = static_cast<int>(std::clamp(std::nearbyint(row[k] / scale), -127.0f, 127.0f)) + 128;
       upper.Set(r, k, integer / 16);
-      lower.Set(r, k, integer % 16);
+      lower.Set(r, k, is_column(k) ? 8 : integer % 16);
       const double value = static_cast<double>(row[k]), step = static_cast<double>(scale);
-      upper_squares += std::pow(value - step * (integer / 16 * 16 + 7.5 - 128), 2);
-      squares += std::pow(value - step * (integer - 128), 2);
+      const double error = value - step * (integer / 16 * 16 + 7.5 - 128);
+      if (is_column(k)) {
+        column_errors.push_back(static_cast<float>(error));
+      } else {
+        upper_squares += error * error;
+        squares += std::pow(value - step * (integer - 128), 2);
+      }
     }
     scales.push_back(scale);
     upper_norms.push_back(NormAbove(upper_squares));
     norms.push_back(NormAbove(squares));
+    if (!calibrated) continue;
+    column_scales.push_back(std::max(MaxMagnitude(column_errors.data(), column_errors.size()) / 127, 0x1p-149f));
+    for (const float error : column_errors) {
+      const float steps = std::nearbyint(error / column_scales.back());
+      column_values.push_back(static_cast<int8_t>(std::clamp(steps, -127.0f, 127.0f)));
+    }
   }
   auto stored = std::make_unique<format::ScreenT>();
   stored->upper = Add(file, upper.bytes);
@@ -221,6 +235,11 @@ void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float
   stored->scales = Add(file, scales);
   stored->upper_norms = Add(file, upper_norms);
   stored->norms = Add(file, norms);
+  if (calibrated) {
+    for (uint32_t k = 0; k < 32; k += 2) stored->columns.push_back(k);
+    stored->column_values = Add(file, column_values);
+    stored->column_scales = Add(file, column_scales);
+  }
   file->header.tables[0]->screen = std::move(stored);
 }
 

@@ -29,8 +29,8 @@ void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols,
 // step for each weight of row [cols]. 0 for float tables.
 double StepError(const TableForm& form, const float* row, const float* hidden, size_t cols);
 
-// The planes of a screen for values [rows, cols].
-void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values);
+// The planes of a screen for values [rows, cols]. calibrated: with the even ones of the first 32 columns.
+void AddScreen(TiedFile* file, size_t rows, size_t cols, const std::vector<float>& values, bool calibrated = false);
 
 }  // namespace tied::test
 

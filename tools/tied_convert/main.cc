@@ -97,7 +97,7 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
       ->capture_default_str()
       ->type_name("TYPE")
       ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int4"}));
-  app->add_flag(
+  CLI::Option* screen = app->add_flag(
       "--screen", options->tables.screen,
       "Add a screen: an exact top-k then reads about a seventh of a float32 table, or two thirds of an int8 one, "
       "instead of all of it");
@@ -106,7 +106,8 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
          "With --screen: hidden states of the model, float32 [tokens, cols], .npy or raw, for which the screen "
          "is made to be tight. Results are exact for all others, too")
       ->type_name("FILE")
-      ->check(ExistingFile());
+      ->check(ExistingFile())
+      ->needs(screen);
   app->add_option(recorded, options->tables.hidden,
                   "Recorded hidden states for measuring the error of a lossy --dtype: raw little-endian float32, "
                   "[tokens, cols]")

@@ -33,12 +33,13 @@ class Screened {
  public:
   // bias: factor on the biases.
   Screened(size_t rows, size_t cols, std::vector<float> values, float bias,
-           format::DataType type = format::DataType::Float32)
+           format::DataType type = format::DataType::Float32, bool calibrated = false)
       : model_(rows, cols) {
     for (float& value : model_.bias()) value *= bias;
     model_.values() = std::move(values);
     TiedFile file = model_.MakeFile();
     StoreTable(&file, {type, false, false, true}, rows, cols, &model_.values());
+    if (calibrated) AddScreen(&file, rows, cols, model_.values(), true);
     file_ = file.Bytes();
     open_ = OpenMemory(file_);
     session_ = MakeSession(open_.get(), 2);
@@ -167,6 +168,43 @@ TEST_P(ScreenedTopk, HasTheBitsOfTheFullPass) {
       ASSERT_EQ(FirstDifference(full.logits, screened.logits), -1) << "k " << k << ", seed " << seed;
     }
   }
+}
+
+// Hidden states with huge numbers in the calibrated columns, and with none.
+TEST(CalibratedScreen, HasTheBitsOfTheFullPass) {
+  for (const Adversary& adversary : kAdversaries) {
+    for (uint64_t seed = 0; seed < 2; ++seed) {
+      std::mt19937_64 random(seed);
+      std::vector<float> values = MakeNumbers(Numbers::kNormal, kRows * kCols, seed);
+      adversary.distort(random, values);
+      const Screened model(kRows, kCols, values, seed % 2 == 0 ? adversary.bias : 0, format::DataType::Float32, true);
+      std::vector<float> hidden = MakeHidden(seed);
+      for (size_t i = 0; i < hidden.size(); ++i) {
+        const bool column = i % kCols < 32 && i % 2 == 0;
+        if (i / kCols % 3 == 1 && column) hidden[i] *= 300;
+        if (i / kCols % 3 == 2 && column) hidden[i] = 0;
+      }
+      for (const size_t k : {1u, 40u}) {
+        const Result full = model.Topk(hidden, k, Options(false));
+        const Result screened = model.Topk(hidden, k, Options(true));
+        ASSERT_STREQ(full.error.message, screened.error.message);
+        ASSERT_EQ(full.ids, screened.ids) << adversary.name << ", k " << k << ", seed " << seed;
+        ASSERT_EQ(FirstDifference(full.logits, screened.logits), -1) << adversary.name;
+      }
+    }
+  }
+}
+
+TEST(CalibratedScreen, LeavesFewerRowsWhereItsColumnsAreHuge) {
+  constexpr size_t kManyRows = 2000, kWide = 1024;
+  const std::vector<float> values = MakeNumbers(Numbers::kNormal, kManyRows * kWide, 1);
+  std::vector<float> hidden = MakeNumbers(Numbers::kNormal, kWide, 2);
+  for (size_t k = 0; k < 32; k += 2) hidden[k] *= 30;
+  const auto read = [&](bool calibrated) {
+    const Screened model(kManyRows, kWide, values, 0, format::DataType::Float32, calibrated);
+    return model.Topk(hidden, 10, Options(true)).bytes_read;
+  };
+  EXPECT_LT(read(true), read(false));
 }
 
 INSTANTIATE_TEST_SUITE_P(Adversaries, ScreenedTopk,
