@@ -4,12 +4,14 @@
 #include "kernels/cpu.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
+#include "runtime/api/beam_step.h"
 #include "runtime/api/c_abi.h"
 #include "runtime/api/interpreter.h"
 #include "runtime/api/session.h"
 #include "runtime/api/typed_calls.h"
 #include "runtime/compute/verify_table.h"
 #include "runtime/file/model.h"
+#include "runtime/file/prefetch.h"
 #include "tied/tied.h"
 
 using tied::runtime::MappedFile;
@@ -134,6 +136,15 @@ tied_status tied_model_trim(tied_model* model, tied_error* error) {
   return Report(model == nullptr ? NullArgument("model") : Unwrap(model)->Trim(), error);
 }
 
+tied_status tied_model_prefetch(const tied_model* model, const tied_prefetch_options* given,
+                                tied_prefetch_callback callback, void* user, tied_error* error) {
+  if (model == nullptr) return Report(NullArgument("model"), error);
+  tied_prefetch_options options = TIED_PREFETCH_OPTIONS_INIT;
+  const Status read = ReadOptions(given, &options);
+  if (!read.ok()) return Report(read, error);
+  return Report(tied::runtime::Prefetch(*Unwrap(model), options.everything != 0, callback, user), error);
+}
+
 tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error) {
   if (model == nullptr) return Report(NullArgument("model"), error);
   if (bytes == nullptr) return Report(NullArgument("bytes"), error);
@@ -202,6 +213,14 @@ tied_status tied_topk_with(tied_session* session, const float* hidden, size_t to
   const tied_topk_result nothing = {};
   return WithSession(session, error, [&](Session& running) {
     return tied::runtime::Topk(running, hidden, tokens, k, options, result == nullptr ? nothing : *result);
+  });
+}
+
+tied_status tied_beam_step(tied_session* session, const float* hidden, const double* scores, size_t beams, size_t count,
+                           const tied_topk_options* options, int32_t* parents, int64_t* ids, double* best_scores,
+                           tied_error* error) {
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::BeamStep(running, hidden, scores, beams, count, options, {parents, ids, best_scores});
   });
 }
 

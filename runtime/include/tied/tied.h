@@ -65,7 +65,7 @@ enum {
   TIED_NOT_FINITE = 10, /* NaN or infinity where a number is needed */
   TIED_BUSY = 11,       /* the session is running another call */
   TIED_INTERNAL = 12,   /* a bug in this library or in one that it uses */
-  TIED_CANCELLED = 13   /* tied_session_cancel() was called */
+  TIED_CANCELLED = 13   /* tied_session_cancel() was called, or a callback said stop */
 };
 
 typedef struct tied_error {
@@ -152,8 +152,31 @@ TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* erro
  * the file again. Safe while sessions run. Has no effect on a model in memory or a copy. */
 TIED_API tied_status tied_model_trim(tied_model* model, tied_error* error);
 
+/* Called before the first piece is read, with done = 0, and after each piece. Returns 0 to go on; anything else stops.
+ * `total` is always the same; `done` ends at it. */
+typedef int32_t (*tied_prefetch_callback)(void* user, uint64_t done, uint64_t total);
+
+typedef struct tied_prefetch_options {
+  size_t struct_size;
+  int32_t everything; /* not 0: the whole file, for calls that read more than a top-k without log_z */
+} tied_prefetch_options;
+#define TIED_PREFETCH_OPTIONS_INIT \
+  { sizeof(tied_prefetch_options), 0 }
+
+/* Reads into the system's page cache what tied_topk() reads for each token, so that the first token does not wait for
+ * storage: the upper nibbles of the screen if there is one, else the values, and the planes with a few bytes per row.
+ * Reads in pieces of 4 MiB, on the calling thread, without mapping pages into the process. The system may drop them
+ * when memory is short. `options` and `callback` may be NULL. A model in memory or a copy is already read; there is
+ * then only progress. Sessions may run meanwhile. Errors: CANCELLED if the callback stops it; IO_ERROR, which a page
+ * that cannot be read is here, and not SIGBUS; OUT_OF_MEMORY. Nothing is read of a model without lm_head, unless
+ * everything is. */
+TIED_API tied_status tied_model_prefetch(const tied_model* model, const tied_prefetch_options* options,
+                                         tied_prefetch_callback callback, void* user, tied_error* error);
+
 /* Bytes of the file's pages that are resident in this process now. Takes a few milliseconds per gigabyte of the file.
- * NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system does not report it. */
+ * Reads /proc/self/pagemap, or /proc/self/smaps where a process that is not dumpable, such as an Android app, may not
+ * read the former. The latter counts whole mappings: a model in memory then counts with at most what is resident of the
+ * mappings that hold it. NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system reports neither. */
 TIED_API tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error);
 
 /* ---- What is in a model ---------------------------------------------------------------------------------------- */
@@ -372,6 +395,20 @@ typedef struct tied_topk_result {
 TIED_API tied_status tied_topk_with(tied_session* session, const float* hidden, size_t tokens, size_t k,
                                     const tied_topk_options* options, const tied_topk_result* result,
                                     tied_error* error);
+
+/* One step of a beam search: adds to each beam's score the log-probability of each allowed id, and finds the `count`
+ * largest sums over all beams, best first: best_scores[i] = scores[b] + logit - log_z of beam b = parents[i] for
+ * ids[i], in float64. Of equal sums the lower beam first, within a beam in the order of tied_topk_with(). hidden:
+ * [beams, cols]; scores: [beams], sums of log-probabilities, -infinity for a beam that has none yet; count: 1 to
+ * TIED_MAX_K, at most the number of allowed rows, usually 2 * beams. parents, ids, best_scores: [count]. What ends a
+ * hypothesis, and how many may continue one beam, is left to the caller: with 2 * beams results, `beams` of them go on
+ * even if each beam ends. The result is exact; with options->log_z_tolerance above 0, each log_z may be off by that
+ * much, which can change the order of ids of different beams, and the call can use the screen for it. With 0 beams it
+ * does nothing.
+ * Errors: those of tied_topk_with(); NOT_FINITE also if a score is NaN or +infinity, or a log-probability NaN. */
+TIED_API tied_status tied_beam_step(tied_session* session, const float* hidden, const double* scores, size_t beams,
+                                    size_t count, const tied_topk_options* options, int32_t* parents, int64_t* ids,
+                                    double* best_scores, tied_error* error);
 
 /* Sets logits[t, i] to the logit of the id row_ids[i], for a lexical shortlist. Ids may be in any order and repeat.
  * logits: [tokens, row_count], `capacity` floats at least tokens * row_count. The bits are those of tied_logits() on a

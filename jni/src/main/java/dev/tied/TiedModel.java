@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A .tied file, mapped read-only. The table takes no Java heap, and all processes that map it share its pages.
@@ -23,6 +24,17 @@ public final class TiedModel implements AutoCloseable {
      * or given back to the system.
      */
     COPY
+  }
+
+  /** Follows {@link #prefetch}. */
+  public interface Progress {
+    /**
+     * Called by the thread that called prefetch, before the first piece with {@code done} 0 and after each piece.
+     *
+     * @param done bytes read so far; at the end {@code total}
+     * @return true to go on; false ends the call with {@link TiedException} CANCELLED
+     */
+    boolean update(long done, long total);
   }
 
   private final Handle handle;
@@ -129,6 +141,31 @@ public final class TiedModel implements AutoCloseable {
   }
 
   /**
+   * Reads what {@link TiedSession#topK} and {@link TiedSession#argmax} read for each token into the system's page cache,
+   * so that the first token does not wait for storage: of a table with a screen a fraction of it. Takes no memory of
+   * this process. Call it from a background thread; sessions may run meanwhile.
+   *
+   * @param progress is told of every 4 MiB and may end the call; what it throws, this method throws. Null: none
+   * @throws TiedException CANCELLED if progress ends it, IO_ERROR if the file cannot be read, OUT_OF_MEMORY
+   */
+  public void prefetch(@Nullable Progress progress) {
+    prefetch(false, progress);
+  }
+
+  /**
+   * As above, or with {@code everything} the whole file, for an app that uses {@link TiedSession#logits} or log_z
+   * without a tolerance.
+   */
+  public void prefetch(boolean everything, @Nullable Progress progress) {
+    long pointer = handle.acquire();
+    try {
+      nativePrefetch(pointer, everything, progress);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
    * Bytes of the file that are in this process's memory now: the model's share of its resident size.
    *
    * @throws TiedException NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system does not report it
@@ -144,7 +181,8 @@ public final class TiedModel implements AutoCloseable {
 
   /**
    * Gives the table's pages back to the system. Call it from {@code ComponentCallbacks2.onTrimMemory(level)}; levels
-   * below TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again.
+   * below TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again,
+   * from storage if need be. So do not call it for TRIM_MEMORY_UI_HIDDEN (20) while a foreground service translates.
    *
    * @return the decrease of {@link #residentBytes}; 0 if the system does not report it
    */
@@ -191,6 +229,11 @@ public final class TiedModel implements AutoCloseable {
     handle.close();
   }
 
+  @Override
+  public String toString() {
+    return "TiedModel[rows=" + rows + ", cols=" + cols + ", vocabulary=" + vocabulary + "]";
+  }
+
   private static int mask(Option[] options) {
     int mask = 0;
     for (Option option : options) {
@@ -229,6 +272,8 @@ public final class TiedModel implements AutoCloseable {
   private static native long nativeNewSession(long model, int threads, boolean deterministic);
 
   private static native void nativeVerify(long model);
+
+  private static native void nativePrefetch(long model, boolean everything, @Nullable Progress progress);
 
   private static native long nativeResidentBytes(long model);
 
