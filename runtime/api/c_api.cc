@@ -10,6 +10,7 @@
 #include "runtime/api/typed_calls.h"
 #include "runtime/compute/verify_table.h"
 #include "runtime/file/model.h"
+#include "runtime/file/prefetch.h"
 #include "tied/tied.h"
 
 using tied::runtime::MappedFile;
@@ -132,6 +133,15 @@ tied_status tied_model_verify(const tied_model* model, tied_error* error) {
 
 tied_status tied_model_trim(tied_model* model, tied_error* error) {
   return Report(model == nullptr ? NullArgument("model") : Unwrap(model)->Trim(), error);
+}
+
+tied_status tied_model_prefetch(const tied_model* model, const tied_prefetch_options* given,
+                                tied_prefetch_callback callback, void* user, tied_error* error) {
+  if (model == nullptr) return Report(NullArgument("model"), error);
+  tied_prefetch_options options = TIED_PREFETCH_OPTIONS_INIT;
+  const Status read = ReadOptions(given, &options);
+  if (!read.ok()) return Report(read, error);
+  return Report(tied::runtime::Prefetch(*Unwrap(model), options.everything != 0, callback, user), error);
 }
 
 tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error) {

@@ -151,6 +151,29 @@ void MappedFile::ExpectWholeReads(size_t offset, size_t length) const {
   (void)Advise(offset, length, MADV_WILLNEED);
 }
 
+Status MappedFile::ReadIntoCache(size_t offset, size_t length, size_t ahead, unsigned char* buffer,
+                                 size_t buffer_size) const {
+  if (!is_shared_) return Status();
+  if (descriptor_ < 0) {
+    ExpectWholeReads(offset, length + ahead);
+    const volatile unsigned char* bytes = data_ + offset;
+    for (size_t i = 0; i < length; i += PageSize()) (void)bytes[i];
+    return Status();
+  }
+  (void)posix_fadvise(descriptor_, static_cast<off_t>(file_offset_ + offset), static_cast<off_t>(length + ahead),
+                      POSIX_FADV_WILLNEED);
+  for (size_t done = 0; done < length;) {
+    const ssize_t got = Retry([&] {
+      return pread(descriptor_, buffer, std::min(length - done, buffer_size),
+                   static_cast<off_t>(file_offset_ + offset + done));
+    });
+    if (got < 0) return SystemError("read", "model", errno);
+    if (got == 0) return Status::Error(TIED_IO_ERROR, "model: was truncated while it was open");
+    done += static_cast<size_t>(got);
+  }
+  return Status();
+}
+
 Status MappedFile::ReleasePages(size_t offset, size_t length) const {
   if (Advise(offset, length, MADV_DONTNEED) != 0) return SystemError("release its pages", "model", errno);
   return Status();

@@ -41,6 +41,10 @@ class MappedFile {
   void ExpectRandomReads(size_t offset, size_t length) const;
   void ExpectWholeReads(size_t offset, size_t length) const;
 
+  // Reads `length` bytes at `offset` into the page cache, and asks the system for the `ahead` bytes that follow. Maps
+  // no pages, unless no descriptor was left. buffer: scratch. Does nothing for memory and copies.
+  Status ReadIntoCache(size_t offset, size_t length, size_t ahead, unsigned char* buffer, size_t buffer_size) const;
+
   // Unmaps the pages of such a range from this process. The system may drop them and reads them again on their next
   // use.
   Status ReleasePages(size_t offset, size_t length) const;

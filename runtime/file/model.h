@@ -30,6 +30,7 @@ class Model {
   const format::Header& header() const { return *header_; }
   uint32_t format_version() const { return header_.format_version(); }
   uint64_t file_size() const { return file_.size(); }
+  const MappedFile& file() const { return file_; }
 
   const Graph& graph() const { return graph_; }
 

@@ -60,6 +60,7 @@ TEST_F(Faults, InterruptedCallsAreMadeAgain) {
       const ModelPtr model = MustOpen(copy);
       uint64_t bytes = 0;
       const tied_status status = tied_model_resident_bytes(model.get(), &bytes, nullptr);
+      EXPECT_EQ(tied_model_prefetch(model.get(), nullptr, nullptr, nullptr, nullptr), TIED_OK);
       EXPECT_TRUE(FaultHappened());
       SetFault("");
       EXPECT_TRUE(status == TIED_OK || status == TIED_IO_ERROR) << "a system that does not report resident pages";
@@ -95,6 +96,19 @@ TEST_F(Faults, AnOpenThatFailsSaysWhyAndOpensNothing) {
     const int now_free = dup(STDIN_FILENO);
     close(now_free);
     EXPECT_EQ(now_free, free_descriptor);
+  }
+}
+
+TEST_F(Faults, APrefetchSaysWhatCannotBeReadAndNoReadDies) {
+  const ModelPtr model = MustOpen(false);
+  for (const char* number : {"0", "1"}) {
+    SetFault(std::string("pread ") + number + " " + std::to_string(EIO));
+    tied_error error = {};
+    EXPECT_EQ(tied_model_prefetch(model.get(), nullptr, nullptr, nullptr, &error), TIED_IO_ERROR);
+    EXPECT_TRUE(FaultHappened());
+    EXPECT_NE(std::string(error.message).find(std::strerror(EIO)), std::string::npos) << error.message;
+    SetFault("");
+    EXPECT_EQ(Wrong(model.get()), "");
   }
 }
 

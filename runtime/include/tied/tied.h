@@ -65,7 +65,7 @@ enum {
   TIED_NOT_FINITE = 10, /* NaN or infinity where a number is needed */
   TIED_BUSY = 11,       /* the session is running another call */
   TIED_INTERNAL = 12,   /* a bug in this library or in one that it uses */
-  TIED_CANCELLED = 13   /* tied_session_cancel() was called */
+  TIED_CANCELLED = 13   /* tied_session_cancel() was called, or a callback said stop */
 };
 
 typedef struct tied_error {
@@ -151,6 +151,27 @@ TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* erro
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. The next use reads them from
  * the file again. Safe while sessions run. Has no effect on a model in memory or a copy. */
 TIED_API tied_status tied_model_trim(tied_model* model, tied_error* error);
+
+/* Called before the first piece is read, with done = 0, and after each piece. Returns 0 to go on; anything else stops.
+ * `total` is always the same; `done` ends at it. */
+typedef int32_t (*tied_prefetch_callback)(void* user, uint64_t done, uint64_t total);
+
+typedef struct tied_prefetch_options {
+  size_t struct_size;
+  int32_t everything; /* not 0: the whole file, for calls that read more than a top-k without log_z */
+} tied_prefetch_options;
+#define TIED_PREFETCH_OPTIONS_INIT \
+  { sizeof(tied_prefetch_options), 0 }
+
+/* Reads into the system's page cache what tied_topk() reads for each token, so that the first token does not wait for
+ * storage: the upper nibbles of the screen if there is one, else the values, and the planes with a few bytes per row.
+ * Reads in pieces of 4 MiB, on the calling thread, without mapping pages into the process. The system may drop them
+ * when memory is short. `options` and `callback` may be NULL. A model in memory or a copy is already read; there is
+ * then only progress. Sessions may run meanwhile. Errors: CANCELLED if the callback stops it; IO_ERROR, which a page
+ * that cannot be read is here, and not SIGBUS; OUT_OF_MEMORY. Nothing is read of a model without lm_head, unless
+ * everything is. */
+TIED_API tied_status tied_model_prefetch(const tied_model* model, const tied_prefetch_options* options,
+                                         tied_prefetch_callback callback, void* user, tied_error* error);
 
 /* Bytes of the file's pages that are resident in this process now. Takes a few milliseconds per gigabyte of the file.
  * NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system does not report it. */

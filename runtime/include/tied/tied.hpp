@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -134,6 +136,34 @@ class Model {
   void Verify() const {
     tied_error error;
     internal::Check(tied_model_verify(get(), &error), error);
+  }
+
+  // Reads what a top-k reads for each token, or the whole file, into the page cache. After each piece it calls
+  // progress(bytes done, total), if there is one; false stops, and Prefetch() then throws CANCELLED. What `progress`
+  // throws, Prefetch() throws. Throws IO_ERROR, OUT_OF_MEMORY.
+  void Prefetch(const std::function<bool(uint64_t done, uint64_t total)>& progress = {},
+                bool everything = false) const {
+    struct Call {
+      const std::function<bool(uint64_t, uint64_t)>& progress;
+      std::exception_ptr thrown;
+    } call = {progress, nullptr};
+    // No exception may pass through the C functions.
+    const auto report = [](void* user, uint64_t done, uint64_t total) -> int32_t {
+      Call& running = *static_cast<Call*>(user);
+      try {
+        return running.progress(done, total) ? 0 : 1;
+      } catch (...) {
+        running.thrown = std::current_exception();
+        return 1;
+      }
+    };
+    tied_prefetch_options options = TIED_PREFETCH_OPTIONS_INIT;
+    options.everything = everything ? 1 : 0;
+    tied_error error;
+    const tied_status status = progress ? tied_model_prefetch(get(), &options, report, &call, &error)
+                                        : tied_model_prefetch(get(), &options, nullptr, nullptr, &error);
+    if (call.thrown != nullptr) std::rethrow_exception(call.thrown);
+    internal::Check(status, error);
   }
 
   // Bytes of the file's pages that are mapped into this process now.

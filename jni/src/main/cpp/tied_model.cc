@@ -78,6 +78,36 @@ void Verify(JNIEnv* env, jclass, jlong model) {
   Succeeds(env, tied_model_verify(Model(model), &error), error);
 }
 
+// A TiedModel.Progress for one call.
+struct Progress {
+  JNIEnv* env;
+  jobject listener;
+  jmethodID update;
+};
+
+int32_t Update(void* user, uint64_t done, uint64_t total) {
+  const Progress& progress = *static_cast<const Progress*>(user);
+  const jboolean goes_on = progress.env->CallBooleanMethod(progress.listener, progress.update, static_cast<jlong>(done),
+                                                           static_cast<jlong>(total));
+  return progress.env->ExceptionCheck() || !goes_on;
+}
+
+void Prefetch(JNIEnv* env, jclass, jlong model, jboolean everything, jobject listener) {
+  Progress progress = {env, listener, nullptr};
+  if (listener != nullptr) {
+    jclass type = env->FindClass("dev/tied/TiedModel$Progress");
+    if (type == nullptr) return;
+    progress.update = env->GetMethodID(type, "update", "(JJ)Z");
+    if (progress.update == nullptr) return;
+  }
+  tied_prefetch_options options = TIED_PREFETCH_OPTIONS_INIT;
+  options.everything = everything;
+  tied_error error;
+  const tied_status status =
+      tied_model_prefetch(Model(model), &options, listener == nullptr ? nullptr : Update, &progress, &error);
+  if (!env->ExceptionCheck()) Succeeds(env, status, error);  // the listener's exception, if it threw one
+}
+
 jlong ResidentBytes(JNIEnv* env, jclass, jlong model) {
   uint64_t bytes = 0;
   tied_error error;
@@ -118,6 +148,8 @@ bool RegisterModel(JNIEnv* env) {
       {const_cast<char*>("nativeDimensions"), const_cast<char*>("(J[I)V"), reinterpret_cast<void*>(Dimensions)},
       {const_cast<char*>("nativeNewSession"), const_cast<char*>("(JIZ)J"), reinterpret_cast<void*>(NewSession)},
       {const_cast<char*>("nativeVerify"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Verify)},
+      {const_cast<char*>("nativePrefetch"), const_cast<char*>("(JZLdev/tied/TiedModel$Progress;)V"),
+       reinterpret_cast<void*>(Prefetch)},
       {const_cast<char*>("nativeResidentBytes"), const_cast<char*>("(J)J"), reinterpret_cast<void*>(ResidentBytes)},
       {const_cast<char*>("nativeTrim"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Trim)},
       {const_cast<char*>("nativeEntryPoints"), const_cast<char*>("(J)[[B"), reinterpret_cast<void*>(EntryPoints)},

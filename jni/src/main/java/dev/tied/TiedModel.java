@@ -25,6 +25,17 @@ public final class TiedModel implements AutoCloseable {
     COPY
   }
 
+  /** Follows {@link #prefetch}. */
+  public interface Progress {
+    /**
+     * Called by the thread that called prefetch, before the first piece with {@code done} 0 and after each piece.
+     *
+     * @param done bytes read so far; at the end {@code total}
+     * @return true to go on; false ends the call with {@link TiedException} CANCELLED
+     */
+    boolean update(long done, long total);
+  }
+
   private final Handle handle;
   private final int rows;
   private final int cols;
@@ -123,6 +134,31 @@ public final class TiedModel implements AutoCloseable {
     long pointer = handle.acquire();
     try {
       nativeVerify(pointer);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Reads what {@link TiedSession#topK} and {@link TiedSession#argmax} read for each token into the system's page cache,
+   * so that the first token does not wait for storage: of a table with a screen a fraction of it. Takes no memory of
+   * this process. Call it from a background thread; sessions may run meanwhile.
+   *
+   * @param progress is told of every 4 MiB and may end the call; what it throws, this method throws. Null: none
+   * @throws TiedException CANCELLED if progress ends it, IO_ERROR if the file cannot be read, OUT_OF_MEMORY
+   */
+  public void prefetch(Progress progress) {
+    prefetch(false, progress);
+  }
+
+  /**
+   * As above, or with {@code everything} the whole file, for an app that uses {@link TiedSession#logits} or log_z
+   * without a tolerance.
+   */
+  public void prefetch(boolean everything, Progress progress) {
+    long pointer = handle.acquire();
+    try {
+      nativePrefetch(pointer, everything, progress);
     } finally {
       handle.release();
     }
@@ -229,6 +265,8 @@ public final class TiedModel implements AutoCloseable {
   private static native long nativeNewSession(long model, int threads, boolean deterministic);
 
   private static native void nativeVerify(long model);
+
+  private static native void nativePrefetch(long model, boolean everything, Progress progress);
 
   private static native long nativeResidentBytes(long model);
 

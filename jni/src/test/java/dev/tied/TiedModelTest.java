@@ -9,7 +9,9 @@ import java.io.FileOutputStream;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -123,6 +125,43 @@ class TiedModelTest {
       assertEquals(0, model.residentBytes());
       model.verify();
     }
+  }
+
+  @Test
+  void prefetchTellsItsProgressAndCanBeStopped() throws Exception {
+    try (TiedModel model = SmallModel.open("large.tied")) {
+      long length = Files.size(SmallModel.file("large.tied"));
+      for (boolean everything : new boolean[] {false, true}) {
+        List<Long> steps = new ArrayList<>();
+        long[] total = new long[1];
+        model.prefetch(everything, (done, of) -> {
+          steps.add(done);
+          total[0] = of;
+          return true;
+        });
+        assertEquals(0, steps.get(0));
+        assertEquals(total[0], steps.get(steps.size() - 1));
+        assertEquals(everything, total[0] == length);
+        assertTrue(total[0] >= (long) model.rows() * model.cols() * 4, total[0] + " bytes");
+      }
+      model.prefetch(null);
+      assertEquals(TiedException.Status.CANCELLED, statusOf(() -> model.prefetch((done, of) -> false)));
+      assertThrows(
+          UnsupportedOperationException.class,
+          () -> model.prefetch((done, of) -> {
+            throw new UnsupportedOperationException();
+          }));
+    }
+  }
+
+  @Test
+  void aModelThatIsClosedDuringAPrefetchClosesAfterIt() {
+    TiedModel model = SmallModel.open("large.tied");
+    model.prefetch((done, total) -> {
+      model.close();
+      return true;
+    });
+    assertThrows(IllegalStateException.class, () -> model.prefetch(null));
   }
 
   @Test
