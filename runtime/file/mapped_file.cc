@@ -8,36 +8,19 @@
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
-#include <cstring>
 #include <utility>
 
+#include "runtime/file/resident.h"
+#include "runtime/file/system.h"
 #include "schema/checked_math.h"
 
 namespace tied::runtime {
 
 namespace {
 
-Status SystemError(const char* action, const char* name, int error) {
-  tied_status code = TIED_IO_ERROR;
-  if (error == ENOENT || error == ENOTDIR) code = TIED_NOT_FOUND;
-  if (error == EACCES || error == EPERM) code = TIED_PERMISSION_DENIED;
-  if (error == ENOMEM) code = TIED_OUT_OF_MEMORY;
-  return Status::Error(code, "%s: cannot %s: %s", name, action, std::strerror(error));
-}
-
 Status DoesNotFit(uint64_t length, const char* name) {
   return Status::Error(TIED_OUT_OF_MEMORY, "%s: %" PRIu64 " bytes do not fit in the address space", name, length);
 }
-
-// Repeats a call that a signal interrupts.
-template <class Call>
-auto Retry(const Call& call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
-
-size_t PageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
 
@@ -179,29 +162,6 @@ Status MappedFile::ReleasePages(size_t offset, size_t length) const {
   return Status();
 }
 
-// One 64-bit entry per page; bit 63 is set if the page is present (Linux, Documentation/admin-guide/mm/pagemap.rst).
-Status MappedFile::CountResident(uint64_t* bytes) const {
-  const int pagemap = Retry([] { return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); });
-  if (pagemap < 0) return SystemError("open", "/proc/self/pagemap", errno);
-  const auto begin = reinterpret_cast<uintptr_t>(data_) / PageSize();
-  const auto end = (reinterpret_cast<uintptr_t>(data_) + size_ + PageSize() - 1) / PageSize();
-  uint64_t present = 0;
-  Status status;
-  for (uintptr_t page = begin; page < end;) {
-    uint64_t entries[1024];
-    const size_t wanted = std::min<size_t>(end - page, 1024) * sizeof entries[0];
-    const ssize_t got =
-        Retry([&] { return pread(pagemap, entries, wanted, static_cast<off_t>(uint64_t{page} * sizeof entries[0])); });
-    if (got <= 0) {
-      status = SystemError("read", "/proc/self/pagemap", got < 0 ? errno : EIO);
-      break;
-    }
-    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof entries[0]; ++i) present += entries[i] >> 63;
-    page += static_cast<size_t>(got) / sizeof entries[0];
-  }
-  close(pagemap);
-  if (status.ok()) *bytes = present * PageSize();
-  return status;
-}
+Status MappedFile::CountResident(uint64_t* bytes) const { return runtime::CountResident(data_, size_, bytes); }
 
 }  // namespace tied::runtime

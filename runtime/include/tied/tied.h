@@ -174,7 +174,9 @@ TIED_API tied_status tied_model_prefetch(const tied_model* model, const tied_pre
                                          tied_prefetch_callback callback, void* user, tied_error* error);
 
 /* Bytes of the file's pages that are resident in this process now. Takes a few milliseconds per gigabyte of the file.
- * NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system does not report it. */
+ * Reads /proc/self/pagemap, or /proc/self/smaps where a process that is not dumpable, such as an Android app, may not
+ * read the former. The latter counts whole mappings: a model in memory then counts with at most what is resident of the
+ * mappings that hold it. NOT_FOUND, PERMISSION_DENIED or IO_ERROR if the system reports neither. */
 TIED_API tied_status tied_model_resident_bytes(const tied_model* model, uint64_t* bytes, tied_error* error);
 
 /* ---- What is in a model ---------------------------------------------------------------------------------------- */

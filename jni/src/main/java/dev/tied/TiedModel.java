@@ -180,7 +180,8 @@ public final class TiedModel implements AutoCloseable {
 
   /**
    * Gives the table's pages back to the system. Call it from {@code ComponentCallbacks2.onTrimMemory(level)}; levels
-   * below TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again.
+   * below TRIM_MEMORY_RUNNING_LOW (10) do nothing. Safe while sessions run: they read the pages that they need again,
+   * from storage if need be. So do not call it for TRIM_MEMORY_UI_HIDDEN (20) while a foreground service translates.
    *
    * @return the decrease of {@link #residentBytes}; 0 if the system does not report it
    */
