@@ -17,8 +17,16 @@ endfunction()
 
 find_program(JAVAC javac REQUIRED)
 find_program(JAR jar REQUIRED)
+# Annotations that the compiler needs and the AAR does not. Maven may have them already.
+set(jspecify org/jspecify/jspecify/1.0.0/jspecify-1.0.0.jar)
+set(annotations "$ENV{HOME}/.m2/repository/${jspecify}")
+if(NOT EXISTS "${annotations}")
+  set(annotations "${OUTPUT}.jspecify.jar")
+  file(DOWNLOAD "https://repo.maven.apache.org/maven2/${jspecify}" "${annotations}"
+       EXPECTED_HASH SHA256=1fad6e6be7557781e4d33729d49ae1cdc8fdda6fe477bb0cc68ce351eafdfbab)
+endif()
 file(GLOB sources "${jni}/src/main/java/dev/tied/*.java")
-run("${JAVAC}" --release 8 -Xlint:-options -d "${stage}/classes" ${sources})
+run("${JAVAC}" --release 8 -nowarn -Xlint:-options -classpath "${annotations}" -d "${stage}/classes" ${sources})
 run("${JAR}" --create --file "${stage}/classes.jar" -C "${stage}/classes" .)
 file(REMOVE_RECURSE "${stage}/classes")
 file(COPY "${jni}/aar/AndroidManifest.xml" "${jni}/aar/proguard.txt" DESTINATION "${stage}")

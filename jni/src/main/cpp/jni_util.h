@@ -5,6 +5,7 @@
 #include <jni.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 
@@ -68,6 +69,51 @@ class Scratch {
   std::unique_ptr<T[]> many_;
   T* data_ = nullptr;
 };
+
+// Numbers that Java has in a direct buffer or, where `array` is not null, in an array, which is copied: JNI's other way
+// to reach it would stop the garbage collector. data() is null if there are none.
+template <class T, class Array>
+class Numbers {
+ public:
+  // `count` numbers from `position` of either. Unless ok(), an exception is pending.
+  Numbers(JNIEnv* env, jobject buffer, Array array, jint position, size_t count)
+      : env_(env), array_(array), position_(position), count_(count), copy_(env, array == nullptr ? 0 : count) {
+    if (array == nullptr) {
+      ok_ = Find(env, buffer, position, &data_);
+    } else {
+      data_ = copy_.data();
+      ok_ = data_ != nullptr;
+    }
+  }
+
+  bool ok() const { return ok_; }
+  T* data() { return data_; }
+
+  // Copy from and to the array, if there is one.
+  void Read() {
+    if (array_ != nullptr) Get(array_);
+  }
+  void Write() {
+    if (array_ != nullptr) Set(array_);
+  }
+
+ private:
+  void Get(jfloatArray array) { env_->GetFloatArrayRegion(array, position_, static_cast<jsize>(count_), data_); }
+  void Set(jfloatArray array) { env_->SetFloatArrayRegion(array, position_, static_cast<jsize>(count_), data_); }
+  void Get(jintArray array) { env_->GetIntArrayRegion(array, position_, static_cast<jsize>(count_), data_); }
+  void Set(jintArray array) { env_->SetIntArrayRegion(array, position_, static_cast<jsize>(count_), data_); }
+
+  JNIEnv* const env_;
+  const Array array_;
+  const jint position_;
+  const size_t count_;
+  Scratch<T> copy_;
+  T* data_ = nullptr;
+  bool ok_ = false;
+};
+
+using Floats = Numbers<jfloat, jfloatArray>;
+using Ints = Numbers<jint, jintArray>;
 
 // Register the native methods of each class, for JNI_OnLoad.
 bool RegisterModel(JNIEnv* env);

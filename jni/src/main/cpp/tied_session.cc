@@ -13,57 +13,102 @@ void Close(JNIEnv*, jclass, jlong session) { tied_session_destroy(Session(sessio
 jint Threads(JNIEnv*, jclass, jlong session) { return static_cast<jint>(tied_session_threads(Session(session))); }
 void Cancel(JNIEnv*, jclass, jlong session) { tied_session_cancel(Session(session)); }
 
-void EmbedArray(JNIEnv* env, jclass, jlong session, jlongArray ids, jobject embeddings, jint position, jint remaining) {
-  const jsize count = env->GetArrayLength(ids);
-  Scratch<int64_t> copy(env, Size(count));
-  if (copy.data() == nullptr) return;
-  env->GetLongArrayRegion(ids, 0, count, reinterpret_cast<jlong*>(copy.data()));
+// Token ids of a call in tied.h's type. Java has them as longs or ints, in an array or in a direct buffer.
+class TokenIds {
+ public:
+  TokenIds(JNIEnv* env, size_t count) : env_(env), count_(count), copy_(env, count) {}
+
+  // Null with an exception pending if they cannot be read.
+  const int64_t* Read(jobject buffer, bool buffer_of_ints, jlongArray longs, jintArray ints, jint position) {
+    if (copy_.data() == nullptr) return nullptr;
+    if (longs != nullptr) {
+      env_->GetLongArrayRegion(longs, position, static_cast<jsize>(count_), reinterpret_cast<jlong*>(copy_.data()));
+      return copy_.data();
+    }
+    if (ints == nullptr && !buffer_of_ints) {
+      int64_t* found = nullptr;
+      if (!Find(env_, buffer, position, &found)) return nullptr;
+      return found == nullptr ? copy_.data() : found;
+    }
+    Ints narrow(env_, buffer, ints, position, count_);
+    if (!narrow.ok()) return nullptr;
+    narrow.Read();
+    for (size_t i = 0; i < count_; ++i) copy_.data()[i] = narrow.data()[i];
+    return copy_.data();
+  }
+
+  // For ids that the call writes, before Write(). Null with an exception pending if memory has run out.
+  int64_t* data() { return copy_.data(); }
+
+  void Write(jobject buffer, jlongArray longs, jintArray ints, jint position) {
+    if (longs != nullptr) {
+      const auto* from = reinterpret_cast<const jlong*>(copy_.data());
+      env_->SetLongArrayRegion(longs, position, static_cast<jsize>(count_), from);
+      return;
+    }
+    Ints narrow(env_, buffer, ints, position, count_);
+    if (!narrow.ok()) return;
+    for (size_t i = 0; i < count_; ++i) narrow.data()[i] = static_cast<jint>(copy_.data()[i]);
+    narrow.Write();
+  }
+
+ private:
+  JNIEnv* const env_;
+  const size_t count_;
+  Scratch<int64_t> copy_;
+};
+
+void Embed(JNIEnv* env, jclass, jlong session, jobject id_buffer, jboolean buffer_of_ints, jlongArray longs,
+           jintArray ints, jint ids_position, jint count, jobject embeddings, jfloatArray array, jint position,
+           jint floats) {
+  TokenIds ids(env, Size(count));
+  const int64_t* found_ids = ids.Read(id_buffer, buffer_of_ints, longs, ints, ids_position);
+  if (found_ids == nullptr) return;
+  Floats found(env, embeddings, array, position, Size(floats));
+  if (!found.ok()) return;
+  tied_error error;
+  const tied_status status = tied_embed(Session(session), found_ids, Size(count), found.data(), Size(floats), &error);
+  if (Succeeds(env, status, error)) found.Write();
+}
+
+void Logits(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray array, jint hidden_position, jint tokens,
+            jint floats, jobject logits, jint position, jint remaining) {
+  Floats found_hidden(env, hidden, array, hidden_position, Size(floats));
   float* found = nullptr;
-  if (!Find(env, embeddings, position, &found)) return;
+  if (!found_hidden.ok() || !Find(env, logits, position, &found)) return;
+  found_hidden.Read();
   tied_error error;
-  Succeeds(env, tied_embed(Session(session), copy.data(), Size(count), found, Size(remaining), &error), error);
+  const tied_status status =
+      tied_logits(Session(session), found_hidden.data(), Size(tokens), found, Size(remaining), &error);
+  Succeeds(env, status, error);
 }
 
-void Embed(JNIEnv* env, jclass, jlong session, jobject ids, jint ids_position, jint count, jobject embeddings,
-           jint position, jint remaining) {
-  int64_t* found_ids = nullptr;
-  float* found = nullptr;
-  if (!Find(env, ids, ids_position, &found_ids) || !Find(env, embeddings, position, &found)) return;
-  tied_error error;
-  Succeeds(env, tied_embed(Session(session), found_ids, Size(count), found, Size(remaining), &error), error);
-}
-
-void Logits(JNIEnv* env, jclass, jlong session, jobject hidden, jint hidden_position, jint tokens, jobject logits,
-            jint position, jint remaining) {
-  float *found_hidden = nullptr, *found = nullptr;
-  if (!Find(env, hidden, hidden_position, &found_hidden) || !Find(env, logits, position, &found)) return;
-  tied_error error;
-  Succeeds(env, tied_logits(Session(session), found_hidden, Size(tokens), found, Size(remaining), &error), error);
-}
-
-jlong Argmax(JNIEnv* env, jclass, jlong session, jobject hidden, jint position) {
+jlong Argmax(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray array, jint position, jint floats) {
   int64_t id = -1;
-  float* found = nullptr;
-  if (!Find(env, hidden, position, &found)) return id;
+  Floats found(env, hidden, array, position, Size(floats));
+  if (!found.ok()) return id;
+  found.Read();
   tied_error error;
-  Succeeds(env, tied_argmax(Session(session), found, 1, &id, nullptr, &error), error);
+  Succeeds(env, tied_argmax(Session(session), found.data(), 1, &id, nullptr, &error), error);
   return id;
 }
 
-void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jint tokens, jint k, jobject allowed,
-          jint allowed_position, jint allowed_remaining, jboolean use_screen, jdouble log_z_tolerance, jlongArray ids,
-          jfloatArray logits, jdoubleArray log_z) {
+void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray array, jint position, jint tokens,
+          jint floats, jint k, jobject allowed, jint allowed_bytes, jboolean use_screen, jdouble log_z_tolerance,
+          jobject id_buffer, jlongArray longs, jintArray ints, jint ids_position, jfloatArray logits,
+          jdoubleArray log_z) {
   const size_t count = Size(tokens) * Size(k);
-  Scratch<int64_t> found_ids(env, count);
+  TokenIds found_ids(env, count);
   Scratch<float> found_logits(env, logits == nullptr ? 0 : count);
   Scratch<double> found_log_z(env, log_z == nullptr ? 0 : Size(tokens));
   if (found_ids.data() == nullptr || found_logits.data() == nullptr || found_log_z.data() == nullptr) return;
-  float* found_hidden = nullptr;
+  Floats found_hidden(env, hidden, array, position, Size(floats));
   uint8_t* found_allowed = nullptr;
-  if (!Find(env, hidden, position, &found_hidden) || !Find(env, allowed, allowed_position, &found_allowed)) return;
+  if (!found_hidden.ok() || !Find(env, allowed, 0, &found_allowed)) return;
+  found_hidden.Read();
   tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
   options.allowed = found_allowed;
-  options.allowed_bytes = Size(allowed_remaining);
+  options.allowed_bytes = Size(allowed_bytes);
   options.use_screen = use_screen;
   options.log_z_tolerance = log_z_tolerance;
   tied_topk_result result = {};
@@ -72,11 +117,10 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jint position, jin
   result.log_z = log_z == nullptr ? nullptr : found_log_z.data();
   tied_error error;
   const tied_status status =
-      tied_topk_with(Session(session), found_hidden, Size(tokens), Size(k), &options, &result, &error);
+      tied_topk_with(Session(session), found_hidden.data(), Size(tokens), Size(k), &options, &result, &error);
   if (!Succeeds(env, status, error)) return;
-  const auto written = static_cast<jsize>(count);
-  env->SetLongArrayRegion(ids, 0, written, reinterpret_cast<const jlong*>(found_ids.data()));
-  if (logits != nullptr) env->SetFloatArrayRegion(logits, 0, written, found_logits.data());
+  found_ids.Write(id_buffer, longs, ints, ids_position);
+  if (logits != nullptr) env->SetFloatArrayRegion(logits, 0, static_cast<jsize>(count), found_logits.data());
   if (log_z != nullptr) env->SetDoubleArrayRegion(log_z, 0, tokens, found_log_z.data());
 }
 
@@ -210,14 +254,13 @@ bool RegisterSession(JNIEnv* env) {
       {const_cast<char*>("nativeClose"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Close)},
       {const_cast<char*>("nativeThreads"), const_cast<char*>("(J)I"), reinterpret_cast<void*>(Threads)},
       {const_cast<char*>("nativeCancel"), const_cast<char*>("(J)V"), reinterpret_cast<void*>(Cancel)},
-      {const_cast<char*>("nativeEmbedArray"), const_cast<char*>("(J[J" FLOATS "II)V"),
-       reinterpret_cast<void*>(EmbedArray)},
-      {const_cast<char*>("nativeEmbed"), const_cast<char*>("(JLjava/nio/LongBuffer;II" FLOATS "II)V"),
+      {const_cast<char*>("nativeEmbed"), const_cast<char*>("(JLjava/nio/Buffer;Z[J[III" FLOATS "[FII)V"),
        reinterpret_cast<void*>(Embed)},
-      {const_cast<char*>("nativeLogits"), const_cast<char*>("(J" FLOATS "II" FLOATS "II)V"),
+      {const_cast<char*>("nativeLogits"), const_cast<char*>("(J" FLOATS "[FIII" FLOATS "II)V"),
        reinterpret_cast<void*>(Logits)},
-      {const_cast<char*>("nativeArgmax"), const_cast<char*>("(J" FLOATS "I)J"), reinterpret_cast<void*>(Argmax)},
-      {const_cast<char*>("nativeTopK"), const_cast<char*>("(J" FLOATS "IIILjava/nio/ByteBuffer;IIZD[J[F[D)V"),
+      {const_cast<char*>("nativeArgmax"), const_cast<char*>("(J" FLOATS "[FII)J"), reinterpret_cast<void*>(Argmax)},
+      {const_cast<char*>("nativeTopK"),
+       const_cast<char*>("(J" FLOATS "[FIIIILjava/nio/ByteBuffer;IZDLjava/nio/IntBuffer;[J[II[F[D)V"),
        reinterpret_cast<void*>(TopK)},
       {const_cast<char*>("nativeRun"), const_cast<char*>("(J[B" TENSORS TENSORS ")V"), reinterpret_cast<void*>(Run)},
   };

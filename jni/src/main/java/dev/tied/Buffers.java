@@ -2,8 +2,10 @@ package dev.tied;
 
 import java.nio.Buffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import org.jspecify.annotations.Nullable;
 
-/** What a buffer must be to be used in place. */
+/** What a buffer must be to be used, in place or by its array. */
 final class Buffers {
   private Buffers() {}
 
@@ -17,6 +19,26 @@ final class Buffers {
           what + " has byte order " + order + ": use order(ByteOrder.nativeOrder()) before asFloatBuffer");
     }
     return buffer;
+  }
+
+  /**
+   * The index of the buffer's first element: in its array if it has one that may be used, else from the beginning of its
+   * memory, which must then be direct.
+   */
+  static int start(FloatBuffer buffer, String what) {
+    if (buffer.hasArray()) {
+      return buffer.arrayOffset() + buffer.position();
+    }
+    if (!buffer.isDirect()) {
+      throw new IllegalArgumentException(
+          what + " is neither direct nor has an array: use ByteBuffer.allocateDirect or FloatBuffer.allocate");
+    }
+    return direct(buffer, buffer.order(), what).position();
+  }
+
+  /** The array of a buffer that has one, else null. */
+  static float @Nullable [] arrayOf(FloatBuffer buffer) {
+    return buffer.hasArray() ? buffer.array() : null;
   }
 
   static void writable(Buffer buffer, String what) {

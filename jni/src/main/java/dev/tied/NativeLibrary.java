@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Loads libtied_jni.so, once. The system property {@code dev.tied.library} may name the file. Otherwise Android loads
@@ -29,7 +30,7 @@ final class NativeLibrary {
   static void load() {}
 
   /** A string as the native code reads it: UTF-8 with a final 0; null for null. */
-  static byte[] text(String string) {
+  static byte @Nullable [] text(@Nullable String string) {
     return string == null ? null : (string + "\0").getBytes(StandardCharsets.UTF_8);
   }
 

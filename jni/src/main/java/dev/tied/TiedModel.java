@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A .tied file, mapped read-only. The table takes no Java heap, and all processes that map it share its pages.
@@ -147,7 +148,7 @@ public final class TiedModel implements AutoCloseable {
    * @param progress is told of every 4 MiB and may end the call; what it throws, this method throws. Null: none
    * @throws TiedException CANCELLED if progress ends it, IO_ERROR if the file cannot be read, OUT_OF_MEMORY
    */
-  public void prefetch(Progress progress) {
+  public void prefetch(@Nullable Progress progress) {
     prefetch(false, progress);
   }
 
@@ -155,7 +156,7 @@ public final class TiedModel implements AutoCloseable {
    * As above, or with {@code everything} the whole file, for an app that uses {@link TiedSession#logits} or log_z
    * without a tolerance.
    */
-  public void prefetch(boolean everything, Progress progress) {
+  public void prefetch(boolean everything, @Nullable Progress progress) {
     long pointer = handle.acquire();
     try {
       nativePrefetch(pointer, everything, progress);
@@ -228,6 +229,11 @@ public final class TiedModel implements AutoCloseable {
     handle.close();
   }
 
+  @Override
+  public String toString() {
+    return "TiedModel[rows=" + rows + ", cols=" + cols + ", vocabulary=" + vocabulary + "]";
+  }
+
   private static int mask(Option[] options) {
     int mask = 0;
     for (Option option : options) {
@@ -267,7 +273,7 @@ public final class TiedModel implements AutoCloseable {
 
   private static native void nativeVerify(long model);
 
-  private static native void nativePrefetch(long model, boolean everything, Progress progress);
+  private static native void nativePrefetch(long model, boolean everything, @Nullable Progress progress);
 
   private static native long nativeResidentBytes(long model);
 

@@ -2,11 +2,11 @@ package dev.tied;
 
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Computes on a model with a private thread pool.
@@ -15,10 +15,12 @@ import java.util.Map;
  * Only {@link #cancel} may be called during another call. Methods of a closed session throw IllegalStateException. A
  * session that becomes unreachable is closed when it is collected.
  *
- * <p>Buffers must be direct and in native byte order. They are used in place, from position to limit, and keep both.
- * Other buffers, read-only outputs and outputs that are too small throw IllegalArgumentException; views of byte buffers
- * that are not aligned to their elements, {@link TiedException} INVALID_ARGUMENT. Arrays are copied: they are small.
- * Only {@link #run} allocates objects.
+ * <p>Logits, tensors and bitmaps are direct buffers in native byte order, which are used in place. Token ids, hidden
+ * states and embeddings may be direct buffers, arrays, or buffers of arrays, such as {@code FloatBuffer.allocate()} and
+ * {@code OnnxTensor.getFloatBuffer()} make; what is in an array is copied to native memory and back, 4 KB for a hidden
+ * state of 1024 numbers. Buffers are used from position to limit, and keep both. Other buffers, read-only outputs and
+ * outputs that are too small throw IllegalArgumentException; views of byte buffers that are not aligned to their
+ * elements, {@link TiedException} INVALID_ARGUMENT. Only {@link #run} allocates objects.
  */
 public final class TiedSession implements AutoCloseable {
   private final Handle handle;
@@ -50,23 +52,76 @@ public final class TiedSession implements AutoCloseable {
    * @throws TiedException OUT_OF_RANGE for an id below 0, at or above the vocabulary, or dropped by the converter
    */
   public void embed(long[] ids, FloatBuffer embeddings) {
-    output(embeddings, ids.length, embeddingCols, "embeddings");
-    long pointer = handle.acquire();
-    try {
-      nativeEmbedArray(pointer, ids, embeddings, embeddings.position(), embeddings.remaining());
-    } finally {
-      handle.release();
-    }
+    embed(null, ids, null, 0, ids.length, embeddings, null);
+  }
+
+  /** See {@link #embed(long[], FloatBuffer)}. */
+  public void embed(int[] ids, FloatBuffer embeddings) {
+    embed(null, null, ids, 0, ids.length, embeddings, null);
+  }
+
+  /** See {@link #embed(long[], FloatBuffer)}. */
+  public void embed(long[] ids, float[] embeddings) {
+    embed(null, ids, null, 0, ids.length, null, embeddings);
+  }
+
+  /** See {@link #embed(long[], FloatBuffer)}. */
+  public void embed(int[] ids, float[] embeddings) {
+    embed(null, null, ids, 0, ids.length, null, embeddings);
   }
 
   /** Embeds the ids from the buffer's position to its limit; see {@link #embed(long[], FloatBuffer)}. */
   public void embed(LongBuffer ids, FloatBuffer embeddings) {
-    Buffers.direct(ids, ids.order(), "ids");
-    output(embeddings, ids.remaining(), embeddingCols, "embeddings");
+    if (ids.hasArray()) {
+      embed(null, ids.array(), null, ids.arrayOffset() + ids.position(), ids.remaining(), embeddings, null);
+    } else {
+      embed(Buffers.direct(ids, ids.order(), "ids"), null, null, ids.position(), ids.remaining(), embeddings, null);
+    }
+  }
+
+  /** Embeds the ids from the buffer's position to its limit; see {@link #embed(long[], FloatBuffer)}. */
+  public void embed(IntBuffer ids, FloatBuffer embeddings) {
+    if (ids.hasArray()) {
+      embed(null, null, ids.array(), ids.arrayOffset() + ids.position(), ids.remaining(), embeddings, null);
+    } else {
+      embed(Buffers.direct(ids, ids.order(), "ids"), null, null, ids.position(), ids.remaining(), embeddings, null);
+    }
+  }
+
+  /** One of the ids and one of the embeddings is not null. */
+  private void embed(
+      @Nullable Buffer idBuffer,
+      long @Nullable [] longs,
+      int @Nullable [] ints,
+      int idsPosition,
+      int count,
+      @Nullable FloatBuffer buffer,
+      float @Nullable [] array) {
+    int position = 0;
+    int room;
+    if (buffer != null) {
+      Buffers.writable(buffer, "embeddings");
+      room = buffer.remaining();
+      position = Buffers.start(buffer, "embeddings");
+      array = Buffers.arrayOf(buffer);
+    } else {
+      room = array.length;
+    }
+    Buffers.checkRoom(room, count, embeddingCols, "embeddings");
     long pointer = handle.acquire();
     try {
       nativeEmbed(
-          pointer, ids, ids.position(), ids.remaining(), embeddings, embeddings.position(), embeddings.remaining());
+          pointer,
+          idBuffer,
+          idBuffer instanceof IntBuffer,
+          longs,
+          ints,
+          idsPosition,
+          count,
+          array == null ? buffer : null,
+          array,
+          position,
+          count * embeddingCols);
     } finally {
       handle.release();
     }
@@ -77,14 +132,27 @@ public final class TiedSession implements AutoCloseable {
    * it, and -infinity for ids that the converter dropped.
    *
    * @param hidden [tokens, cols]
-   * @param logits room for [tokens, vocabulary]
+   * @param logits room for [tokens, vocabulary]; a direct buffer, because it is large
    */
   public void logits(FloatBuffer hidden, int tokens, FloatBuffer logits) {
     input(hidden, tokens);
-    output(logits, tokens, vocabulary, "logits");
+    Buffers.direct(logits, logits.order(), "logits");
+    Buffers.writable(logits, "logits");
+    Buffers.checkRoom(logits.remaining(), tokens, vocabulary, "logits");
+    int start = Buffers.start(hidden, "hidden");
+    float[] array = Buffers.arrayOf(hidden);
     long pointer = handle.acquire();
     try {
-      nativeLogits(pointer, hidden, hidden.position(), tokens, logits, logits.position(), logits.remaining());
+      nativeLogits(
+          pointer,
+          array == null ? hidden : null,
+          array,
+          start,
+          tokens,
+          tokens * cols,
+          logits,
+          logits.position(),
+          logits.remaining());
     } finally {
       handle.release();
     }
@@ -93,12 +161,32 @@ public final class TiedSession implements AutoCloseable {
   /** The id with the largest logit for one hidden state; of equal logits the lowest id. Does not write the logits. */
   public long argmax(FloatBuffer hidden) {
     input(hidden, 1);
+    return argmax(hidden, Buffers.arrayOf(hidden), Buffers.start(hidden, "hidden"));
+  }
+
+  /** See {@link #argmax(FloatBuffer)}. */
+  public long argmax(float[] hidden) {
+    Buffers.checkRoom(hidden.length, 1, cols, "hidden");
+    return argmax(null, hidden, 0);
+  }
+
+  private long argmax(@Nullable FloatBuffer buffer, float @Nullable [] array, int position) {
     long pointer = handle.acquire();
     try {
-      return nativeArgmax(pointer, hidden, hidden.position());
+      return nativeArgmax(pointer, array == null ? buffer : null, array, position, cols);
     } finally {
       handle.release();
     }
+  }
+
+  /** Sets {@code ids[t]} to the id with the largest logit for each token; see {@link #argmax(FloatBuffer)}. */
+  public void argmax(FloatBuffer hidden, int tokens, long[] ids) {
+    topK(hidden, tokens, 1, null, ids, null, null);
+  }
+
+  /** Sets {@code ids[t]} to the id with the largest logit for each token; see {@link #argmax(FloatBuffer)}. */
+  public void argmax(FloatBuffer hidden, int tokens, int[] ids) {
+    topK(hidden, tokens, 1, null, ids, null, null);
   }
 
   /**
@@ -112,7 +200,22 @@ public final class TiedSession implements AutoCloseable {
    * @throws TiedException NOT_FINITE if hidden holds NaN or infinity or a logit is NaN; INVALID_ARGUMENT for a k out of
    *     range
    */
-  public void topK(FloatBuffer hidden, int tokens, int k, long[] ids, float[] logits) {
+  public void topK(FloatBuffer hidden, int tokens, int k, long[] ids, float @Nullable [] logits) {
+    topK(hidden, tokens, k, null, ids, logits, null);
+  }
+
+  /** See {@link #topK(FloatBuffer, int, int, long[], float[])}. */
+  public void topK(FloatBuffer hidden, int tokens, int k, int[] ids, float @Nullable [] logits) {
+    topK(hidden, tokens, k, null, ids, logits, null);
+  }
+
+  /** See {@link #topK(FloatBuffer, int, int, long[], float[])}. */
+  public void topK(float[] hidden, int tokens, int k, long[] ids, float @Nullable [] logits) {
+    topK(hidden, tokens, k, null, ids, logits, null);
+  }
+
+  /** See {@link #topK(FloatBuffer, int, int, long[], float[])}. */
+  public void topK(float[] hidden, int tokens, int k, int[] ids, float @Nullable [] logits) {
     topK(hidden, tokens, k, null, ids, logits, null);
   }
 
@@ -124,9 +227,97 @@ public final class TiedSession implements AutoCloseable {
    * @param logZ room for [tokens], or null
    */
   public void topK(
-      FloatBuffer hidden, int tokens, int k, TopKOptions options, long[] ids, float[] logits, double[] logZ) {
+      FloatBuffer hidden,
+      int tokens,
+      int k,
+      @Nullable TopKOptions options,
+      long[] ids,
+      float @Nullable [] logits,
+      double @Nullable [] logZ) {
     input(hidden, tokens);
-    Buffers.checkRoom(ids.length, tokens, k, "ids");
+    int start = Buffers.start(hidden, "hidden");
+    topK(hidden, Buffers.arrayOf(hidden), start, tokens, k, options, null, ids, null, 0, ids.length, logits, logZ);
+  }
+
+  /** See {@link #topK(FloatBuffer, int, int, TopKOptions, long[], float[], double[])}. */
+  public void topK(
+      FloatBuffer hidden,
+      int tokens,
+      int k,
+      @Nullable TopKOptions options,
+      int[] ids,
+      float @Nullable [] logits,
+      double @Nullable [] logZ) {
+    input(hidden, tokens);
+    int start = Buffers.start(hidden, "hidden");
+    topK(hidden, Buffers.arrayOf(hidden), start, tokens, k, options, null, null, ids, 0, ids.length, logits, logZ);
+  }
+
+  /** Writes the ids from the position of the buffer; see {@link #topK(FloatBuffer, int, int, long[], float[])}. */
+  public void topK(
+      FloatBuffer hidden,
+      int tokens,
+      int k,
+      @Nullable TopKOptions options,
+      IntBuffer ids,
+      float @Nullable [] logits,
+      double @Nullable [] logZ) {
+    input(hidden, tokens);
+    Buffers.writable(ids, "ids");
+    int start = Buffers.start(hidden, "hidden");
+    float[] array = Buffers.arrayOf(hidden);
+    int room = ids.remaining();
+    if (ids.hasArray()) {
+      int at = ids.arrayOffset() + ids.position();
+      topK(hidden, array, start, tokens, k, options, null, null, ids.array(), at, room, logits, logZ);
+    } else {
+      Buffers.direct(ids, ids.order(), "ids");
+      topK(hidden, array, start, tokens, k, options, ids, null, null, ids.position(), room, logits, logZ);
+    }
+  }
+
+  /** See {@link #topK(FloatBuffer, int, int, TopKOptions, long[], float[], double[])}. */
+  public void topK(
+      float[] hidden,
+      int tokens,
+      int k,
+      @Nullable TopKOptions options,
+      long[] ids,
+      float @Nullable [] logits,
+      double @Nullable [] logZ) {
+    Buffers.checkRoom(hidden.length, tokens, cols, "hidden");
+    topK(null, hidden, 0, tokens, k, options, null, ids, null, 0, ids.length, logits, logZ);
+  }
+
+  /** See {@link #topK(FloatBuffer, int, int, TopKOptions, long[], float[], double[])}. */
+  public void topK(
+      float[] hidden,
+      int tokens,
+      int k,
+      @Nullable TopKOptions options,
+      int[] ids,
+      float @Nullable [] logits,
+      double @Nullable [] logZ) {
+    Buffers.checkRoom(hidden.length, tokens, cols, "hidden");
+    topK(null, hidden, 0, tokens, k, options, null, null, ids, 0, ids.length, logits, logZ);
+  }
+
+  /** The hidden states are in the array, or in the buffer if that is null; one of the three for ids is not null. */
+  private void topK(
+      @Nullable FloatBuffer buffer,
+      float @Nullable [] array,
+      int position,
+      int tokens,
+      int k,
+      @Nullable TopKOptions options,
+      @Nullable IntBuffer idBuffer,
+      long @Nullable [] longs,
+      int @Nullable [] ints,
+      int idsPosition,
+      int idsRoom,
+      float @Nullable [] logits,
+      double @Nullable [] logZ) {
+    Buffers.checkRoom(idsRoom, tokens, k, "ids");
     if (logits != null) {
       Buffers.checkRoom(logits.length, tokens, k, "logits");
     }
@@ -138,16 +329,20 @@ public final class TiedSession implements AutoCloseable {
     try {
       nativeTopK(
           pointer,
-          hidden,
-          hidden.position(),
+          array == null ? buffer : null,
+          array,
+          position,
           tokens,
+          tokens * cols,
           k,
           allowed,
-          allowed == null ? 0 : allowed.position(),
           allowed == null ? 0 : allowed.remaining(),
           options == null || options.useScreen,
           options == null ? 0 : options.logZTolerance,
-          ids,
+          idBuffer,
+          longs,
+          ints,
+          idsPosition,
           logits,
           logZ);
     } finally {
@@ -162,12 +357,12 @@ public final class TiedSession implements AutoCloseable {
    * @param outputs the outputs to compute, by name: a tensor with room for the result, whose shape the call sets; or
    *     null for a new tensor, which the call puts into the map
    */
-  public void run(Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
+  public void run(Map<String, TiedTensor> inputs, Map<String, @Nullable TiedTensor> outputs) {
     run(null, inputs, outputs);
   }
 
   /** Runs the entry point of that name; selectors are then optional. */
-  public void run(String entryPoint, Map<String, TiedTensor> inputs, Map<String, TiedTensor> outputs) {
+  public void run(@Nullable String entryPoint, Map<String, TiedTensor> inputs, Map<String, @Nullable TiedTensor> outputs) {
     Tensors in = new Tensors(inputs, false);
     Tensors out = new Tensors(outputs, true);
     long pointer = handle.acquire();
@@ -200,108 +395,13 @@ public final class TiedSession implements AutoCloseable {
     handle.close();
   }
 
+  @Override
+  public String toString() {
+    return "TiedSession[embeddingCols=" + embeddingCols + ", cols=" + cols + ", vocabulary=" + vocabulary + "]";
+  }
+
   private void input(FloatBuffer hidden, int tokens) {
-    Buffers.direct(hidden, hidden.order(), "hidden");
     Buffers.checkRoom(hidden.remaining(), tokens, cols, "hidden");
-  }
-
-  private static void output(FloatBuffer buffer, int count, int width, String what) {
-    Buffers.direct(buffer, buffer.order(), what);
-    Buffers.writable(buffer, what);
-    Buffers.checkRoom(buffer.remaining(), count, width, what);
-  }
-
-  /** A map of tensors, as the arrays that the native code reads. */
-  private static final class Tensors {
-    final String[] keys;
-    final byte[][] names;
-    final TiedTensor[] tensors;
-    final Buffer[] buffers;
-    final int[] positions;
-    final int[] remaining;
-    final int[] types;
-    final long[][] shapes;
-
-    Tensors(Map<String, TiedTensor> map, boolean outputs) {
-      int count = map.size();
-      keys = new String[count];
-      names = new byte[count][];
-      tensors = new TiedTensor[count];
-      buffers = new Buffer[count];
-      positions = new int[count];
-      remaining = new int[count];
-      types = new int[count];
-      shapes = new long[count][];
-      int i = 0;
-      for (Map.Entry<String, TiedTensor> entry : map.entrySet()) {
-        keys[i] = entry.getKey();
-        names[i] = NativeLibrary.text(keys[i]);
-        if (entry.getValue() != null) {
-          set(i, entry.getValue());
-          if (outputs) {
-            Buffers.writable(buffers[i], entry.getKey());
-          }
-        } else if (!outputs) {
-          throw new NullPointerException(entry.getKey());
-        }
-        ++i;
-      }
-    }
-
-    void set(int i, TiedTensor tensor) {
-      tensors[i] = tensor;
-      buffers[i] = tensor.buffer;
-      positions[i] = tensor.buffer.position();
-      remaining[i] = tensor.buffer.remaining();
-      types[i] = tensor.type;
-      shapes[i] = tensor.shape;
-    }
-
-    /** Sets the types and shapes that a call would return, without computing. */
-    void describe(long pointer, String entryPoint, Tensors in) {
-      int[] given = types.clone();
-      call(pointer, entryPoint, in, new Buffer[buffers.length]);
-      for (int i = 0; i < types.length; ++i) {
-        if (tensors[i] != null && types[i] != given[i]) {
-          throw new IllegalArgumentException(
-              keys[i] + " has element type " + types[i] + ", its tensor " + given[i] + " (numbers as in ONNX)");
-        }
-      }
-    }
-
-    /** Computes the outputs that have a buffer. */
-    void call(long pointer, String entryPoint, Tensors in, Buffer[] into) {
-      nativeRun(
-          pointer,
-          NativeLibrary.text(entryPoint),
-          in.names,
-          in.buffers,
-          in.positions,
-          in.remaining,
-          in.types,
-          in.shapes,
-          names,
-          into,
-          positions,
-          remaining,
-          types,
-          shapes);
-    }
-
-    void makeMissing() {
-      for (int i = 0; i < buffers.length; ++i) {
-        if (buffers[i] == null) {
-          set(i, TiedTensor.make(types[i], shapes[i]));
-        }
-      }
-    }
-
-    void store(Map<String, TiedTensor> map) {
-      for (int i = 0; i < names.length; ++i) {
-        tensors[i].shape = shapes[i];
-        map.put(keys[i], tensors[i]);
-      }
-    }
   }
 
   private static final class SessionHandle extends Handle {
@@ -321,49 +421,65 @@ public final class TiedSession implements AutoCloseable {
 
   private static native void nativeCancel(long session);
 
-  private static native void nativeEmbedArray(
-      long session, long[] ids, FloatBuffer embeddings, int position, int remaining);
+  // Of each pair or triple of a buffer and arrays, one is not null, and the position counts its elements.
 
   private static native void nativeEmbed(
       long session,
-      LongBuffer ids,
+      @Nullable Buffer idBuffer,
+      boolean bufferOfInts,
+      long @Nullable [] longs,
+      int @Nullable [] ints,
       int idsPosition,
-      int idsRemaining,
-      FloatBuffer embeddings,
+      int count,
+      @Nullable FloatBuffer buffer,
+      float @Nullable [] array,
+      int position,
+      int floats);
+
+  private static native void nativeLogits(
+      long session,
+      @Nullable FloatBuffer hidden,
+      float @Nullable [] array,
+      int hiddenPosition,
+      int tokens,
+      int floats,
+      FloatBuffer logits,
       int position,
       int remaining);
 
-  private static native void nativeLogits(
-      long session, FloatBuffer hidden, int hiddenPosition, int tokens, FloatBuffer logits, int position, int remaining);
-
-  private static native long nativeArgmax(long session, FloatBuffer hidden, int position);
+  private static native long nativeArgmax(
+      long session, @Nullable FloatBuffer hidden, float @Nullable [] array, int position, int floats);
 
   private static native void nativeTopK(
       long session,
-      FloatBuffer hidden,
+      @Nullable FloatBuffer hidden,
+      float @Nullable [] array,
       int position,
       int tokens,
+      int floats,
       int k,
-      ByteBuffer allowed,
-      int allowedPosition,
-      int allowedRemaining,
+      @Nullable ByteBuffer allowed,
+      int allowedBytes,
       boolean useScreen,
       double logZTolerance,
-      long[] ids,
-      float[] logits,
-      double[] logZ);
+      @Nullable IntBuffer idBuffer,
+      long @Nullable [] longs,
+      int @Nullable [] ints,
+      int idsPosition,
+      float @Nullable [] logits,
+      double @Nullable [] logZ);
 
-  private static native void nativeRun(
+  static native void nativeRun(
       long session,
-      byte[] entryPoint,
+      byte @Nullable [] entryPoint,
       byte[][] inputNames,
-      Buffer[] inputs,
+      @Nullable Buffer[] inputs,
       int[] inputPositions,
       int[] inputRemaining,
       int[] inputTypes,
       long[][] inputShapes,
       byte[][] outputNames,
-      Buffer[] outputs,
+      @Nullable Buffer[] outputs,
       int[] outputPositions,
       int[] outputRemaining,
       int[] outputTypes,

@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
+import java.util.Arrays;
 
 /** An input or output of {@link TiedSession#run}: a direct buffer, which is used in place, and a shape. */
 public final class TiedTensor {
@@ -58,6 +59,14 @@ public final class TiedTensor {
     return of(buffer, shape);
   }
 
+  /** An int32 tensor with a copy of the ids in a new direct buffer. */
+  public static TiedTensor ofIds(int[] ids, long... shape) {
+    IntBuffer buffer =
+        ByteBuffer.allocateDirect(Math.multiplyExact(ids.length, 4)).order(ByteOrder.nativeOrder()).asIntBuffer();
+    buffer.duplicate().put(ids);
+    return of(buffer, shape);
+  }
+
   /** A new tensor of zeros. */
   static TiedTensor make(int type, long[] shape) {
     long count = 1;
@@ -93,5 +102,20 @@ public final class TiedTensor {
       throw new IllegalStateException("not an int64 tensor");
     }
     return ((LongBuffer) buffer).duplicate();
+  }
+
+  /** The elements of an int32 tensor. */
+  public IntBuffer ints() {
+    if (!(buffer instanceof IntBuffer)) {
+      throw new IllegalStateException("not an int32 tensor");
+    }
+    return ((IntBuffer) buffer).duplicate();
+  }
+
+  /** Type and shape, such as "float32 [1, 2, 1024]". */
+  @Override
+  public String toString() {
+    String name = type == FLOAT32 ? "float32" : type == INT64 ? "int64" : type == INT32 ? "int32" : "bool";
+    return name + " " + Arrays.toString(shape);
   }
 }

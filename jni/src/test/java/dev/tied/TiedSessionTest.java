@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -18,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -67,6 +70,123 @@ class TiedSessionTest {
     FloatBuffer all = SmallModel.floats(many.length * SmallModel.COLS);
     session.embed(many, all);
     assertArrayEquals(SmallModel.embed(many), SmallModel.read(all));
+  }
+
+  private static IntBuffer ints(boolean direct, int... values) {
+    IntBuffer buffer =
+        direct
+            ? ByteBuffer.allocateDirect(4 * values.length + 4).order(ByteOrder.nativeOrder()).asIntBuffer()
+            : IntBuffer.allocate(values.length + 1);
+    ((Buffer) buffer).position(1);
+    buffer.duplicate().put(values);
+    return buffer;
+  }
+
+  /** A buffer on the Java heap whose position, and whose place in its array, are not 0. */
+  private static FloatBuffer heap(float... values) {
+    FloatBuffer whole = FloatBuffer.allocate(values.length + 3);
+    whole.position(2);
+    FloatBuffer slice = whole.slice();
+    slice.position(1);
+    slice.duplicate().put(values);
+    return slice;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {4, 1000})
+  void embedsIdsAndEmbeddingsOfEveryType(int count) {
+    long[] ids = new long[count];
+    Arrays.setAll(ids, i -> (7 * i + 3) % SmallModel.ROWS);
+    int[] narrow = Arrays.stream(ids).mapToInt(id -> (int) id).toArray();
+    float[] expected = SmallModel.embed(ids);
+    List<Consumer<FloatBuffer>> ways = new ArrayList<>();
+    ways.add(to -> session.embed(ids, to));
+    ways.add(to -> session.embed(narrow, to));
+    ways.add(to -> session.embed(SmallModel.longs(ids), to));
+    ways.add(to -> session.embed(LongBuffer.wrap(ids), to));
+    ways.add(to -> session.embed(ints(true, narrow), to));
+    ways.add(to -> session.embed(ints(false, narrow), to));
+    for (Consumer<FloatBuffer> way : ways) {
+      FloatBuffer direct = SmallModel.floats(expected.length);
+      way.accept(direct);
+      assertArrayEquals(expected, SmallModel.read(direct));
+      FloatBuffer heap = heap(new float[expected.length]);
+      way.accept(heap);
+      assertArrayEquals(expected, SmallModel.read(heap));
+      assertEquals(1, heap.position());
+    }
+    float[] array = new float[expected.length + 1];
+    array[expected.length] = -7;
+    session.embed(ids, array);
+    assertArrayEquals(expected, Arrays.copyOf(array, expected.length));
+    session.embed(new int[] {1}, array);
+    assertArrayEquals(SmallModel.embed(1), Arrays.copyOf(array, SmallModel.COLS));
+    assertEquals(-7, array[expected.length]);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 40})
+  void takesHiddenStatesAndGivesIdsOfEveryType(int tokens) {
+    int k = 4;
+    float[] states = SmallModel.hidden(tokens);
+    float[] logits = SmallModel.logits(states);
+    long[] best = new long[tokens * k];
+    long[] first = new long[tokens];
+    for (int t = 0; t < tokens; ++t) {
+      System.arraycopy(SmallModel.best(logits, t, k, row -> true), 0, best, t * k, k);
+      first[t] = best[t * k];
+    }
+    long[] longs = new long[tokens * k];
+    int[] narrow = new int[tokens * k];
+    for (FloatBuffer hidden : Arrays.asList(SmallModel.floats(states), heap(states))) {
+      session.topK(hidden, tokens, k, longs, null);
+      assertArrayEquals(best, longs);
+      session.topK(hidden, tokens, k, narrow, null);
+      assertArrayEquals(best, widen(narrow));
+      for (boolean direct : new boolean[] {false, true}) {
+        IntBuffer ids = ints(direct, new int[tokens * k]);
+        session.topK(hidden, tokens, k, null, ids, null, null);
+        ids.duplicate().get(narrow);
+        assertArrayEquals(best, widen(narrow));
+      }
+      long[] argmax = new long[tokens];
+      session.argmax(hidden, tokens, argmax);
+      assertArrayEquals(first, argmax);
+      int[] narrowArgmax = new int[tokens];
+      session.argmax(hidden, tokens, narrowArgmax);
+      assertArrayEquals(first, widen(narrowArgmax));
+      assertEquals(first[0], session.argmax(hidden));
+      FloatBuffer written = SmallModel.floats(logits.length);
+      session.logits(hidden, tokens, written);
+      assertArrayEquals(logits, SmallModel.read(written));
+    }
+    Arrays.fill(longs, -1);
+    session.topK(states, tokens, k, longs, null);
+    assertArrayEquals(best, longs);
+    Arrays.fill(narrow, -1);
+    session.topK(states, tokens, k, narrow, null);
+    assertArrayEquals(best, widen(narrow));
+    assertEquals(first[0], session.argmax(states));
+  }
+
+  private static long[] widen(int[] ids) {
+    return Arrays.stream(ids).asLongStream().toArray();
+  }
+
+  @Test
+  void objectsDescribeThemselves() {
+    assertEquals("TiedModel[rows=19, cols=6, vocabulary=19]", model.toString());
+    assertEquals("TiedSession[embeddingCols=6, cols=6, vocabulary=19]", session.toString());
+    assertEquals("int64 [1, 2]", TiedTensor.ofIds(new long[2], 1, 2).toString());
+    TiedTensor ids = TiedTensor.ofIds(new int[] {5, 7}, 2);
+    assertEquals("int32 [2]", ids.toString());
+    assertEquals(7, ids.ints().get(1));
+    assertThrows(IllegalStateException.class, ids::longs);
+    assertThrows(IllegalStateException.class, () -> TiedTensor.of(true).ints());
+    TopKOptions options = TopKOptions.defaults().withAllowed(ByteBuffer.allocateDirect(3)).withScreen(false);
+    assertEquals("TopKOptions[allowed=3 bytes, useScreen=false, logZTolerance=0.5]",
+        options.withLogZTolerance(0.5).toString());
+    assertEquals("TopKOptions[allowed=all, useScreen=true, logZTolerance=0.0]", TopKOptions.defaults().toString());
   }
 
   @Test
@@ -132,7 +252,7 @@ class TiedSessionTest {
         topK.topK(SmallModel.floats(hidden), TOKENS, k, ids, values);
         assertBest(logits, k, ids, values, false);
         double[] logZ = new double[TOKENS];
-        topK.topK(SmallModel.floats(hidden), TOKENS, k, new TopKOptions().allowed(allowed), ids, values, logZ);
+        topK.topK(SmallModel.floats(hidden), TOKENS, k, TopKOptions.defaults().withAllowed(allowed), ids, values, logZ);
         assertBest(logits, k, ids, values, true);
         for (int t = 0; t < TOKENS; ++t) {
           double sum = 0;
@@ -261,7 +381,15 @@ class TiedSessionTest {
     ByteOrder other = ByteOrder.nativeOrder() == ByteOrder.BIG_ENDIAN ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN;
     FloatBuffer wrongOrder = ByteBuffer.allocateDirect(4 * SmallModel.ROWS).order(other).asFloatBuffer();
     List<Executable> refused = new ArrayList<>();
-    refused.add(() -> session.logits(FloatBuffer.wrap(SmallModel.hidden(1)), 1, logits));
+    refused.add(() -> session.logits(FloatBuffer.wrap(SmallModel.hidden(1)).asReadOnlyBuffer(), 1, logits));
+    refused.add(() -> session.argmax(ByteBuffer.allocate(4 * SmallModel.COLS).asFloatBuffer()));
+    refused.add(() -> session.argmax(new float[SmallModel.COLS - 1]));
+    refused.add(() -> session.argmax(hidden, 1, new int[0]));
+    refused.add(() -> session.topK(new float[2 * SmallModel.COLS - 1], 2, 1, new int[2], null));
+    refused.add(() -> session.topK(hidden, 1, 2, null, IntBuffer.allocate(1), null, null));
+    refused.add(() -> session.topK(hidden, 1, 2, null, IntBuffer.allocate(2).asReadOnlyBuffer(), null, null));
+    refused.add(() -> session.embed(new int[] {1}, new float[SmallModel.COLS - 1]));
+    refused.add(() -> session.embed(LongBuffer.allocate(1).asReadOnlyBuffer(), SmallModel.floats(SmallModel.COLS)));
     refused.add(() -> session.logits(hidden, 1, FloatBuffer.allocate(SmallModel.ROWS)));
     refused.add(() -> session.logits(wrongOrder, 1, logits));
     refused.add(() -> session.logits(hidden, 1, wrongOrder));
@@ -270,13 +398,12 @@ class TiedSessionTest {
     refused.add(() -> session.logits(hidden, -1, logits));
     refused.add(() -> session.logits(hidden, 1, SmallModel.floats(SmallModel.ROWS - 1)));
     refused.add(() -> session.embed(new long[] {1}, SmallModel.floats(SmallModel.COLS - 1)));
-    refused.add(() -> session.embed(LongBuffer.allocate(1), SmallModel.floats(SmallModel.COLS)));
     refused.add(() -> session.argmax(SmallModel.floats(SmallModel.COLS - 1)));
     refused.add(() -> session.topK(hidden, 1, 2, new long[1], null));
     refused.add(() -> session.topK(hidden, 1, 2, new long[2], new float[1]));
     refused.add(() -> session.topK(hidden, 1, 2, null, new long[2], null, new double[0]));
     refused.add(() -> session.topK(hidden, 1, -1, new long[2], null));
-    refused.add(() -> new TopKOptions().allowed(ByteBuffer.allocate(3)));
+    refused.add(() -> TopKOptions.defaults().withAllowed(ByteBuffer.allocate(3)));
     refused.add(() -> TiedTensor.of(FloatBuffer.allocate(1), 1));
     for (Executable call : refused) {
       assertThrows(IllegalArgumentException.class, call);
@@ -285,7 +412,7 @@ class TiedSessionTest {
     session.logits(hidden.asReadOnlyBuffer(), 1, logits);
     assertThrows(NullPointerException.class, () -> session.logits(null, 1, logits));
     assertThrows(NullPointerException.class, () -> session.embed((long[]) null, logits));
-    assertThrows(NullPointerException.class, () -> session.topK(hidden, 1, 1, null, null));
+    assertThrows(NullPointerException.class, () -> session.topK(hidden, 1, 1, (long[]) null, null));
   }
 
   /** Bytes in native order that begin at an odd address. */
@@ -458,9 +585,16 @@ class TiedSessionTest {
     long[] best = new long[4];
     float[] bestLogits = new float[4];
     double[] logZ = new double[1];
-    TopKOptions options = new TopKOptions();
+    TopKOptions options = TopKOptions.defaults();
+    float[] heap = SmallModel.hidden(1);
+    FloatBuffer wrapped = FloatBuffer.wrap(heap);
+    float[] heapEmbeddings = new float[4 * SmallModel.COLS];
+    int[] narrow = new int[4];
     Runnable step =
         () -> {
+          session.embed(narrow, heapEmbeddings);
+          session.argmax(wrapped);
+          session.topK(heap, 1, 4, options, narrow, bestLogits, logZ);
           session.embed(ids, embeddings);
           session.logits(hidden, 1, logits);
           session.argmax(hidden);
