@@ -4,6 +4,7 @@
 #include "kernels/cpu.h"
 #include "kernels/float_environment.h"
 #include "kernels/kernels.h"
+#include "runtime/api/beam_step.h"
 #include "runtime/api/c_abi.h"
 #include "runtime/api/interpreter.h"
 #include "runtime/api/session.h"
@@ -212,6 +213,14 @@ tied_status tied_topk_with(tied_session* session, const float* hidden, size_t to
   const tied_topk_result nothing = {};
   return WithSession(session, error, [&](Session& running) {
     return tied::runtime::Topk(running, hidden, tokens, k, options, result == nullptr ? nothing : *result);
+  });
+}
+
+tied_status tied_beam_step(tied_session* session, const float* hidden, const double* scores, size_t beams, size_t count,
+                           const tied_topk_options* options, int32_t* parents, int64_t* ids, double* best_scores,
+                           tied_error* error) {
+  return WithSession(session, error, [&](Session& running) {
+    return tied::runtime::BeamStep(running, hidden, scores, beams, count, options, {parents, ids, best_scores});
   });
 }
 

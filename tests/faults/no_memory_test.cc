@@ -163,6 +163,13 @@ const Case kCases[] = {
        options.allowed_bytes = kAllowed.size();
        return TopkWith(session, options, true, outputs, error);
      }},
+    {"BeamStep", kScreened, true,
+     [](auto* session, auto* outputs, auto* error) {
+       int32_t parents[kTokens];
+       const double scores[kTokens] = {-1, -2, -3};
+       return tied_beam_step(session, kHidden.data(), scores, kTokens, kTokens, nullptr, parents, outputs->ids.data(),
+                             outputs->log_z.data(), error);
+     }},
     {"Run", kPlain, true,
      [](auto* session, auto* outputs, auto* error) {
        const tied_tensor input =

@@ -396,6 +396,20 @@ TIED_API tied_status tied_topk_with(tied_session* session, const float* hidden, 
                                     const tied_topk_options* options, const tied_topk_result* result,
                                     tied_error* error);
 
+/* One step of a beam search: adds to each beam's score the log-probability of each allowed id, and finds the `count`
+ * largest sums over all beams, best first: best_scores[i] = scores[b] + logit - log_z of beam b = parents[i] for
+ * ids[i], in float64. Of equal sums the lower beam first, within a beam in the order of tied_topk_with(). hidden:
+ * [beams, cols]; scores: [beams], sums of log-probabilities, -infinity for a beam that has none yet; count: 1 to
+ * TIED_MAX_K, at most the number of allowed rows, usually 2 * beams. parents, ids, best_scores: [count]. What ends a
+ * hypothesis, and how many may continue one beam, is left to the caller: with 2 * beams results, `beams` of them go on
+ * even if each beam ends. The result is exact; with options->log_z_tolerance above 0, each log_z may be off by that
+ * much, which can change the order of ids of different beams, and the call can use the screen for it. With 0 beams it
+ * does nothing.
+ * Errors: those of tied_topk_with(); NOT_FINITE also if a score is NaN or +infinity, or a log-probability NaN. */
+TIED_API tied_status tied_beam_step(tied_session* session, const float* hidden, const double* scores, size_t beams,
+                                    size_t count, const tied_topk_options* options, int32_t* parents, int64_t* ids,
+                                    double* best_scores, tied_error* error);
+
 /* Sets logits[t, i] to the logit of the id row_ids[i], for a lexical shortlist. Ids may be in any order and repeat.
  * logits: [tokens, row_count], `capacity` floats at least tokens * row_count. The bits are those of tied_logits() on a
  * deterministic session. Errors: OUT_OF_RANGE for an id below 0 or at or above the vocabulary, BUFFER_TOO_SMALL. */

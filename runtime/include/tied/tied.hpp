@@ -268,6 +268,12 @@ struct TopkResult {
   uint64_t bytes_read = 0;
 };
 
+struct BeamResult {
+  std::vector<int32_t> parents;  // [count]: the beam that each id continues
+  std::vector<int64_t> ids;      // [count], best first
+  std::vector<double> scores;    // [count]
+};
+
 // Runs a model. Owns a thread pool and scratch memory.
 class Session {
  public:
@@ -360,13 +366,7 @@ class Session {
     result.survivors.resize(tokens);
     if (options.log_z) result.log_z.resize(tokens);
     if (options.log_z) result.log_z_bound.resize(tokens);
-    tied_topk_options c_options = TIED_TOPK_OPTIONS_INIT;
-    if (options.row_ids.size() > 0) c_options.row_ids = options.row_ids.data();
-    c_options.row_count = options.row_ids.size();
-    if (options.allowed.size() > 0) c_options.allowed = options.allowed.data();
-    c_options.allowed_bytes = options.allowed.size();
-    c_options.use_screen = options.use_screen ? 1 : 0;
-    c_options.log_z_tolerance = options.log_z_tolerance;
+    const tied_topk_options c_options = ToC(options);
     const tied_topk_result c_result = {result.ids.data(),
                                        result.logits.data(),
                                        options.log_z ? result.log_z.data() : nullptr,
@@ -375,6 +375,30 @@ class Session {
                                        &result.bytes_read};
     tied_error error;
     internal::Check(tied_topk_with(get(), hidden.data(), tokens, k, &c_options, &c_result, &error), error);
+    return result;
+  }
+
+  // One step of a beam search: the `count` largest of scores[b] + log-probability over all beams b and allowed ids.
+  // hidden: [beams, cols]; scores: [beams]. log_z is computed whatever options.log_z is; see tied_beam_step().
+  // Throws as Topk(); NOT_FINITE also if a score is NaN or +infinity or a log-probability NaN.
+  BeamResult BeamStep(Span<const float> hidden, Span<const double> scores, size_t count,
+                      const TopkOptions& options = {}) {
+    const size_t beams = Tokens(hidden);
+    if (beams != scores.size() || count > TIED_MAX_K) {
+      throw Error(TIED_INVALID_ARGUMENT, "a beam step with " + std::to_string(beams) + " hidden states, " +
+                                             std::to_string(scores.size()) + " scores and " + std::to_string(count) +
+                                             " results");
+    }
+    if (beams == 0) return {};
+    BeamResult result;
+    result.parents.resize(count);
+    result.ids.resize(count);
+    result.scores.resize(count);
+    const tied_topk_options c_options = ToC(options);
+    tied_error error;
+    internal::Check(tied_beam_step(get(), hidden.data(), scores.data(), beams, count, &c_options, result.parents.data(),
+                                   result.ids.data(), result.scores.data(), &error),
+                    error);
     return result;
   }
 
@@ -394,6 +418,17 @@ class Session {
   struct Destroy {
     void operator()(tied_session* session) const { tied_session_destroy(session); }
   };
+
+  static tied_topk_options ToC(const TopkOptions& options) {
+    tied_topk_options c_options = TIED_TOPK_OPTIONS_INIT;
+    if (options.row_ids.size() > 0) c_options.row_ids = options.row_ids.data();
+    c_options.row_count = options.row_ids.size();
+    if (options.allowed.size() > 0) c_options.allowed = options.allowed.data();
+    c_options.allowed_bytes = options.allowed.size();
+    c_options.use_screen = options.use_screen ? 1 : 0;
+    c_options.log_z_tolerance = options.log_z_tolerance;
+    return c_options;
+  }
 
   // 0 if the model has no lm_head.
   size_t Tokens(Span<const float> hidden) const {

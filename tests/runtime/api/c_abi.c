@@ -31,6 +31,14 @@ int tied_test_c_abi(const void* file, size_t bytes, int64_t* best) {
   REQUIRE(tied_argmax(session, hidden, 1, best, NULL, &error) == TIED_OK);
   REQUIRE(tied_topk(session, hidden, 1, 0, best, NULL, &error) == TIED_INVALID_ARGUMENT);
   REQUIRE(error.status == TIED_INVALID_ARGUMENT && strlen(error.message) > 0);
+  {
+    const double score = -1;
+    double sum = 0;
+    int32_t parent = -1;
+    REQUIRE(tied_beam_step(session, hidden, &score, 1, 1, NULL, &parent, best, &sum, &error) == TIED_OK);
+    REQUIRE(parent == 0 && sum < score);
+  }
+  REQUIRE(tied_model_prefetch(model, NULL, NULL, NULL, &error) == TIED_OK);
   tied_session_destroy(session);
   tied_model_close(model);
   return 0;

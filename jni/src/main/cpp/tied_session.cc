@@ -93,6 +93,41 @@ jlong Argmax(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray arr
   return id;
 }
 
+// Sets *options. False with an exception pending if the bitmap has no address.
+bool FindOptions(JNIEnv* env, jobject allowed, jint allowed_bytes, jboolean use_screen, jdouble log_z_tolerance,
+                 tied_topk_options* options) {
+  uint8_t* found_allowed = nullptr;
+  if (!Find(env, allowed, 0, &found_allowed)) return false;
+  options->allowed = found_allowed;
+  options->allowed_bytes = Size(allowed_bytes);
+  options->use_screen = use_screen;
+  options->log_z_tolerance = log_z_tolerance;
+  return true;
+}
+
+void BeamStep(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray array, jint position, jint beams,
+              jint floats, jdoubleArray scores, jint count, jobject allowed, jint allowed_bytes, jboolean use_screen,
+              jdouble log_z_tolerance, jintArray parents, jlongArray longs, jintArray ints, jdoubleArray best_scores) {
+  Scratch<double> found_scores(env, Size(beams));
+  Scratch<jint> found_parents(env, Size(count));
+  TokenIds found_ids(env, Size(count));
+  Scratch<double> found_best(env, Size(count));
+  if (env->ExceptionCheck()) return;
+  env->GetDoubleArrayRegion(scores, 0, beams, found_scores.data());
+  Floats found_hidden(env, hidden, array, position, Size(floats));
+  tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+  if (!found_hidden.ok() || !FindOptions(env, allowed, allowed_bytes, use_screen, log_z_tolerance, &options)) return;
+  found_hidden.Read();
+  tied_error error;
+  const tied_status status =
+      tied_beam_step(Session(session), found_hidden.data(), found_scores.data(), Size(beams), Size(count), &options,
+                     found_parents.data(), found_ids.data(), found_best.data(), &error);
+  if (!Succeeds(env, status, error) || beams == 0) return;
+  env->SetIntArrayRegion(parents, 0, count, found_parents.data());
+  found_ids.Write(nullptr, longs, ints, 0);
+  env->SetDoubleArrayRegion(best_scores, 0, count, found_best.data());
+}
+
 void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray array, jint position, jint tokens,
           jint floats, jint k, jobject allowed, jint allowed_bytes, jboolean use_screen, jdouble log_z_tolerance,
           jobject id_buffer, jlongArray longs, jintArray ints, jint ids_position, jfloatArray logits,
@@ -103,14 +138,9 @@ void TopK(JNIEnv* env, jclass, jlong session, jobject hidden, jfloatArray array,
   Scratch<double> found_log_z(env, log_z == nullptr ? 0 : Size(tokens));
   if (found_ids.data() == nullptr || found_logits.data() == nullptr || found_log_z.data() == nullptr) return;
   Floats found_hidden(env, hidden, array, position, Size(floats));
-  uint8_t* found_allowed = nullptr;
-  if (!found_hidden.ok() || !Find(env, allowed, 0, &found_allowed)) return;
-  found_hidden.Read();
   tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
-  options.allowed = found_allowed;
-  options.allowed_bytes = Size(allowed_bytes);
-  options.use_screen = use_screen;
-  options.log_z_tolerance = log_z_tolerance;
+  if (!found_hidden.ok() || !FindOptions(env, allowed, allowed_bytes, use_screen, log_z_tolerance, &options)) return;
+  found_hidden.Read();
   tied_topk_result result = {};
   result.ids = found_ids.data();
   result.logits = logits == nullptr ? nullptr : found_logits.data();
@@ -262,6 +292,8 @@ bool RegisterSession(JNIEnv* env) {
       {const_cast<char*>("nativeTopK"),
        const_cast<char*>("(J" FLOATS "[FIIIILjava/nio/ByteBuffer;IZDLjava/nio/IntBuffer;[J[II[F[D)V"),
        reinterpret_cast<void*>(TopK)},
+      {const_cast<char*>("nativeBeamStep"), const_cast<char*>("(J" FLOATS "[FIII[DILjava/nio/ByteBuffer;IZD[I[J[I[D)V"),
+       reinterpret_cast<void*>(BeamStep)},
       {const_cast<char*>("nativeRun"), const_cast<char*>("(J[B" TENSORS TENSORS ")V"), reinterpret_cast<void*>(Run)},
   };
 #undef FLOATS

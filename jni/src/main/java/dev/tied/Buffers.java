@@ -22,8 +22,8 @@ final class Buffers {
   }
 
   /**
-   * The index of the buffer's first element: in its array if it has one that may be used, else from the beginning of its
-   * memory, which must then be direct.
+   * The index of the buffer's first element: in its array if it has one that may be used, else in its memory, which must
+   * then be direct.
    */
   static int start(FloatBuffer buffer, String what) {
     if (buffer.hasArray()) {

@@ -351,6 +351,93 @@ public final class TiedSession implements AutoCloseable {
   }
 
   /**
+   * One step of a beam search: adds to each beam's score the log-probability of each allowed id, and finds the
+   * {@code count} largest sums over all beams, best first. Of equal sums the lower beam comes first. The call says
+   * nothing about the end of a sentence or how many ids may continue one beam: with {@code 2 * beams} results, enough
+   * go on even if each beam ends.
+   *
+   * @param hidden [beams, cols]
+   * @param scores [beams]: sums of log-probabilities; NEGATIVE_INFINITY for a beam that has none yet
+   * @param count 1 to 1024, usually 2 * beams
+   * @param options null for all ids and an exact result; a tolerance of log_z may change the order of ids of different
+   *     beams whose sums are closer
+   * @param parents room for [count]: the beam that each id continues
+   * @param ids room for [count]
+   * @param bestScores room for [count]; may be the array of scores
+   * @throws TiedException as topK; NOT_FINITE also if a score is NaN or POSITIVE_INFINITY
+   */
+  public void beamStep(
+      FloatBuffer hidden,
+      double[] scores,
+      int beams,
+      int count,
+      @Nullable TopKOptions options,
+      int[] parents,
+      long[] ids,
+      double[] bestScores) {
+    input(hidden, beams);
+    int start = Buffers.start(hidden, "hidden");
+    Buffers.checkRoom(ids.length, 1, count, "ids");
+    beamStep(hidden, Buffers.arrayOf(hidden), start, scores, beams, count, options, parents, ids, null, bestScores);
+  }
+
+  /** See {@link #beamStep(FloatBuffer, double[], int, int, TopKOptions, int[], long[], double[])}. */
+  public void beamStep(
+      FloatBuffer hidden,
+      double[] scores,
+      int beams,
+      int count,
+      @Nullable TopKOptions options,
+      int[] parents,
+      int[] ids,
+      double[] bestScores) {
+    input(hidden, beams);
+    int start = Buffers.start(hidden, "hidden");
+    Buffers.checkRoom(ids.length, 1, count, "ids");
+    beamStep(hidden, Buffers.arrayOf(hidden), start, scores, beams, count, options, parents, null, ids, bestScores);
+  }
+
+  private void beamStep(
+      FloatBuffer buffer,
+      float @Nullable [] array,
+      int position,
+      double[] scores,
+      int beams,
+      int count,
+      @Nullable TopKOptions options,
+      int[] parents,
+      long @Nullable [] longs,
+      int @Nullable [] ints,
+      double[] bestScores) {
+    Buffers.checkRoom(scores.length, 1, beams, "scores");
+    Buffers.checkRoom(parents.length, 1, count, "parents");
+    Buffers.checkRoom(bestScores.length, 1, count, "bestScores");
+    ByteBuffer allowed = options == null ? null : options.allowed;
+    long pointer = handle.acquire();
+    try {
+      nativeBeamStep(
+          pointer,
+          array == null ? buffer : null,
+          array,
+          position,
+          beams,
+          beams * cols,
+          scores,
+          count,
+          allowed,
+          allowed == null ? 0 : allowed.remaining(),
+          options == null || options.useScreen,
+          options == null ? 0 : options.logZTolerance,
+          parents,
+          longs,
+          ints,
+          bestScores);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
    * Runs an entry point with the names of the ONNX graph. The selector among the inputs chooses the entry point; inputs
    * that it does not read are ignored.
    *
@@ -468,6 +555,24 @@ public final class TiedSession implements AutoCloseable {
       int idsPosition,
       float @Nullable [] logits,
       double @Nullable [] logZ);
+
+  private static native void nativeBeamStep(
+      long session,
+      @Nullable FloatBuffer hidden,
+      float @Nullable [] array,
+      int position,
+      int beams,
+      int floats,
+      double[] scores,
+      int count,
+      @Nullable ByteBuffer allowed,
+      int allowedBytes,
+      boolean useScreen,
+      double logZTolerance,
+      int[] parents,
+      long @Nullable [] longs,
+      int @Nullable [] ints,
+      double[] bestScores);
 
   static native void nativeRun(
       long session,

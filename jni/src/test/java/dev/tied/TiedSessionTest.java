@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -167,6 +168,52 @@ class TiedSessionTest {
     session.topK(states, tokens, k, narrow, null);
     assertArrayEquals(best, widen(narrow));
     assertEquals(first[0], session.argmax(states));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"small.tied", "screened.tied"})
+  void aBeamStepFindsTheBestSumsOfAllBeams(String file) {
+    int beams = 3;
+    int count = 6;
+    float[] states = SmallModel.hidden(beams);
+    float[] logits = SmallModel.logits(states);
+    double[] scores = {-1.25, -0.5, -3};
+    double[] sums = new double[logits.length];
+    for (int beam = 0; beam < beams; ++beam) {
+      double sum = 0;
+      for (int row = 0; row < SmallModel.ROWS; ++row) {
+        sum += Math.exp(logits[beam * SmallModel.ROWS + row]);
+      }
+      for (int row = 0; row < SmallModel.ROWS; ++row) {
+        int i = beam * SmallModel.ROWS + row;
+        sums[i] = scores[beam] + (logits[i] - Math.log(sum));
+      }
+    }
+    int[] best =
+        IntStream.range(0, sums.length)
+            .boxed()
+            .sorted((a, b) -> Double.compare(sums[b], sums[a]))
+            .mapToInt(Integer::intValue)
+            .limit(count)
+            .toArray();
+    try (TiedModel other = SmallModel.open(file);
+        TiedSession beam = other.newSession(1, true)) {
+      int[] parents = new int[count];
+      long[] longs = new long[count];
+      int[] ints = new int[count];
+      for (FloatBuffer hidden : Arrays.asList(SmallModel.floats(states), heap(states))) {
+        double[] inPlace = Arrays.copyOf(scores, count);
+        beam.beamStep(hidden, inPlace, beams, count, null, parents, longs, inPlace);
+        double[] separate = new double[count];
+        beam.beamStep(hidden, scores, beams, count, TopKOptions.defaults(), parents, ints, separate);
+        assertArrayEquals(inPlace, separate);
+        assertArrayEquals(longs, widen(ints));
+        for (int i = 0; i < count; ++i) {
+          assertEquals(best[i], parents[i] * SmallModel.ROWS + ints[i]);
+          assertEquals(sums[best[i]], separate[i], 1e-12);
+        }
+      }
+    }
   }
 
   private static long[] widen(int[] ids) {
@@ -405,6 +452,14 @@ class TiedSessionTest {
     refused.add(() -> session.topK(hidden, 1, -1, new long[2], null));
     refused.add(() -> TopKOptions.defaults().withAllowed(ByteBuffer.allocate(3)));
     refused.add(() -> TiedTensor.of(FloatBuffer.allocate(1), 1));
+    double[] score = {0};
+    refused.add(() -> session.beamStep(hidden, new double[0], 1, 1, null, new int[1], new int[1], score));
+    refused.add(() -> session.beamStep(hidden, score, 1, 1, null, new int[0], new int[1], score));
+    refused.add(() -> session.beamStep(hidden, score, 1, 1, null, new int[1], new long[0], score));
+    refused.add(() -> session.beamStep(hidden, score, 1, 2, null, new int[2], new int[2], score));
+    refused.add(() -> session.beamStep(hidden, score, 2, 1, null, new int[1], new int[1], score));
+    refused.add(() -> session.beamStep(hidden, score, -1, 1, null, new int[1], new int[1], score));
+    refused.add(() -> session.beamStep(hidden, score, 1, -1, null, new int[1], new int[1], score));
     for (Executable call : refused) {
       assertThrows(IllegalArgumentException.class, call);
     }
@@ -590,10 +645,12 @@ class TiedSessionTest {
     FloatBuffer wrapped = FloatBuffer.wrap(heap);
     float[] heapEmbeddings = new float[4 * SmallModel.COLS];
     int[] narrow = new int[4];
+    int[] parents = new int[1];
     Runnable step =
         () -> {
           session.embed(narrow, heapEmbeddings);
           session.argmax(wrapped);
+          session.beamStep(wrapped, logZ, 1, 1, options, parents, narrow, logZ);
           session.topK(heap, 1, 4, options, narrow, bestLogits, logZ);
           session.embed(ids, embeddings);
           session.logits(hidden, 1, logits);
