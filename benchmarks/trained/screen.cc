@@ -1,0 +1,119 @@
+// Runs hidden states through a screen, one token a call, and prints a line of numbers for each; benchmarks/trained/run
+// makes a table of them.
+//   screen count MODEL.tied FLOAT32.tied HIDDEN THREADS    bytes and rows of every token
+//   screen time MODEL.tied FLOAT32.tied HIDDEN THREADS     seconds of 24 of them
+// HIDDEN: raw float32 [tokens, cols]. FLOAT32.tied: the table that is read for comparison.
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tied/tied.hpp"
+#include "tools/tied/bench/read_bandwidth.h"
+#include "tools/tied/bench/timing.h"
+
+namespace {
+
+constexpr size_t kTopks[] = {1, 10, 40};
+constexpr size_t kLogZTopk = 10;
+constexpr size_t kFullTopk = 40;  // its best rows are compared with those of the others
+constexpr size_t kTimedTokens = 24;
+constexpr double kTolerance = 0.01;
+
+std::vector<float> ReadFloats(const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (bytes.empty()) throw std::runtime_error(std::string(path) + " cannot be read");
+  std::vector<float> floats(bytes.size() / sizeof(float));
+  std::copy_n(bytes.data(), floats.size() * sizeof(float), reinterpret_cast<char*>(floats.data()));
+  return floats;
+}
+
+tied::TopkOptions Options(bool screen, bool log_z) {
+  tied::TopkOptions options;
+  options.use_screen = screen;
+  options.log_z = log_z;
+  options.log_z_tolerance = log_z ? kTolerance : 0;
+  return options;
+}
+
+// k, survivors, bytes; k is 0 for log_z.
+void Count(tied::Session& session, tied::Span<const float> hidden) {
+  for (const size_t k : kTopks) {
+    const tied::TopkResult result = session.Topk(hidden, k, Options(true, false));
+    std::printf("%zu %llu %llu\n", k, static_cast<unsigned long long>(result.survivors[0]),
+                static_cast<unsigned long long>(result.bytes_read));
+  }
+  const tied::TopkResult result = session.Topk(hidden, kLogZTopk, Options(true, true));
+  std::printf("0 0 %llu\n", static_cast<unsigned long long>(result.bytes_read));
+}
+
+// Seconds of reading, of the full pass, of each k, and of log_z in a full pass and through the screen.
+void Time(tied::Session& session, tied::Span<const float> hidden, tied::cli::Reader& reader,
+          const tied_table_info& table, bool print) {
+  std::vector<double> seconds;
+  tied::cli::LetThreadsSleep();
+  seconds.push_back(reader.Read(table.data, table.values.length));
+  tied::cli::LetThreadsSleep();
+  const auto run = [&](size_t k, const tied::TopkOptions& options) {
+    const tied::cli::Stopwatch watch;
+    tied::TopkResult result = session.Topk(hidden, k, options);
+    seconds.push_back(watch.Seconds());
+    return result;
+  };
+  tied::TopkResult full = run(kFullTopk, Options(false, false));
+  for (const size_t k : kTopks) {
+    const tied::TopkResult result = run(k, Options(true, false));
+    if (!std::equal(result.ids.begin(), result.ids.end(), full.ids.begin()) ||
+        !std::equal(result.logits.begin(), result.logits.end(), full.logits.begin())) {
+      throw std::runtime_error("a result differs from that of the full pass");
+    }
+  }
+  run(kLogZTopk, Options(false, true));
+  run(kLogZTopk, Options(true, true));
+  for (const double each : seconds) {
+    if (print) std::printf("%.9f ", each);
+  }
+  if (print) std::printf("\n");
+}
+
+void Run(bool timed, char** argv) {
+  const tied::Model model = tied::Model::Open(argv[2]);
+  const tied::Model plain = tied::Model::Open(argv[3]);
+  const std::vector<float> hidden = ReadFloats(argv[4]);
+  tied::SessionOptions options;
+  options.threads = std::atoi(argv[5]);
+  tied::Session session(model, options);
+  const tied_table_info table = plain.HeadTable();
+  const size_t cols = table.cols;
+  const size_t tokens = hidden.size() / cols;
+  const auto token = [&](size_t t) { return tied::Span<const float>(hidden.data() + t * cols, cols); };
+  if (!timed) {
+    for (size_t t = 0; t < tokens; ++t) Count(session, token(t));
+    return;
+  }
+  tied::cli::Reader reader(static_cast<size_t>(options.threads));
+  reader.Calibrate(table.data, table.values.length);
+  Time(session, token(0), reader, table, false);
+  for (size_t i = 0; i < kTimedTokens; ++i) Time(session, token(i * tokens / kTimedTokens), reader, table, true);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string what = argc == 6 ? argv[1] : "";
+  if (what != "count" && what != "time") {
+    std::fprintf(stderr, "usage: screen count|time MODEL.tied FLOAT32.tied HIDDEN THREADS\n");
+    return 2;
+  }
+  try {
+    Run(what == "time", argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "screen: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

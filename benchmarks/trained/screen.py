@@ -1,0 +1,121 @@
+"""Measures top-k through screens on trained tables with the hidden states of real text.
+
+usage: screen.py TIED_CONVERT PROGRAM WORK count|time|report [THREADS]
+
+count: converts the tables, and counts rows and bytes of every token. time: times some of them. report: prints tables.
+Takes WORK/NAME/model.safetensors, NAME.hidden.npy and NAME.calibration.npy; a table of random numbers is made here.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import tables
+
+RANDOM = "random"
+NAMES = [RANDOM, "marian_enpt", "marian_pten", "gemma3", "smollm2"]
+TITLES = {RANDOM: "random numbers", "marian_enpt": "Marian en-pt", "marian_pten": "Marian pt-en",
+          "gemma3": "Gemma 3 270M", "smollm2": "SmolLM2 135M"}
+TOPKS = (1, 10, 40)
+FORMS = [(dtype, calibrated) for dtype in ("float32", "int8") for calibrated in (False, True)]
+
+
+def make_random(work):
+    """A table of NLLB-200's shape and hidden states, of random numbers."""
+    if (work / RANDOM / "config.json").exists():
+        return
+    random = np.random.default_rng(7)
+    np.save(work / f"{RANDOM}.hidden.npy", random.standard_normal((96, 1024), np.float32))
+    tables.write_safetensors(work / RANDOM, random.standard_normal((256206, 1024), np.float32) * np.float32(0.02), None)
+
+
+def models(work):
+    """(table, number format, calibrated, file) of everything that can be measured."""
+    for name in NAMES:
+        if not (work / f"{name}.hidden.npy").exists():
+            continue
+        for dtype, calibrated in FORMS:
+            if not calibrated or (work / f"{name}.calibration.npy").exists():
+                yield name, dtype, calibrated, work / f"{name}.{dtype}{'.calibrated' if calibrated else ''}.tied"
+
+
+def convert(program, work):
+    for name, dtype, calibrated, path in models(work):
+        if path.exists():
+            continue
+        options = ["--calibrate", work / f"{name}.calibration.npy"] if calibrated else []
+        if (work / f"{name}.bias.npy").exists():
+            options += ["--table", "model.embed_tokens.weight", "--bias", "final_logits_bias"]
+        command = [program, work / name, "-o", path, "--dtype", dtype, "--screen", "--quiet", *options]
+        subprocess.run(command, check=True)
+
+
+def measure(program, work, what, threads):
+    """Writes a table of numbers beside each model, a line for each call or token."""
+    for name, _, _, path in models(work):
+        hidden = work / f"{name}.hidden.f32"
+        np.load(work / f"{name}.hidden.npy").astype(np.float32).tofile(hidden)
+        lines = subprocess.run([program, what, path, work / f"{name}.float32.tied", hidden, str(threads)], check=True,
+                               stdout=subprocess.PIPE).stdout
+        path.with_suffix(f".{what}{threads if what == 'time' else ''}").write_bytes(lines)
+
+
+def float32_bytes(work, name):
+    with open(work / name / "model.safetensors", "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return np.prod(header["model.embed_tokens.weight"]["shape"], dtype=np.int64) * 4
+
+
+def row(*cells):
+    print("| " + " | ".join(str(cell) for cell in cells) + " |")
+
+
+def title(name, dtype, calibrated):
+    return f"{TITLES[name]}, {dtype}{', calibrated' if calibrated else ''}"
+
+
+def report_counts(work):
+    row("table, screen", *(f"{what}, k = {k}" for what in ("rows computed: median, 95 %, most", "bytes: mean, worst")
+                           for k in TOPKS), "log_z: bytes, full passes")
+    row(*["---"] * 8)
+    for name, dtype, calibrated, path in models(work):
+        lines = np.loadtxt(path.with_suffix(".count"))
+        table = float32_bytes(work, name)
+        rows = [lines[lines[:, 0] == k, 1] for k in TOPKS]
+        shares = [lines[lines[:, 0] == k, 2] / table for k in (*TOPKS, 0)]
+        full = 1 if dtype == "float32" else 0.25
+        row(title(name, dtype, calibrated),
+            *(f"{np.median(r):.0f}, {np.percentile(r, 95):.0f}, {r.max():.0f}" for r in rows),
+            *(f"{s.mean():.3f}, {s.max():.2f}" for s in shares[:-1]),
+            f"{shares[-1].mean():.2f}, {(shares[-1] >= full).mean():.0%}")
+
+
+def report_times(work, threads):
+    row(f"{threads} thread{'s' if threads > 1 else ''}", "read float32, ms", "full pass, ms",
+        *(f"k = {k}: of full, of read" for k in TOPKS), "log_z: of full")
+    row(*["---"] * 7)
+    for name, dtype, calibrated, path in models(work):
+        read, full, *screened, full_log_z, log_z = np.loadtxt(path.with_suffix(f".time{threads}")).T
+        row(title(name, dtype, calibrated), f"{np.median(read) * 1e3:.2f}", f"{np.median(full) * 1e3:.2f}",
+            *(f"{np.median(s / full):.2f}, {np.median(s / read):.2f}" for s in screened),
+            f"{np.median(log_z / full_log_z):.2f}")
+
+
+def main():
+    converter, program, work, what = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4]
+    threads = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+    if what == "report":
+        report_counts(work)
+        for file in sorted({path.suffix for path in work.glob("*.time*")}):
+            print()
+            report_times(work, int(file.removeprefix(".time")))
+        return
+    make_random(work)
+    convert(converter, work)
+    measure(program, work, what, threads)
+
+
+if __name__ == "__main__":
+    main()
