@@ -77,8 +77,8 @@ def title(name, dtype, calibrated):
 
 
 def report_counts(work):
-    row("table, screen", *(f"{what}, k = {k}" for what in ("rows computed: median, 95 %, most", "bytes: mean, worst")
-                           for k in TOPKS), "log_z: bytes, full passes")
+    """rows computed exactly: median, 95th percentile, most; bytes: mean, worst token; log_z: bytes, full passes."""
+    row("table, screen", *(f"{what}, k = {k}" for what in ("rows", "bytes") for k in TOPKS), "log_z")
     row(*["---"] * 8)
     for name, dtype, calibrated, path in models(work):
         lines = np.loadtxt(path.with_suffix(".count"))
@@ -93,8 +93,9 @@ def report_counts(work):
 
 
 def report_times(work, threads):
-    row(f"{threads} thread{'s' if threads > 1 else ''}", "read float32, ms", "full pass, ms",
-        *(f"k = {k}: of full, of read" for k in TOPKS), "log_z: of full")
+    """Medians of ratios: beside the full pass and beside reading the float32 table; log_z beside its full pass."""
+    row(f"{threads} thread{'s' if threads > 1 else ''}", "read, ms", "full pass, ms", *(f"k = {k}" for k in TOPKS),
+        "log_z")
     row(*["---"] * 7)
     for name, dtype, calibrated, path in models(work):
         read, full, *screened, full_log_z, log_z = np.loadtxt(path.with_suffix(f".time{threads}")).T
