@@ -15,7 +15,7 @@ import numpy as np
 import tables
 
 RANDOM = "random"
-NAMES = [RANDOM, "marian_enpt", "marian_pten", "gemma3", "smollm2"]
+NAMES = ["marian_enpt", "marian_pten", "gemma3", "smollm2", RANDOM]
 TITLES = {RANDOM: "random numbers", "marian_enpt": "Marian en-pt", "marian_pten": "Marian pt-en",
           "gemma3": "Gemma 3 270M", "smollm2": "SmolLM2 135M"}
 TOPKS = (1, 10, 40)

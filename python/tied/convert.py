@@ -45,7 +45,7 @@ def convert(
     output: the .tied file; an existing one is replaced.
     dtype: "auto" keeps the model's number format, but stores float32 as float16 or bfloat16 if that keeps every value
         exactly. "float32", "float16", "bfloat16", "int8" and "int4" may round; the report has the measured error.
-    screen: add an int8 screen: a top-k then reads about a quarter of a float32 table.
+    screen: add a screen: a top-k then reads about a seventh of a float32 table, or two thirds of an int8 one.
     keep_ids, drop_ids: write only the rows of these token ids, or of all others: the path of a list, or the ids.
     tie: if embedding and lm_head read the same matrix, rounded in two ways, keep one: "finer" (or True), "embedding" or
         "head".
