@@ -1,4 +1,4 @@
-"""Makes float32 tables of trained models on PyPI, as NumPy arrays and as safetensors models: see benchmarks/trained/run.
+"""Makes float32 tables of trained models on PyPI, as NumPy arrays and safetensors models: see benchmarks/trained/run.
 
 usage: tables.py WORK      downloads 370 MB, writes 2 GB
 
