@@ -194,7 +194,7 @@ void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBl
 
 std::vector<uint32_t> CalibratedColumns(const std::string& path, uint64_t cols) {
   // With a smaller share of the squares, the columns cost as many bytes as they save.
-  constexpr double kLeastShare = 0.15;
+  constexpr double kLeastShare = 0.3;
   constexpr size_t kMostTokens = 4096;
   if (cols < 4 * kScreenColumns) return {};
   const std::vector<float> hidden = ReadRecordedHidden(path, cols, kMostTokens);

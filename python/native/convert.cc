@@ -45,7 +45,8 @@ TableOptions TablesOf(const nb::dict& options) {
   tables.format = ValueOf(String(options["dtype"]), kFormats, "dtype");
   tables.tie = ValueOf(String(options["tie"]), kTies, "tie");
   tables.screen = nb::cast<bool>(options["screen"]);
-  tables.hidden = String(options["calibrate"]);
+  tables.calibrate = String(options["calibrate"]);
+  tables.hidden = String(options["recorded"]);
   tables.keep_ids = String(options["keep_ids"]);
   tables.drop_ids = String(options["drop_ids"]);
   tables.allow_untied = nb::cast<bool>(options["allow_untied"]);

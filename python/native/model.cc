@@ -72,9 +72,13 @@ nb::dict DictOf(const tied_table_info& table) {
   add("values", table.values);
   add("scales", table.scales);
   add("zero_points", table.zero_points);
-  add("screen", table.screen);
+  add("screen_upper", table.screen_upper);
+  add("screen_lower", table.screen_lower);
   add("screen_scales", table.screen_scales);
-  add("screen_residual_norms", table.screen_residual_norms);
+  add("screen_upper_norms", table.screen_upper_norms);
+  add("screen_norms", table.screen_norms);
+  add("screen_column_values", table.screen_column_values);
+  add("screen_column_scales", table.screen_column_scales);
   add("ids", table.ids);
   nb::dict dict;
   dict["name"] = Text(table.name);

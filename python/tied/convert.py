@@ -25,11 +25,12 @@ def convert(
     *,
     dtype: str = "auto",
     screen: bool = False,
+    calibrate: Any = None,
     keep_ids: Any = None,
     drop_ids: Any = None,
     tie: Union[bool, str, None] = None,
     allow_untied: bool = False,
-    calibrate: Any = None,
+    recorded: Any = None,
     check: bool = False,
     table: str = "",
     scale: Union[float, str, None] = None,
@@ -46,12 +47,13 @@ def convert(
     dtype: "auto" keeps the model's number format, but stores float32 as float16 or bfloat16 if that keeps every value
         exactly. "float32", "float16", "bfloat16", "int8" and "int4" may round; the report has the measured error.
     screen: add a screen: a top-k then reads about a seventh of a float32 table, or two thirds of an int8 one.
+    calibrate: hidden states of the model, as for `recorded`, for which the screen is made to be tight.
     keep_ids, drop_ids: write only the rows of these token ids, or of all others: the path of a list, or the ids.
     tie: if embedding and lm_head read the same matrix, rounded in two ways, keep one: "finer" (or True), "embedding" or
         "head".
     allow_untied: keep both tables if embedding and lm_head differ, instead of refusing the model.
-    calibrate: recorded hidden states, to measure the error of a rounded table with: float32 [tokens, cols], or the path
-        of a file of them.
+    recorded: hidden states of the model, to measure the error of a rounded table with: float32 [tokens, cols], or the
+        path of a file of them.
     check: compare the file with a reference evaluation of the model before it appears.
     table, scale, logit_scale, soft_cap, bias: for safetensors of an unknown family: the tensor that is both the
         embedding and the lm_head, the factor on embeddings (a number, or "sqrt": the square root of the width), the
@@ -63,7 +65,9 @@ def convert(
     ends a conversion, but not its check.
     """
     with contextlib.ExitStack() as stack:
-        tables = _tables(stack, dtype, screen, keep_ids, drop_ids, tie, allow_untied, calibrate, check)
+        tables = _tables(
+            stack, dtype, screen, calibrate, keep_ids, drop_ids, tie, allow_untied, recorded, check
+        )
         choice = {
             "table": os.fsencode(table),
             "scale": b"" if scale is None else os.fsencode(str(scale)),
@@ -84,11 +88,12 @@ def split(
     hidden: str = "hidden",
     dtype: str = "auto",
     screen: bool = False,
+    calibrate: Any = None,
     keep_ids: Any = None,
     drop_ids: Any = None,
     tie: Union[bool, str, None] = None,
     allow_untied: bool = False,
-    calibrate: Any = None,
+    recorded: Any = None,
     check: bool = False,
     progress: Progress = None,
 ) -> Report:
@@ -104,7 +109,9 @@ def split(
     paths = [exports] if isinstance(exports, (str, os.PathLike)) else list(exports)
     names = {"ids": os.fsencode(ids), "logits": os.fsencode(logits), "hidden": os.fsencode(hidden)}
     with contextlib.ExitStack() as stack:
-        tables = _tables(stack, dtype, screen, keep_ids, drop_ids, tie, allow_untied, calibrate, check)
+        tables = _tables(
+            stack, dtype, screen, calibrate, keep_ids, drop_ids, tie, allow_untied, recorded, check
+        )
         encoded = [_existing(path) for path in paths]
         return _finished(_native.split(encoded, _encoded(folder), names, tables, _progress(stack, progress)))
 
@@ -117,16 +124,19 @@ def _finished(native: dict[str, Any]) -> Report:
 
 
 def _tables(
-    stack: contextlib.ExitStack, dtype: str, screen: bool, keep_ids: Any, drop_ids: Any, tie: Union[bool, str, None],
-    allow_untied: bool, calibrate: Any, check: bool,
+    stack: contextlib.ExitStack, dtype: str, screen: bool, calibrate: Any, keep_ids: Any, drop_ids: Any,
+    tie: Union[bool, str, None], allow_untied: bool, recorded: Any, check: bool,
 ) -> dict[str, Any]:
     if keep_ids is not None and drop_ids is not None:
         raise ValueError("pass keep_ids or drop_ids, not both")
+    if calibrate is not None and not screen:
+        raise ValueError("calibrate needs screen=True")
     return {
         "dtype": os.fsencode(dtype),
         "tie": os.fsencode({None: "none", False: "none", True: "finer"}.get(tie, tie)),  # type: ignore[arg-type]
         "screen": bool(screen),
         "calibrate": _hidden_file(stack, calibrate),
+        "recorded": _hidden_file(stack, recorded),
         "keep_ids": _id_file(stack, keep_ids),
         "drop_ids": _id_file(stack, drop_ids),
         "allow_untied": bool(allow_untied),

@@ -28,8 +28,9 @@ class Table:
     """A table [rows, cols], with one row per token id.
 
     vocabulary: token ids are below it; it is above `rows` if ids were dropped.
-    planes: those that the table has, of "values", "scales", "zero_points", "screen", "screen_scales",
-        "screen_residual_norms" and "ids".
+    planes: those that the table has, of "values", "scales", "zero_points", "ids", and of its screen "screen_upper",
+        "screen_lower", "screen_scales", "screen_upper_norms", "screen_norms", "screen_column_values" and
+        "screen_column_scales".
     """
 
     name: str
@@ -41,7 +42,7 @@ class Table:
 
     @property
     def has_screen(self) -> bool:
-        return "screen" in self.planes
+        return "screen_lower" in self.planes
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import tied
                                              ("int4", False)])
 def test_report(source, tmp_path, dtype, lossless):
     output = tmp_path / "out.tied"
-    report = tied.convert(source, output, table="embed", dtype=dtype, check=True, calibrate=models.hidden(20))
+    report = tied.convert(source, output, table="embed", dtype=dtype, check=True, recorded=models.hidden(20))
     (table,) = report.tables
     assert report.written and report.output == str(output) and report.bytes == output.stat().st_size
     assert (table.name, table.rows, table.cols, table.lossless) == ("embed", models.ROWS, models.COLS, lossless)
@@ -94,8 +94,8 @@ def test_a_bar_if_tqdm_is_installed(source, tmp_path, monkeypatch):
     ({"table": "embed", "tie": "both"}, ValueError, "finer, embedding, head"),
     ({"table": "embed", "keep_ids": [models.ROWS]}, tied.ConvertError, "300"),
     ({"table": "embed", "keep_ids": [1], "drop_ids": [2]}, ValueError, "not both"),
-    ({"table": "embed", "calibrate": "/no/such"}, FileNotFoundError, "/no/such"),
-    ({"table": "embed", "calibrate": np.ones((2, 3), np.float32)}, tied.ConvertError, "hidden"),
+    ({"table": "embed", "recorded": "/no/such"}, FileNotFoundError, "/no/such"),
+    ({"table": "embed", "recorded": np.ones((2, 3), np.float32)}, tied.ConvertError, "hidden"),
 ])
 def test_refusals(source, tmp_path, options, error, message):
     output = tmp_path / "out.tied"
@@ -163,3 +163,20 @@ def test_commands(command):
     code = f"import sys; sys.argv = ['x', '--version']; import tied._commands as c; c.{command.replace('-', '_')}()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert tied.__version__ in done.stdout
+
+
+def test_calibrated_screen(tmp_path):
+    rows, cols = 200, 128
+    numbers = np.random.default_rng(1)
+    source = models.write(tmp_path / "model.safetensors", numbers.standard_normal((rows, cols), np.float32), biased=False)
+    hidden = numbers.standard_normal((20, cols), np.float32)
+    hidden[:, ::8] *= 100
+    output = tmp_path / "out.tied"
+    tied.convert(source, output, table="embed", dtype="float32", screen=True, calibrate=hidden)
+    with tied.Model(output) as model:
+        assert model.info.tables[0].planes["screen_column_values"].length == 16 * rows
+        session = tied.Session(model, threads=1)
+        best, full = session.topk(hidden, 5), session.topk(hidden, 5, use_screen=False)
+        assert (best.ids == full.ids).all() and (best.logits == full.logits).all()
+    with pytest.raises(ValueError, match="screen=True"):
+        tied.convert(source, output, table="embed", calibrate=hidden)
