@@ -150,9 +150,13 @@ struct AvxNibbles {
   static constexpr size_t kTokens = tokens;
 
   static Sum Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Weights Load(const NibblePair* p) {
-    const __m256i both = KeepInRegister(Load32Bytes(p)), mask = _mm256_set1_epi8(15);
+  static Weights Split(__m256i both) {
+    const __m256i mask = _mm256_set1_epi8(15);
     return {_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16(both, 4), mask)};
+  }
+  static Weights Load(const NibblePair* p) { return Split(KeepInRegister(Load32Bytes(p))); }
+  static Weights LoadTail(const NibblePair* p, size_t) {
+    return Split(_mm256_inserti128_si256(_mm256_setzero_si256(), Load16Bytes(p), 0));
   }
   static __m256i AddProducts(const Weights& w, __m256i even, __m256i odd, __m256i sum) {
     const __m256i products = _mm256_add_epi16(_mm256_maddubs_epi16(w.even, even), _mm256_maddubs_epi16(w.odd, odd));

@@ -15,7 +15,8 @@ namespace tied::kernels {
 namespace {
 
 // Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kRows and kTokens, the largest tile;
-// Weights, the even and the odd columns of such a vector; Load(pointer); Sum and Zero(); Add(weights, pointer to the
+// Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer bytes, a
+// multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the
 // packed activations of the vector's columns, sum); Totals(sums of R rows, R numbers), which adds lanes. All sums are
 // modulo 2^32.
 //
@@ -48,9 +49,9 @@ struct DotNibble {
     typename Isa::Sum acc[T][R];
     TIED_UNROLL for (size_t t = 0; t < T; ++t) { TIED_UNROLL for (size_t r = 0; r < R; ++r) acc[t][r] = Isa::Zero(); }
     size_t byte = 0;
-    const auto add = [&](const NibblePair* const* from, size_t from_byte) __attribute__((always_inline)) {
+    const auto add = [&](const auto& load) __attribute__((always_inline)) {
       typename Isa::Weights weights[R];
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = Isa::Load(from[r] + from_byte);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = load(rows[r] + byte);
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
         Isa::Add(weights, packed + t * token_stride + byte / kVector * kPackedVector, acc[t]);
       }
@@ -59,16 +60,10 @@ struct DotNibble {
       if (next != nullptr && byte % kLine == 0) {
         TIED_UNROLL for (size_t r = 0; r < R; ++r) __builtin_prefetch(next[r] + byte);
       }
-      add(rows, byte);
+      add([](const NibblePair* p) { return Isa::Load(p); });
     }
-    if (byte < row_bytes) {
-      NibblePair tails[R][kVector] = {};
-      const NibblePair* from[R];
-      for (size_t r = 0; r < R; ++r) {
-        std::memcpy(tails[r], rows[r] + byte, row_bytes - byte);
-        from[r] = tails[r];
-      }
-      add(from, 0);
+    if constexpr (kVector > kNibbleBlockBytes) {
+      if (byte < row_bytes) add([=](const NibblePair* p) { return Isa::LoadTail(p, row_bytes - byte); });
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
       uint32_t totals[R];

@@ -75,9 +75,20 @@ struct VnniNibbles {
   static constexpr size_t kTokens = 2;
 
   static Sum Zero() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
-  static Weights Load(const NibblePair* p) {
-    const __m512i both = KeepInRegister(_mm512_loadu_si512(p)), mask = _mm512_set1_epi8(15);
+  static Weights Split(__m512i both) {
+    const __m512i mask = _mm512_set1_epi8(15);
     return {_mm512_and_si512(both, mask), _mm512_and_si512(_mm512_srli_epi16(both, 4), mask)};
+  }
+  static Weights Load(const NibblePair* p) { return Split(KeepInRegister(_mm512_loadu_si512(p))); }
+  static Weights LoadTail(const NibblePair* p, size_t bytes) {
+    const __m256i none = _mm256_setzero_si256();
+    const auto half = [&](const NibblePair* from, size_t size) {
+      return size == 0   ? none
+             : size < 32 ? _mm256_inserti128_si256(none, Load16Bytes(from), 0)
+                         : Load32Bytes(from);
+    };
+    const __m256i low = half(p, bytes), high = half(p + 32, bytes > 32 ? bytes - 32 : 0);
+    return Split(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
   }
   template <size_t R>
   static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {

@@ -261,7 +261,10 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
     for (size_t i = 0; i < survivor_count_[t].load(std::memory_order_relaxed); ++i) set(survivors(t)[i].row);
   }
   HeadBatch left = batch_;
-  left.filter = {bits.get()};
+  // With more rows than that, reading all of them takes less time than leaving some out.
+  constexpr size_t kMost = 4;  // one of so many rows
+  const RowFilter survivors = {bits.get()};
+  if (survivors.Count(batch_.table.rows) < batch_.table.rows / kMost) left.filter = survivors;
   result->nan_row = RunFullTopk(pool_, left, topk_.k, {heaps.get(), tiles.get(), nullptr}, topk_.best, nullptr);
   std::fill_n(topk_.survivors, batch_.tokens, left.filter.Count(batch_.table.rows));
   // The full pass has packed the tokens together.
