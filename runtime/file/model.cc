@@ -75,6 +75,8 @@ void Model::CountScatteredRows(size_t rows) {
   if (scattered_rows_.fetch_add(rows, std::memory_order_relaxed) + rows < kMostRows) return;
   scattered_rows_.store(0, std::memory_order_relaxed);
   for (const format::TiedTable* table : *header_->tables()) {
+    // The values of a nested table are its screen, which every top-k reads.
+    if (table->screen() != nullptr && table->screen()->upper() == nullptr) continue;
     const format::Plane& values = *table->values();
     (void)file_.ReleasePages(static_cast<size_t>(values.offset()), static_cast<size_t>(values.length()));
   }
