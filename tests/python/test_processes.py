@@ -103,7 +103,15 @@ def test_sessions_in_many_threads(model):
     assert results == [True] * 200
 
 
-def test_ctrl_c_ends_a_call(slow):
+@pytest.fixture
+def interrupts():
+    """SIGINT raises KeyboardInterrupt, also where a shell has started the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_call(slow, interrupts):
     ids = np.full(20000, -1)
     timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
     timer.start()
@@ -114,7 +122,7 @@ def test_ctrl_c_ends_a_call(slow):
     np.testing.assert_array_equal(slow.argmax(many(2)), [0, 0])
 
 
-def test_ctrl_c_ends_a_conversion(tmp_path):
+def test_ctrl_c_ends_a_conversion(tmp_path, interrupts):
     source = models.write(tmp_path / "model.safetensors")
     with pytest.raises(KeyboardInterrupt):
         tied.convert(source, tmp_path / "out.tied", table="embed",
