@@ -40,6 +40,11 @@ TIED_INLINE int ZeroPointOf(const uint8_t*, uint8_t byte) { return byte; }
 TIED_INLINE int DefaultZeroPoint(const NibblePair*) { return 8; }
 TIED_INLINE int DefaultZeroPoint(const void*) { return 0; }
 
+// A sum of nibbles times activations is known modulo 2^32 (DotNibbles). With 8 subtracted from each nibble it is below
+// 2^31, so that it is known. total: the sum of the activations.
+TIED_INLINE uint32_t EightTotals(double total) { return 8 * static_cast<uint32_t>(static_cast<int64_t>(total)); }
+TIED_INLINE int32_t CentredSum(uint32_t sum, uint32_t eight_totals) { return static_cast<int32_t>(sum - eight_totals); }
+
 // Scales and zero points of rows in blocks, [rows, BlocksOf(cols)] each.
 struct BlocksView {
   const float* scales;

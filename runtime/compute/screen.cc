@@ -48,7 +48,7 @@ TokenTerms TermsOf(const HeadBatch& batch, size_t token) {
   TokenTerms terms = {};
   terms.scale = batch.packed->scale(token);
   terms.total = batch.packed->activations().totals[token];
-  terms.eight_totals = 8 * static_cast<uint32_t>(static_cast<int64_t>(terms.total));
+  terms.eight_totals = kernels::EightTotals(terms.total);
   Norms all, in_columns, outside;
   for (size_t k = 0, column = 0; k < cols; ++k) {
     const double value = static_cast<double>(x[k]);
@@ -99,8 +99,6 @@ int32_t ColumnSum(const ScreenView& view, const TokenTerms& terms, size_t row) {
   for (size_t k = 0; k < kScreenColumns; ++k) sum += values[k] * terms.column_activations[k];
   return sum;
 }
-
-int32_t Centred(uint32_t sum, const TokenTerms& terms) { return static_cast<int32_t>(sum - terms.eight_totals); }
 
 }  // namespace
 
@@ -199,7 +197,7 @@ void Screen::UpperBoundsOf(size_t token, size_t first, size_t count, float* uppe
   for (size_t r = 0; view_.scales == nullptr && r < count; ++r) scales[r] = table.RowScale(first + r);
   OffsetsOf(terms.total, first, count, offsets);
   for (size_t r = 0; r < count; ++r) {
-    const auto sum = static_cast<float>(static_cast<int32_t>(sums[r] - terms.eight_totals)) + offsets[r];
+    const auto sum = static_cast<float>(kernels::CentredSum(sums[r], terms.eight_totals)) + offsets[r];
     const float residual = norms[r] * norm + static_cast<float>(kTiny);
     middles[r] = scales[r] * (sixteen * sum);
     uppers[r] = middles[r] + (std::fabs(scales[r]) * slack + residual);
@@ -237,8 +235,8 @@ void Screen::ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t
 // The exact product of a row's integers, without zero point, and the activations.
 double Screen::Sum(size_t token, size_t row, uint32_t lower_sum) const {
   const TokenTerms& terms = terms_[token];
-  const int32_t upper = Centred(scratch_.sums[token * batch_.table.rows + row], terms);
-  const int32_t lower = Centred(lower_sum, terms);
+  const int32_t upper = kernels::CentredSum(scratch_.sums[token * batch_.table.rows + row], terms.eight_totals);
+  const int32_t lower = kernels::CentredSum(lower_sum, terms.eight_totals);
   const int offset = batch_.table.is_float() ? 128 : batch_.table.NestedOffset(row);
   return 16.0 * upper + lower + (16 * 8 + 8 - offset) * terms.total;
 }

@@ -66,7 +66,7 @@ struct TokenTerms {
   double column_slack;    // the error of a row with column scale 1
   double half_columns;    // what a lower nibble of 8 adds to the centre, 7.5, in the calibrated columns
   double reach;           // at least |p| * |x| for either approximation
-  uint32_t eight_totals;  // 8 * total modulo 2^32
+  uint32_t eight_totals;  // for kernels::CentredSum()
   int16_t column_activations[kScreenColumns];
 };
 
