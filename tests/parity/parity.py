@@ -23,16 +23,17 @@ def run_onnxruntime(path, feeds, outputs):
 
 def run_tied(tied, path, feeds, outputs, folder):
     command = [tied, "run", path]
-    for name, value in feeds.items():
+    results = [folder / f"output_{i}.npy" for i in range(len(outputs))]  # names may hold a slash
+    for i, (name, value) in enumerate(feeds.items()):
         if value.dtype == bool:
             command += ["--input", f"{name}={'true' if value[0] else 'false'}"]
             continue
-        np.save(folder / f"{name}.npy", value)
-        command += ["--input", f"{name}={folder / name}.npy"]
-    for name in outputs:
-        command += ["--output", f"{name}={folder / name}.npy"]
+        np.save(folder / f"input_{i}.npy", value)
+        command += ["--input", f"{name}={folder}/input_{i}.npy"]
+    for name, result in zip(outputs, results):
+        command += ["--output", f"{name}={result}"]
     subprocess.run(command, check=True, capture_output=True)
-    return [np.load(folder / f"{name}.npy") for name in outputs]
+    return [np.load(result) for result in results]
 
 
 def run_both(convert, tied, model, all_feeds, outputs, folder):
