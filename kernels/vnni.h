@@ -83,9 +83,7 @@ struct VnniNibbles {
   static Weights LoadTail(const NibblePair* p, size_t bytes) {
     const __m256i none = _mm256_setzero_si256();
     const auto half = [&](const NibblePair* from, size_t size) {
-      return size == 0   ? none
-             : size < 32 ? _mm256_inserti128_si256(none, Load16Bytes(from), 0)
-                         : Load32Bytes(from);
+      return size == 0 ? none : size < 32 ? _mm256_inserti128_si256(none, Load16Bytes(from), 0) : Load32Bytes(from);
     };
     const __m256i low = half(p, bytes), high = half(p + 32, bytes > 32 ? bytes - 32 : 0);
     return Split(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));

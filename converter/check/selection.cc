@@ -48,7 +48,7 @@ std::vector<Array> ArgMax(const Call& call) {
   const Array& array = call.Input(0);
   RequireLastAxis(call, array, 0);
   Array ids = Select(call, array, 1).ids;
-  if (call.Int("keepdims", 1) == 0) {
+  if (call.Int("keepdims", 1) != 1) {
     ids.dims.pop_back();
     ids.strides = RowMajorStrides(ids.dims);
   }

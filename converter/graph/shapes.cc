@@ -379,7 +379,7 @@ class Inference {
     const auto axis = AxisOf(node, 0, dims->size());
     if (!axis) return;
     Ints reduced = *dims;
-    if (node.Int("keepdims", 1) != 0) {
+    if (node.Int("keepdims", 1) == 1) {
       reduced[*axis] = SymbolicInt::Constant(1);
     } else {
       reduced.erase(reduced.begin() + static_cast<std::ptrdiff_t>(*axis));

@@ -23,8 +23,9 @@ constexpr size_t kParts = 64;
 constexpr size_t kMostRefined = 2;
 constexpr size_t kMostComputed = 8;
 
+// A bound of a file with wrong norms may be above the largest.
 size_t LevelOf(double below_max) {
-  const double level = below_max * kLevelsInAUnit;
+  const double level = std::max(below_max, 0.0) * kLevelsInAUnit;
   return level < kLevels - 1 ? static_cast<size_t>(level) : kLevels - 1;
 }
 
@@ -47,7 +48,7 @@ class ScreenedLogSum::Levels {
  public:
   // Adds the exponential of a logit in [upper - 2 * deviation, upper] to its level.
   void AddRow(double max, double upper, double deviation) {
-    const double below_max = max - upper;
+    const double below_max = std::max(max - upper, 0.0);
     const double width = 2 * deviation;
     const double high = ExpOfNegative(-below_max);
     // ExpOfNegative() is never less than exp(-707).
