@@ -16,6 +16,7 @@ std::ostream& operator<<(std::ostream& out, const Selection& selection) { return
 const Selection kSelections[] = {
     {"ArgMax", {"ids = ArgMax(y) {axis=2}"}, {"TopkIds 1"}},
     {"ArgMaxWithoutTheDimension", {"ids = ArgMax(y) {axis=-1, keepdims=0}"}, {"TopkIds 1"}},
+    {"ArgMaxWithoutTheDimensionEither", {"ids = ArgMax(y) {axis=-1, keepdims=2}"}, {"TopkIds 1"}},
     {"ArgMaxOfAView", {"z = Squeeze(y, axis1)", "ids = ArgMax(z) {axis=1}"}, {"TopkIds 1"}},
     {"ArgMaxAsItIs", {"i = ArgMax(y) {axis=-1}", "ids = Cast(i) {to=7}"}, {"TopkIds 1"}},
     {"TopK", {"values, ids = TopK(y, five)"}, {"TopkValues 5", "TopkIds 5"}},
