@@ -77,7 +77,9 @@ float BestScale(const float* values, size_t count) {
       best = scale;
     }
   };
-  for (float share = 0.3f; share * mean / 16 < whole && share < 4; share *= 1.15f) offer(share * mean / 16);
+  constexpr int kSteps = 19;  // from 0.3 to 3.7 times the mean
+  float share = 0.3f;
+  for (int i = 0; i < kSteps && share * mean / 16 < whole; ++i, share *= 1.15f) offer(share * mean / 16);
   const float around = best;
   offer(around * 0.95f);
   offer(around * 1.05f);

@@ -10,6 +10,7 @@
 namespace tied::python {
 
 namespace nb = nanobind;
+// clang-tidy 14 does not see uses of literals: NOLINTNEXTLINE(misc-unused-using-decls)
 using nanobind::literals::operator""_a;
 using converter::NumberFormat;
 using converter::TableOptions;

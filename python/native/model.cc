@@ -6,6 +6,7 @@
 namespace tied::python {
 
 namespace nb = nanobind;
+// clang-tidy 14 does not see uses of literals: NOLINTNEXTLINE(misc-unused-using-decls)
 using nanobind::literals::operator""_a;
 
 Memory::Memory(PyObject* object) {

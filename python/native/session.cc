@@ -17,6 +17,7 @@
 namespace tied::python {
 
 namespace nb = nanobind;
+// clang-tidy 14 does not see uses of literals: NOLINTNEXTLINE(misc-unused-using-decls)
 using nanobind::literals::operator""_a;
 
 SessionHandle::SessionHandle(std::shared_ptr<ModelHandle> of, const tied_session_options& options)
