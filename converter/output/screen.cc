@@ -79,7 +79,10 @@ float BestScale(const float* values, size_t count) {
   };
   constexpr int kSteps = 19;  // from 0.3 to 3.7 times the mean
   float share = 0.3f;
-  for (int i = 0; i < kSteps && share * mean / 16 < whole; ++i, share *= 1.15f) offer(share * mean / 16);
+  for (int i = 0; i < kSteps && share * mean / 16 < whole; ++i) {
+    offer(share * mean / 16);
+    share *= 1.15f;
+  }
   const float around = best;
   offer(around * 0.95f);
   offer(around * 1.05f);
