@@ -47,7 +47,9 @@ class ColdFile {
     for (size_t i = first; i < end; ++i) count += cached[i] & 1;
     return static_cast<double>(count) / static_cast<double>(end - first);
   }
-  double Cached(const tied_plane_info& plane) const { return Cached(plane.offset, plane.length); }
+  double Cached(const tied_plane_info& plane) const {
+    return Cached(static_cast<size_t>(plane.offset), static_cast<size_t>(plane.length));
+  }
   double Cached() const { return Cached(0, size_); }
 
   const std::string& path() const { return path_; }
