@@ -38,7 +38,7 @@ TEST(Workers, BlockTheSignalsOfTheApplication) {
   for (size_t i = 0; i < kThreads; ++i) {
     const bool is_worker = pthread_equal(masks.threads[i], pthread_self()) == 0;
     workers += is_worker;
-    for (const int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGPROF, SIGRTMAX}) {
+    for (const int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGPROF, SIGWINCH}) {
       EXPECT_EQ(sigismember(&masks.masks[i], signal), is_worker ? 1 : sigismember(&before, signal)) << signal;
       EXPECT_EQ(sigismember(&after, signal), sigismember(&before, signal)) << signal;
     }
