@@ -45,6 +45,12 @@ TIED_INLINE int DefaultZeroPoint(const void*) { return 0; }
 TIED_INLINE uint32_t EightTotals(double total) { return 8 * static_cast<uint32_t>(static_cast<int64_t>(total)); }
 TIED_INLINE int32_t CentredSum(uint32_t sum, uint32_t eight_totals) { return static_cast<int32_t>(sum - eight_totals); }
 
+// The sum of (16 * upper + lower - offset) times activations, from those of the two planes of nibbles.
+TIED_INLINE double NestedSum(uint32_t upper_sum, uint32_t lower_sum, int offset, double total) {
+  const uint32_t eight = EightTotals(total);
+  return 16.0 * CentredSum(upper_sum, eight) + CentredSum(lower_sum, eight) + (16 * 8 + 8 - offset) * total;
+}
+
 // Scales and zero points of rows in blocks, [rows, BlocksOf(cols)] each.
 struct BlocksView {
   const float* scales;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "base/error.h"
+#include "converter/output/rounding.h"
 #include "converter/output/screen.h"
 #include "schema/narrow_floats.h"
 
@@ -16,25 +16,6 @@ namespace {
 using format::DataType;
 using format::kBlockCols;
 using format::ScaleOf;
-
-constexpr float kSmallestScale = std::numeric_limits<float>::min();
-
-// Compares bits as integers, which have the same order as the magnitudes and which compilers vectorise.
-float LargestMagnitude(const float* values, size_t count) {
-  int32_t largest = 0;
-  for (size_t k = 0; k < count; ++k) {
-    const auto magnitude = static_cast<int32_t>(BitsOf(values[k]) & 0x7fffffff);
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  const bool finite = largest < 0x7f800000;
-  return finite ? FloatOf(static_cast<uint32_t>(largest)) : std::numeric_limits<float>::infinity();
-}
-
-// Clamps to the range and rounds to the nearest integer, ties to even, for magnitudes up to 2^22. Without a call.
-float Round(float value, float lowest, float highest) {
-  const float limited = value < lowest ? lowest : value > highest ? highest : value;
-  return (limited + 0x1.8p23f) - 0x1.8p23f;
-}
 
 [[noreturn]] void RefuseRow(uint64_t row, const std::string& why) { throw RowError(row, why); }
 

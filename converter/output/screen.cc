@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <numeric>
 
 #include "base/error.h"
 #include "converter/output/recorded_hidden.h"
-#include "schema/narrow_floats.h"
+#include "converter/output/rounding.h"
 
 namespace tied::converter {
 
@@ -16,17 +15,10 @@ namespace {
 
 using format::kScreenColumns;
 
-constexpr float kSmallestScale = std::numeric_limits<float>::min();
 constexpr size_t kSums = 8;  // so that compilers vectorise
 
 // The upper nibble u means (u - 8 + 7.5 / 16) steps of 16 * scale.
 constexpr float kCentre = 7.5f / 16;
-
-// Rounds to the nearest integer, ties to even, within the range; magnitudes up to 2^22.
-float Round(float value, float lowest, float highest) {
-  const float limited = value < lowest ? lowest : value > highest ? highest : value;
-  return (limited + 0x1.8p23f) - 0x1.8p23f;
-}
 
 // A float32 that is at least the root of a sum of squares in float64 over `cols` columns.
 float NormAbove(double squares, size_t cols) {
@@ -61,11 +53,8 @@ float CostOf(const float* values, size_t count, float scale) {
 // The scale of the smallest cost, from steps that fit distributions between a normal and a peaked one.
 float BestScale(const float* values, size_t count) {
   float squares[kSums] = {};
-  float largest = 0;
-  for (size_t k = 0; k < count; ++k) {
-    squares[k % kSums] += values[k] * values[k];
-    largest = std::max(largest, std::fabs(values[k]));
-  }
+  for (size_t k = 0; k < count; ++k) squares[k % kSums] += values[k] * values[k];
+  const float largest = LargestMagnitude(values, count);
   const float mean = std::sqrt(std::accumulate(squares, squares + kSums, 0.0f) / static_cast<float>(count));
   const float whole = std::max(largest / 127, kSmallestScale);
   if (!(mean > 64 * kSmallestScale) || !(largest < 1e18f)) return whole;
@@ -184,8 +173,8 @@ void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBl
       continue;
     }
     const float* row = meant + r * cols;
-    const bool finite = std::all_of(row, row + cols, [](float value) { return std::isfinite(value); });
-    if (!finite) throw RowError(block.first + r, "is not finite, which a screen cannot hold");
+    if (std::isinf(LargestMagnitude(row, cols)))
+      throw RowError(block.first + r, "is not finite, which a screen cannot hold");
     const std::vector<float> outside = Outside(row, cols, encoding.screen_columns);
     const float scale = BestScale(outside.data(), outside.size());
     for (size_t k = 0; k < cols; ++k) integers[k] = static_cast<int>(Round(row[k] / scale, -128.0f, 127.0f)) + 128;

@@ -77,12 +77,9 @@ void RunNestedRows(const HeadBatch& batch, size_t first, size_t count, float* lo
     DotNibbles(batch, table.screen.lower, first + done, rows, lower);
     for (size_t t = 0; t < batch.tokens; ++t) {
       const double total = batch.packed->activations().totals[t];
-      const uint32_t eight = kernels::EightTotals(total);
       for (size_t r = 0; r < rows; ++r) {
         const size_t row = first + done + r;
-        const double sum = 16.0 * kernels::CentredSum(upper[t * rows + r], eight) +
-                           kernels::CentredSum(lower[t * rows + r], eight) +
-                           (16 * 8 + 8 - table.NestedOffset(row)) * total;
+        const double sum = kernels::NestedSum(upper[t * rows + r], lower[t * rows + r], table.NestedOffset(row), total);
         const double scale = static_cast<double>(table.RowScale(row)) * batch.packed->scale(t);
         logits[t * stride + done + r] = static_cast<float>(sum * scale);
       }

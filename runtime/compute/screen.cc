@@ -142,11 +142,9 @@ void Screen::ReadUpper() {
 }
 
 void Screen::SumUp(size_t chunk) const {
-  const size_t first = chunk * kChunkRows;
-  const size_t count = std::min(kChunkRows, batch_.table.rows - first);
   for (size_t t = 0; t < batch_.tokens; ++t) {
     float upper = -INFINITY, middle = -INFINITY;
-    batch_.filter.ForEachRun(first, count, [&](size_t row, size_t rows) {
+    ForEachRun(chunk, [&](size_t row, size_t rows) {
       float middles[kChunkRows];
       float* uppers = scratch_.uppers.get() + t * batch_.table.rows + row;
       UpperBounds(t, row, rows, uppers, middles);
@@ -234,11 +232,8 @@ void Screen::ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t
 
 // The exact product of a row's integers, without zero point, and the activations.
 double Screen::Sum(size_t token, size_t row, uint32_t lower_sum) const {
-  const TokenTerms& terms = terms_[token];
-  const int32_t upper = kernels::CentredSum(scratch_.sums[token * batch_.table.rows + row], terms.eight_totals);
-  const int32_t lower = kernels::CentredSum(lower_sum, terms.eight_totals);
   const int offset = batch_.table.is_float() ? 128 : batch_.table.NestedOffset(row);
-  return 16.0 * upper + lower + (16 * 8 + 8 - offset) * terms.total;
+  return kernels::NestedSum(scratch_.sums[token * batch_.table.rows + row], lower_sum, offset, terms_[token].total);
 }
 
 LogitBounds Screen::FloatBounds(size_t token, size_t row, uint32_t lower_sum) const {
@@ -276,6 +271,12 @@ void Screen::BoundsOf(size_t token, const uint32_t* rows, size_t count, const ui
     bounds[i] = batch_.table.is_float() ? FloatBounds(token, rows[i], lower_sums[i])
                                         : LogitBounds{QuantisedLogit(token, rows[i], lower_sums[i]), 0};
   }
+}
+
+void Screen::Refine(size_t token, const uint32_t* rows, size_t count, LogitBounds* bounds) const {
+  uint32_t sums[kChunkRows];
+  ReadLower(token, 1, rows, count, sums, kChunkRows);
+  BoundsOf(token, rows, count, sums, bounds);
 }
 
 }  // namespace tied::runtime

@@ -17,6 +17,7 @@
 
 #include <pthreadpool.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -78,9 +79,17 @@ class Screen {
   // Reads the upper nibbles of all allowed rows: fills sums and chunks.
   void ReadUpper();
 
+  // Chunks of kChunkRows rows.
   size_t chunks() const { return (batch_.table.rows + kChunkRows - 1) / kChunkRows; }
   float chunk_upper(size_t token, size_t chunk) const { return scratch_.chunk_uppers[token * chunks() + chunk]; }
   float chunk_middle(size_t token, size_t chunk) const { return scratch_.chunk_middles[token * chunks() + chunk]; }
+
+  // Calls run(first, count) for each run of allowed rows in a chunk, in ascending order.
+  template <class Run>
+  void ForEachRun(size_t chunk, const Run& run) const {
+    const size_t first = chunk * kChunkRows;
+    batch_.filter.ForEachRun(first, std::min(kChunkRows, batch_.table.rows - first), run);
+  }
 
   // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound.
   void UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
@@ -95,6 +104,8 @@ class Screen {
   // which deviate by 0.
   void BoundsOf(size_t token, const uint32_t* rows, size_t count, const uint32_t* lower_sums,
                 LogitBounds* bounds) const;
+  // Both of these for `count` <= kChunkRows rows and one token.
+  void Refine(size_t token, const uint32_t* rows, size_t count, LogitBounds* bounds) const;
 
   // Bytes of the screen that ReadUpper() and ReadLower() read for a row.
   size_t upper_row_bytes() const;

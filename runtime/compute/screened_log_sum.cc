@@ -83,23 +83,6 @@ struct ScreenedLogSum::Part {
   uint64_t unbounded = 0;
 };
 
-// Calls visit(part, first row, count, upper bounds, approximate logits) for chunks of allowed rows.
-template <class Visit>
-void ScreenedLogSum::ForEachPart(const Visit& visit) const {
-  const size_t rows = batch_.table.rows;
-  const size_t part_rows = (rows / kParts / kChunkRows + 1) * kChunkRows;
-  kernels::ForEachTile(pool_, *batch_.cancelled, rows, part_rows, [&](const kernels::Tile& tile) {
-    for (size_t begin = tile.first; begin < tile.first + tile.count; begin += kChunkRows) {
-      const size_t count = std::min(kChunkRows, tile.first + tile.count - begin);
-      batch_.filter.ForEachRun(begin, count, [&](size_t first, size_t run_rows) {
-        float uppers[kChunkRows], middles[kChunkRows];
-        screen_.UpperBounds(token_, first, run_rows, uppers, middles);
-        visit(tile.first / part_rows, first, run_rows, uppers, middles);
-      });
-    }
-  });
-}
-
 double ScreenedLogSum::LargestFiniteUpper() const {
   float largest = -INFINITY;
   for (size_t chunk = 0; chunk < screen_.chunks(); ++chunk) {
@@ -109,8 +92,7 @@ double ScreenedLogSum::LargestFiniteUpper() const {
       continue;
     }
     // Some rows of the chunk may have a bound.
-    const size_t begin = chunk * kChunkRows;
-    batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t rows) {
+    screen_.ForEachRun(chunk, [&](size_t first, size_t rows) {
       for (size_t r = first; r < first + rows; ++r) {
         const float bound = screen_.uppers(token_)[r];
         largest = bound < INFINITY ? std::max(largest, bound) : largest;
@@ -122,15 +104,23 @@ double ScreenedLogSum::LargestFiniteUpper() const {
 
 // False if too many rows have no bound.
 bool ScreenedLogSum::SumUpper(Part* parts) const {
-  ForEachPart([&](size_t part, size_t, size_t count, const float* uppers, const float* middles) {
-    for (size_t r = 0; r < count; ++r) {
-      const double upper = static_cast<double>(uppers[r]);
-      if (std::isinf(upper)) {
-        parts[part].unbounded += upper > 0;
-      } else {
-        // The middle was rounded to float32 by less than the bound was widened.
-        parts[part].levels.AddRow(max_, upper, upper - static_cast<double>(middles[r]));
-      }
+  const size_t part_chunks = batch_.table.rows / kChunkRows / kParts + 1;
+  kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), part_chunks, [&](const kernels::Tile& tile) {
+    Part& part = parts[tile.first / part_chunks];
+    for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
+      screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
+        float uppers[kChunkRows], middles[kChunkRows];
+        screen_.UpperBounds(token_, first, count, uppers, middles);
+        for (size_t r = 0; r < count; ++r) {
+          const double upper = static_cast<double>(uppers[r]);
+          if (std::isinf(upper)) {
+            part.unbounded += upper > 0;
+          } else {
+            // The middle was rounded to float32 by less than the bound was widened.
+            part.levels.AddRow(max_, upper, upper - static_cast<double>(middles[r]));
+          }
+        }
+      });
     }
   });
   for (size_t i = 1; i < kParts; ++i) {
@@ -148,8 +138,7 @@ bool ScreenedLogSum::CollectAbove(size_t cut, size_t count) {
   for (size_t chunk = 0; chunk < screen_.chunks(); ++chunk) {
     const double largest = static_cast<double>(screen_.chunk_upper(token_, chunk));
     if (largest == -INFINITY || (largest <= max_ && LevelOf(max_ - largest) >= cut)) continue;
-    const size_t begin = chunk * kChunkRows;
-    batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t rows) {
+    screen_.ForEachRun(chunk, [&](size_t first, size_t rows) {
       for (size_t r = 0; r < rows; ++r) {
         const double upper = static_cast<double>(screen_.uppers(token_)[first + r]);
         const bool needed = upper == INFINITY || (!std::isinf(upper) && LevelOf(max_ - upper) < cut);
@@ -162,10 +151,8 @@ bool ScreenedLogSum::CollectAbove(size_t cut, size_t count) {
 
 void ScreenedLogSum::Refine() {
   kernels::ForEachTile(pool_, *batch_.cancelled, refined_count_, kChunkRows, [&](const kernels::Tile& tile) {
-    uint32_t sums[kChunkRows];
-    screen_.ReadLower(token_, 1, rows_.get() + tile.first, tile.count, sums, kChunkRows);
     LogitBounds bounds[kChunkRows];
-    screen_.BoundsOf(token_, rows_.get() + tile.first, tile.count, sums, bounds);
+    screen_.Refine(token_, rows_.get() + tile.first, tile.count, bounds);
     for (size_t i = 0; i < tile.count; ++i) {
       refined_[tile.first + i] = {rows_[tile.first + i], bounds[i].upper, bounds[i].deviation};
     }

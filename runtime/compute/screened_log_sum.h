@@ -39,8 +39,6 @@ class ScreenedLogSum {
   struct Part;
   class Levels;
 
-  template <class Visit>
-  void ForEachPart(const Visit& visit) const;
   double LargestFiniteUpper() const;
   bool SumUpper(Part* parts) const;
   bool CollectAbove(size_t cut, size_t count);

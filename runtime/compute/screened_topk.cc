@@ -103,8 +103,7 @@ void Ranking::FindPromising(size_t token) {
                    [&](uint32_t a, uint32_t b) { return better(middle(a), middle(b)); });
   size_t found = 0;
   for (size_t i = 0; i < taken; ++i) {
-    const size_t begin = size_t{order[i]} * kChunkRows;
-    batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t count) {
+    screen_.ForEachRun(order[i], [&](size_t first, size_t count) {
       float uppers[kChunkRows], middles[kChunkRows];
       screen_.UpperBounds(token, first, count, uppers, middles);
       for (size_t r = 0; r < count; ++r) chunk_rows_[found++] = {middles[r], static_cast<uint32_t>(first + r)};
@@ -125,11 +124,9 @@ void Ranking::ComputeExactly(size_t token, const uint32_t* rows, size_t count, f
     return RunScattered(pool_, batch_, token, rows, count, scratch_.row_buffers.get(), logits);
   }
   for (size_t i = 0; i < count; i += kChunkRows) {
-    uint32_t sums[kChunkRows];
     const size_t some = std::min(kChunkRows, count - i);
-    screen_.ReadLower(token, 1, rows + i, some, sums, some);
     LogitBounds bounds[kChunkRows];
-    screen_.BoundsOf(token, rows + i, some, sums, bounds);
+    screen_.Refine(token, rows + i, some, bounds);
     for (size_t r = 0; r < some; ++r) logits[i + r] = bounds[r].upper;
   }
 }
@@ -155,9 +152,8 @@ size_t Ranking::SurvivorsOfChunk(size_t chunk, uint32_t* rows) const {
   bool any = false;
   for (size_t t = 0; t < batch_.tokens; ++t) any = any || !(screen_.chunk_upper(t, chunk) < threshold_[t]);
   if (!any) return 0;
-  const size_t begin = chunk * kChunkRows;
   size_t found = 0;
-  batch_.filter.ForEachRun(begin, std::min(kChunkRows, batch_.table.rows - begin), [&](size_t first, size_t count) {
+  screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
     for (size_t row = first; row < first + count; ++row) {
       bool left = false;
       for (size_t t = 0; t < batch_.tokens; ++t) left |= !(screen_.uppers(t)[row] < threshold_[t]);

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "kernels/float_environment.h"
+#include "kernels/int_formats.h"
 #include "runtime/compute/gather.h"
 
 namespace tied::runtime {
@@ -39,8 +40,6 @@ Status VerifyNibbles(const unsigned char* zero_points, size_t count, size_t per_
   return Status();
 }
 
-int NibbleAt(const unsigned char* row, size_t k) { return row[k / 2] >> (k % 2 * 4) & 15; }
-
 // The errors of a screen's approximations in one row, reduced so that the rounding of the norms cannot cause an error.
 struct ScreenErrors {
   double upper_norm;     // outside the calibrated columns
@@ -52,13 +51,13 @@ struct ScreenErrors {
 // matter here.
 ScreenErrors MeasureScreen(const TableView& table, size_t row, const float* exact) {
   const ScreenView& screen = table.screen;
-  const unsigned char* upper = screen.upper + row * screen.row_bytes;
-  const unsigned char* lower = screen.lower + row * screen.row_bytes;
+  const auto* upper = reinterpret_cast<const kernels::NibblePair*>(screen.upper + row * screen.row_bytes);
+  const auto* lower = reinterpret_cast<const kernels::NibblePair*>(screen.lower + row * screen.row_bytes);
   const double scale = static_cast<double>(screen.scales == nullptr ? table.RowScale(row) : screen.scales[row]);
   ScreenErrors errors = {};
   for (size_t k = 0, column = 0; k < table.cols; ++k) {
-    const double low = NibbleAt(lower, k) - 7.5;
-    const double middle = 16 * NibbleAt(upper, k) + 7.5 - 128;
+    const double low = kernels::IntegerAt(lower, k) - 7.5;
+    const double middle = 16 * kernels::IntegerAt(upper, k) + 7.5 - 128;
     const double value = table.is_float() ? static_cast<double>(exact[k]) : scale * (middle + low);
     const double error = value - scale * middle;
     const double full_error = value - scale * (middle + low);

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <cerrno>
+#include "runtime/file/system.h"
 
 namespace tied::runtime {
 
@@ -14,10 +14,7 @@ bool RowFile::IsWorthReading(const TableView& table, size_t rows) const {
 
 bool RowFile::Read(const TableView& table, size_t row, unsigned char* to) const {
   const auto begin = static_cast<off_t>(offset + uint64_t{row} * table.row_bytes);
-  ssize_t got;
-  do {
-    got = pread(descriptor, to, table.row_bytes, begin);
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got = Retry([&] { return pread(descriptor, to, table.row_bytes, begin); });
   return got == static_cast<ssize_t>(table.row_bytes);
 }
 
