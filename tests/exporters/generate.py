@@ -1,7 +1,5 @@
 """Generates greedily with whole exports under ONNX Runtime, and with the results of tied-convert split."""
 
-import subprocess
-
 import numpy as np
 import onnxruntime
 
@@ -54,27 +52,6 @@ def example_feeds(model, seed):
                             "use_cache_branch": np.array([False]), "use_lm_head": np.array(True)})
 
 
-class Table:
-    """Runs the embedding and the head of a .tied file with the command line."""
-
-    def __init__(self, tied, path, rows):
-        self.tied, self.path = tied, path
-        np.save(path.parent / "ids.npy", np.arange(rows))
-        self.rows = self.command("embed", "--ids-file", path.parent / "ids.npy")
-
-    def command(self, name, option, given):
-        out = self.path.parent / "out.npy"
-        subprocess.run([self.tied, name, self.path, option, given, "-o", out], check=True, capture_output=True)
-        return np.load(out)
-
-    def embed(self, ids):
-        return self.rows[ids]
-
-    def logits(self, hidden):
-        np.save(self.path.parent / "hidden.npy", np.ascontiguousarray(hidden, np.float32))
-        return self.command("logits", "--hidden", self.path.parent / "hidden.npy")
-
-
 def audio_or_ids(encoder):
     """Returns the encoder's inputs: token ids, or the spectrum of half a minute of sound."""
     for value in encoder.get_inputs():
@@ -85,7 +62,7 @@ def audio_or_ids(encoder):
 
 class Generator:
     """sessions: encoder (may be missing), decoder, and past (a decoder for the steps after the first; may be missing).
-    table: None for whole exports."""
+    table: a tied.Session; None for whole exports."""
 
     def __init__(self, sessions, table=None):
         self.sessions, self.table = sessions, table
@@ -133,4 +110,4 @@ class Generator:
             following = np.array([[tokens[step] if tokens else chosen[-1]]])
             ids = following if remembers else np.concatenate([ids, following], axis=1)
         rows = np.concatenate(rows)
-        return chosen, rows if self.table is None else self.table.logits(rows)
+        return chosen, rows if self.table is None else self.table.logits(np.ascontiguousarray(rows))

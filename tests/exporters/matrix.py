@@ -1,11 +1,12 @@
 """Converts the files of real exporters, runs them before and after, and reports each cell: right, or refused and why.
 
-usage: matrix.py TIED_CONVERT TIED MODELS [--only PATTERN] [--jobs N] [--results FILE] [--update]
+usage: matrix.py MODELS [--only PATTERN] [--jobs N] [--results FILE] [--update]
 
 MODELS is a folder that keeps what was exported. A wrong value or a crash is an error; a refusal is not.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import json
 import logging
@@ -19,6 +20,7 @@ import tempfile
 import warnings
 
 import numpy as np
+import tied
 
 import cells
 import generate
@@ -26,7 +28,7 @@ import outcome
 import report
 
 
-def split_attempt(arguments, folder, cell, scratch):
+def split_attempt(folder, cell, scratch):
     """Compares tokens and logits of a few steps of a decoder, perhaps with its encoder."""
     sessions = {role: generate.session(folder / name) for role, name in cell.files.items()}
     tokens, expected = generate.Generator(sessions).generate()
@@ -42,17 +44,17 @@ def split_attempt(arguments, folder, cell, scratch):
         shutil.rmtree(out, ignore_errors=True)
         files = [folder / cell.files["decoder"]] if "alone" in options else given
         options = [option for option in options if option != "alone"]
-        outcome.call([arguments.convert, "split", *files, "-o", out, "--check", *options])
+        outcome.call(tied.split, files, out, options)
         after = {role: generate.session((out if (out / name).exists() else folder) / name)
                  for role, name in cell.files.items()}
-        table = generate.Table(arguments.tied, out / "model.tied", expected.shape[-1])
-        _, actual = generate.Generator(after, table).generate(tokens)
+        with tied.Model(out / "model.tied") as model, tied.Session(model) as table:
+            _, actual = generate.Generator(after, table).generate(tokens)
         outcome.compare(expected, actual, cell.tolerance, cell.rounded)
 
     return attempt
 
 
-def pair_attempt(arguments, folder, cell, scratch):
+def pair_attempt(folder, cell, scratch):
     """Compares embeddings, and logits of random hidden states, if the model is only a table."""
     model = generate.session(folder / cell.files["pair"])
     shapes = {value.name: value.shape for value in model.get_inputs()}
@@ -70,27 +72,27 @@ def pair_attempt(arguments, folder, cell, scratch):
 
     def attempt(options):
         target = scratch / "model.tied"
-        outcome.call([arguments.convert, folder / cell.files["pair"], "-o", target, "--check", *options])
-        table = generate.Table(arguments.tied, target, logits.shape[-1])
-        outcome.compare(embeddings[0], table.embed(ids[0]), cell.tolerance, cell.rounded)
-        outcome.compare(logits[0], table.logits(hidden[0]), cell.tolerance, cell.rounded)
+        outcome.call(tied.convert, folder / cell.files["pair"], target, options)
+        with tied.Model(target) as opened, tied.Session(opened) as table:
+            outcome.compare(embeddings[0], table.embed(ids[0]), cell.tolerance, cell.rounded)
+            outcome.compare(logits[0], table.logits(hidden[0].astype(np.float32)), cell.tolerance, cell.rounded)
 
     return attempt
 
 
-def run_cell(arguments, cell):
+def run_cell(models, cell):
     try:
-        folder = cells.made(arguments.models, cell)
+        folder = cells.made(models, cell)
     except cells.NotMade as error:
         return outcome.Outcome("not made", str(error).splitlines()[0][:200])
-    return run_in(arguments, cell, folder)
+    return run_in(cell, folder)
 
 
-def run_in(arguments, cell, folder):
+def run_in(cell, folder):
     with tempfile.TemporaryDirectory() as scratch:
         try:
             make = pair_attempt if "pair" in cell.files else split_attempt
-            attempt = make(arguments, folder, cell, pathlib.Path(scratch))
+            attempt = make(folder, cell, pathlib.Path(scratch))
         except Exception as error:
             if not type(error).__module__.startswith("onnxruntime."):
                 raise
@@ -118,15 +120,15 @@ def quiet():
 
 def run_group(work):
     """Runs all cells of one export, whose result other cells wait for."""
-    arguments, group = work
+    models, group = work
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    arguments.models.mkdir(parents=True, exist_ok=True)
-    os.chdir(arguments.models)  # some quantisers leave files where they run
+    models.mkdir(parents=True, exist_ok=True)
+    os.chdir(models)  # some quantisers leave files where they run
     results = []
     for cell in group:
         with quiet():
-            result = run_cell(arguments, cell)
+            result = run_cell(models, cell)
         print(f"{cell.name}: {result.word}{': ' if result.why else ''}{result.why}", flush=True)
         results.append((cell, result))
     return results
@@ -134,8 +136,6 @@ def run_group(work):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("convert", type=lambda path: pathlib.Path(path).resolve())
-    parser.add_argument("tied", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("models", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--only", default="", help="a regular expression of 'family / exporter / change'")
     parser.add_argument("--jobs", type=int, default=1)
@@ -146,11 +146,10 @@ def main():
     for cell in cells.cells():
         if re.search(arguments.only, cell.name):
             groups.setdefault((cell.exporter.removesuffix(" merged"), cell.family), []).append(cell)
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        work = [(arguments, group) for group in groups.values()]
-        results = [pair for group in pool.imap(run_group, work) for pair in group]
-        pool.close()
-        pool.join()
+    work = [(arguments.models, group) for group in groups.values()]
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs, spawn) as pool:  # raises if a process crashes
+        results = [pair for group in pool.map(run_group, work) for pair in group]
     if arguments.results:
         rows = [{"exporter": cell.exporter, "family": cell.family, "change": cell.change, "word": result.word,
                  "why": result.why} for cell, result in results]

@@ -1,12 +1,10 @@
-"""Converts one model with the command line, and returns the outcome: right, refused and why, wrong, or a crash."""
+"""Converts one model, and returns the outcome: right, refused and why, wrong, or a crash."""
 
 import dataclasses
 import re
-import subprocess
 
 import numpy as np
-
-import generate
+import tied
 
 WAY = re.compile(r"--(?:allow-untied|tie (?:embedding|head)|dtype (?:float32|b?float16|int8|int4)|(?:ids|logits) [\w.:/]+)")
 # Options that a message may name without a value.
@@ -23,10 +21,6 @@ class Outcome:
         return self.word in ("wrong", "crash")
 
 
-class Refused(Exception):
-    pass
-
-
 class Wrong(Exception):
     pass
 
@@ -35,16 +29,18 @@ class Differs(Wrong):
     """Outputs differ from the model's by more than the tolerance."""
 
 
-def call(command):
-    command = [str(word) for word in command]
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300)
-    if result.returncode == 0:
-        return
-    if result.returncode == 1 and "TOO MUCH" in result.stdout:
-        raise Wrong("--check: " + next(line.strip() for line in result.stdout.splitlines() if "TOO MUCH" in line))
-    if result.returncode != 1 or not result.stderr.strip():
-        raise RuntimeError(f"exit code {result.returncode}: {result.stderr[-500:]}")
-    raise Refused(result.stderr.strip())
+def keywords(options):
+    """The options of tied-convert as arguments of tied.convert() and tied.split()."""
+    words = iter(options)
+    return {word[2:].replace("-", "_"): True if word == "--allow-untied" else next(words) for word in words}
+
+
+def call(function, model, output, options):
+    """function: tied.convert or tied.split. Raises tied.ConvertError for a refusal."""
+    try:
+        function(model, output, check=True, **keywords(options))
+    except tied.CheckFailedError as failed:
+        raise Wrong(str(failed)) from None
 
 
 def compare(expected, actual, tolerance, rounded=False):
@@ -67,8 +63,7 @@ def compare(expected, actual, tolerance, rounded=False):
 
 def first_line(message):
     """Returns the first line of a message, without the paths of this machine."""
-    line = message.splitlines()[0]
-    return re.sub(r"\S*/([\w.]+\.onnx)", r"\1", line).removeprefix("tied-convert: ")
+    return re.sub(r"\S*/([\w.]+\.onnx)", r"\1", message.splitlines()[0])
 
 
 def ways_forward(message):
@@ -92,7 +87,7 @@ def search(attempt, options, tried):
     try:
         attempt(options)
         return options
-    except Refused as refusal:
+    except tied.ConvertError as refusal:
         message = str(refusal)
         tried.append((" ".join(options), message))
     except Differs as differs:
@@ -110,7 +105,7 @@ def search(attempt, options, tried):
 
 
 def with_ways_forward(attempt):
-    """Calls attempt(options), which raises Refused. Tries the options that the message names in turn."""
+    """Calls attempt(options), which raises tied.ConvertError. Tries the options that the message names in turn."""
     tried = []
     try:
         found = search(attempt, [], tried)
@@ -122,7 +117,5 @@ def with_ways_forward(attempt):
         return Outcome("refused", "; ".join((f"with {way}: " if way else "") + line for line, way in first.items()))
     except Wrong as wrong:
         return Outcome("wrong", str(wrong))
-    except (RuntimeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        return Outcome("crash", str(error))
-    except Exception as error:  # ONNX Runtime refuses what split wrote
+    except Exception as error:  # also of ONNX Runtime, which refuses what split wrote
         return Outcome("crash", f"{type(error).__name__}: {error}".replace("\n", " ")[:400])

@@ -7,6 +7,15 @@ from onnx import TensorProto, helper, numpy_helper
 ROWS, COLS = 211, 36
 
 
+def graphs(graph):
+    """A graph and those inside it."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs(attribute.g)
+
+
 def _empty(name, output):
     """A Constant node for an output that the branch does not compute."""
     value = helper.make_tensor(name + "_value", TensorProto.FLOAT, [0, 1, 1], [])

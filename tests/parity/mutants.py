@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from opsets import graphs
+from models import graphs
 
 TYPES = [TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE, TensorProto.INT64,
          TensorProto.INT32, TensorProto.INT8, TensorProto.UINT8]

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from opsets import graphs
+from models import graphs
 
 UNIT = 2.0**-24  # rounding error of float32
 SELECTING = {"ArgMax", "TopK", "LogSoftmax"}

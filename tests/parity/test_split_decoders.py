@@ -1,25 +1,17 @@
-"""Decoders in the forms that exporters of language models write, through ONNX Runtime and through tied-convert split.
-
-usage: split_decoders.py TIED_CONVERT TIED
-"""
-
-import pathlib
-import subprocess
-import sys
-import tempfile
+"""Decoders in the forms that exporters of language models write, whole and split."""
 
 import numpy as np
 import onnx
-import onnxruntime
+import pytest
+import tied
 from onnx import TensorProto, helper, numpy_helper
 
-import split
 import tiny_translator as tiny
+from runners import run_session, session
 
 ROWS, COLS, BLOCK, PADDED = 97, 80, 32, 96
 FLOAT, HALF, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
 IDS = np.array([[5, 17, 80, 3], [41, 2, 0, 95]])
-TYPES = split.TYPES | {"tensor(int32)": np.int32}
 
 
 def table():
@@ -245,51 +237,28 @@ def make(type_, embed, head, ids="input_ids", logits="logits", type_of_ids=Tenso
 
 
 def run(path, given):
-    # Without optimisation, which would round hidden states to eight bits in products of DequantizeLinear.
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    feeds = {value.name: given[value.name].astype(TYPES[value.type]) for value in session.get_inputs()}
-    return dict(zip([value.name for value in session.get_outputs()], session.run(None, feeds)))
+    opened = session(path, optimise=False)
+    return dict(zip([value.name for value in opened.get_outputs()], run_session(opened, None, given)))
 
 
-def check(convert, tied, model, ids, logits, tolerance, folder):
-    onnx.save(model, folder / "model.onnx")
-    parts = folder / "split"
-    subprocess.run([convert, "split", folder / "model.onnx", "-o", parts, "--check", "-q"], check=True,
-                   capture_output=True)
-    onnx.checker.check_model(str(parts / "model.onnx"))
-    worst = 0
-    for branch in ([False], [True]):
-        given = {ids: IDS, "use_cache_branch": np.array(branch)}
-        expected = run(folder / "model.onnx", given)[logits].astype(np.float32)
-        run_tied = lambda feeds, output: split.parity.run_tied(tied, str(parts / "model.tied"), feeds, [output], folder)[0]
-        embeddings = run_tied({"input_ids": IDS}, "embeddings")
-        hidden = run(parts / "model.onnx", {**given, "inputs_embeds": embeddings})["hidden"].astype(np.float32)
-        actual = run_tied({"hidden": hidden}, "logits").reshape(expected.shape)
-        worst = max(worst, np.abs(actual - expected).max() / np.abs(expected).max())
-        assert (actual.argmax(-1) == expected.argmax(-1)).all()
-    assert worst <= tolerance, worst
-    return worst
-
-
-def main():
-    convert, tied = sys.argv[1:3]
-    for name, type_, embed, head, options in CASES:
-        options = dict(options)
-        type_of_ids = options.pop("type", TensorProto.INT64)
-        names = {"ids": options.get("ids", "input_ids"), "logits": options.get("logits", "logits")}
-        for branches in (False, True):
-            model = make(type_, embed, head, **names, type_of_ids=type_of_ids, branches=branches)
-            # float16 rounds each of some hundred sums; with 4-bit heads, only tied quantises hidden states to 16 bits.
-            tolerance = 2e-2 if type_ == HALF else 1e-4 if "block" in name else 2e-5
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    worst = check(convert, tied, model, **names, tolerance=tolerance, folder=pathlib.Path(folder))
-                except subprocess.CalledProcessError as error:
-                    sys.exit(f"{name}: {error.cmd}\n{error.stdout.decode()}{error.stderr.decode()}")
-            print(f"{name:32} {'merged' if branches else 'plain ':6} same tokens, largest difference {worst:.1e}")
-
-
-if __name__ == "__main__":
-    main()
+@pytest.mark.parametrize("branches", (False, True), ids=("plain", "merged"))
+@pytest.mark.parametrize("name, type_, embed, head, options", CASES, ids=[case[0] for case in CASES])
+def test_decoder(name, type_, embed, head, options, branches, tmp_path):
+    """The same tokens from the whole decoder and from the split one."""
+    ids, logits = options.get("ids", "input_ids"), options.get("logits", "logits")
+    type_of_ids = options.get("type", TensorProto.INT64)
+    model = make(type_, embed, head, ids=ids, logits=logits, type_of_ids=type_of_ids, branches=branches)
+    onnx.save(model, tmp_path / "model.onnx")
+    parts = tmp_path / "split"
+    tied.split(tmp_path / "model.onnx", parts, check=True)
+    onnx.checker.check_model(parts / "model.onnx")
+    # float16 rounds each of some hundred sums; with 4-bit heads, only tied quantises hidden states to 16 bits.
+    tolerance = 2e-2 if type_ == HALF else 1e-4 if "block" in name else 2e-5
+    with tied.Model(parts / "model.tied") as opened, tied.Session(opened) as table:
+        for branch in (False, True):
+            given = {ids: IDS, "use_cache_branch": np.array([branch])}
+            expected = run(tmp_path / "model.onnx", given)[logits].astype(np.float32)
+            hidden = run(parts / "model.onnx", {**given, "inputs_embeds": table.embed(IDS)})["hidden"]
+            actual = table.logits(hidden.astype(np.float32)).reshape(expected.shape)
+            assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+            assert (actual.argmax(-1) == expected.argmax(-1)).all()

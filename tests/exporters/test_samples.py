@@ -1,22 +1,18 @@
 """Keeps a few exports here without their weights, so that ctest can convert them without torch.
 
-usage: samples.py TIED_CONVERT TIED       converts each and compares, as matrix.py does
-       samples.py --make MODELS           writes samples/ anew, from the folder that scripts/test-exporters fills
+usage: test_samples.py MODELS       writes samples/ anew, from the folder that scripts/test-exporters fills
 
 A sample is the graph as the exporter wrote it, compressed; large weights are random numbers, made again from a seed.
 """
 
-import argparse
 import dataclasses
 import gzip
-import logging
-import os
 import pathlib
 import sys
-import tempfile
 
 import numpy as np
 import onnx
+import pytest
 
 import cells
 import changes
@@ -114,25 +110,14 @@ def read(cell, folder):
             changes.QUANTISERS[cell.change][0](folder / "whole.onnx", folder / name)
 
 
-def main():
-    if sys.argv[1] == "--make":
-        make(pathlib.Path(sys.argv[2]))
-        return
-    convert, tied = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
-    arguments = argparse.Namespace(convert=convert, tied=tied)
-    logging.disable(logging.WARNING)
-    failed = 0
-    for cell in chosen(CONVERTED):
-        with tempfile.TemporaryDirectory() as folder:
-            folder = pathlib.Path(folder).resolve()
-            os.chdir(folder)  # some quantisers leave files where they run
-            read(cell, folder)
-            result = matrix.run_in(arguments, cell, folder)
-            os.chdir(folder.parent)
-        failed += result.word != "right"
-        print(f"{cell.name}: {result.word} {result.why}")
-    sys.exit(failed > 0)
+@pytest.mark.parametrize("cell", chosen(CONVERTED), ids=lambda cell: cell.name)
+def test_sample(cell, tmp_path, monkeypatch):
+    """Converts an export and compares, as matrix.py does."""
+    monkeypatch.chdir(tmp_path)  # some quantisers leave files where they run
+    read(cell, tmp_path)
+    result = matrix.run_in(cell, tmp_path)
+    assert result.word == "right", result.why
 
 
 if __name__ == "__main__":
-    main()
+    make(pathlib.Path(sys.argv[1]))

@@ -1,21 +1,17 @@
-"""Converts the models of models.py and quantised_models.py at every opset that the onnx package can write.
+"""The models of models.py and quantised_models.py at every opset that the onnx package can write.
 
-usage: opsets.py TIED_CONVERT
-
-ONNX Runtime does not support the newest opsets, so tied-convert --check verifies the results.
+ONNX Runtime does not support the newest opsets, so the check of the conversion verifies the results.
 """
-
-import pathlib
-import subprocess
-import sys
-import tempfile
 
 import numpy as np
 import onnx
+import pytest
+import tied
 from onnx import TensorProto, helper
 
 import models
 import quantised_models as quantised
+from models import graphs
 
 FIRST, NEWEST = 11, onnx.defs.onnx_opset_version()
 
@@ -30,14 +26,6 @@ SINCE = {"qdq": 13, "bfloat16": 13, "blocks_4_of_32": 13}  # scales by axis; bfl
 ADDED = [("Reshape", 14, "allowzero", 0), ("Cast", 19, "saturate", 1), ("DequantizeLinear", 21, "block_size", 0),
          ("DequantizeLinear", 23, "output_dtype", TensorProto.FLOAT), ("Cast", 24, "round_mode", "up")]
 AXES_WERE_ATTRIBUTES = {"Squeeze", "Unsqueeze"}
-
-
-def graphs(graph):
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from graphs(attribute.g)
 
 
 def at(model, opset):
@@ -61,28 +49,13 @@ def at(model, opset):
     return model
 
 
-def run(convert, model, folder):
-    source = folder / "model.onnx"
-    onnx.save(model, source)
-    command = [convert, source, "-o", folder / "model.tied", "--check", "-q"]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize("name", FORMS)
+def test_every_opset(name, tmp_path):
+    for opset in range(SINCE.get(name, FIRST), NEWEST + 1):
+        tied.convert(at(FORMS[name](), opset), tmp_path / f"{opset}.tied", check=True)
 
 
-def main():
-    convert = sys.argv[1]
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        for name, make in FORMS.items():
-            opsets = range(SINCE.get(name, FIRST), NEWEST + 1)
-            for opset in opsets:
-                converted = run(convert, at(make(), opset), folder)
-                assert converted.returncode == 0, (name, opset, converted.stderr, converted.stdout)
-            print(f"{name:45} opsets {opsets[0]} to {opsets[-1]}")
-        old = at(models.make(models.head_matmul_transpose, models.embed_plain)[0], FIRST - 1)
-        refused = run(convert, old, folder)
-        assert refused.returncode == 1 and f"{FIRST} and newer" in refused.stderr, refused.stderr
-    print(f"{'':45} opset {FIRST - 1} refused")
-
-
-if __name__ == "__main__":
-    main()
+def test_older_opsets_are_refused(tmp_path):
+    old = at(models.make(models.head_matmul_transpose, models.embed_plain)[0], FIRST - 1)
+    with pytest.raises(tied.ConvertError, match=f"{FIRST} and newer"):
+        tied.convert(old, tmp_path / "model.tied")
