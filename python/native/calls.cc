@@ -51,7 +51,10 @@ void WatchProcess() {
 
 unsigned Forks() { return forks; }
 
-bool Exiting() { return exiting; }
+void HandleSignals() {
+  if (exiting) throw InterpreterExits();
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
 
 RunningCall::RunningCall(tied_session* session) : session_(session) {
   if (exiting && exiting_thread.load() != std::this_thread::get_id()) {

@@ -4,6 +4,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <exception>
 #include <functional>
 
 #include "tied/tied.hpp"
@@ -16,15 +17,21 @@ void WatchProcess();
 // Number of forks between the process that imported the module and this one.
 unsigned Forks();
 
-// Whether calls have to end, because the interpreter exits.
-bool Exiting();
+// Lets Python handle signals during a long call, and passes on the exception of a handler, such as KeyboardInterrupt;
+// with the GIL. Throws InterpreterExits if the call has to end.
+void HandleSignals();
+
+class InterpreterExits : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the interpreter exits: the call has ended"; }
+};
 
 // Marks a call as running while it lives; with the GIL. A thread that needs the GIL after the interpreter is gone would
 // end in the middle of a C++ function, so the exit cancels all calls and waits for them. Throws RuntimeError during the
 // exit.
 class RunningCall {
  public:
-  explicit RunningCall(tied_session* session);  // nullptr: a call that looks at Exiting()
+  explicit RunningCall(tied_session* session);  // nullptr: a call that calls HandleSignals(), or is short
   ~RunningCall();
   RunningCall(const RunningCall&) = delete;
   RunningCall& operator=(const RunningCall&) = delete;

@@ -55,28 +55,21 @@ TableOptions TablesOf(const nb::dict& options) {
   return tables;
 }
 
-struct InterpreterExits {};
-
-// Runs `convert` without the GIL. Its progress calls `progress`, if that is not None, and lets Python handle signals;
-// an exception of either ends the conversion and is thrown.
+// Runs `convert` without the GIL. Its progress lets Python handle signals and calls `progress`, if that is not None; an
+// exception of either ends the conversion and is thrown.
 template <typename Options, typename Call>
 nb::dict RunConversion(Options* options, const nb::object& progress, const Call& convert) {
   const RunningCall running(nullptr);
   options->tables.progress = [&](const char* step, uint64_t done, uint64_t total) {
     const nb::gil_scoped_acquire acquired;
-    if (Exiting()) throw InterpreterExits();
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    HandleSignals();
     if (!progress.is_none()) progress(step, done, total);
   };
   const auto run = [&] {
     const nb::gil_scoped_release released;
     return convert(*options);
   };
-  try {
-    return DictOf(run());
-  } catch (const InterpreterExits&) {
-    throw std::runtime_error("the interpreter exits: the conversion has ended");
-  }
+  return DictOf(run());
 }
 
 nb::dict Convert(const nb::bytes& model, const nb::bytes& output, const nb::dict& tables, const nb::dict& choice,

@@ -57,6 +57,20 @@ auto WithoutGil(const PyModel& model, const Call& call) {
   return call(&handle->model);
 }
 
+// After each piece it lets Python handle signals and calls `progress`, if that is not None.
+void Prefetch(const PyModel& model, const nb::object& progress, bool everything) {
+  WithoutGil(model, [&](const Model* m) {
+    m->Prefetch(
+        [&](uint64_t done, uint64_t total) {
+          const nb::gil_scoped_acquire acquired;
+          HandleSignals();
+          if (!progress.is_none()) progress(done, total);
+          return true;
+        },
+        everything);
+  });
+}
+
 nb::dict DictOf(const tied_plane_info& plane) {
   nb::dict dict;
   dict["offset"] = plane.offset;
@@ -201,6 +215,7 @@ void DefineModel(nb::module_* module) {
       .def("close", &PyModel::Close)
       .def_prop_ro("closed", &PyModel::closed)
       .def("verify", [](const PyModel& model) { WithoutGil(model, [](const Model* m) { m->Verify(); }); })
+      .def("prefetch", Prefetch, "progress"_a.none(), "everything"_a)
       .def("trim", [](const PyModel& model) { WithoutGil(model, [](Model* m) { m->Trim(); }); })
       .def("resident_bytes",
            [](const PyModel& model) { return WithoutGil(model, [](const Model* m) { return m->ResidentBytes(); }); })

@@ -125,6 +125,20 @@ class PySession {
     return bytes_read;
   }
 
+  void BeamStep(const Floats& hidden, const Array<const double>& scores, const std::optional<Bits>& allowed,
+                double tolerance, const Array<int32_t>& parents, const Array<int64_t>& ids,
+                const Array<double>& best) const {
+    tied_topk_options options = TIED_TOPK_OPTIONS_INIT;
+    options.allowed = DataOrNull(allowed);
+    options.allowed_bytes = allowed ? allowed->size() : 0;
+    options.log_z_tolerance = tolerance;
+    const std::shared_ptr<SessionHandle> session = handle();
+    Run(session->session, Products(scores.size(), head_.rows), [&](tied_error* error) {
+      return tied_beam_step(session->session, hidden.data(), scores.data(), scores.size(), ids.size(), &options,
+                            parents.data(), ids.data(), best.data(), error);
+    });
+  }
+
   nb::list OutputsOf(const nb::object& entry_point, const nb::list& inputs, const nb::list& names) const {
     Tensors tensors(entry_point, inputs);
     tensors.AddOutputs(names);
@@ -191,6 +205,8 @@ void DefineSession(nb::module_* module) {
       .def("topk", &PySession::Topk, array("hidden"), "k"_a, nb::arg("rows").noconvert().none(),
            nb::arg("allowed").noconvert().none(), "use_screen"_a, "log_z_tolerance"_a, array("ids"), array("logits"),
            nb::arg("log_z").noconvert().none(), nb::arg("bound").noconvert().none(), array("survivors"))
+      .def("beam_step", &PySession::BeamStep, array("hidden"), array("scores"),
+           nb::arg("allowed").noconvert().none(), "log_z_tolerance"_a, array("parents"), array("ids"), array("best"))
       .def("outputs_of", &PySession::OutputsOf, "entry_point"_a.none(), "inputs"_a, "names"_a)
       .def("run", &PySession::RunGraph, "entry_point"_a.none(), "inputs"_a, "outputs"_a);
 }

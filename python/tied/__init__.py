@@ -18,10 +18,10 @@ from tied.errors import (
     OutOfRangeError, Status, UnsupportedError)
 from tied.model import EmbeddingInfo, EntryPoint, HeadInfo, Model, ModelInfo, Op, Plane, Table, Value
 from tied.report import CheckFailedError, Report
-from tied.session import Session, TopK
+from tied.session import BeamStep, Session, TopK
 
 __all__ = [
-    "BufferTooSmallError", "BusyError", "CancelledError", "CheckFailedError", "ConvertError", "CorruptError",
+    "BeamStep", "BufferTooSmallError", "BusyError", "CancelledError", "CheckFailedError", "ConvertError", "CorruptError",
     "EmbeddingInfo", "EntryPoint", "Error", "FileError", "FileMissingError", "HeadInfo", "InternalError",
     "InvalidArgumentError", "Kernel", "Model", "ModelInfo", "NameMissingError", "NotFiniteError", "NotPermittedError",
     "Op", "OutOfMemoryError", "OutOfRangeError", "Plane", "Report", "Session", "Status", "Table", "TopK",

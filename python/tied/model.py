@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from tied import _native
 
@@ -219,6 +219,20 @@ class Model:
     def verify(self) -> None:
         """Reads the whole file and checks every hash. Raises CorruptError, which names the first wrong plane or row."""
         self._native.verify()
+
+    def prefetch(
+        self, progress: Optional[Callable[[int, int], None]] = None, *, everything: bool = False
+    ) -> None:
+        """Reads what a top-k reads for each token into the system's page cache, so that the first token does not wait
+        for storage. The process does not grow: pages are not mapped.
+
+        progress: called with the bytes done and their total, before the first piece and after each one of 4 MiB; an
+            exception ends it. Ctrl-C ends it, too.
+        everything: read the whole file, for calls that read more than a top-k without log_z.
+
+        Raises FileError for a page that cannot be read, OutOfMemoryError.
+        """
+        self._native.prefetch(progress, everything)
 
     def trim(self) -> None:
         """Gives the table's pages back to the system, until their next use. Safe while sessions run."""

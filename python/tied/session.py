@@ -19,6 +19,20 @@ _DTYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_}  # of tied.h's 
 
 
 @dataclass(frozen=True)
+class BeamStep:
+    """The best continuations of all beams, best first.
+
+    parents: int32 [count]: the beam that each continues.
+    ids: int64 [count]: the token id that it continues with.
+    scores: float64 [count]: the beam's score plus the log-probability of the id.
+    """
+
+    parents: npt.NDArray[np.int32]
+    ids: Ids
+    scores: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class TopK:
     """The k best of each hidden state. For hidden states [..., cols]:
 
@@ -191,6 +205,36 @@ class Session:
         bytes_read = self._native.topk(
             hidden, k, rows, allowed, use_screen, log_z_tolerance or 0.0, ids, logits, log_z, bound, survivors)
         return TopK(ids, logits, log_z, bound, survivors, bytes_read)
+
+    def beam_step(
+        self, hidden: Any, scores: Any, count: int, *, allowed: Any = None, log_z_tolerance: float = 0.0
+    ) -> BeamStep:
+        """One step of a beam search: the `count` largest sums of a beam's score and the log-probability of an id.
+
+        hidden: the hidden state of each beam, [beams, cols]. scores: [beams], sums of log-probabilities; -inf for a
+            beam that has none yet.
+        count: 1 to 1024, at most the number of allowed ids; with 2 * beams, `beams` of them go on even if each beam
+            ends. What ends a hypothesis is left to the caller.
+        allowed: as for topk().
+        log_z_tolerance: 0: exact. Above 0, each log-probability may be off by that much, and the screen can be used.
+
+        Of equal sums the lower beam first. Raises InvalidArgumentError, and NotFiniteError also for a score that is NaN
+        or +inf.
+        """
+        hidden = self._hidden(hidden)
+        scores = np.ascontiguousarray(scores, np.float64)
+        if hidden.ndim != 2 or scores.shape != hidden.shape[:1]:
+            raise ValueError(f"hidden is {list(hidden.shape)} and scores {list(scores.shape)}; they must be [beams, "
+                             f"{self._head_cols}] and [beams]")
+        if not 1 <= count <= 1024:
+            raise ValueError(f"count is {count}; it must be 1 to 1024")
+        if allowed is not None:
+            allowed = allowed_bits(allowed, self._vocabulary)
+        results = count if len(scores) else 0
+        parents, ids, best = np.empty(results, np.int32), np.empty(results, np.int64), np.empty(results)
+        if results:
+            self._native.beam_step(hidden, scores, allowed, log_z_tolerance, parents, ids, best)
+        return BeamStep(parents, ids, best)
 
     def run(
         self, inputs: Mapping[str, Any], outputs: Optional[Sequence[str]] = None, *, entry_point: Optional[str] = None

@@ -51,6 +51,21 @@ def test_info(model, path):
     assert model.head.has_bias and model.head.vocabulary == models.ROWS
 
 
+@pytest.mark.parametrize("everything", [False, True])
+def test_prefetch(model, everything):
+    steps = []
+    model.prefetch(lambda done, total: steps.append((done, total)), everything=everything)
+    total = steps[0][1]
+    assert steps[0][0] == 0 and steps[-1] == (total, total)
+    assert (total >= model.info.tables[0].planes["values"].length) == everything
+    model.prefetch()
+
+
+def test_prefetch_ends_with_the_exception_of_its_progress(model):
+    with pytest.raises(ZeroDivisionError):
+        model.prefetch(lambda done, total: 1 // 0)
+
+
 def test_repr(path):
     model = tied.Model(path)
     assert repr(model) == f"<tied.Model {str(path)!r}: float32 [300, 64] with a screen>"

@@ -64,6 +64,35 @@ def test_log_z_is_within_its_bound(session, tolerance):
     assert np.all(top.bound <= max(tolerance, 1e-9))
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("beams, count", [(1, 1), (3, 6), (4, 1024)])
+def test_beam_step(session, beams, count, masked):
+    hidden, scores = models.hidden(beams), np.linspace(-3, -1, beams)
+    mask = np.arange(models.ROWS) % 2 == 1 if masked else None
+    logits = expected_logits(hidden).astype(np.float64)
+    if masked:
+        logits[:, ~mask] = -np.inf
+    count = min(count, int(np.isfinite(logits).sum(axis=-1).min()))
+    log_z = np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
+    sums = scores[:, None] + logits - log_z
+    step = session.beam_step(hidden, scores, count, allowed=mask)
+    np.testing.assert_allclose(step.scores, np.sort(sums, axis=None)[::-1][:count], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(sums[step.parents, step.ids], step.scores, rtol=0, atol=1e-9)
+    assert len({*zip(step.parents.tolist(), step.ids.tolist())}) == count
+
+
+@pytest.mark.parametrize("hidden, scores, count, error", [
+    ((2,), [0.0], 1, "they must be"), ((2,), [0.0, np.nan], 1, ""), ((2,), [0.0, 0.0], 0, "1 to 1024"),
+    ((), 0.0, 1, "they must be")])
+def test_beam_step_refuses(session, hidden, scores, count, error):
+    with pytest.raises(ValueError, match=error):
+        session.beam_step(models.hidden(*hidden), scores, count)
+
+
+def test_beam_step_without_beams(session):
+    assert session.beam_step(models.hidden(0), [], 4).ids.size == 0
+
+
 @pytest.mark.parametrize("as_bits", [True, False])
 def test_allowed_ids(session, as_bits):
     hidden, mask = models.hidden(3), np.arange(models.ROWS) % 3 == 1
