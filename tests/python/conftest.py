@@ -1,6 +1,22 @@
+import subprocess
+import sys
+
 import models
 import pytest
 import tied
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs code in another Python."""
+    def run(code, *arguments):
+        return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+    try:
+        run("")
+    except OSError as error:
+        pytest.skip(f"an emulated Python cannot start another: {error}")
+    return run
 
 
 @pytest.fixture(scope="session")

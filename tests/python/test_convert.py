@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import subprocess
 import sys
 
 import models
@@ -159,10 +158,9 @@ def test_split(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["tied", "tied-convert"])
-def test_commands(command):
+def test_commands(command, run_python):
     code = f"import sys; sys.argv = ['x', '--version']; import tied._commands as c; c.{command.replace('-', '_')}()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert tied.__version__ in done.stdout
+    assert tied.__version__ in run_python(code).stdout
 
 
 def test_calibrated_screen(tmp_path):

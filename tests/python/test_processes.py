@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 
@@ -151,14 +149,9 @@ def test_fork(model):
     session.embed([1])
 
 
-def run(code, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
 @pytest.mark.parametrize("daemon", [True, False])
-def test_exit_during_a_call(slow_path, daemon):
-    done = run("""
+def test_exit_during_a_call(slow_path, daemon, run_python):
+    done = run_python(textwrap.dedent("""
         import sys, threading, numpy as np, tied
         session = tied.Session(tied.Model(sys.argv[1]), threads=2)
         begun = threading.Event()
@@ -174,17 +167,17 @@ def test_exit_during_a_call(slow_path, daemon):
         threading.Thread(target=work, daemon=sys.argv[2] == "True").start()
         begun.wait()
         print("end")
-        """, slow_path, daemon)
+        """), slow_path, daemon)
     assert done.stdout == "end\n" and done.returncode == 0
     assert "terminate" not in done.stderr and "Fatal" not in done.stderr
 
 
-def test_objects_that_live_until_the_exit(path):
-    done = run("""
+def test_objects_that_live_until_the_exit(path, run_python):
+    done = run_python(textwrap.dedent("""
         import sys, tied
         model = tied.Model(open(sys.argv[1], "rb").read())
         session = tied.Session(model)
         cycle = [model, session]
         cycle.append(cycle)
-        """, path)
+        """), path)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -82,7 +82,7 @@ def test_beam_step(session, beams, count, masked):
 
 
 @pytest.mark.parametrize("hidden, scores, count, error", [
-    ((2,), [0.0], 1, "they must be"), ((2,), [0.0, np.nan], 1, ""), ((2,), [0.0, 0.0], 0, "1 to 1024"),
+    ((2,), [0.0], 1, "they must be"), ((2,), [0.0, np.nan], 1, "is nan"), ((2,), [0.0, 0.0], 0, "1 to 1024"),
     ((), 0.0, 1, "they must be")])
 def test_beam_step_refuses(session, hidden, scores, count, error):
     with pytest.raises(ValueError, match=error):
