@@ -4,33 +4,49 @@
 
 #include "base/error.h"
 #include "base/input_file.h"
+#include "base/npy_header.h"
 
 namespace tied::converter {
 
 namespace {
 
-// Bytes before the elements: 0 for a raw file. See numpy.lib.format.
-uint64_t HeaderBytes(const InputFile& file) {
-  constexpr size_t kFixed = 10;  // magic, version, and the length of the text that follows, 2 bytes
-  std::string start(kFixed, '\0');
-  if (file.size() < kFixed) return 0;
-  file.ReadAt(0, start.data(), kFixed);
-  if (start.compare(0, 6, "\x93NUMPY") != 0) return 0;
-  const size_t length = static_cast<unsigned char>(start[8]) + 256u * static_cast<unsigned char>(start[9]);
-  std::string text(std::min<uint64_t>(length, file.size() - kFixed), '\0');
-  file.ReadAt(kFixed, text.data(), text.size());
-  const auto has = [&](const char* part) { return text.find(part) != std::string::npos; };
-  if (start[6] != 1 || !has("'<f4'") || !has("'fortran_order': False")) {
-    throw ConvertError(file.path() + ": hidden states must be float32 in C order");
+bool StartsLikeNpy(const InputFile& file) {
+  std::string start(kNpyMagic.size(), '\0');
+  if (file.size() < start.size()) return false;
+  file.ReadAt(0, start.data(), start.size());
+  return start == kNpyMagic;
+}
+
+// Bytes before the elements of a .npy file.
+uint64_t CheckedNpyHeader(const InputFile& file, uint64_t cols) {
+  const auto fail = [&](const std::string& problem) { throw ConvertError(file.path() + ": " + problem); };
+  uint64_t at = 0;
+  const auto read = [&](void* data, size_t count) {
+    const auto some = static_cast<size_t>(std::min<uint64_t>(count, file.size() - at));
+    file.ReadAt(at, data, some);
+    at += some;
+    return some;
+  };
+  NpyHeader header;
+  std::string problem;
+  if (!ReadNpyHeader(read, &header, &problem)) fail(problem);
+  if (header.descr != "<f4" || header.fortran_order) fail("hidden states must be float32 in C order");
+  size_t count = 0;
+  if (header.shape.empty() || static_cast<uint64_t>(header.shape.back()) != cols) {
+    fail("hidden states must be [tokens, " + std::to_string(cols) + "]; the last dimension is " +
+         (header.shape.empty() ? "missing" : std::to_string(header.shape.back())));
   }
-  return kFixed + text.size();
+  if (!CountElements(header.shape, &count) || count != (file.size() - at) / sizeof(float)) {
+    fail("has " + std::to_string(file.size() - at) + " bytes of data; its shape needs another number");
+  }
+  return at;
 }
 
 }  // namespace
 
 std::vector<float> ReadRecordedHidden(const std::string& path, uint64_t cols, size_t most_tokens) {
   const InputFile file(path);
-  const uint64_t header = HeaderBytes(file);
+  const uint64_t header = StartsLikeNpy(file) ? CheckedNpyHeader(file, cols) : 0;
   const uint64_t bytes = file.size() - header;
   const uint64_t token_bytes = cols * sizeof(float);
   if (bytes == 0 || bytes % token_bytes != 0) {

@@ -11,25 +11,14 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "base/npy_header.h"
 #include "base/printable.h"
 #include "base/retry.h"
-#include "tools/tied/npy_header.h"
 #include "tools/tied/table.h"
 
 namespace tied::cli {
 
 namespace {
-
-// Counts the elements of a shape without negative dimensions. Returns false if the number does not fit in a size_t.
-bool CountElements(const std::vector<int64_t>& shape, size_t* count) {
-  *count = 1;
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) *count = 0;
-  if (*count == 0) return true;
-  for (const int64_t dim : shape) {
-    if (__builtin_mul_overflow(*count, dim, count)) return false;
-  }
-  return true;
-}
 
 // An open file and its name for messages.
 class Input {
@@ -49,10 +38,10 @@ class Input {
   [[noreturn]] void Fail(const std::string& message) const { throw std::runtime_error(name_ + ": " + message); }
 
   // Reads `count` bytes, or fewer at the end of the file.
-  size_t Read(unsigned char* data, size_t count) {
+  size_t Read(void* data, size_t count) {
     size_t done = 0;
     while (done < count) {
-      const ssize_t got = Retry([&] { return read(fd_, data + done, count - done); });
+      const ssize_t got = Retry([&] { return read(fd_, static_cast<char*>(data) + done, count - done); });
       if (got < 0) Fail(std::strerror(errno));
       if (got == 0) break;
       done += static_cast<size_t>(got);
@@ -89,24 +78,6 @@ std::vector<unsigned char> ReadPayload(Input& input, size_t count) {
     input.Fail("holds more data than the " + std::to_string(count) + " bytes that its shape needs");
   }
   return bytes;
-}
-
-std::string ReadHeaderText(Input& input) {
-  unsigned char fixed[12];
-  if (input.Read(fixed, 10) != 10 || std::memcmp(fixed, "\x93NUMPY", 6) != 0) input.Fail("is not a .npy file");
-  const unsigned major = fixed[6];
-  if (major < 1 || major > 3) input.Fail("has .npy format version " + std::to_string(major) + "; expected 1, 2 or 3");
-  size_t length = fixed[8] | size_t{fixed[9]} << 8;
-  if (major > 1) {
-    if (input.Read(fixed + 10, 2) != 2) input.Fail("is truncated in its header");
-    length |= size_t{fixed[10]} << 16 | size_t{fixed[11]} << 24;
-  }
-  constexpr size_t kLongest = 1 << 16;
-  if (length > kLongest)
-    input.Fail("has a header of " + std::to_string(length) + " bytes; at most 65536 are supported");
-  std::vector<unsigned char> text(length);
-  if (input.Read(text.data(), length) != length) input.Fail("is truncated in its header");
-  return std::string(text.begin(), text.end());
 }
 
 tied_type TypeOfDescr(const std::string& descr) {
@@ -159,7 +130,9 @@ Array ReadNpy(const std::string& path) {
   Input input(path);
   NpyHeader header;
   std::string problem;
-  if (!ParseNpyHeader(ReadHeaderText(input), &header, &problem)) input.Fail("has a bad .npy header: " + problem);
+  if (!ReadNpyHeader([&](void* data, size_t count) { return input.Read(data, count); }, &header, &problem)) {
+    input.Fail(problem);
+  }
   Array array;
   array.type = TypeOfDescr(header.descr);
   array.shape = std::move(header.shape);
@@ -186,7 +159,7 @@ std::string NpyHeaderOf(const Array& array) {
   text.append(63 - (kPrefix + text.size()) % 64, ' ');
   text += '\n';
   const char length[2] = {static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
-  return std::string("\x93NUMPY\x01\x00", 8).append(length, 2) + text;
+  return std::string(kNpyMagic).append("\x01\x00", 2).append(length, 2) + text;
 }
 
 void WriteNpy(const Array& array, OutputFile* file) {

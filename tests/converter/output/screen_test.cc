@@ -35,8 +35,8 @@ class CalibratedColumns : public testing::Test {
     return path;
   }
 
-  static std::string NpyHeader(const std::string& descr) {
-    std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (20, 80), }";
+  static std::string NpyHeader(const std::string& descr, const std::string& shape = "(20, 80)") {
+    std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
     text.resize(117, ' ');
     return std::string("\x93NUMPY\x01\x00\x76\x00", 10) + text + "\n";
   }
@@ -68,6 +68,9 @@ TEST_F(CalibratedColumns, RefuseWhatIsNotHiddenStates) {
   EXPECT_NE(refusal(Write(20, 1), 81).find("not a multiple"), std::string::npos);
   EXPECT_NE(refusal(Write(20, 1, "", NAN), kCols).find("token 19 is not finite at column 79"), std::string::npos);
   EXPECT_NE(refusal(Write(20, 1, NpyHeader("<f8")), kCols).find("float32 in C order"), std::string::npos);
+  EXPECT_NE(refusal(Write(20, 1, NpyHeader("<f4", "(40, 40)")), kCols).find("[tokens, 80]"), std::string::npos);
+  EXPECT_NE(refusal(Write(20, 1, NpyHeader("<f4", "(30, 80)")), kCols).find("its shape needs"), std::string::npos);
+  EXPECT_NE(refusal(Write(20, 1, NpyHeader("<f4", "()")), kCols).find("is missing"), std::string::npos);
 }
 
 }  // namespace

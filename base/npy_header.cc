@@ -1,8 +1,9 @@
-#include "tools/tied/npy_header.h"
+#include "base/npy_header.h"
 
+#include <algorithm>
 #include <charconv>
 
-namespace tied::cli {
+namespace tied {
 
 namespace {
 
@@ -71,9 +72,8 @@ bool ParseFortranOrder(Scanner& scanner, bool* value) {
   return *value || scanner.Take("False");
 }
 
-}  // namespace
-
-bool ParseNpyHeader(std::string_view text, NpyHeader* header, std::string* problem) {
+// On failure, *problem says what was expected.
+bool ParseDictionary(std::string_view text, NpyHeader* header, std::string* problem) {
   Scanner scanner(text);
   const auto fail = [problem](const char* expected) {
     *problem = std::string("expected ") + expected;
@@ -100,4 +100,49 @@ bool ParseNpyHeader(std::string_view text, NpyHeader* header, std::string* probl
   return true;
 }
 
-}  // namespace tied::cli
+// The dictionary, which version 1.0 gives a length of 2 bytes and later versions one of 4.
+bool ReadText(const NpyRead& read, std::string* text, std::string* problem) {
+  const auto fail = [problem](const std::string& what) {
+    *problem = what;
+    return false;
+  };
+  unsigned char fixed[12];
+  if (read(fixed, 10) != 10 || !std::equal(kNpyMagic.begin(), kNpyMagic.end(), reinterpret_cast<char*>(fixed))) {
+    return fail("is not a .npy file");
+  }
+  const unsigned major = fixed[6];
+  if (major < 1 || major > 3) return fail("has .npy format version " + std::to_string(major) + "; expected 1, 2 or 3");
+  size_t length = fixed[8] | size_t{fixed[9]} << 8;
+  if (major > 1) {
+    if (read(fixed + 10, 2) != 2) return fail("is truncated in its header");
+    length |= size_t{fixed[10]} << 16 | size_t{fixed[11]} << 24;
+  }
+  constexpr size_t kLongest = 1 << 16;
+  if (length > kLongest)
+    return fail("has a header of " + std::to_string(length) + " bytes; at most 65536 are supported");
+  text->resize(length);
+  if (read(text->data(), length) != length) return fail("is truncated in its header");
+  return true;
+}
+
+}  // namespace
+
+bool ReadNpyHeader(const NpyRead& read, NpyHeader* header, std::string* problem) {
+  std::string text;
+  if (!ReadText(read, &text, problem)) return false;
+  if (ParseDictionary(text, header, problem)) return true;
+  *problem = "has a bad .npy header: " + *problem;
+  return false;
+}
+
+bool CountElements(const std::vector<int64_t>& shape, size_t* count) {
+  *count = 1;
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) *count = 0;
+  if (*count == 0) return true;
+  for (const int64_t dim : shape) {
+    if (__builtin_mul_overflow(*count, dim, count)) return false;
+  }
+  return true;
+}
+
+}  // namespace tied
