@@ -38,7 +38,10 @@ function(tied_fetch_cmake name target)
   set(CMAKE_POLICY_DEFAULT_CMP0077 NEW) # their options may be set as variables
   # Lets the linker drop unused sections.
   string(APPEND CMAKE_C_FLAGS " -ffunction-sections -fdata-sections")
-  string(APPEND CMAKE_CXX_FLAGS " -ffunction-sections -fdata-sections")
+  # Nothing of a C++ runtime library may get into libtied_jni.so. XNNPACK neither throws nor uses RTTI, and the
+  # functions that tied calls have no constants to initialise at their first call.
+  string(APPEND CMAKE_CXX_FLAGS
+         " -ffunction-sections -fdata-sections -fno-exceptions -fno-rtti -fno-threadsafe-statics")
   FetchContent_MakeAvailable(${content})
   if(NOT TARGET ${target})
     add_subdirectory("${${content}_SOURCE_DIR}" "${${content}_BINARY_DIR}" EXCLUDE_FROM_ALL)
@@ -52,7 +55,10 @@ set(FXDIV_SOURCE_DIR "${fxdiv_SOURCE_DIR}")
 foreach(part IN ITEMS TOOLS UNIT_TESTS MOCK_TESTS BENCHMARKS PKG_CONFIG)
   set(CPUINFO_BUILD_${part} OFF)
 endforeach()
-tied_fetch_cmake(cpuinfo cpuinfo)
+if(NOT TARGET tied_deps::cpuinfo)
+  tied_fetch_cmake(cpuinfo cpuinfo)
+  tied_optimise_for_size(cpuinfo) # runs once
+endif()
 
 set(PTHREADPOOL_BUILD_TESTS OFF)
 set(PTHREADPOOL_BUILD_BENCHMARKS OFF)

@@ -42,9 +42,10 @@ function(tied_not_hot target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>)
 endfunction()
 
-# tied_optimise_for_size(target): for shipped code whose speed does not matter.
+# tied_optimise_for_size(target): for shipped code whose speed does not matter. Clang's -Oz is 15 KB smaller than its
+# -Os in libtied_jni.so.
 function(tied_optimise_for_size target)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:$<IF:$<C_COMPILER_ID:Clang>,-Oz,-Os>>)
 endfunction()
 
 # Options for code in libtied: no exceptions, no RTTI, and no contraction of a * b + c, because every bit of a result is
@@ -53,4 +54,8 @@ function(tied_runtime_defaults target)
   tied_target_defaults(${target})
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti> -ffp-contract=off
                                            -ffunction-sections -fdata-sections)
+  # Clang's -O3 unrolls loops that are unrolled as far as they should be: 25 KB of libtied_jni.so.
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    target_compile_options(${target} BEFORE PRIVATE $<$<CONFIG:Release>:-O2>) # before -Oz
+  endif()
 endfunction()

@@ -180,7 +180,7 @@ struct DotFloat {
     if (cols % kFloatLanes != 0) CopyTail<R>(rows, cols, tail);
     const size_t pass_floats = T * PackedTokenSize(cols) / kPassCount;
     Sums<R, T> sums[kPassCount];
-    TIED_UNROLL for (size_t pass = 0; pass < kPassCount; ++pass) {
+    TIED_NO_UNROLL for (size_t pass = 0; pass < kPassCount; ++pass) {
       const size_t lane = pass * kParts * Shape::kWidth;
       sums[pass] = Pass<R, T>(rows + lane, cols, tail + lane, packed + pass * pass_floats, prefetch);
     }

@@ -4,11 +4,14 @@
 
 #include <cstddef>
 
-// Goes before each loop over sums: they stay in registers only if all these loops are unrolled.
+// TIED_UNROLL goes before each loop over sums: they stay in registers only if all these loops are unrolled.
+// TIED_NO_UNROLL goes before a loop whose body is large and runs long.
 #if defined(__clang__)
 #define TIED_UNROLL _Pragma("clang loop unroll(full)")
+#define TIED_NO_UNROLL _Pragma("nounroll")
 #else
 #define TIED_UNROLL _Pragma("GCC unroll 16")
+#define TIED_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
 namespace tied::kernels {

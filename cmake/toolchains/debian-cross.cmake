@@ -1,8 +1,13 @@
 # Shared by the toolchain files in this folder: Debian's cross compilers, the target's libraries from
 # scripts/make-sysroot, and QEMU to run programs. Needs TIED_TRIPLE, TIED_DEBIAN_ARCH and TIED_QEMU.
 set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_C_COMPILER ${TIED_TRIPLE}-gcc)
-set(CMAKE_CXX_COMPILER ${TIED_TRIPLE}-g++)
+if(TIED_CLANG)
+  set(CMAKE_C_COMPILER clang)
+  set(CMAKE_CXX_COMPILER clang++)
+else()
+  set(CMAKE_C_COMPILER ${TIED_TRIPLE}-gcc)
+  set(CMAKE_CXX_COMPILER ${TIED_TRIPLE}-g++)
+endif()
 set(CMAKE_LIBRARY_ARCHITECTURE ${TIED_TRIPLE})
 
 # The compiler brings its C library; the sysroot contains only tied's dependencies.
@@ -17,6 +22,15 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 # For the dependencies of shared libraries.
 set(TIED_SYSROOT_LIBRARIES "${TIED_SYSROOT}/usr/lib/${TIED_TRIPLE}:${TIED_SYSROOT}/lib/${TIED_TRIPLE}")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${TIED_SYSROOT_LIBRARIES}")
+if(TIED_CLANG)
+  # -Qunused-arguments: each of these options is for the compiler or for the linker.
+  set(llvm "${TIED_SYSROOT}/usr/lib/llvm-14")
+  foreach(language IN ITEMS C CXX ASM)
+    set(CMAKE_${language}_COMPILER_TARGET ${TIED_TRIPLE})
+  endforeach()
+  set(CMAKE_CXX_FLAGS_INIT "-Qunused-arguments -stdlib=libc++ -nostdinc++ -isystem ${llvm}/include/c++/v1")
+  string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -fuse-ld=lld -L${llvm}/lib")
+endif()
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "${CMAKE_EXE_LINKER_FLAGS_INIT}")
 
 set(CMAKE_CROSSCOMPILING_EMULATOR ${TIED_QEMU} -L /usr/${TIED_TRIPLE} -E

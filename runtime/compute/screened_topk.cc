@@ -116,7 +116,8 @@ void Ranking::FindPromising(size_t token) {
                      [&](const Survivor& a, const Survivor& b) { return better(a.upper, b.upper); });
   }
   for (size_t i = 0; i < promising.count; ++i) promising.rows[i] = chunk_rows_[i].row;
-  std::sort(promising.rows, promising.rows + promising.count);
+  // With std::less, libc++ would take the function from its library, which libtied_jni.so does not link.
+  std::sort(promising.rows, promising.rows + promising.count, [](auto a, auto b) { return a < b; });
 }
 
 void Ranking::ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits) {

@@ -1,8 +1,13 @@
-// The only functions of a C++ runtime library that tied uses. Defining them here keeps such a library out of
-// libtied_jni.so: its own versions would add exceptions and the demangling of their names, 90 KB. They are not exported
-// (exports.map).
+// The only parts of a C++ runtime library that tied uses. Defining them here keeps such a library out of
+// libtied_jni.so: its own versions would add exceptions, the demangling of their names and an unwinder, 90 to 280 KB.
+// With libc++ the constant std::nothrow alone does that, because the object that holds it refers to the rest. None of
+// them is exported (exports.map).
 #include <cstdlib>
 #include <new>
+
+namespace std {
+const nothrow_t nothrow{};  // NOLINT(cert-dcl58-cpp): it is declared here, and a runtime library has to define it
+}
 
 // NOLINTBEGIN(cppcoreguidelines-no-malloc,misc-new-delete-overloads)
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return std::malloc(size == 0 ? 1 : size); }
