@@ -43,7 +43,8 @@ list(JOIN libraries "," libraries)
 add_custom_target(
   tied_aar
   COMMAND "${CMAKE_COMMAND}" "-DLIBRARIES=${libraries}" "-DNDK=${TIED_ANDROID_NDK}" -DAPI=${TIED_ANDROID_API}
-          -DVERSION=${PROJECT_VERSION} "-DOUTPUT=${PROJECT_BINARY_DIR}/tied-${PROJECT_VERSION}.aar" -P
+          -DVERSION=${PROJECT_VERSION} "-DOUTPUT=${PROJECT_BINARY_DIR}/tied-${PROJECT_VERSION}.aar"
+          "-DREPOSITORY=${PROJECT_BINARY_DIR}/repository" -P
           "${CMAKE_CURRENT_LIST_DIR}/pack_aar.cmake"
   DEPENDS ${android_builds}
   VERBATIM)

@@ -1,6 +1,7 @@
 # Packs an AAR (https://developer.android.com/studio/projects/android-library#aar-contents) and checks its libraries.
-#   cmake -DLIBRARIES=ABI=PATH,… -DVERSION=1.2.3 -DOUTPUT=FILE -DAPI=24 [-DNDK=FOLDER] [-DNEEDED=LIBRARY,…]
-#         -P pack_aar.cmake
+#   cmake -DLIBRARIES=ABI=PATH,… -DVERSION=1.2.3 -DOUTPUT=FILE -DAPI=24 [-DREPOSITORY=FOLDER] [-DNDK=FOLDER]
+#         [-DNEEDED=LIBRARY,…] -P pack_aar.cmake
+# REPOSITORY: a Maven repository, for the AAR as dev.tied:tied-android with its sources and Javadoc.
 # NEEDED: libraries that they may depend on; default: the NDK's stable libraries.
 cmake_minimum_required(VERSION 3.22)
 set(jni "${CMAKE_CURRENT_LIST_DIR}")
@@ -29,7 +30,8 @@ file(GLOB sources "${jni}/src/main/java/dev/tied/*.java")
 run("${JAVAC}" --release 8 -nowarn -Xlint:-options -classpath "${annotations}" -d "${stage}/classes" ${sources})
 run("${JAR}" --create --file "${stage}/classes.jar" -C "${stage}/classes" .)
 file(REMOVE_RECURSE "${stage}/classes")
-file(COPY "${jni}/aar/AndroidManifest.xml" "${jni}/aar/proguard.txt" DESTINATION "${stage}")
+file(COPY "${jni}/aar/AndroidManifest.xml" "${jni}/aar/proguard.txt" "${jni}/../LICENSE" DESTINATION "${stage}")
+configure_file("${jni}/aar/aar-metadata.properties.in" "${stage}/META-INF/com/android/build/gradle/aar-metadata.properties")
 file(WRITE "${stage}/R.txt" "")
 
 # C and C++ programs use the same library, which exports tied.h.
@@ -72,3 +74,30 @@ execute_process(COMMAND "${CMAKE_COMMAND}" -E tar cf "${OUTPUT}" --format=zip ${
                         COMMAND_ERROR_IS_FATAL ANY)
 file(REMOVE_RECURSE "${stage}")
 message(STATUS "${OUTPUT}")
+
+if(NOT REPOSITORY)
+  return()
+endif()
+set(folder "${REPOSITORY}/dev/tied/tied-android/${VERSION}")
+set(artifact "${folder}/tied-android-${VERSION}")
+file(REMOVE_RECURSE "${folder}")
+file(MAKE_DIRECTORY "${folder}")
+configure_file("${OUTPUT}" "${artifact}.aar" COPYONLY)
+# The POM shares description, addresses, licence and developers with the jar's.
+file(READ "${jni}/pom.xml" pom)
+string(REGEX MATCH "  <description>.*</developers>" PUBLICATION "${pom}")
+configure_file("${jni}/aar/pom.xml.in" "${artifact}.pom" @ONLY)
+run("${JAR}" --create --file "${artifact}-sources.jar" -C "${jni}/src/main/java" .)
+find_program(JAVADOC javadoc REQUIRED)
+run("${JAVADOC}" -quiet -notimestamp --release 11 -Xdoclint:all,-missing -Werror -classpath "${annotations}" -d
+    "${folder}/javadoc" ${sources})
+run("${JAR}" --create --file "${artifact}-javadoc.jar" -C "${folder}/javadoc" .)
+file(REMOVE_RECURSE "${folder}/javadoc")
+foreach(suffix IN ITEMS .aar .pom -sources.jar -javadoc.jar)
+  foreach(hash IN ITEMS md5 sha1)
+    string(TOUPPER ${hash} algorithm)
+    file(${algorithm} "${artifact}${suffix}" sum)
+    file(WRITE "${artifact}${suffix}.${hash}" "${sum}")
+  endforeach()
+endforeach()
+message(STATUS "${folder}")

@@ -36,14 +36,9 @@ jlong OpenFd(JNIEnv* env, jclass, jint fd, jlong offset, jlong length, jint mask
   return reinterpret_cast<jlong>(model);
 }
 
-// The field is named `descriptor` on Android and `fd` elsewhere.
+// Not on Android, which hides the field.
 jint Descriptor(JNIEnv* env, jclass, jobject descriptor) {
-  jclass found = env->GetObjectClass(descriptor);
-  jfieldID field = env->GetFieldID(found, "descriptor", "I");
-  if (field == nullptr) {
-    env->ExceptionClear();
-    field = env->GetFieldID(found, "fd", "I");
-  }
+  jfieldID field = env->GetFieldID(env->GetObjectClass(descriptor), "fd", "I");
   return field == nullptr ? -1 : env->GetIntField(descriptor, field);
 }
 

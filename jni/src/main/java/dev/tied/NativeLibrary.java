@@ -34,7 +34,7 @@ final class NativeLibrary {
     return string == null ? null : (string + "\0").getBytes(StandardCharsets.UTF_8);
   }
 
-  private static boolean isAndroid() {
+  static boolean isAndroid() {
     return "The Android Project".equals(System.getProperty("java.vendor"));
   }
 

@@ -1,6 +1,8 @@
 package dev.tied;
 
+import java.io.Closeable;
 import java.io.FileDescriptor;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -73,7 +75,21 @@ public final class TiedModel implements AutoCloseable {
     if (descriptor == null) {
       throw new NullPointerException("descriptor");
     }
-    return open(nativeDescriptor(descriptor), offset, length, options);
+    return NativeLibrary.isAndroid()
+        ? openOnAndroid(descriptor, offset, length, options)
+        : open(nativeDescriptor(descriptor), offset, length, options);
+  }
+
+  /** Android hides the number in a FileDescriptor, and its public classes give that of a duplicate. */
+  private static TiedModel openOnAndroid(FileDescriptor descriptor, long offset, long length, Option[] options) {
+    try {
+      Class<?> type = Class.forName("android.os.ParcelFileDescriptor");
+      try (Closeable copy = (Closeable) type.getMethod("dup", FileDescriptor.class).invoke(null, descriptor)) {
+        return open((int) type.getMethod("getFd").invoke(copy), offset, length, options);
+      }
+    } catch (IOException | ReflectiveOperationException e) {
+      return open(-1, offset, length, options); // as for a descriptor that is closed
+    }
   }
 
   /** Maps part of an open file, given the number of its descriptor: {@code ParcelFileDescriptor.getFd()}. */

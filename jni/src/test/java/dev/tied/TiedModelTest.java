@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import android.os.ParcelFileDescriptor;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.RandomAccessFile;
@@ -59,6 +60,22 @@ class TiedModelTest {
     }
     model.verify();
     model.close();
+  }
+
+  @Test
+  void readsADescriptorThroughAndroidsPublicClass() throws Exception {
+    String vendor = System.getProperty("java.vendor");
+    try (RandomAccessFile file = new RandomAccessFile(SmallModel.file("small.tied").toFile(), "r")) {
+      System.setProperty("java.vendor", "The Android Project");
+      try (TiedModel model = TiedModel.open(file.getFD(), 0, 0)) {
+        model.verify();
+      }
+      assertEquals(0, ParcelFileDescriptor.open);
+      assertEquals(1, ParcelFileDescriptor.duplicates);
+      assertEquals(TiedException.Status.IO_ERROR, statusOf(() -> TiedModel.open(new FileDescriptor(), 0, 0)));
+    } finally {
+      System.setProperty("java.vendor", vendor);
+    }
   }
 
   @Test
