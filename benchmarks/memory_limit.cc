@@ -7,12 +7,26 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "tied/tied.hpp"
 
 namespace {
+
+// Memory that the system cannot drop: anonymous pages, resident or swapped out, in bytes.
+double AnonymousMemory() {
+  std::ifstream file("/proc/self/status");
+  double bytes = 0;
+  for (std::string line; std::getline(file, line);) {
+    size_t kib = 0;
+    if (std::sscanf(line.c_str(), "RssAnon: %zu", &kib) == 1 || std::sscanf(line.c_str(), "VmSwap: %zu", &kib) == 1) {
+      bytes += 1024.0 * static_cast<double>(kib);
+    }
+  }
+  return bytes;
+}
 
 long MajorFaults() {
   rusage usage = {};
@@ -34,8 +48,8 @@ void Walk(const tied::Model& model, int tokens) {
     ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(ms.begin(), ms.end());
-  std::printf("%9.1f %9.1f %12ld %12.0f\n", ms[ms.size() / 2], ms.back(), (MajorFaults() - faults) / tokens,
-              static_cast<double>(model.ResidentBytes()) / 1e6);
+  std::printf("%9.1f %9.1f %12ld %12.1f %12.0f\n", ms[ms.size() / 2], ms.back(), (MajorFaults() - faults) / tokens,
+              AnonymousMemory() / 1e6, static_cast<double>(model.ResidentBytes()) / 1e6);
 }
 
 }  // namespace

@@ -151,8 +151,9 @@ class Model:
         offset, length: with a file descriptor, the part of the file that holds the model. The offset is a multiple of
             4; length 0 means up to the end.
         verify: also do what verify() does, which reads the whole file.
-        copy: read the file into private memory. Without it, the file must not be changed or truncated while the model
-            lives (a truncated file ends the process with SIGBUS); replacing it by a rename is safe.
+        copy: read the file into private memory, all of it anonymous. Without it, the file must not be changed or
+            truncated while the model lives (a truncated file ends the process with SIGBUS); replacing it by a rename
+            is safe.
 
         Raises FileMissingError, NotPermittedError, FileError, CorruptError, UnsupportedError or OutOfMemoryError.
         """

@@ -115,7 +115,8 @@ typedef struct tied_open_options {
   size_t struct_size;
   int32_t verify_planes; /* not 0: also do what tied_model_verify() does, which reads the whole file */
   int32_t copy;          /* not 0: read the file into private memory instead of mapping it. Later changes of the file
-                          * have no effect; the memory cannot be shared or given back to the system */
+                          * have no effect. Beware: all of it is anonymous memory, which systems count and limit
+                          * (Android kills apps for it), and which cannot be shared or given back */
 } tied_open_options;
 #define TIED_OPEN_OPTIONS_INIT \
   { sizeof(tied_open_options), 0, 0 }

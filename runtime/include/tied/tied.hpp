@@ -101,7 +101,7 @@ inline tied_tensor OutputTensor(const char* name) {
 
 struct OpenOptions {
   bool verify_planes = false;  // also do what Verify() does, which reads the whole file
-  bool copy = false;           // read the file into memory instead of mapping it
+  bool copy = false;           // read the file into memory, all of it anonymous, instead of mapping it
 };
 
 // A mapped .tied file. Strings and pointers in the structs that it returns live as long as the model.

@@ -22,6 +22,7 @@ constexpr size_t kTableBytes = kRows * kCols * sizeof(float);  // 200 MiB
 struct Usage {
   size_t resident = 0;
   size_t private_dirty = 0;
+  size_t anonymous = 0;
 };
 
 Usage ReadUsage() {
@@ -31,6 +32,7 @@ Usage ReadUsage() {
     size_t kib = 0;
     if (std::sscanf(line.c_str(), "Rss: %zu", &kib) == 1) usage.resident = kib * 1024;
     if (std::sscanf(line.c_str(), "Private_Dirty: %zu", &kib) == 1) usage.private_dirty = kib * 1024;
+    if (std::sscanf(line.c_str(), "Anonymous: %zu", &kib) == 1) usage.anonymous = kib * 1024;
   }
   return usage;
 }
@@ -187,6 +189,46 @@ TEST_F(Memory, ATopkThroughAScreenLeavesTheTableWhereItIs) {
            Exceeds("resident growth", Growth(start.resident, run.resident), kTableBytes / 4 + 8 * kMiB);
   });
 }
+
+struct AnonymousCase {
+  const char* name;
+  std::string (*write)(const TemporaryFolder& folder);
+  bool copy;
+};
+
+void PrintTo(const AnonymousCase& c, std::ostream* out) { *out << c.name; }
+
+class AnonymousMemory : public Memory, public testing::WithParamInterface<AnonymousCase> {};
+
+// What the system cannot take back and counts against an app: little, or with `copy` the whole table.
+TEST_P(AnonymousMemory, OfAGreedyDecode) {
+  const TemporaryFolder folder;
+  const std::string path = GetParam().write(folder);
+  ExpectInChild([&]() -> std::string {
+    const Usage start = ReadUsage();
+    tied_open_options options = TIED_OPEN_OPTIONS_INIT;
+    options.copy = GetParam().copy;
+    tied_model* model = nullptr;
+    if (tied_model_open(path.c_str(), &options, &model, nullptr) != TIED_OK) return "open failed";
+    const SessionPtr session = MakeSession(model, 2);
+    std::vector<float> hidden(kCols);
+    int64_t id = 2;
+    for (int i = 0; i < 5; ++i) {
+      if (tied_embed(session.get(), &id, 1, hidden.data(), kCols, nullptr) != TIED_OK) return "embed";
+      if (tied_argmax(session.get(), hidden.data(), 1, &id, nullptr, nullptr) != TIED_OK) return "argmax";
+    }
+    const size_t growth = Growth(start.anonymous, ReadUsage().anonymous);
+    tied_model_close(model);
+    return GetParam().copy ? Exceeds("the copied table", kTableBytes, growth)
+                           : Exceeds("anonymous growth", growth, 4 * kMiB);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(All, AnonymousMemory,
+                         testing::Values(AnonymousCase{"mapped", WriteLargeModel, false},
+                                         AnonymousCase{"mapped_screen", WriteScreenedModel, false},
+                                         AnonymousCase{"copied", WriteLargeModel, true}),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace tied::test

@@ -21,9 +21,9 @@ public final class TiedModel implements AutoCloseable {
     /** Do what {@link #verify} does, which reads the whole file. */
     VERIFY,
     /**
-     * Read the file into private memory instead of mapping it. Later changes of the file then have no effect; without
-     * this option, a file that is truncated while it is in use kills the process (SIGBUS). The memory cannot be shared
-     * or given back to the system.
+     * Read the file into private memory instead of mapping it. <b>All of it is anonymous memory, which Android counts
+     * against the app and limits;</b> it cannot be shared or given back to the system. Later changes of the file then
+     * have no effect; without this option, a file that is truncated while it is in use kills the process (SIGBUS).
      */
     COPY
   }
