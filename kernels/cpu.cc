@@ -1,10 +1,16 @@
 #include "kernels/cpu.h"
 
 #include <cpuinfo.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 namespace tied::kernels {
 
@@ -34,19 +40,71 @@ size_t AllowedProcessors() {
   return static_cast<size_t>(std::max(1, CPU_COUNT_S(sizeof allowed, allowed)));
 }
 
+#if defined(__arm__) || defined(__aarch64__)
+
+bool cpuinfo_is_safe = false;
+
+void CheckCpuinfo() {
+  int file = -1;
+  do {
+    file = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+  } while (file < 0 && errno == EINTR);
+  if (file < 0) return;
+  char text[4096];  // the first processors
+  size_t length = 0;
+  while (length < sizeof text - 1) {
+    const ssize_t got = read(file, text + length, sizeof text - 1 - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    length += static_cast<size_t>(got);
+  }
+  close(file);
+  text[length] = '\0';
+  cpuinfo_is_safe = DescribesArm(text);
+}
+
+// Bits of AT_HWCAP, which the C libraries have in different headers.
+#if defined(__aarch64__)
+constexpr unsigned long kFma = 1ul << 1;   // ASIMD
+constexpr unsigned long kDot = 1ul << 20;  // ASIMDDP
+#else
+constexpr unsigned long kFma = 1ul << 12 | 1ul << 16;  // NEON and VFPv4
+constexpr unsigned long kDot = 0;                      // no set of this build
+#endif
+
+bool SystemHas(unsigned long features) { return features != 0 && (getauxval(AT_HWCAP) & features) == features; }
+
+#endif
+
 }  // namespace
+
+bool DescribesArm(const char* text) { return std::strstr(text, "CPU implementer") != nullptr; }
+
+bool CpuinfoWorks() {
+#if defined(__arm__) || defined(__aarch64__)
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, CheckCpuinfo);
+  if (!cpuinfo_is_safe) return false;
+#endif
+  return cpuinfo_initialize();
+}
+
+#if defined(__arm__) || defined(__aarch64__)
+bool HasNeonFma() { return CpuinfoWorks() ? cpuinfo_has_arm_neon_fma() : SystemHas(kFma); }
+bool HasNeonDot() { return CpuinfoWorks() ? cpuinfo_has_arm_neon_dot() : SystemHas(kDot); }
+#endif
 
 bool PrepareCpuinfo() {
   constexpr size_t kEnough = 256 * 1024;         // for some thousand processors
   void* volatile memory = std::malloc(kEnough);  // NOLINT(cppcoreguidelines-no-malloc): cpuinfo calls malloc()
   std::free(memory);                             // NOLINT(cppcoreguidelines-no-malloc)
-  if (memory != nullptr) (void)cpuinfo_initialize();
+  if (memory != nullptr) (void)CpuinfoWorks();
   return memory != nullptr;
 }
 
 size_t PerformanceCoreCount() {
   const size_t allowed = AllowedProcessors();
-  if (!cpuinfo_initialize()) return allowed;
+  if (!CpuinfoWorks()) return allowed;
   const size_t cores = cpuinfo_get_cores_count();
   size_t large = 0;
   for (uint32_t i = 0; i < cores; ++i) large += !IsSmall(cpuinfo_get_core(i)->uarch);

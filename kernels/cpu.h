@@ -7,8 +7,22 @@
 namespace tied::kernels {
 
 // Initialises cpuinfo. Returns false, without trying, if memory is too short for it: cpuinfo tries only once per
-// process. If cpuinfo fails for other reasons, only the scalar kernels are available.
+// process.
 bool PrepareCpuinfo();
+
+// True if cpuinfo is initialised. False if it cannot tell what this CPU is: then only the scalar kernels are available,
+// or on Arm those that the system names, and neither XNNPACK nor anything else may call cpuinfo.
+bool CpuinfoWorks();
+
+// True if `text`, the beginning of /proc/cpuinfo, describes an Arm CPU. cpuinfo ends the process with SIGSEGV if it
+// does not, which is so under an emulator, whose guest sees the file of the machine.
+bool DescribesArm(const char* text);
+
+#if defined(__arm__) || defined(__aarch64__)
+// What NEON sets need, by cpuinfo or, if it does not work, by the system: fused multiply-add, and dot products.
+bool HasNeonFma();
+bool HasNeonDot();
+#endif
 
 // Number of cores, without the small ones of a big.LITTLE chip: at least 1, and at most as many as the process may run
 // on.

@@ -8,6 +8,7 @@
 #include <new>
 #include <type_traits>
 
+#include "kernels/cpu.h"
 #include "kernels/parallel.h"
 
 namespace tied::kernels {
@@ -64,6 +65,7 @@ void Transpose(const float* output, size_t row_count, size_t tokens, float* logi
 
 bool GemmXnnpack(pthreadpool_t pool, const GemmRows& rows, size_t row_count, size_t cols, const float* hidden,
                  size_t tokens, float* logits, size_t logits_stride, const std::atomic<bool>& cancelled) {
+  if (!CpuinfoWorks()) return false;  // XNNPACK asks cpuinfo
   // Calling it again is cheap if it succeeded before, and may succeed if it failed before.
   if (xnn_initialize(/*allocator=*/nullptr) != xnn_status_success) return false;
   const size_t threads = pthreadpool_get_threads_count(pool);

@@ -1,11 +1,11 @@
 #include "kernels/kernels.h"
 
-#include <cpuinfo.h>
 #include <pthread.h>
 
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/cpu.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -30,10 +30,10 @@ const Kernels* selected = nullptr;
 }  // namespace
 
 const Kernels* ChooseKernels(const char* forced) {
-  const bool known_cpu = cpuinfo_initialize();
+  (void)CpuinfoWorks();  // until it is initialised, cpuinfo knows no instructions
   const Kernels* choice = nullptr;
   for (const Kernels* const* set = kSets; *set != nullptr; ++set) {
-    const bool runs = *set == &kScalar || (known_cpu && (*set)->available());
+    const bool runs = *set == &kScalar || (*set)->available();
     const bool wanted = forced == nullptr || *forced == '\0' || std::strcmp(forced, (*set)->isa) == 0;
     if (runs && wanted) choice = *set;
   }

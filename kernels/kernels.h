@@ -122,7 +122,7 @@ struct XnnpackMinTokens {
 struct Kernels {
   const char* isa;
 
-  // True if cpuinfo, which ChooseKernels() has initialised, says that this CPU has the instructions.
+  // True if this CPU has the instructions. CpuinfoWorks() must have been called before.
   bool (*available)();
 
   // Sets may share them.

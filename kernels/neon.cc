@@ -1,8 +1,7 @@
 // Arm with NEON and fused multiply-add: every AArch64 CPU, and ARMv7 with VFPv4.
 #include "kernels/neon.h"
 
-#include <cpuinfo.h>
-
+#include "kernels/cpu.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/sets.h"
@@ -29,7 +28,7 @@ constexpr FloatKernels kFloats = kFloatKernels<FewTokens, ManyTokens>;
 using OneToken = NeonFloat<1, 1, 8>;
 constexpr FloatKernels kFlushing = kFloatKernels<OneToken, OneToken>;
 
-bool Available() { return cpuinfo_has_arm_neon_fma(); }
+bool Available() { return HasNeonFma(); }
 
 // ARMv7's NEON always flushes subnormal numbers to zero, and then sets a cumulative flag in FPSCR: input subnormal
 // (IDC, bit 7) or underflow (UFC, bit 3), Arm ARM DDI 0406C, A2.7. If neither is set, nothing was flushed and the bits

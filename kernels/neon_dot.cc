@@ -1,6 +1,6 @@
 // AArch64 with the dot-product instructions, which add four products of signed bytes to each lane.
-#include <cpuinfo.h>
 
+#include "kernels/cpu.h"
 #include "kernels/dot_int.h"
 #include "kernels/neon.h"
 #include "kernels/sets.h"
@@ -113,7 +113,7 @@ struct DotprodNibbleProducts {
 };
 using DotprodNibbles = NibblesOf<DotprodNibbleProducts>;
 
-bool Available() { return cpuinfo_has_arm_neon_dot(); }
+bool Available() { return HasNeonDot(); }
 
 }  // namespace
 

@@ -16,8 +16,12 @@ size_t Resident() {
   return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Includes freed blocks that a thread keeps for its next call.
+// Includes freed blocks that a thread keeps for its next call. Other C libraries than glibc do not tell.
+#if defined(__GLIBC__)
 size_t Allocated() { return mallinfo2().uordblks; }
+#else
+size_t Allocated() { return 0; }
+#endif
 
 // A model so small that the cost of a call dominates, and calls of each kind, including failing ones.
 class Soak : public testing::Test {

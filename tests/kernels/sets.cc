@@ -1,6 +1,6 @@
 #include "tests/kernels/sets.h"
 
-#include <cpuinfo.h>
+#include "kernels/cpu.h"
 
 namespace tied::test {
 
@@ -11,9 +11,10 @@ extern const kernels::Kernels kWide;
 const kernels::Kernels& Scalar() { return *kernels::AllKernels()[0]; }
 
 std::vector<const kernels::Kernels*> VectorSets() {
+  (void)kernels::CpuinfoWorks();
   std::vector<const kernels::Kernels*> sets;
   const auto add = [&](const kernels::Kernels* set) {
-    if (cpuinfo_initialize() && set->available()) sets.push_back(set);
+    if (set->available()) sets.push_back(set);
   };
   for (const kernels::Kernels* const* set = kernels::AllKernels() + 1; *set != nullptr; ++set) add(*set);
 #if defined(TIED_TEST_WIDE)

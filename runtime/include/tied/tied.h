@@ -11,7 +11,7 @@
  *  4. Any number of threads may use a model at once. One thread at a time may use a session: a second call during the
  *     first returns TIED_BUSY and does nothing.
  *  5. Nothing throws, aborts or prints. One exception: cpuinfo prints to standard error when it cannot read what the
- *     system knows of the CPU. Sessions then run the scalar kernels, which are slower and give the same bits.
+ *     system knows of the CPU. Sessions then run the scalar kernels, or on Arm those of NEON; the bits are the same.
  *  6. Every allocation may fail; system calls that a signal interrupts are repeated.
  *  7. Option structs, and the infos of the embedding and the head, begin with their size, which the _INIT macro sets. A
  *     program built against an older header therefore works with a newer library.
