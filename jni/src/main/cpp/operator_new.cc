@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <new>
 
-namespace std {
-const nothrow_t nothrow{};  // NOLINT(cert-dcl58-cpp): it is declared here, and a runtime library has to define it
+namespace std {  // NOLINT(cert-dcl58-cpp): <new> declares it for a runtime library to define
+const nothrow_t nothrow{};
 }
 
 // NOLINTBEGIN(cppcoreguidelines-no-malloc,misc-new-delete-overloads)
