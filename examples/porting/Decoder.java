@@ -1,0 +1,112 @@
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxValue;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import java.nio.FloatBuffer;
+import java.util.HashMap;
+import java.util.Map;
+
+/** The encoder and the decoder, which ONNX Runtime runs before and after the port. */
+final class Decoder implements AutoCloseable {
+  private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
+  private final OrtSession encoder;
+  private final OrtSession cacheInitializer;
+  private final OrtSession decoder;
+  /** The decoder's inputs: the mask and the keys and values of both attentions. */
+  private Map<String, OnnxTensor> inputs = new HashMap<>();
+
+  Decoder(String folder) throws OrtException {
+    encoder = environment.createSession(folder + "/encoder.onnx");
+    cacheInitializer = environment.createSession(folder + "/cache_initializer.onnx");
+    decoder = environment.createSession(folder + "/decoder.onnx");
+  }
+
+  /** Starts a sentence. The embeddings of its words: [1, length, cols]. */
+  void encode(OnnxTensor embeddings, int beams) throws OrtException {
+    clear();
+    int length = (int) embeddings.getInfo().getShape()[1];
+    try (OnnxTensor mask = OnnxTensor.createTensor(environment, ones(1, length));
+        OrtSession.Result encoded = encoder.run(Map.of("embed_matrix", embeddings, "attention_mask", mask));
+        OrtSession.Result cache =
+            cacheInitializer.run(Map.of("encoder_hidden_states", (OnnxTensor) encoded.get(0)))) {
+      for (Map.Entry<String, OnnxValue> entry : cache) {
+        OnnxTensor once = (OnnxTensor) entry.getValue();
+        inputs.put(past(entry.getKey()), rows(once, new int[beams]));
+        long[] shape = once.getInfo().getShape();
+        shape[0] = beams;
+        shape[2] = 0;
+        inputs.put(
+            past(entry.getKey()).replace("encoder", "decoder"),
+            OnnxTensor.createTensor(environment, FloatBuffer.allocate(0), shape));
+      }
+    }
+    inputs.put("encoder_attention_mask", OnnxTensor.createTensor(environment, ones(beams, length)));
+  }
+
+  /** One step. The embeddings of the last tokens: [beams, 1, cols]. Returns the hidden states: [beams, 1, cols]. */
+  OnnxTensor step(OnnxTensor embeddings) throws OrtException {
+    Map<String, OnnxTensor> all = new HashMap<>(inputs);
+    all.put("embed_matrix", embeddings);
+    OnnxTensor hidden = null;
+    for (Map.Entry<String, OnnxValue> entry : decoder.run(all)) {
+      if (entry.getKey().equals("pre_logits")) {
+        hidden = (OnnxTensor) entry.getValue();
+      } else {
+        replace(past(entry.getKey()), (OnnxTensor) entry.getValue()); // passes through to the next step
+      }
+    }
+    return hidden;
+  }
+
+  /** Lets beam i go on with the cache of beam parents[i]. */
+  void reorder(int[] parents) throws OrtException {
+    for (String name : inputs.keySet()) {
+      if (name.contains(".decoder.")) {
+        replace(name, rows(inputs.get(name), parents));
+      }
+    }
+  }
+
+  private void replace(String name, OnnxTensor tensor) {
+    inputs.put(name, tensor).close();
+  }
+
+  /** A tensor of some rows along the first dimension. */
+  private OnnxTensor rows(OnnxTensor from, int[] which) throws OrtException {
+    long[] shape = from.getInfo().getShape();
+    float[] values = from.getFloatBuffer().array();
+    int size = (int) (values.length / shape[0]);
+    FloatBuffer chosen = FloatBuffer.allocate(which.length * size);
+    for (int row : which) {
+      chosen.put(values, row * size, size);
+    }
+    shape[0] = which.length;
+    return OnnxTensor.createTensor(environment, chosen.flip(), shape);
+  }
+
+  private static String past(String present) {
+    return present.replace("present", "past_key_values");
+  }
+
+  private static long[][] ones(int rows, int cols) {
+    long[][] ones = new long[rows][cols];
+    for (long[] row : ones) {
+      java.util.Arrays.fill(row, 1);
+    }
+    return ones;
+  }
+
+  private void clear() {
+    inputs.values().forEach(OnnxTensor::close);
+    inputs.clear();
+  }
+
+  @Override
+  public void close() throws OrtException {
+    clear();
+    encoder.close();
+    cacheInitializer.close();
+    decoder.close();
+  }
+}
