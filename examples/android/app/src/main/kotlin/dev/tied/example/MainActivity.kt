@@ -1,93 +1,48 @@
 package dev.tied.example
 
-import android.app.Activity
 import android.os.Bundle
-import android.os.Debug
 import android.widget.Button
-import android.widget.LinearLayout
+import android.widget.ProgressBar
 import android.widget.TextView
-import dev.tied.TiedException
-import dev.tied.TiedModel
-import java.io.File
-import java.util.concurrent.ExecutorService
-import java.util.concurrent.Executors
+import androidx.activity.ComponentActivity
+import androidx.activity.viewModels
+import androidx.lifecycle.Lifecycle
+import androidx.lifecycle.lifecycleScope
+import androidx.lifecycle.repeatOnLifecycle
+import kotlinx.coroutines.launch
 
-/** Opens model.tied in the app's files folder, decodes tokens, and shows memory and speed. */
-class MainActivity : Activity() {
-    private val worker: ExecutorService = Executors.newSingleThreadExecutor()
-    private lateinit var report: TextView
-    private lateinit var start: Button
-    @Volatile private var model: TiedModel? = null
+/** Opens assets/model.tied, decodes tokens, and shows speed and memory. */
+class MainActivity : ComponentActivity() {
+    private val decode: DecodeViewModel by viewModels()
 
-    override fun onCreate(state: Bundle?) {
-        super.onCreate(state)
-        report = TextView(this).apply { setPadding(32, 32, 32, 32) }
-        start = Button(this).apply {
-            setText(R.string.start)
-            setOnClickListener { measure() }
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
+        setContentView(R.layout.main)
+        findViewById<Button>(R.id.toggle).setOnClickListener {
+            if (decode.state.value.running) decode.stop() else decode.start()
         }
-        setContentView(LinearLayout(this).apply {
-            orientation = LinearLayout.VERTICAL
-            fitsSystemWindows = true
-            addView(start)
-            addView(report)
-        })
-        worker.execute(::open)
+        lifecycleScope.launch {
+            repeatOnLifecycle(Lifecycle.State.STARTED) { decode.state.collect(::show) }
+        }
     }
 
-    override fun onDestroy() {
-        worker.execute {
-            model?.close()
-            model = null
-        }
-        worker.shutdown()
-        super.onDestroy()
-    }
-
-    // Safe during a walk, which reads the pages again.
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
-        model?.trimMemory(level)
+        decode.trim(level, whileRunning = level >= TRIM_MEMORY_BACKGROUND)
     }
 
-    private fun open() {
-        val file = File(filesDir, "model.tied")
-        if (!file.exists()) return show(getString(R.string.no_model, filesDir.path))
-        try {
-            val begin = System.nanoTime()
-            val opened = TiedModel.open(file.path)
-            val ms = (System.nanoTime() - begin) * 1e-6
-            model = opened
-            show("[%d, %d], opened in %.2f ms".format(opened.rows(), opened.cols(), ms))
-        } catch (e: TiedException) {
-            show(e.message ?: e.status().name)
+    private fun show(state: State) {
+        text(R.id.model, state.error ?: getString(R.string.model, state.rows, state.cols, state.openedInMs))
+        findViewById<ProgressBar>(R.id.progress).progress = state.percentRead
+        findViewById<Button>(R.id.toggle).apply {
+            isEnabled = state.percentRead == 100
+            setText(if (state.running) R.string.stop else R.string.start)
         }
+        text(R.id.speed, getString(R.string.speed, state.tokensPerSecond, state.tokens))
+        text(R.id.memory, getString(R.string.memory, state.anonymousBytes * 1e-6, state.modelBytes * 1e-6))
     }
 
-    private fun measure() {
-        start.isEnabled = false
-        worker.execute {
-            val opened = model
-            if (opened != null) {
-                try {
-                    show(Walk(opened).use { it.run(TOKENS) } + memory(opened))
-                } catch (e: TiedException) {
-                    show(e.message ?: e.status().name)
-                }
-            }
-            runOnUiThread { start.isEnabled = true }
-        }
-    }
-
-    private fun memory(opened: TiedModel): String {
-        val info = Debug.MemoryInfo().also(Debug::getMemoryInfo)
-        return "\nmodel resident: %d MB\nprocess PSS: %d MB, private dirty: %d MB"
-            .format(opened.residentBytes() / 1_000_000, info.totalPss / 1000, info.totalPrivateDirty / 1000)
-    }
-
-    private fun show(text: String) = runOnUiThread { report.text = text }
-
-    private companion object {
-        const val TOKENS = 32
+    private fun text(id: Int, text: String) {
+        findViewById<TextView>(id).text = text
     }
 }

@@ -6,7 +6,7 @@ import java.nio.ByteOrder
 import java.nio.FloatBuffer
 
 /** Decodes greedily; a shift by one column replaces the decoder. Buffers are allocated once. */
-internal class Walk(private val model: TiedModel) : AutoCloseable {
+internal class Decoding(private val model: TiedModel) : AutoCloseable {
     init {
         require(model.embeddingCols() == model.cols()) {
             "an embedding has ${model.embeddingCols()} columns, but a hidden state has ${model.cols()}"
@@ -14,27 +14,19 @@ internal class Walk(private val model: TiedModel) : AutoCloseable {
     }
 
     private val session = model.newSession()
-    private val embedding = floats(model.embeddingCols())
+    private val embedding = floats(model.cols())
     private val hidden = floats(model.cols())
-    private val token = longArrayOf(2)
+    private val token = intArrayOf(2)
 
-    /** Decodes tokens and returns a summary. */
-    fun run(tokens: Int): String {
-        step() // reads the table from storage
-        val begin = System.nanoTime()
-        repeat(tokens) { step() }
-        val seconds = (System.nanoTime() - begin) * 1e-9
-        val rate = tokens / seconds
-        return "%.1f tokens per second on %d threads; the last token is %d".format(rate, session.threads(), token[0])
-    }
-
-    override fun close() = session.close()
-
-    private fun step() {
+    /** Returns the next token. */
+    fun step(): Int {
         session.embed(token, embedding)
         for (c in 0 until model.cols()) hidden.put(c, embedding.get((c + 1) % model.cols()))
         session.topK(hidden, 1, 1, token, null)
+        return token[0]
     }
+
+    override fun close() = session.close()
 
     private fun floats(count: Int): FloatBuffer =
         ByteBuffer.allocateDirect(4 * count).order(ByteOrder.nativeOrder()).asFloatBuffer()
