@@ -16,18 +16,25 @@ final class Decoder implements AutoCloseable {
   /** The decoder's inputs: the mask and the keys and values of both attentions. */
   private Map<String, OnnxTensor> inputs = new HashMap<>();
 
-  Decoder(String folder) throws OrtException {
+  Decoder(String folder, String decoderFile) throws OrtException {
     encoder = environment.createSession(folder + "/encoder.onnx");
     cacheInitializer = environment.createSession(folder + "/cache_initializer.onnx");
-    decoder = environment.createSession(folder + "/decoder.onnx");
+    decoder = environment.createSession(folder + "/" + decoderFile);
   }
 
-  /** Starts a sentence. The embeddings of its words: [1, length, cols]. */
+  /** Starts a sentence. The embeddings of its words, [1, length, cols]. */
   void encode(OnnxTensor embeddings, int beams) throws OrtException {
-    clear();
     int length = (int) embeddings.getInfo().getShape()[1];
-    try (OnnxTensor mask = OnnxTensor.createTensor(environment, ones(1, length));
-        OrtSession.Result encoded = encoder.run(Map.of("embed_matrix", embeddings, "attention_mask", mask));
+    try (OnnxTensor mask = OnnxTensor.createTensor(environment, ones(1, length))) {
+      encode(Map.of("embed_matrix", embeddings, "attention_mask", mask), beams);
+    }
+    inputs.put("encoder_attention_mask", OnnxTensor.createTensor(environment, ones(beams, length)));
+  }
+
+  /** Starts a sentence, given all inputs of the encoder. */
+  void encode(Map<String, OnnxTensor> encoderInputs, int beams) throws OrtException {
+    clear();
+    try (OrtSession.Result encoded = encoder.run(encoderInputs);
         OrtSession.Result cache =
             cacheInitializer.run(Map.of("encoder_hidden_states", (OnnxTensor) encoded.get(0)))) {
       for (Map.Entry<String, OnnxValue> entry : cache) {
@@ -41,22 +48,26 @@ final class Decoder implements AutoCloseable {
             OnnxTensor.createTensor(environment, FloatBuffer.allocate(0), shape));
       }
     }
-    inputs.put("encoder_attention_mask", OnnxTensor.createTensor(environment, ones(beams, length)));
   }
 
-  /** One step. The embeddings of the last tokens: [beams, 1, cols]. Returns the hidden states: [beams, 1, cols]. */
+  /** One step. The embeddings of the last tokens, [beams, 1, cols]. Returns the hidden states, [beams, 1, cols]. */
   OnnxTensor step(OnnxTensor embeddings) throws OrtException {
+    return step("embed_matrix", embeddings, "pre_logits");
+  }
+
+  /** One step, given the decoder's input beside the cache. Returns the output beside the cache. */
+  OnnxTensor step(String inputName, OnnxTensor input, String outputName) throws OrtException {
     Map<String, OnnxTensor> all = new HashMap<>(inputs);
-    all.put("embed_matrix", embeddings);
-    OnnxTensor hidden = null;
+    all.put(inputName, input);
+    OnnxTensor output = null;
     for (Map.Entry<String, OnnxValue> entry : decoder.run(all)) {
-      if (entry.getKey().equals("pre_logits")) {
-        hidden = (OnnxTensor) entry.getValue();
+      if (entry.getKey().equals(outputName)) {
+        output = (OnnxTensor) entry.getValue();
       } else {
         replace(past(entry.getKey()), (OnnxTensor) entry.getValue()); // passes through to the next step
       }
     }
-    return hidden;
+    return output;
   }
 
   /** Lets beam i go on with the cache of beam parents[i]. */

@@ -1,6 +1,6 @@
-"""Compares docs/porting-from-onnxruntime.md with the port in examples/porting, and counts the lines that change.
+"""Compares the diffs in docs/ with the port in examples/porting, and counts the lines that change.
 
-usage: diff.py [--write]    --write puts the diffs and the counts into the page
+usage: diff.py [--write]    --write puts the diffs and the counts into the pages
 """
 
 import difflib
@@ -9,7 +9,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "porting-from-onnxruntime.md"
+PAGES = {"porting-from-onnxruntime.md": ["Translator", "BeamSearch"], "whisper.md": ["Recognizer"]}
 PORT = ROOT / "examples" / "porting"
 BLOCK = r"```diff\n--- before/{0}.java\n.*?^```\n"
 COUNTS = r"^\| (?:greedy search|with beams) \|.*\n"
@@ -49,21 +49,28 @@ def rows():
     return {"greedy search": greedy, "with beams": beams}
 
 
-def main():
-    page = PAGE.read_text()
-    want = page
-    for name in ("Translator", "BeamSearch"):
+def expected(page, names, counts):
+    """The text of a page with the diffs and counts that should stand there."""
+    for name in names:
         text = block(name)
-        want, found = re.subn(BLOCK.format(name), lambda _: text, want, flags=re.DOTALL | re.MULTILINE)
-        assert found == 1, f"{PAGE} has {found} diffs of {name}.java"
+        page, found = re.subn(BLOCK.format(name), lambda _: text, page, flags=re.DOTALL | re.MULTILINE)
+        assert found == 1, f"{found} diffs of {name}.java"
+    lines = [f"| {name} | {' | '.join(map(str, row))} |\n" for name, row in counts.items()]
+    rest = iter(lines)
+    page, found = re.subn(COUNTS, lambda _: next(rest), page, flags=re.MULTILINE)
+    assert found == (len(lines) if "Translator" in names else 0), f"{found} rows of counts"
+    return page
+
+
+def main():
     counts = rows()
-    table = iter(f"| {name} | {' | '.join(map(str, row))} |\n" for name, row in counts.items())
-    want, found = re.subn(COUNTS, lambda _: next(table), want, flags=re.MULTILINE)
-    assert found == 2, f"{PAGE} has {found} rows of counts"
-    if "--write" in sys.argv:
-        PAGE.write_text(want)
-    elif page != want:
-        sys.exit(f"{PAGE} is not what tests/porting/diff.py --write makes of examples/porting")
+    for name, names in PAGES.items():
+        path = ROOT / "docs" / name
+        want = expected(path.read_text(), names, counts)
+        if "--write" in sys.argv:
+            path.write_text(want)
+        elif path.read_text() != want:
+            sys.exit(f"{path} is not what tests/porting/diff.py --write makes of examples/porting")
     for name, row in counts.items():
         print(f"{name}: {row[0]} lines deleted, {row[1]} replaced, {row[2]} added")
         assert 0 < sum(row[1:]) <= LIMITS[name]

@@ -17,7 +17,7 @@ final class Translator implements AutoCloseable {
   final TiedSession embedAndLmHead;
 
   Translator(String folder) throws OrtException {
-    decoder = new Decoder(folder);
+    decoder = new Decoder(folder, "decoder.onnx");
     model = TiedModel.open(folder + "/model.tied");
     embedAndLmHead = model.newSession();
   }

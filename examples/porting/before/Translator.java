@@ -18,7 +18,7 @@ final class Translator implements AutoCloseable {
   final OrtSession embedAndLmHead;
 
   Translator(String folder) throws OrtException {
-    decoder = new Decoder(folder);
+    decoder = new Decoder(folder, "decoder.onnx");
     embedAndLmHead = environment.createSession(folder + "/embed_and_lm_head.onnx");
   }
 
