@@ -2,6 +2,7 @@ package dev.tied.example
 
 import android.app.Application
 import androidx.lifecycle.AndroidViewModel
+import androidx.lifecycle.SavedStateHandle
 import androidx.lifecycle.viewModelScope
 import dev.tied.TiedException
 import dev.tied.TiedModel
@@ -30,8 +31,12 @@ data class State(
     val error: String? = null,
 )
 
-/** Owns the model and the decoding, which go on while the activity is made anew. */
-class DecodeViewModel(application: Application) : AndroidViewModel(application) {
+/**
+ * Owns the model and the decoding, which go on while the activity is made anew. The activity's extra "model" may name
+ * another asset: adb shell am start -e model other.tied dev.tied.example/.MainActivity
+ */
+class DecodeViewModel(application: Application, saved: SavedStateHandle) : AndroidViewModel(application) {
+    private val asset = saved["model"] ?: "model.tied"
     private val mutableState = MutableStateFlow(State())
     val state: StateFlow<State> = mutableState.asStateFlow()
 
@@ -62,16 +67,16 @@ class DecodeViewModel(application: Application) : AndroidViewModel(application) 
             try {
                 work()
             } catch (e: TiedException) {
-                mutableState.update { it.copy(running = false, error = e.message ?: e.status().name) }
+                mutableState.update { it.copy(running = false, error = "$asset: ${e.message}") }
             } catch (e: IOException) {
-                mutableState.update { it.copy(error = "$MODEL: ${e.message}") }
+                mutableState.update { it.copy(error = "$asset: ${e.message}") }
             }
         }
 
     /** Maps the asset inside the APK and reads it into the page cache, so that the first token does not wait for it. */
     private fun CoroutineScope.open() {
         val begin = System.nanoTime()
-        val opened = getApplication<Application>().assets.openFd(MODEL).use {
+        val opened = getApplication<Application>().assets.openFd(asset).use {
             TiedModel.open(it.parcelFileDescriptor.fd, it.startOffset, it.length)
         }
         addCloseable(opened)
@@ -113,7 +118,6 @@ class DecodeViewModel(application: Application) : AndroidViewModel(application) 
     }
 
     private companion object {
-        const val MODEL = "model.tied"
         const val SHOW_EVERY_NS = 100_000_000L
     }
 }

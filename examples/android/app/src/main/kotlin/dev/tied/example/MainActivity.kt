@@ -11,7 +11,7 @@ import androidx.lifecycle.lifecycleScope
 import androidx.lifecycle.repeatOnLifecycle
 import kotlinx.coroutines.launch
 
-/** Opens assets/model.tied, decodes tokens, and shows speed and memory. */
+/** Opens a model among the assets, decodes tokens, and shows speed and memory. */
 class MainActivity : ComponentActivity() {
     private val decode: DecodeViewModel by viewModels()
 

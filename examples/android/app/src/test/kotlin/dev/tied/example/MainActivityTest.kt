@@ -1,9 +1,12 @@
 package dev.tied.example
 
+import android.content.Intent
 import android.os.Looper
 import android.widget.Button
 import android.widget.TextView
+import org.junit.After
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -15,7 +18,17 @@ import org.robolectric.android.controller.ActivityController
 /** Uses the screen only, so that it also runs on what R8 leaves of the app. The asset is a model of [19, 6]. */
 @RunWith(RobolectricTestRunner::class)
 class MainActivityTest {
-    private val activity: ActivityController<MainActivity> = Robolectric.buildActivity(MainActivity::class.java).setup()
+    private lateinit var activity: ActivityController<MainActivity>
+
+    private fun start(asset: String? = null) {
+        val intent = Intent().apply { asset?.let { putExtra("model", it) } }
+        activity = Robolectric.buildActivity(MainActivity::class.java, intent).setup()
+    }
+
+    @After
+    fun destroy() {
+        activity.destroy()
+    }
 
     private fun text(id: Int) = activity.get().findViewById<TextView>(id).text.toString()
 
@@ -34,13 +47,25 @@ class MainActivityTest {
 
     @Test
     fun opensTheAssetInPlace() {
+        start()
         await("opened") { toggle().isEnabled }
         assertTrue(text(R.id.model), text(R.id.model).startsWith("19 rows, 6 columns, opened in "))
-        activity.destroy()
+    }
+
+    @Test
+    fun saysWhatIsWrongWithAFile() {
+        start("other.tied")
+        await("refused") { text(R.id.model).startsWith("other.tied: ") }
+        assertTrue(text(R.id.model), text(R.id.model).contains("too few for a .tied file"))
+        assertFalse(toggle().isEnabled)
+        destroy()
+        start("missing.tied")
+        await("not found") { text(R.id.model).startsWith("missing.tied: ") }
     }
 
     @Test
     fun decodesUntilItIsStoppedAndGoesOnWhileTheScreenTurns() {
+        start()
         await("opened") { toggle().isEnabled }
         toggle().performClick()
         await("first tokens") { tokens() > 0 }
@@ -57,6 +82,5 @@ class MainActivityTest {
         activity.get().onTrimMemory(20)
         toggle().performClick()
         await("stopped") { toggle().text == "Start" }
-        activity.destroy()
     }
 }
