@@ -5,7 +5,9 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import java.nio.FloatBuffer;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 
 /** The encoder and the decoder, which ONNX Runtime runs before and after the port. */
 final class Decoder implements AutoCloseable {
@@ -57,17 +59,31 @@ final class Decoder implements AutoCloseable {
 
   /** One step, given the decoder's input beside the cache. Returns the output beside the cache. */
   OnnxTensor step(String inputName, OnnxTensor input, String outputName) throws OrtException {
+    OrtSession.Result result = decoder.run(with(inputName, input));
+    pass(result);
+    return (OnnxTensor) result.get(outputName).get();
+  }
+
+  /** One step that writes the hidden states into a tensor over a direct buffer. */
+  void step(OnnxTensor embeddings, OnnxTensor hidden) throws OrtException {
+    Set<String> cache = new HashSet<>(decoder.getOutputNames());
+    cache.remove("pre_logits");
+    pass(decoder.run(with("embed_matrix", embeddings), cache, Map.of("pre_logits", hidden)));
+  }
+
+  private Map<String, OnnxTensor> with(String name, OnnxTensor input) {
     Map<String, OnnxTensor> all = new HashMap<>(inputs);
-    all.put(inputName, input);
-    OnnxTensor output = null;
-    for (Map.Entry<String, OnnxValue> entry : decoder.run(all)) {
-      if (entry.getKey().equals(outputName)) {
-        output = (OnnxTensor) entry.getValue();
-      } else {
-        replace(past(entry.getKey()), (OnnxTensor) entry.getValue()); // passes through to the next step
+    all.put(name, input);
+    return all;
+  }
+
+  /** Makes the cache that the decoder returns that of the next step. */
+  private void pass(OrtSession.Result result) {
+    for (Map.Entry<String, OnnxValue> entry : result) {
+      if (entry.getKey().startsWith("present")) {
+        replace(past(entry.getKey()), (OnnxTensor) entry.getValue());
       }
     }
-    return output;
   }
 
   /** Lets beam i go on with the cache of beam parents[i]. */

@@ -7,7 +7,7 @@ import java.util.Random;
  * and 5 beams, and those of speech, for float and for quantised weights.
  */
 public final class Main {
-  private static final int SENTENCES = 12;
+  static final int SENTENCES = 12;
   private static final int VOCABULARY = 500;
   private static final int MELS = 16;
 
@@ -18,11 +18,15 @@ public final class Main {
     recognise(args[0] + "/speech_layers_int8");
   }
 
+  /** Random words. */
+  static int[] source(int sentence) {
+    return new Random(sentence).ints(3 + sentence, 10, VOCABULARY).toArray();
+  }
+
   private static void translate(String folder) throws OrtException {
-    Random random = new Random(1);
     try (Translator translator = new Translator(folder)) {
       for (int i = 0; i < SENTENCES; ++i) {
-        int[] source = random.ints(3 + i, 10, VOCABULARY).toArray();
+        int[] source = source(i);
         int language = 3 + i % 5;
         System.out.println("greedy  " + Arrays.toString(translator.greedy(source, language)));
         System.out.println("3 beams " + Arrays.toString(new BeamSearch(translator, 3).run(source, language)));

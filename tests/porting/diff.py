@@ -62,6 +62,14 @@ def expected(page, names, counts):
     return page
 
 
+def check_quotes(page):
+    """The Java lines that a page shows of a file that it names stand in that file, in this order."""
+    for path, quote in re.findall(r"\(\.\./(\S+\.java)\)[^`]*```java\n(.*?)```", page, flags=re.DOTALL):
+        lines = iter(line.strip() for line in (ROOT / path).read_text().splitlines())
+        for line in quote.splitlines():
+            assert line.startswith("//") or line in lines, f"{path} does not have, or not here: {line}"
+
+
 def main():
     counts = rows()
     for name, names in PAGES.items():
@@ -71,6 +79,7 @@ def main():
             path.write_text(want)
         elif path.read_text() != want:
             sys.exit(f"{path} is not what tests/porting/diff.py --write makes of examples/porting")
+        check_quotes(path.read_text())
     for name, row in counts.items():
         print(f"{name}: {row[0]} lines deleted, {row[1]} replaced, {row[2]} added")
         assert 0 < sum(row[1:]) <= LIMITS[name]
