@@ -32,8 +32,7 @@ android {
 }
 
 dependencies {
-    // Built with cmake --build build/android --target tied_aar in tied's root folder.
-    implementation(files("../../../build/android/tied-0.1.0.aar"))
+    implementation(libs.tied)
     implementation(libs.androidx.activity)
     implementation(libs.androidx.lifecycle.runtime)
     implementation(libs.androidx.lifecycle.viewmodel)
