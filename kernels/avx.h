@@ -92,42 +92,6 @@ struct AvxInt {
   static double Excess(const void*) { return 0; }
 };
 
-// Rows in blocks. Weights minus their zero point are 16 bits wide: one vector of even columns and one of odd columns.
-template <size_t rows, size_t tokens>
-struct AvxBlocks {
-  static constexpr PackActivations* kPack = PackEvenOdd;
-  struct Weights {
-    __m256i even, odd;
-  };
-  using Sum = __m256;
-  static constexpr size_t kActivationBlockBytes = 64;
-  static constexpr size_t kRows = rows;
-  static constexpr size_t kTokens = tokens;
-
-  static Sum Zero() { return _mm256_setzero_ps(); }
-  static Weights SubtractZeroPoint(int zero_point, __m256i even, __m256i odd) {
-    const __m256i zero = _mm256_set1_epi16(static_cast<int16_t>(zero_point));
-    return {KeepInRegister(_mm256_sub_epi16(even, zero)), KeepInRegister(_mm256_sub_epi16(odd, zero))};
-  }
-  static Weights LoadWeights(const NibblePair* p, uint8_t, int zero_point) {
-    const __m256i both = _mm256_cvtepu8_epi16(Load16Bytes(p));
-    return SubtractZeroPoint(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(15)), _mm256_srli_epi16(both, 4));
-  }
-  static Weights LoadWeights(const uint8_t* p, uint8_t flip, int zero_point) {
-    const __m256i both = _mm256_xor_si256(Load32Bytes(p), _mm256_set1_epi8(static_cast<char>(flip)));
-    return SubtractZeroPoint(zero_point, _mm256_and_si256(both, _mm256_set1_epi16(255)), _mm256_srli_epi16(both, 8));
-  }
-  // Each lane adds four products of at most 255 * 32512.
-  static __m256i Products(const Weights& w, const uint8_t* q) {
-    return _mm256_add_epi32(_mm256_madd_epi16(w.even, Load32Bytes(q)), _mm256_madd_epi16(w.odd, Load32Bytes(q + 32)));
-  }
-  static void AddScaled(__m256i products, float scale, Sum& sum) {
-    sum = _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(products), sum);
-  }
-  static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) { AddScaled(Products(w, q), scale, sum); }
-  static float Total(Sum sum) { return SumLanes(sum); }
-};
-
 // Adds the lanes of four sums.
 inline __m128i AddLanesOfFour(__m256i a, __m256i b, __m256i c, __m256i d) {
   const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));

@@ -2,6 +2,7 @@
 #include <cpuinfo.h>
 
 #include "kernels/avx.h"
+#include "kernels/avx_blocks.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/sets.h"
@@ -16,8 +17,8 @@ using FewTokens = AvxFloat<1, 4, 4>;
 using ManyTokens = AvxFloat<3, 2, 2>;
 // 2 x 4 sums, two rows, one vector of activations and one product: 12 of 16 registers.
 using Int = AvxInt<2, 4>;
-// 2 x 4 sums, one row of two registers, two products, the scale, a mask and a zero point: 15 of 16 registers.
-using Blocks = AvxBlocks<2, 4>;
+// 1 x 4 sums of two registers each, one row of four, two products and the scales: 15 of 16 registers.
+using Blocks = AvxBlocks<1, 4>;
 
 bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c(); }
 

@@ -1,8 +1,10 @@
-// x86-64 with AVX-512 VL. Rows of integers use AVX2's vectors of 32 bytes, with twice as many registers.
+// x86-64 with AVX-512 VL. Rows of integers that are not in blocks use AVX2's vectors of 32 bytes, with twice as many
+// registers.
 #include "kernels/avx512.h"
 
 #include <cpuinfo.h>
 
+#include "kernels/avx512_blocks.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/sets.h"
@@ -11,8 +13,12 @@ namespace tied::kernels {
 
 namespace {
 
+struct AddPairs {
+  static __m512i Add(__m512i sum, __m512i a, __m512i b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
+};
+
 using Int = AvxInt<4, 4>;
-using Blocks = AvxBlocks<2, 4>;
+using Blocks = Avx512Blocks<AddPairs>;
 
 bool Available() {
   return cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512bw() &&

@@ -1,6 +1,7 @@
 // x86-64 with AVX-512 VL and VNNI.
 #include <cpuinfo.h>
 
+#include "kernels/avx512_blocks.h"
 #include "kernels/dot_int.h"
 #include "kernels/sets.h"
 #include "kernels/vnni.h"
@@ -18,7 +19,7 @@ const Kernels kAvx512Vnni = {"avx512vnni",
                              Available,
                              &kAvx512Floats,
                              &kByteKernels<VnniInt>,
-                             &kBlockKernels<VnniBlocks>,
+                             &kBlockKernels<Avx512Blocks<VnniPairs>>,
                              &kNibbleKernels<VnniNibbles>};
 
 }  // namespace tied::kernels

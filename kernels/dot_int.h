@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 #include "kernels/dot_float.h"
 #include "kernels/kernels.h"
@@ -41,18 +40,6 @@ void PackAsSplitBytes(const int16_t* activations, size_t tokens, size_t cols, vo
     for (size_t k = 0; k < PaddedCols(cols); ++k) {
       int8_t* upper = to + k / width * 2 * width + k % width;
       SplitActivation(k < cols ? activations[t * cols + k] : 0, upper, upper + width);
-    }
-  }
-}
-
-// In blocks of 32 columns: the 16 even ones, then the 16 odd ones. Masks and shifts unpack weights in this order.
-inline void PackEvenOdd(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
-  auto* to = static_cast<int16_t*>(packed);
-  for (size_t t = 0; t < tokens; ++t, to += PaddedCols(cols)) {
-    for (size_t k = 0; k < PaddedCols(cols); ++k) {
-      const size_t in_block = k % kBlockCols;
-      to[k - in_block + in_block % 2 * (kBlockCols / 2) + in_block / 2] =
-          k < cols ? activations[t * cols + k] : int16_t{0};
     }
   }
 }
@@ -149,121 +136,8 @@ struct DotInt {
   }
 };
 
-// The rows of a tile, in blocks. with_zeros: the table stores zero points.
-template <class Element, bool with_zeros>
-struct BlockedRows {
-  // Elements in a block.
-  static constexpr size_t kBlock = std::is_same_v<Element, NibblePair> ? kNibbleBlockBytes : kBlockCols;
-
-  const Element* values;
-  BlocksView view;
-  size_t cols;
-  uint8_t flip;  // bits to flip in bytes and in their zero points
-
-  size_t blocks() const { return BlocksOf(cols); }
-  size_t stride() const { return RowElements(values, cols); }
-  BlockedRows From(size_t row) const { return {values + row * stride(), view.From(row * blocks()), cols, flip}; }
-  int ZeroPoint(size_t block) const {
-    if constexpr (with_zeros) return ZeroPointOf(values, view.zero_points[block] ^ flip);
-    return DefaultZeroPoint(values) ^ flip;
-  }
-};
-
-// Rows in blocks. Isa has kPack, which lays activations out as Add() reads them; kRows and kTokens, the largest tile;
-// LoadWeights(pointer to a block, bits to flip in its bytes, its zero point after the flip) for each type, which
-// returns the block's weights in registers; kActivationBlockBytes, the packed size of a block of one token; Sum, kLanes
-// float32 sums; Add(weights, pointer to the packed activations of a block, scale, sum); Total(sum), which adds the
-// lanes.
-template <class Isa, class Element, bool with_zeros>
-struct DotBlocked {
-  using Rows = BlockedRows<Element, with_zeros>;
-
-  // Adds block `block` of R rows, `stride` elements apart at `values`.
-  template <size_t R, size_t T>
-  static inline __attribute__((always_inline)) void AddBlock(const Rows& rows, size_t block, const Element* values,
-                                                             size_t stride, const uint8_t* activations,
-                                                             size_t token_stride, typename Isa::Sum (&sums)[R][T]) {
-    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      const size_t at = r * rows.blocks() + block;
-      const auto row = Isa::LoadWeights(values + r * stride, rows.flip, rows.ZeroPoint(at));
-      const float scale = rows.view.scales[at];
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        Isa::Add(row, activations + t * token_stride + block * Isa::kActivationBlockBytes, scale, sums[r][t]);
-      }
-    }
-  }
-
-  template <size_t R, size_t T>
-  static void Tile(Rows rows, const uint8_t* activations, FetchAhead ahead, float* sums, size_t sums_stride) {
-    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kActivationBlockBytes;
-    typename Isa::Sum acc[R][T];
-    TIED_UNROLL for (size_t r = 0; r < R; ++r) { TIED_UNROLL for (size_t t = 0; t < T; ++t) acc[r][t] = Isa::Zero(); }
-    const size_t whole = rows.stride() / Rows::kBlock;
-    for (size_t b = 0; b < whole; ++b) {
-      ahead.template Block<R * Rows::kBlock>(b);
-      AddBlock(rows, b, rows.values + b * Rows::kBlock, rows.stride(), activations, token_stride, acc);
-    }
-    if (whole < rows.blocks()) {
-      const size_t first = whole * Rows::kBlock;
-      Element tail[R * Rows::kBlock] = {};
-      for (size_t r = 0; r < R; ++r) {
-        std::memcpy(tail + r * Rows::kBlock, rows.values + r * rows.stride() + first, rows.stride() - first);
-      }
-      AddBlock(rows, whole, tail, Rows::kBlock, activations, token_stride, acc);
-    }
-    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + r] = Isa::Total(acc[r][t]);
-    }
-  }
-
-  template <size_t R, size_t T, class... Args>
-  static void TileOf(size_t tokens, Args... args) {
-    if (tokens == T) return Tile<R, T>(args...);
-    if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
-  }
-
-  template <size_t R, size_t T>
-  static void RowTile(const Rows& rows, const ActivationsView& activations, float* sums, size_t sums_stride) {
-    const size_t token_stride = PaddedCols(rows.cols) / kBlockCols * Isa::kActivationBlockBytes;
-    for (size_t first = 0, size = 0, group = 0; first < activations.tokens; first += size, ++group) {
-      size = GroupSize(first, activations.tokens, T);
-      const FetchAhead ahead(rows.values, R, rows.stride(), Rows::kBlock, group, size == activations.tokens);
-      TileOf<R, T>(size, rows, static_cast<const uint8_t*>(activations.packed) + first * token_stride, ahead,
-                   sums + first * sums_stride, sums_stride);
-    }
-  }
-
-  static void Dot(const Rows& rows, size_t row_count, const ActivationsView& activations, float* sums,
-                  size_t sums_stride) {
-    size_t r = 0;
-    for (; r + Isa::kRows <= row_count; r += Isa::kRows) {
-      RowTile<Isa::kRows, Isa::kTokens>(rows.From(r), activations, sums + r, sums_stride);
-    }
-    for (; r < row_count; ++r) RowTile<1, 1>(rows.From(r), activations, sums + r, sums_stride);
-  }
-};
-
-// Rows of NibblePair, int8 or uint8. An int8 with its sign bit flipped is a uint8 that is 128 larger; the zero point is
-// flipped in the same way.
-template <class Isa, class Element>
-void DotBlocksOf(const Element* rows, const BlocksView& view, size_t row_count, size_t cols,
-                 const ActivationsView& activations, float* sums, size_t sums_stride) {
-  using Stored = std::conditional_t<std::is_same_v<Element, int8_t>, uint8_t, Element>;
-  constexpr uint8_t kFlip = std::is_same_v<Element, int8_t> ? 0x80 : 0;
-  const auto* stored = reinterpret_cast<const Stored*>(rows);
-  if (view.zero_points == nullptr) {
-    DotBlocked<Isa, Stored, false>::Dot({stored, view, cols, kFlip}, row_count, activations, sums, sums_stride);
-  } else {
-    DotBlocked<Isa, Stored, true>::Dot({stored, view, cols, kFlip}, row_count, activations, sums, sums_stride);
-  }
-}
-
 template <class Isa>
 constexpr ByteKernels kByteKernels = {Isa::kPack, DotInt<Isa, int8_t>::Dot, DotInt<Isa, uint8_t>::Dot};
-
-template <class Isa>
-constexpr BlockKernels kBlockKernels = {Isa::kPack, DotBlocksOf<Isa, NibblePair>, DotBlocksOf<Isa, int8_t>,
-                                        DotBlocksOf<Isa, uint8_t>};
 
 }  // namespace
 }  // namespace tied::kernels

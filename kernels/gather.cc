@@ -53,8 +53,12 @@ void GatherBlocks(const Element* row, const BlocksView& blocks, size_t cols, flo
   for (size_t block = 0; block * kBlockCols < cols; ++block) {
     const size_t first = block * kBlockCols;
     const size_t count = std::min(kBlockCols, cols - first);
-    GatherInts(row + RowElements(row, first), count, blocks.ZeroPoint(row, block), blocks.scales[block], scale,
-               embedding + first);
+    const Element* values = row + RowElements(row, first);
+    const float zero_point = blocks.ZeroPoint(row, block), block_scale = blocks.Scale(block);
+    for (size_t k = 0; k < count; ++k) {
+      const float weight = static_cast<float>(IntegerAt(values, k) - Centre(row)) - zero_point;
+      embedding[first + k] = weight * block_scale * scale;
+    }
   }
 }
 template void GatherBlocks(const NibblePair*, const BlocksView&, size_t, float, float*);

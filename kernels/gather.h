@@ -24,7 +24,7 @@ void GatherNested(const NibblePair* upper, const NibblePair* lower, size_t cols,
                   float scale, float* embedding);
 
 // embedding[k] = (row[k] - zero point of its block) * scale of its block * scale, evaluated from the left.
-// Element: NibblePair, int8_t or uint8_t.
+// The difference is exact. Element: NibblePair, int8_t or uint8_t.
 template <class Element>
 void GatherBlocks(const Element* row, const BlocksView& blocks, size_t cols, float scale, float* embedding);
 

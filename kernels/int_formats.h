@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/float_formats.h"
+
 #define TIED_INLINE inline __attribute__((always_inline))
 
 namespace tied::kernels {
@@ -33,12 +35,18 @@ TIED_INLINE int IntegerAt(const NibblePair* row, size_t k) { return row[k / 2].b
 TIED_INLINE int IntegerAt(const int8_t* row, size_t k) { return row[k]; }
 TIED_INLINE int IntegerAt(const uint8_t* row, size_t k) { return row[k]; }
 
-// By element type: the zero point that a byte encodes, and the default zero point.
-TIED_INLINE int ZeroPointOf(const NibblePair*, uint8_t byte) { return byte & 15; }
-TIED_INLINE int ZeroPointOf(const int8_t*, uint8_t byte) { return static_cast<int8_t>(byte); }
-TIED_INLINE int ZeroPointOf(const uint8_t*, uint8_t byte) { return byte; }
-TIED_INLINE int DefaultZeroPoint(const NibblePair*) { return 8; }
-TIED_INLINE int DefaultZeroPoint(const void*) { return 0; }
+// By element type: the integer that products subtract from each element, so that these fit in signed bytes.
+TIED_INLINE int Centre(const NibblePair*) { return 8; }
+TIED_INLINE int Centre(const int8_t*) { return 0; }
+TIED_INLINE int Centre(const uint8_t*) { return 128; }
+
+// By element type: the zero point that a byte encodes, minus the centre. Exact: zero points of nibbles are sixteenths.
+TIED_INLINE float ZeroPointOf(const NibblePair*, uint8_t byte) { return static_cast<float>(byte - 128) * 0x1p-4f; }
+TIED_INLINE float ZeroPointOf(const int8_t*, uint8_t byte) { return static_cast<float>(static_cast<int8_t>(byte)); }
+TIED_INLINE float ZeroPointOf(const uint8_t*, uint8_t byte) { return static_cast<float>(byte - 128); }
+TIED_INLINE float DefaultZeroPoint(const NibblePair*) { return 0; }
+TIED_INLINE float DefaultZeroPoint(const int8_t*) { return 0; }
+TIED_INLINE float DefaultZeroPoint(const uint8_t*) { return -128; }
 
 // A sum of nibbles times activations is known modulo 2^32 (DotNibbles). With 8 subtracted from each nibble it is below
 // 2^31, so that it is known. total: the sum of the activations.
@@ -53,15 +61,24 @@ TIED_INLINE double NestedSum(uint32_t upper_sum, uint32_t lower_sum, int offset,
 
 // Scales and zero points of rows in blocks, [rows, BlocksOf(cols)] each.
 struct BlocksView {
-  const float* scales;
-  const uint8_t* zero_points;  // of the rows' type, as bytes; null: all default
+  const float* scales;         // null: half_scales has them
+  const Half* half_scales;     // null: scales has them
+  const uint8_t* zero_points;  // as bytes; null: all default
 
+  TIED_INLINE float Scale(size_t block) const { return scales != nullptr ? scales[block] : Widen(half_scales[block]); }
+  // Minus the centre.
   template <class Element>
-  TIED_INLINE int ZeroPoint(const Element* rows, size_t block) const {
+  TIED_INLINE float ZeroPoint(const Element* rows, size_t block) const {
     return zero_points == nullptr ? DefaultZeroPoint(rows) : ZeroPointOf(rows, zero_points[block]);
   }
+  // False if all zero points are the centre.
+  template <class Element>
+  TIED_INLINE bool HasZeroPoints(const Element* rows) const {
+    return zero_points != nullptr || DefaultZeroPoint(rows) != 0;
+  }
   TIED_INLINE BlocksView From(size_t block) const {
-    return {scales + block, zero_points == nullptr ? nullptr : zero_points + block};
+    return {scales == nullptr ? nullptr : scales + block, half_scales == nullptr ? nullptr : half_scales + block,
+            zero_points == nullptr ? nullptr : zero_points + block};
   }
 };
 

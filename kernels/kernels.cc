@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -44,9 +45,13 @@ size_t PackedTokenSize(size_t cols) { return (cols + kFloatLanes - 1) / kFloatLa
 
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols); }
 
-// The layout of DotprodBlocks is the largest: 96 bytes per 32 columns, with columns padded to a multiple of 64.
-// Three bytes a column in whole blocks, or two in whole vectors of 64 pairs of nibbles.
-size_t PackedActivationsSize(size_t tokens, size_t cols) { return tokens * ((cols + 127) / 128 * 128) * 3; }
+// Whichever is larger: two bytes for each column, with columns padded to a multiple of 128 for rows of nibbles, or the
+// layout of dot_blocks.h: 84 bytes for each block, with blocks padded to a multiple of 16.
+size_t PackedActivationsSize(size_t tokens, size_t cols) {
+  const size_t columns = (cols + 127) / 128 * 128;
+  const size_t blocks = (BlocksOf(cols) + kBlockLanes - 1) / kBlockLanes * kBlockLanes;
+  return tokens * std::max(2 * columns, 84 * blocks);
+}
 
 const Kernels* const* AllKernels() { return kSets; }
 

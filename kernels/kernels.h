@@ -41,6 +41,11 @@ template <class Element>
 using DotFloats = void(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
 
+// A product of rows in blocks is summed in this many lanes: each block has four, so four blocks fill an AVX-512
+// register, two an AVX register, and one a NEON register.
+inline constexpr size_t kBlockParts = 4;
+inline constexpr size_t kBlockLanes = 16;
+
 // Bytes that `tokens` hidden states of `cols` elements take as packed activations.
 size_t PackedActivationsSize(size_t tokens, size_t cols);
 
@@ -98,7 +103,8 @@ struct ByteKernels {
 };
 
 struct BlockKernels {
-  PackActivations* pack;
+  PackActivations* pack_for_nibbles;
+  PackActivations* pack_for_bytes;
   DotBlocks<NibblePair>* i4;
   DotBlocks<int8_t>* i8;
   DotBlocks<uint8_t>* u8;

@@ -59,7 +59,7 @@ const Kernels kNeon = {"neon",
                        Available,
                        &kNeonFloats,
                        &kByteKernels<NeonInt>,
-                       &kBlockKernels<NeonBlocks>,
+                       &kScalarBlocks,
                        &kNibbleKernels<NeonNibbles>,
                        {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 

@@ -52,13 +52,9 @@ struct VnniInt {
   static double Excess(const int8_t*) { return 128; }
 };
 
-// Rows in blocks: two 16-bit products per lane. For 32 columns that needs no more instructions than bytes, and there
-// are no upper and lower sums to combine.
-struct VnniBlocks : AvxBlocks<2, 4> {
-  static void Add(const Weights& w, const uint8_t* q, float scale, Sum& sum) {
-    const __m256i even = _mm256_dpwssd_epi32(_mm256_setzero_si256(), w.even, Load32Bytes(q));
-    AddScaled(_mm256_dpwssd_epi32(even, w.odd, Load32Bytes(q + 32)), scale, sum);
-  }
+// For rows in blocks.
+struct VnniPairs {
+  static __m512i Add(__m512i sum, __m512i a, __m512i b) { return _mm512_dpwssd_epi32(sum, a, b); }
 };
 
 // Rows of nibbles without scales.

@@ -5,16 +5,16 @@ namespace tied::format {
 namespace {
 
 constexpr NumberFormat kFormats[] = {
-    // type, name, bits, in tensors, in tables, quantised, always in blocks, default and largest zero point
-    {DataType::Float32, "float32", 32, true, true, false, false, 0, 0},
-    {DataType::Float16, "float16", 16, false, true, false, false, 0, 0},
-    {DataType::BFloat16, "bfloat16", 16, false, true, false, false, 0, 0},
-    {DataType::Int8, "int8", 8, false, true, true, false, 0, 255},
-    {DataType::Uint8, "uint8", 8, false, true, true, false, 0, 255},
-    {DataType::Int4, "int4", 4, false, true, true, true, 8, 15},
-    {DataType::Int32, "int32", 32, true, false, false, false, 0, 0},
-    {DataType::Int64, "int64", 64, true, false, false, false, 0, 0},
-    {DataType::Bool, "bool", 8, true, false, false, false, 0, 0},
+    // type, name, bits, in tensors, in tables, quantised, always in blocks, default zero point, its steps
+    {DataType::Float32, "float32", 32, true, true, false, false, 0, 1},
+    {DataType::Float16, "float16", 16, false, true, false, false, 0, 1},
+    {DataType::BFloat16, "bfloat16", 16, false, true, false, false, 0, 1},
+    {DataType::Int8, "int8", 8, false, true, true, false, 0, 1},
+    {DataType::Uint8, "uint8", 8, false, true, true, false, 0, 1},
+    {DataType::Int4, "int4", 4, false, true, true, true, 8, 16},
+    {DataType::Int32, "int32", 32, true, false, false, false, 0, 1},
+    {DataType::Int64, "int64", 64, true, false, false, false, 0, 1},
+    {DataType::Bool, "bool", 8, true, false, false, false, 0, 1},
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ struct NumberFormat {
   bool is_quantised;           // tables of it have scales and may have zero points
   bool always_in_blocks;       // one scale per block, and rows of whole blocks
   uint8_t default_zero_point;  // of tables without zero points
-  uint8_t largest_zero_point;  // as a byte in the file
+  uint8_t zero_point_steps;    // of a byte in the file, per integer
 };
 
 // Null for an unknown type.
@@ -50,6 +50,9 @@ uint64_t StoredRowBytes(const TiedTable& table);
 
 // Number of scales of a quantised table.
 uint64_t ScaleCount(ScaleOf scale_of, uint64_t rows, uint64_t cols);
+
+// Bytes of a scale.
+inline size_t ScaleSize(DataType scale_type) { return scale_type == DataType::Float16 ? 2 : 4; }
 
 // Derives the part that shares a scale from the number of scales; kBlock if the number matches none.
 ScaleOf ScaleOfCount(DataType type, uint64_t scales, uint64_t rows, uint64_t cols);

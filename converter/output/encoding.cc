@@ -190,7 +190,7 @@ const float* CopyRows(const TableEncoding& encoding, const TableSource& table, c
   for (size_t r = 0; r < block.count; ++r) {
     std::memcpy(&encoded->values[r * row_bytes], block.stored + r * stored_bytes, std::min(row_bytes, stored_bytes));
   }
-  const int shift = Int4Shift(table.tensor.type);
+  const int shift = Int4Shift(table.tensor.type), steps = format::FindFormat(encoding.type)->zero_point_steps;
   if (shift != 0) {
     for (char& pair : encoded->values) pair = static_cast<char>(pair ^ 0x88);
   }
@@ -202,7 +202,8 @@ const float* CopyRows(const TableEncoding& encoding, const TableSource& table, c
     const size_t from = i / scales * table.scales_per_row() + in_row;
     encoded->scales[i] = block.scales[from];
     if (!std::isfinite(encoded->scales[i])) RefuseRow(block.first + i / scales, "has a scale that is not finite");
-    if (encoding.zero_points) encoded->zero_points[i] = static_cast<char>(block.zero_points[from] + shift);
+    if (!encoding.zero_points) continue;
+    encoded->zero_points[i] = static_cast<char>((block.zero_points[from] + shift) * steps);
   }
   if (encoding.screen) EncodeScreen(encoding, block.values, block, cols, encoded);
   return block.values;

@@ -14,7 +14,8 @@ void GatherRow(const TableView& table, size_t row, float scale, float* embedding
 
 // The scales and zero points of a table in blocks, starting at `row`.
 inline kernels::BlocksView BlocksOfRow(const TableView& table, size_t row) {
-  return kernels::BlocksView{table.scales, table.zero_points}.From(row * table.scales_per_row);
+  const auto* half_scales = reinterpret_cast<const kernels::Half*>(table.half_scales);
+  return kernels::BlocksView{table.scales, half_scales, table.zero_points}.From(row * table.scales_per_row);
 }
 
 }  // namespace tied::runtime

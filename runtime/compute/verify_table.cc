@@ -13,11 +13,15 @@ namespace tied::runtime {
 
 namespace {
 
-Status VerifyScales(const float* scales, size_t count, size_t per_row) {
+Status VerifyScales(const TableView& table) {
+  const size_t per_row = std::max<size_t>(table.scales_per_row, 1);
+  const size_t count = table.scales_per_row == 0 ? 1 : table.rows * per_row;
+  const kernels::BlocksView view = BlocksOfRow(table, 0);
   for (size_t i = 0; i < count; ++i) {
-    if (std::isfinite(scales[i])) continue;
+    const float scale = view.Scale(i);
+    if (std::isfinite(scale)) continue;
     return Status::Error(TIED_CORRUPT, "row %zu has the scale %g; it must be finite", i / per_row,
-                         static_cast<double>(scales[i]));
+                         static_cast<double>(scale));
   }
   return Status();
 }
@@ -27,15 +31,6 @@ Status VerifyScreenScales(const float* scales, size_t rows) {
     if (scales[row] > 0 && std::isfinite(scales[row])) continue;
     return Status::Error(TIED_CORRUPT, "the screen's scale of row %zu is %g; it must be positive and finite", row,
                          static_cast<double>(scales[row]));
-  }
-  return Status();
-}
-
-Status VerifyNibbles(const unsigned char* zero_points, size_t count, size_t per_row) {
-  for (size_t i = 0; i < count; ++i) {
-    if (zero_points[i] < 16) continue;
-    return Status::Error(TIED_CORRUPT, "row %zu has the zero point %u; for int4 it must be below 16", i / per_row,
-                         unsigned{zero_points[i]});
   }
   return Status();
 }
@@ -102,12 +97,7 @@ Status VerifyScreen(const TableView& table) {
 
 Status VerifyTable(const TableView& table) {
   const kernels::ScopedFloatEnvironment environment;
-  const size_t scales = table.scales_per_row == 0 ? 1 : table.rows * table.scales_per_row;
-  const size_t per_row = std::max<size_t>(table.scales_per_row, 1);
-  if (!table.is_float()) TIED_RETURN_IF_ERROR(VerifyScales(table.scales, scales, per_row));
-  if (table.type == TIED_INT4 && table.zero_points != nullptr) {
-    TIED_RETURN_IF_ERROR(VerifyNibbles(table.zero_points, scales, per_row));
-  }
+  if (!table.is_float()) TIED_RETURN_IF_ERROR(VerifyScales(table));
   if (table.screen.upper == nullptr) return Status();
   if (table.screen.scales != nullptr) TIED_RETURN_IF_ERROR(VerifyScreenScales(table.screen.scales, table.rows));
   if (table.screen.columns != nullptr) TIED_RETURN_IF_ERROR(VerifyScreenScales(table.screen.column_scales, table.rows));

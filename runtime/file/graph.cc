@@ -30,7 +30,7 @@ const float* FloatsAt(const unsigned char* file, const format::Plane& plane) {
 
 // 0: one scale for the whole table.
 uint64_t ScalesPerRow(const format::TiedTable& table) {
-  const uint64_t scales = table.scales()->length() / sizeof(float);
+  const uint64_t scales = table.scales()->length() / format::ScaleSize(table.scale_type());
   switch (format::ScaleOfCount(table.type(), scales, table.rows(), table.cols())) {
     case format::ScaleOf::kTable:
       return 0;
@@ -68,7 +68,11 @@ TableView ResolveTable(const format::TiedTable& table, const MappedFile& mapped)
   view.row_bytes = static_cast<size_t>(format::RowBytes(table.type(), table.cols()));
   view.rows_of_file = {mapped.descriptor(), mapped.file_offset() + table.values()->offset()};
   if (table.scales() != nullptr) {
-    view.scales = FloatsAt(file, *table.scales());
+    if (table.scale_type() == format::DataType::Float16) {
+      view.half_scales = reinterpret_cast<const uint16_t*>(BytesAt(file, *table.scales()));
+    } else {
+      view.scales = FloatsAt(file, *table.scales());
+    }
     view.scales_per_row = static_cast<size_t>(ScalesPerRow(table));
   }
   if (table.zero_points() != nullptr) view.zero_points = BytesAt(file, *table.zero_points());

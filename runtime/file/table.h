@@ -48,7 +48,8 @@ struct TableView {
   size_t rows;
   size_t cols;
   size_t row_bytes;                  // of all planes of values together
-  const float* scales;               // null for float tables
+  const float* scales;               // null for float tables and if half_scales has them
+  const uint16_t* half_scales;       // float16, in blocks only
   const unsigned char* zero_points;  // one per scale; null: all the default of the type
   size_t scales_per_row;             // 0: one for the whole table; else 1, or the blocks in a row
   ScreenView screen;
@@ -57,7 +58,7 @@ struct TableView {
 
   // The values of an int8 or uint8 table are in two planes of nibbles, those of its screen.
   bool is_nested() const { return !is_float() && screen.upper != nullptr; }
-  bool is_float() const { return scales == nullptr; }
+  bool is_float() const { return scales == nullptr && half_scales == nullptr; }
   bool in_blocks() const { return type == TIED_INT4 || scales_per_row > 1; }
   const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
 

@@ -148,10 +148,18 @@ Status Validator::CheckScales(const format::TiedTable& table) const {
                          what);
   }
   if (!quantised) return Status();
-  const uint64_t stored = table.scales()->length() / sizeof(float);
+  const format::DataType scale_type = table.scale_type();
+  const uint64_t scale_size = format::ScaleSize(scale_type);
+  const uint64_t stored = table.scales()->length() / scale_size;
   const format::ScaleOf scale_of = format::ScaleOfCount(table.type(), stored, table.rows(), table.cols());
   const uint64_t count = format::ScaleCount(scale_of, table.rows(), table.cols());
-  TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, sizeof(float), what, "scales"));
+  const bool known = scale_type == format::DataType::Float32 ||
+                     (scale_type == format::DataType::Float16 && scale_of == format::ScaleOf::kBlock);
+  if (!known) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s': its scales are %s; they must be float32, or in blocks float16",
+                         name_, what, format::NameOf(scale_type));
+  }
+  TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, scale_size, what, "scales"));
   if (table.zero_points() == nullptr) return Status();
   return CheckLength(*table.zero_points(), count, 1, what, "zero points");
 }

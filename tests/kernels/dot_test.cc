@@ -22,24 +22,45 @@ namespace {
 
 using kernels::Kernels;
 
-enum class Format { kF32, kF16, kBF16, kI8, kU8, kI4, kI8Blocks, kU8Blocks, kI4Zeros, kI8BlocksZeros, kU8BlocksZeros };
-constexpr Format kAllFormats[] = {
-    Format::kF32,          Format::kF16,      Format::kBF16,     Format::kI8,      Format::kU8,
-    Format::kI4,           Format::kI8Blocks, Format::kU8Blocks, Format::kI4Zeros, Format::kI8BlocksZeros,
-    Format::kU8BlocksZeros};
-std::ostream& operator<<(std::ostream& out, Format format) {
-  static constexpr const char* kNames[] = {
-      "f32", "f16", "bf16", "i8", "u8", "i4", "i8blocks", "u8blocks", "i4zeros", "i8blockszeros", "u8blockszeros"};
-  return out << kNames[static_cast<int>(format)];
+// Formats in blocks come in groups of three: plain, with zero points, with float16 scales, and with both.
+enum class Format {
+  kF32,
+  kF16,
+  kBF16,
+  kI8,
+  kU8,
+  kI4,
+  kI8Blocks,
+  kU8Blocks,
+  kI4Zeros,
+  kI8BlocksZeros,
+  kU8BlocksZeros,
+  kI4Half,
+  kI8BlocksHalf,
+  kU8BlocksHalf,
+  kI4HalfZeros,
+  kI8BlocksHalfZeros,
+  kU8BlocksHalfZeros
+};
+constexpr int kFirstInBlocks = static_cast<int>(Format::kI4);
+std::vector<Format> AllFormats() {
+  std::vector<Format> formats;
+  for (int i = 0; i <= static_cast<int>(Format::kU8BlocksHalfZeros); ++i) formats.push_back(static_cast<Format>(i));
+  return formats;
 }
 bool IsFloat(Format format) { return format <= Format::kBF16; }
 bool InBlocks(Format format) { return format >= Format::kI4; }
-bool HasZeroPoints(Format format) { return format >= Format::kI4Zeros; }
-Format WithoutZeroPoints(Format format) {
-  return HasZeroPoints(format) ? static_cast<Format>(static_cast<int>(format) - 3) : format;
+int Group(Format format) { return InBlocks(format) ? (static_cast<int>(format) - kFirstInBlocks) / 3 : 0; }
+bool HasZeroPoints(Format format) { return Group(format) % 2 == 1; }
+bool HasHalfScales(Format format) { return Group(format) >= 2; }
+Format Plain(Format format) { return static_cast<Format>(static_cast<int>(format) - 3 * Group(format)); }
+std::ostream& operator<<(std::ostream& out, Format format) {
+  static constexpr const char* kNames[] = {"f32", "f16", "bf16", "i8", "u8", "i4", "i8blocks", "u8blocks"};
+  out << kNames[static_cast<int>(Plain(format))];
+  return out << (HasHalfScales(format) ? "half" : "") << (HasZeroPoints(format) ? "zeros" : "");
 }
-bool IsNibbles(Format format) { return WithoutZeroPoints(format) == Format::kI4; }
-bool IsSigned(Format format) { return format == Format::kI8 || WithoutZeroPoints(format) == Format::kI8Blocks; }
+bool IsNibbles(Format format) { return Plain(format) == Format::kI4; }
+bool IsSigned(Format format) { return format == Format::kI8 || Plain(format) == Format::kI8Blocks; }
 
 struct Problem {
   Format format;
@@ -47,8 +68,9 @@ struct Problem {
   size_t cols;
   size_t tokens;
   std::vector<uint8_t> table;
-  std::vector<float> scales;         // of the blocks
-  std::vector<uint8_t> zero_points;  // of the blocks
+  std::vector<float> scales;               // of the blocks
+  std::vector<kernels::Half> half_scales;  // the same, for formats that have them
+  std::vector<uint8_t> zero_points;        // of the blocks
   std::vector<float> hidden;
   std::vector<int16_t> activations;
   std::vector<double> totals;
@@ -89,14 +111,20 @@ std::vector<uint8_t> MakeTable(Format format, Numbers numbers, size_t rows, size
 }
 
 Problem MakeProblem(Format format, Numbers numbers, size_t rows, size_t cols, size_t tokens) {
-  Problem problem = {format, rows, cols, tokens, MakeTable(format, numbers, rows, cols), {}, {}, {}, {}, {}};
+  Problem problem = {format, rows, cols, tokens, MakeTable(format, numbers, rows, cols), {}, {}, {}, {}, {}, {}};
   problem.hidden = MakeNumbers(IsFloat(format) ? numbers : Numbers::kNormal, tokens * cols, 2);
   if (!IsFloat(format) && numbers == Numbers::kSpecial) std::fill_n(problem.hidden.begin(), tokens * cols, -1.0f);
   problem.scales = MakeNumbers(numbers == Numbers::kSpecial ? Numbers::kMixedMagnitudes : numbers,
                                rows * kernels::BlocksOf(cols), 3);
   std::mt19937_64 random(4);
-  // The zero point farthest from the extreme, or a random byte. For nibbles only the lower half of the byte counts.
-  const uint8_t farthest = IsSigned(format) ? 0x7f : IsNibbles(format) ? 0x0f : 0x00;
+  for (float& scale : problem.scales) {
+    if (!HasHalfScales(format)) break;
+    problem.half_scales.push_back(
+        {NarrowFloat(random(), numbers == Numbers::kSpecial ? Numbers::kNormal : numbers, 5)});
+    scale = kernels::Widen(problem.half_scales.back());
+  }
+  // The zero point farthest from the extreme, or a random byte.
+  const uint8_t farthest = IsSigned(format) ? 0x7f : IsNibbles(format) ? 0xff : 0x00;
   for (size_t i = 0; i < problem.scales.size(); ++i) {
     problem.zero_points.push_back(numbers == Numbers::kSpecial ? farthest : static_cast<uint8_t>(random()));
   }
@@ -149,8 +177,12 @@ std::vector<double> IntProducts(const Kernels& set, const Problem& problem, size
   if (InBlocks(problem.format)) {
     const GuardedBuffer scales(problem.scales);
     const GuardedBuffer zero_points(problem.zero_points);
-    const kernels::BlocksView blocks = {scales.data(), HasZeroPoints(problem.format) ? zero_points.data() : nullptr};
-    set.blocks->pack(activations.data(), problem.tokens, problem.cols, packed.get());
+    const GuardedBuffer half_scales(problem.half_scales);
+    const bool half = !problem.half_scales.empty();
+    const kernels::BlocksView blocks = {half ? nullptr : scales.data(), half ? half_scales.data() : nullptr,
+                                        HasZeroPoints(problem.format) ? zero_points.data() : nullptr};
+    const auto pack = IsNibbles(problem.format) ? set.blocks->pack_for_nibbles : set.blocks->pack_for_bytes;
+    pack(activations.data(), problem.tokens, problem.cols, packed.get());
     const auto call = [&](auto* dot, const auto* rows, size_t first, size_t count, float* sums) {
       dot(rows, blocks.From(first * kernels::BlocksOf(problem.cols)), count, problem.cols, view, sums, problem.rows);
     };
@@ -191,14 +223,14 @@ std::string Name(const testing::TestParamInfo<Shape>& info) {
 
 // Columns around the vector width and around the overflow of 32-bit sums; rows and tokens around the tile sizes.
 INSTANTIATE_TEST_SUITE_P(Columns, Dots,
-                         testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(kAllFormats),
+                         testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(AllFormats()),
                                           testing::Values(Numbers::kNormal, Numbers::kSpecial), testing::Values(7u),
                                           testing::Values(1u, 3u, 7u, 8u, 9u, 31u, 33u, 63u, 64u, 257u, 1021u, 1024u,
                                                           5000u),
                                           testing::Values(1u, 4u)),
                          Name);
 INSTANTIATE_TEST_SUITE_P(RowsAndTokens, Dots,
-                         testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(kAllFormats),
+                         testing::Combine(testing::ValuesIn(VectorSets()), testing::ValuesIn(AllFormats()),
                                           testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes,
                                                           Numbers::kSubnormal),
                                           testing::Values(1u, 2u, 3u, 4u, 5u, 13u), testing::Values(41u),
@@ -222,15 +254,17 @@ float Weight(const Problem& problem, size_t row, size_t col) {
       break;
   }
   const size_t block = row * kernels::BlocksOf(problem.cols) + col / 32;
-  const int nibble = bytes[IsNibbles(problem.format) ? col / 2 : col] >> (col % 2 * 4) & 15;
-  const int zero = problem.zero_points[block];
-  int integer = IsNibbles(problem.format)  ? nibble - 8
-                : IsSigned(problem.format) ? static_cast<int8_t>(bytes[col])
-                                           : bytes[col];
+  const int nibble = bytes[col / 2] >> (col % 2 * 4) & 15;
+  const bool is_signed = IsSigned(problem.format), nibbles = IsNibbles(problem.format);
+  const uint8_t byte = bytes[nibbles ? col / 2 : col], zero = problem.zero_points[block];
+  float integer = static_cast<float>(nibbles ? nibble : is_signed ? static_cast<int8_t>(byte) : byte);
   if (HasZeroPoints(problem.format)) {
-    integer -= IsNibbles(problem.format) ? zero % 16 - 8 : IsSigned(problem.format) ? static_cast<int8_t>(zero) : zero;
+    integer -=
+        nibbles ? static_cast<float>(zero) / 16 : static_cast<float>(is_signed ? static_cast<int8_t>(zero) : zero);
+  } else if (nibbles) {
+    integer -= 8;
   }
-  return static_cast<float>(integer) * (InBlocks(problem.format) ? problem.scales[block] : 1);
+  return integer * (InBlocks(problem.format) ? problem.scales[block] : 1);
 }
 
 class ScalarDot : public testing::TestWithParam<std::tuple<Format, Numbers, size_t>> {};
@@ -250,16 +284,22 @@ TEST_P(ScalarDot, IsWithinTheErrorBoundOfTheExactDot) {
     for (size_t r = 0; r < problem.rows; ++r) {
       for (size_t k = 0; k < cols; ++k) row[k] = Weight(problem, r, k);
       const DoubleDot exact = ExactDot(row.data(), &x[t * cols], cols);
+      // Zero points are subtracted from the sums: each of the two may be larger than their difference.
+      double offsets = 0;
+      for (size_t k = 0; InBlocks(format) && k < cols; ++k) {
+        const double scale = problem.scales[r * kernels::BlocksOf(cols) + k / 32];
+        offsets += (IsNibbles(format) ? 16 : 256) * std::fabs(scale * x[t * cols + k]);
+      }
       const bool exact_sums = format == Format::kI8 || format == Format::kU8;
       const double bound =
-          exact_sums ? 0 : Gamma(roundings) * exact.magnitude + static_cast<double>(cols + 3) * 0x1p-150;
+          exact_sums ? 0 : Gamma(roundings) * (exact.magnitude + offsets) + static_cast<double>(cols + 3) * 0x1p-150;
       EXPECT_LE(std::fabs(products[t * problem.rows + r] - exact.value), bound);
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ScalarDot,
-                         testing::Combine(testing::ValuesIn(kAllFormats),
+                         testing::Combine(testing::ValuesIn(AllFormats()),
                                           testing::Values(Numbers::kNormal, Numbers::kMixedMagnitudes,
                                                           Numbers::kSubnormal),
                                           testing::Values(1u, 8u, 41u, 1024u)));

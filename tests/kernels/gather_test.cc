@@ -53,16 +53,22 @@ TEST_P(Gather, MultipliesEachElement) {
   Check(u8, bytes, [&](size_t k) { return static_cast<float>(u8[k] - 3) * 0.1f; });
   const std::vector<float> scales = MakeNumbers(Numbers::kNormal, kernels::BlocksOf(cols), 1);
   const auto zeros = Row<uint8_t>(kernels::BlocksOf(cols));
+  const auto halves = Row<kernels::Half>(kernels::BlocksOf(cols));
   const auto check_blocks = [&](const auto& values, const uint8_t* zero_points, const auto& integer) {
     const auto call = [&](const auto* row, size_t n, float scale, float* to) {
-      kernels::GatherBlocks(row, {scales.data(), zero_points}, n, scale, to);
+      kernels::GatherBlocks(row, {scales.data(), nullptr, zero_points}, n, scale, to);
     };
     Check(values, call, [&](size_t k) { return static_cast<float>(integer(k)) * scales[k / 32]; });
+    const auto call_half = [&](const auto* row, size_t n, float scale, float* to) {
+      kernels::GatherBlocks(row, {nullptr, halves.data(), zero_points}, n, scale, to);
+    };
+    Check(values, call_half, [&](size_t k) { return static_cast<float>(integer(k)) * kernels::Widen(halves[k / 32]); });
   };
   const auto i4 = Row<kernels::NibblePair>(kernels::BlocksOf(cols) * 16);
   const auto nibble = [&](size_t k) { return k % 2 ? i4[k / 2].both >> 4 : i4[k / 2].both & 15; };
   check_blocks(i4, nullptr, [&](size_t k) { return nibble(k) - 8; });
-  check_blocks(i4, zeros.data(), [&](size_t k) { return nibble(k) - zeros[k / 32] % 16; });
+  check_blocks(i4, zeros.data(),
+               [&](size_t k) { return static_cast<float>(nibble(k)) - static_cast<float>(zeros[k / 32]) / 16; });
   check_blocks(i8, nullptr, [&](size_t k) { return i8[k]; });
   check_blocks(i8, zeros.data(), [&](size_t k) { return i8[k] - static_cast<int8_t>(zeros[k / 32]); });
   check_blocks(u8, nullptr, [&](size_t k) { return u8[k]; });

@@ -22,6 +22,7 @@ static simde__m512 ConvertHalves(__m256i halves) {
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/dot_nibble.h"
+#include "kernels/sets.h"
 #include "kernels/vnni.h"
 #include "tests/kernels/sets.h"
 
@@ -38,7 +39,7 @@ const kernels::Kernels kWide = {"wide",
                                 Available,
                                 &kernels::kFloatKernels<kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
                                 &kernels::kByteKernels<kernels::VnniInt>,
-                                &kernels::kBlockKernels<kernels::VnniBlocks>,
+                                &kernels::kScalarBlocks,
                                 &kernels::kNibbleKernels<kernels::VnniNibbles>};
 
 }  // namespace tied::test

@@ -86,7 +86,7 @@ Bytes BytesOf(const TableForm& form, size_t rows, size_t cols, std::vector<float
       }
       if (form.one_scale && r > 0) continue;
       bytes.scales.push_back(scale);
-      bytes.zero_points.push_back(static_cast<uint8_t>(zero_point));
+      bytes.zero_points.push_back(static_cast<uint8_t>(zero_point * (nibbles ? 16 : 1)));
     }
     if (nibbles) AppendNibbles(row, &bytes.values);
     if (!nibbles) bytes.values.insert(bytes.values.end(), row.begin(), row.end());

@@ -145,8 +145,8 @@ TIED_API tied_status tied_model_open_memory(const void* data, size_t length, con
 TIED_API void tied_model_close(tied_model* model);
 
 /* Reads the whole file, through the mapping if it is mapped. Checks that every plane has its hash, scales are finite,
- * zero points of INT4 are at most 15, and that a screen's scales are positive and its residual norms large enough.
- * CORRUPT names the first wrong plane or row. */
+ * and that a screen's scales are positive and its residual norms large enough. CORRUPT names the first wrong plane or
+ * row. */
 TIED_API tied_status tied_model_verify(const tied_model* model, tied_error* error);
 
 /* Gives the table's pages back to the system, for an app that is told to trim its memory. The next use reads them from
@@ -210,8 +210,8 @@ typedef struct tied_table_info {
   tied_plane_info values;
   const void* data;                     /* the mapped values, row-major; read-only. INT8 and UINT8 with a screen: the
                                          * upper nibbles only */
-  tied_plane_info scales;               /* float32: one per 32 columns of a row; INT8, UINT8: or one per row, or one */
-  tied_plane_info zero_points;          /* INT8, UINT8, INT4: a byte per scale; absent: all 0, for INT4 all 8 */
+  tied_plane_info scales;               /* float32 or float16: see FORMAT.md */
+  tied_plane_info zero_points;          /* a byte per scale, for INT4 in sixteenths; absent: all 0, for INT4 all 8 */
   tied_plane_info screen_upper;         /* for top-k: upper nibbles of an approximation of the rows */
   tied_plane_info screen_lower;         /* its lower nibbles */
   tied_plane_info screen_scales;        /* one per row; absent for INT8 and UINT8 */

@@ -156,17 +156,6 @@ TEST_F(WrongTables, ScalesThatAreNotFinite) {
   }
 }
 
-TEST_F(WrongTables, ZeroPointsThatFourBitsCannotHold) {
-  TiedFile file = MakeFile({format::DataType::Int4, false, true});
-  std::vector<uint8_t> zero_points(19 * 2, 15);
-  *file.header.tables[0]->zero_points = file.AddPlane(zero_points);
-  const std::string sound = file.Bytes();
-  EXPECT_EQ(tied_model_verify(OpenMemory(sound).get(), nullptr), TIED_OK);
-  zero_points[15] = 16;
-  *file.header.tables[0]->zero_points = file.AddPlane(zero_points);
-  ExpectVerifyNames(file, "row 7 has the zero point 16");
-}
-
 TEST_F(WrongTables, NormsThatLie) {
   for (const float factor : {0.0f, 0.99f, -1.0f, INFINITY, static_cast<float>(NAN)}) {
     TiedFile file = MakeFile({format::DataType::Float32, false, false, true});
