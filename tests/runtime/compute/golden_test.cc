@@ -27,10 +27,10 @@ const Golden kGolden[] = {
     {{kI8}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kI8, false, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x59d367057f0bcae7},
     {{kU8, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
-    {{kI4}, 0x838212b28e9b6ead, 0x55a8cc6a004b34cd, 0x794cce38908f0426, 0xb6e77d735057184b},
-    {{kI4, false, true}, 0x66441ecc039ea6f2, 0x76e32642ce459218, 0xecf2885ca75dea20, 0x1576d0c5d9be8560},
-    {{kI8, false, false, false, true}, 0x3f60fb0f45e06c25, 0xe96708c21cc8e7e4, 0xc44b8cb85a07f727, 0xd31bf548977cf6e8},
-    {{kU8, false, true, false, true}, 0x3f60fb0f45e06c25, 0xe96708c21cc8e7e4, 0xc44b8cb85a07f727, 0xd31bf548977cf6e8},
+    {{kI4}, 0x838212b28e9b6ead, 0x671ab5792a733c01, 0xe1ee0f1e90ac6462, 0xe816dd4327eb946b},
+    {{kI4, false, true}, 0x66441ecc039ea6f2, 0xc448e3f35f33f548, 0x653e23b463a476db, 0xc3d4f5412e2f933f},
+    {{kI8, false, false, false, true}, 0x3f60fb0f45e06c25, 0xc09bf03d77c05689, 0x96acd68927b0c69d, 0xca158f8a1d85b50d},
+    {{kU8, false, true, false, true}, 0x3f60fb0f45e06c25, 0x633a224623d0933c, 0x9aa770d9637c3988, 0xa5f93764bfb575b},
 };
 
 // Numbers from -2 to 2 of many magnitudes, made with integer arithmetic only (Knuth's MMIX generator).
