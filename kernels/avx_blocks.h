@@ -4,23 +4,14 @@
 #ifndef TIED_KERNELS_AVX_BLOCKS_H_
 #define TIED_KERNELS_AVX_BLOCKS_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/avx.h"
 #include "kernels/dot_blocks.h"
 
 namespace tied::kernels {
 namespace {
-
-// The first `count` of at most N elements, and zeros.
-template <size_t N, class Element>
-inline __attribute__((always_inline)) void CopyTail(const Element* from, size_t count, Element (&to)[N]) {
-  std::memset(to, 0, sizeof to);
-  std::memcpy(to, from, std::min(count, N) * sizeof(Element));
-}
 
 template <size_t rows, size_t tokens>
 struct AvxBlocks {

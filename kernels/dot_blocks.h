@@ -31,6 +31,13 @@ struct Bytes {
   static constexpr int kCentre = 0;
 };
 
+// The first `count` of at most N elements, and zeros.
+template <size_t N, class Element>
+inline __attribute__((always_inline)) void CopyTail(const Element* from, size_t count, Element (&to)[N]) {
+  std::memset(to, 0, sizeof to);
+  std::memcpy(to, from, (count < N ? count : N) * sizeof(Element));
+}
+
 // Packed activations of a token: for every step of Isa::kStepBlocks blocks, 64 bytes a block in the order of the
 // weights, then what each part of each block starts with, which subtracts the centre from stored integers; after the
 // last step, for each block the sum of its activations as a float. Blocks are padded with zeros to a multiple of 16.
@@ -124,6 +131,7 @@ struct DotBlocked {
   // Bytes to prefetch ahead, the fastest on Zen 5: rows are shorter than a page, and a tile reads several streams.
   // Prefetching past the end of a table is harmless.
   static constexpr size_t kAhead = 4096;
+  static constexpr size_t kLine = 64;
   static constexpr size_t kScaleShare = Stored::kBlockBytes / sizeof(Scale);
   static constexpr size_t kPackedStep = Isa::kStepBlocks * kPackedBlockBytes;
 
@@ -139,8 +147,12 @@ struct DotBlocked {
     const size_t token_bytes = PackedTokenBytes(rows.cols);
     typename Isa::Weights weights[R];
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      const uint8_t* values = rows.values + r * rows.apart * rows.stride + step * kRowBytes;
-      for (size_t i = 0; i < kRowBytes; i += 64) __builtin_prefetch(values + kAhead + i);
+      // Two statements, so that the second sum becomes a part of the instructions.
+      const uint8_t* first = rows.values + r * rows.apart * rows.stride + (step - number) * kRowBytes;
+      const uint8_t* values = first + number * kRowBytes;
+      if constexpr (number * kRowBytes % kLine == 0) {
+        TIED_UNROLL for (size_t i = 0; i < kRowBytes; i += kLine) __builtin_prefetch(values + kAhead + i);
+      }
       if constexpr (tail) {
         weights[r] = Isa::LoadTail(Stored(), values, rows.flip, rows.stride - step * kRowBytes);
       } else {
