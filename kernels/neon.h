@@ -44,15 +44,9 @@ inline constexpr size_t kIntTokens = 4;
 inline constexpr size_t kIntTokens = 1;
 #endif
 
-template <size_t rows, size_t tokens, size_t parts>
-struct NeonFloat {
+// Four numbers as float32.
+struct NeonLoads {
   using Vec = float32x4_t;
-  static constexpr size_t kWidth = 4;
-  static constexpr size_t kRows = rows;
-  static constexpr size_t kTokens = tokens;
-  static constexpr size_t kParts = parts;
-
-  static Vec Zero() { return vdupq_n_f32(0.0f); }
   static Vec Load(const float* p) { return vld1q_f32(p); }
   static Vec Load(const Half* p) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p))));
@@ -60,6 +54,16 @@ struct NeonFloat {
   static Vec Load(const BFloat16* p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p)), 16));
   }
+};
+
+template <size_t rows, size_t tokens, size_t parts>
+struct NeonFloat : NeonLoads {
+  static constexpr size_t kWidth = 4;
+  static constexpr size_t kRows = rows;
+  static constexpr size_t kTokens = tokens;
+  static constexpr size_t kParts = parts;
+
+  static Vec Zero() { return vdupq_n_f32(0.0f); }
   static Vec LoadHidden(const float* p) { return Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
   static Vec Add(Vec a, Vec b) { return vaddq_f32(a, b); }

@@ -3,6 +3,7 @@
 #include "kernels/cpu.h"
 #include "kernels/dot_int.h"
 #include "kernels/neon.h"
+#include "kernels/neon_blocks.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -50,6 +51,66 @@ struct DotprodNibbleProducts {
   }
 };
 using DotprodNibbles = NibblesOf<DotprodNibbleProducts>;
+// One register for each plane of a block, activations split into upper and lower bytes. The weights of nibbles are 16
+// times the centred integers, which saves an instruction.
+template <class Stored>
+struct DotprodBlocks : NeonBlockFloats<NeonArithmetic> {
+  // 2 x 2 sums of four registers each, two rows of two, four of activations, two of scales, two constants and a
+  // product: 29 of 32 registers.
+  static constexpr size_t kRows = 2;
+  static constexpr size_t kTokens = 2;
+  static constexpr size_t kRowsOfOneToken = 2;
+  struct Weights {
+    int8x16_t planes[kPlanes];
+  };
+  struct Activations {
+    int8x16_t upper[kPlanes], lower[kPlanes];
+  };
+
+  template <class>
+  static void PackBlock(const int16_t* q, uint8_t* step, size_t) {
+    auto* to = reinterpret_cast<int8_t*>(step);
+    for (size_t plane = 0; plane < kPlanes; ++plane) {
+      for (size_t byte = 0; byte < kPlaneBytes; ++byte) {
+        int8_t* upper = to + plane * kPlaneBytes + byte;
+        SplitActivation(q[Stored::Column(plane, byte)], upper, upper + kPlanes * kPlaneBytes);
+      }
+    }
+  }
+
+  static Weights Load(Nibbles, const uint8_t* p, uint8_t) {
+    const uint8x16_t centred = veorq_u8(vld1q_u8(p), vdupq_n_u8(0x88));
+    return {{vreinterpretq_s8_u8(vshlq_n_u8(centred, 4)), vreinterpretq_s8_u8(vandq_u8(centred, vdupq_n_u8(0xf0)))}};
+  }
+  static int8x16_t LoadPlane(const uint8_t* p, uint8_t flip) {
+    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(flip)));
+  }
+  static Weights Load(Bytes, const uint8_t* p, uint8_t flip) {
+    return {{LoadPlane(p, flip), LoadPlane(p + kPlaneBytes, flip)}};
+  }
+  static Weights LoadTail(Stored stored, const uint8_t* p, uint8_t flip, size_t bytes) {
+    if constexpr (Stored::kBlockBytes == kPlaneBytes) return Load(stored, p, flip);  // rows are whole blocks
+    uint8_t tail[Stored::kBlockBytes];
+    CopyTail(p, bytes, tail);
+    return Load(stored, tail, flip);
+  }
+  static Activations LoadActivations(const uint8_t* p) {
+    const auto* q = reinterpret_cast<const int8_t*>(p);
+    return {{vld1q_s8(q), vld1q_s8(q + 16)}, {vld1q_s8(q + 32), vld1q_s8(q + 48)}};
+  }
+  static Vec Parts(const Weights& w, const Activations& q) {
+    int32x4_t sum = vdupq_n_s32(0);
+    TIED_UNROLL for (size_t i = 0; i < kPlanes; ++i) sum = vdotq_s32(sum, w.planes[i], q.upper[i]);
+    sum = vshlq_n_s32(sum, 8);
+    TIED_UNROLL for (size_t i = 0; i < kPlanes; ++i) sum = vdotq_s32(sum, w.planes[i], q.lower[i]);
+    return Stored::kCentre != 0 ? vcvtq_n_f32_s32(sum, 4) : vcvtq_f32_s32(sum);
+  }
+};
+
+constexpr BlockKernels kBlocks = {PackBlocks<DotprodBlocks<Nibbles>, Nibbles>, PackBlocks<DotprodBlocks<Bytes>, Bytes>,
+                                  DotBlocksOf<DotprodBlocks<Nibbles>, Nibbles, NibblePair>,
+                                  DotBlocksOf<DotprodBlocks<Bytes>, Bytes, int8_t>,
+                                  DotBlocksOf<DotprodBlocks<Bytes>, Bytes, uint8_t>};
 
 bool Available() { return HasNeonDot(); }
 
@@ -59,7 +120,7 @@ const Kernels kNeonDot = {"neondot",
                           Available,
                           &kNeonFloats,
                           &kByteKernels<DotprodInt>,
-                          &kScalarBlocks,
+                          &kBlocks,
                           &kNibbleKernels<DotprodNibbles>,
                           {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 

@@ -16,7 +16,6 @@ extern const Kernels kNeonDot;
 // Shared by several sets: the AVX-512 sets, and likewise the AArch64 sets, differ only in their products with integers;
 // NEON on ARMv7 falls back to the scalar products where it would flush subnormal numbers.
 extern const FloatKernels kScalarFloats;
-extern const BlockKernels kScalarBlocks;  // of the NEON sets too
 extern const FloatKernels kAvx512Floats;
 extern const FloatKernels kNeonFloats;
 
