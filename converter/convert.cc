@@ -37,6 +37,7 @@ std::optional<DataType> TypeOf(NumberFormat format) {
     case NumberFormat::kBFloat16:
       return DataType::BFloat16;
     case NumberFormat::kInt8:
+    case NumberFormat::kInt8Blocks:
       return DataType::Int8;
     case NumberFormat::kInt4:
       return DataType::Int4;
@@ -54,6 +55,8 @@ TableReport ReportOf(const TableSource& table, const ChosenEncoding& chosen) {
   TableReport report;
   report.name = table.tensor.name;
   report.type = format::NameOf(chosen.encoding.type);
+  const bool in_blocks = chosen.encoding.scale_of == format::ScaleOf::kBlock && !chosen.encoding.copied;
+  if (in_blocks && chosen.encoding.type == DataType::Int8) report.type += "-blocks";
   report.rows = table.rows();
   report.vocabulary = table.vocabulary();
   report.cols = table.cols();
@@ -120,8 +123,10 @@ ConvertReport Write(const TableOptions& options, const Graph& graph, const std::
   if (!options.keep_ids.empty()) KeepIds(&plan, options.keep_ids);
   if (!options.drop_ids.empty()) DropIds(&plan, options.drop_ids);
   for (size_t i = 0; i < plan.tables.size(); ++i) {
-    const ChosenEncoding chosen = ChooseEncoding(plan.tables[i], TypeOf(options.format),
-                                                 {options.screen, options.calibrate}, ProgressOf(options, "reading"));
+    const ChosenEncoding chosen =
+        ChooseEncoding(plan.tables[i], TypeOf(options.format),
+                       {options.screen, options.calibrate, options.format == NumberFormat::kInt8Blocks, options.hidden},
+                       ProgressOf(options, "reading"));
     plan.encodings[i] = chosen.encoding;
     report.tables.push_back(ReportOf(plan.tables[i], chosen));
   }

@@ -18,7 +18,7 @@ namespace tied::converter {
 
 // Number format of the tables. kAuto keeps the model's format, but stores float32 as float16 or bfloat16 if that keeps
 // every value exactly.
-enum class NumberFormat { kAuto, kFloat32, kFloat16, kBFloat16, kInt8, kInt4 };
+enum class NumberFormat { kAuto, kFloat32, kFloat16, kBFloat16, kInt8, kInt8Blocks, kInt4 };
 
 // Called in the caller's thread with a step ("comparing", "reading", "writing"), the bytes done and their total. May
 // throw, which ends the conversion.
@@ -28,7 +28,8 @@ struct TableOptions {
   NumberFormat format = NumberFormat::kAuto;
   bool screen = false;        // add a screen, with which a top-k reads a part of the table
   std::string calibrate;      // path of recorded hidden states for which the screen is made to be tight; may be empty
-  std::string hidden;         // path of recorded hidden states for measuring the error of a lossy format; may be empty
+  std::string hidden;         // path of recorded hidden states, for measuring the error of a lossy format, and for the
+                              // scales of int4 and int8 in blocks; may be empty
   std::string keep_ids;       // path of a list of token ids; only their rows are written. Empty: all
   std::string drop_ids;       // path of a list of token ids; only other rows are written. Not together with keep_ids
   Tie tie = Tie::kNone;       // keep one table where embedding and lm_head are one matrix, rounded in two ways

@@ -12,7 +12,7 @@ namespace tied::converter {
 
 struct TableReport {
   std::string name;         // of the model's tensor
-  std::string type;         // number format in the file, "float32"
+  std::string type;         // number format in the file, "float32"; "int8-blocks"
   uint64_t rows = 0;        // written
   uint64_t vocabulary = 0;  // token ids of the model; more than `rows` if only some were kept
   uint64_t cols = 0;

@@ -26,6 +26,22 @@ std::optional<Op> FirstOf(const Plan& plan) {
   return std::nullopt;
 }
 
+// A block's scale is the one with the least weighted sum of squared errors. The plain scale, which covers all values,
+// has errors of at most half a step, and column k alone has no more than the sum.
+double BlockError(const TableEncoding& encoding, const float* row, size_t first, size_t end, size_t k) {
+  const auto [smallest, largest] = std::minmax_element(row + first, row + end);
+  const double low = std::min(*smallest, 0.0f), high = std::max(*largest, 0.0f);
+  const double plain = encoding.type == format::DataType::Int4 ? (high - low) / 15 : std::max(high, -low) / 127;
+  const auto weight = [&](size_t i) {
+    return encoding.column_weights.empty() ? 1.0 : static_cast<double>(encoding.column_weights[i]);
+  };
+  double sum = 0;
+  for (size_t i = first; i < end; ++i) sum += weight(i);
+  // A scale of float16 is at least 2^-24.
+  const double step = encoding.half_scales ? std::max(plain, 0x1p-24) : plain;
+  return step / 2 * (1 + 0x1p-9) * std::sqrt(sum / weight(k)) * kSlack;
+}
+
 // Largest difference of the stored number from row[k].
 double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, size_t k) {
   if (encoding.lossless) return 0;
@@ -35,13 +51,16 @@ double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, si
     case format::DataType::BFloat16:
       return std::fabs(row[k]) * 0x1p-8 + 0x1p-134;
     case format::DataType::Int8: {
+      if (encoding.scale_of == format::ScaleOf::kBlock) {
+        const size_t first = k / format::kBlockCols * format::kBlockCols;
+        return BlockError(encoding, row, first, std::min(cols, first + format::kBlockCols), k);
+      }
       const auto [smallest, largest] = std::minmax_element(row, row + cols);
       return std::max(std::fabs(*smallest), std::fabs(*largest)) / 127.0 / 2 * kSlack;
     }
     case format::DataType::Int4: {
-      const float* block = row + k / format::kBlockCols * format::kBlockCols;
-      const auto [smallest, largest] = std::minmax_element(block, std::min(block + format::kBlockCols, row + cols));
-      return std::max(*largest / 7.0, *smallest / -8.0) / 2 * kSlack;
+      const size_t first = k / format::kBlockCols * format::kBlockCols;
+      return BlockError(encoding, row, first, std::min(cols, first + format::kBlockCols), k);
     }
     default:
       return 0;

@@ -1,6 +1,7 @@
 #include "converter/output/choose_encoding.h"
 
 #include "base/error.h"
+#include "converter/output/blocks.h"
 #include "converter/output/screen.h"
 
 namespace tied::converter {
@@ -39,12 +40,15 @@ bool Survives(const TableSource& table, DataType type, const Progress& progress)
 
 }  // namespace
 
-ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> type, const ScreenOptions& options,
+ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<DataType> type, const EncodingOptions& options,
                               const Progress& progress) {
   ChosenEncoding chosen;
   if (type) {
     chosen.encoding.type = *type;
     chosen.encoding.lossless = Survives(table, *type, progress);
+    if (*type == DataType::Int4 || options.in_blocks) {
+      ChooseBlocks(table, options.recorded, progress, &chosen.encoding);
+    }
   } else {
     chosen = ChooseAutomatically(table, progress);
   }

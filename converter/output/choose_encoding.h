@@ -9,9 +9,11 @@
 
 namespace tied::converter {
 
-struct ScreenOptions {
+struct EncodingOptions {
   bool screen = false;
-  std::string calibrate;  // recorded hidden states; may be empty
+  std::string calibrate;   // recorded hidden states for the screen; may be empty
+  bool in_blocks = false;  // one scale per block for Int8, too
+  std::string recorded;    // recorded hidden states for the scales of tables in blocks; may be empty
 };
 
 struct ChosenEncoding {
@@ -22,7 +24,7 @@ struct ChosenEncoding {
 // type: nullopt for the narrowest lossless type; quantised tables keep theirs. Throws ConvertError for a screen of a
 // table in blocks, and for quantised tables that the file format does not support.
 ChosenEncoding ChooseEncoding(const TableSource& table, std::optional<format::DataType> type,
-                              const ScreenOptions& options, const Progress& progress);
+                              const EncodingOptions& options, const Progress& progress);
 
 }  // namespace tied::converter
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "converter/output/blocks.h"
 #include "converter/output/rounding.h"
 #include "converter/output/screen.h"
 #include "schema/narrow_floats.h"
@@ -27,22 +28,6 @@ float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* 
   for (size_t k = 0; k < cols; ++k) {
     // The clamp is needed because largest / (largest / 127) may round to slightly more than 127.
     quantised[k] = static_cast<int8_t>(Round(row[k] / scale, -127.0f, 127.0f));
-  }
-  return scale;
-}
-
-// Packs a block of at most 32 columns, padded with zeros, into 16 bytes and returns its scale.
-float EncodeInt4Block(const float* block, size_t cols, uint64_t row_number, char* packed) {
-  const auto [smallest, largest] = std::minmax_element(block, block + cols);
-  if (std::isinf(LargestMagnitude(block, cols))) RefuseRow(row_number, "is not finite, which int4 cannot hold");
-  const float reach = std::max({*largest / 7, *smallest / -8, 0.0f});
-  const float scale = reach == 0 ? 1.0f : std::max(reach, kSmallestScale);
-  for (size_t i = 0; i < kBlockCols / 2; ++i) {
-    int nibbles[2] = {8, 8};
-    for (size_t j = 0; j < 2 && 2 * i + j < cols; ++j) {
-      nibbles[j] += static_cast<int>(Round(block[2 * i + j] / scale, -8.0f, 7.0f));
-    }
-    packed[i] = static_cast<char>(nibbles[0] | nibbles[1] << 4);
   }
   return scale;
 }
@@ -70,27 +55,12 @@ void EncodeInt8(const float* rows, size_t count, size_t cols, uint64_t first_row
   }
 }
 
-void EncodeInt4(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
-                std::vector<float>* decoded) {
-  const auto blocks = static_cast<size_t>(format::BlocksOf(cols));
-  for (size_t i = 0; i < count * blocks; ++i) {
-    const size_t first = i / blocks * cols + i % blocks * kBlockCols;
-    const size_t width = std::min(kBlockCols, cols - i % blocks * kBlockCols);
-    char* packed = &encoded->values[i * kBlockCols / 2];
-    const float scale = EncodeInt4Block(rows + first, width, first_row + i / blocks, packed);
-    encoded->scales[i] = scale;
-    for (size_t k = 0; k < width; ++k) {
-      const int nibble = packed[k / 2] >> (k % 2 * 4) & 15;
-      (*decoded)[first + k] = static_cast<float>(nibble - 8) * scale;
-    }
-  }
-}
-
 void Resize(const TableEncoding& encoding, size_t count, size_t cols, EncodedRows* encoded) {
   const EncodedSizes sizes = SizesOf(encoding, count, cols);
   // Bytes that a screen will split into nibbles are whole at first.
   encoded->values.resize(count * format::RowBytes(encoding.type, cols));
-  encoded->scales.resize(sizes.scales / sizeof(float));
+  encoded->scales.resize(encoding.half_scales ? 0 : sizes.scales / sizeof(float));
+  encoded->half_scales.resize(encoding.half_scales ? sizes.scales / sizeof(uint16_t) : 0);
   encoded->zero_points.resize(sizes.zero_points);
   encoded->upper.resize(sizes.upper);
   encoded->lower.resize(sizes.lower);
@@ -111,8 +81,9 @@ EncodedSizes SizesOf(const TableEncoding& encoding, uint64_t rows, uint64_t cols
   sizes.values = rows * format::RowBytes(encoding.type, cols);
   const format::NumberFormat& number_format = *format::FindFormat(encoding.type);
   const ScaleOf scale_of = number_format.always_in_blocks ? ScaleOf::kBlock : encoding.scale_of;
-  if (number_format.is_quantised) sizes.scales = format::ScaleCount(scale_of, rows, cols) * sizeof(float);
-  if (encoding.zero_points) sizes.zero_points = sizes.scales / sizeof(float);
+  const uint64_t scales = number_format.is_quantised ? format::ScaleCount(scale_of, rows, cols) : 0;
+  sizes.scales = scales * format::ScaleSize(encoding.half_scales ? DataType::Float16 : DataType::Float32);
+  if (encoding.zero_points) sizes.zero_points = scales;
   if (!encoding.screen) return sizes;
   const uint64_t floats = rows * sizeof(float);
   sizes.lower = rows * format::RowBytes(DataType::Int4, cols);
@@ -149,10 +120,14 @@ const float* EncodeRows(const TableEncoding& encoding, const RowBlock& block, si
       EncodeNarrow<BFloatOf, FloatOfBFloat>(rows, count, cols, first_row, encoded, decoded);
       break;
     case DataType::Int8:
-      EncodeInt8(rows, count, cols, first_row, encoded, decoded);
+      if (encoding.scale_of == ScaleOf::kBlock) {
+        EncodeBlocks(encoding, block, cols, encoded, decoded);
+      } else {
+        EncodeInt8(rows, count, cols, first_row, encoded, decoded);
+      }
       break;
     default:
-      EncodeInt4(rows, count, cols, first_row, encoded, decoded);
+      EncodeBlocks(encoding, block, cols, encoded, decoded);
   }
   const float* meant = as_it_is ? rows : decoded->data();
   if (encoding.screen) EncodeScreen(encoding, meant, block, cols, encoded);

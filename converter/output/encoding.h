@@ -20,13 +20,16 @@ struct TableEncoding {
   bool lossless = true;                              // every value of the source is kept exactly
   bool copied = false;                               // a quantised table is copied unchanged, with CopyRows()
   format::ScaleOf scale_of = format::ScaleOf::kRow;  // for Int8 and Uint8
-  bool zero_points = false;                          // store one zero point per scale
+  bool zero_points = false;                          // store one zero point per scale; new Int4 tables have them
+  bool half_scales = false;                          // float16 instead of float32; only in blocks
+  std::vector<float> column_weights;                 // of squared errors, for tables in blocks; empty: all the same
 };
 
 // A block of rows, by plane; planes that the encoding does not have are empty.
 struct EncodedRows {
   std::vector<char> values;
-  std::vector<float> scales;
+  std::vector<float> scales;          // or
+  std::vector<uint16_t> half_scales;  // float16
   std::vector<char> zero_points;
   std::vector<char> upper;
   std::vector<char> lower;

@@ -92,7 +92,8 @@ class HeaderBuilder {
     }
     return format::CreateTiedTableDirect(builder_, table.tensor.name.c_str(), encoding.type, table.rows(), table.cols(),
                                          &planes.values, optional(planes.scales), optional(planes.zero_points), screen,
-                                         optional(planes.ids), table.vocabulary());
+                                         optional(planes.ids), table.vocabulary(),
+                                         encoding.half_scales ? format::DataType::Float16 : format::DataType::Float32);
   }
 
   flatbuffers::Offset<format::EntryPoint> Build(const PlannedEntryPoint& entry_point) {
@@ -267,6 +268,7 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
       values.Append(encoded.values);
       if (encoding.scale_of != format::ScaleOf::kTable || !scaled) {
         scales.Append(encoded.scales);
+        scales.Append(encoded.half_scales);
         zero_points.Append(encoded.zero_points);
         scaled = !encoded.scales.empty();
       }

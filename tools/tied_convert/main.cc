@@ -37,8 +37,10 @@ struct Options {
 };
 
 const std::map<std::string, NumberFormat> kFormats = {
-    {"auto", NumberFormat::kAuto},         {"float32", NumberFormat::kFloat32}, {"float16", NumberFormat::kFloat16},
-    {"bfloat16", NumberFormat::kBFloat16}, {"int8", NumberFormat::kInt8},       {"int4", NumberFormat::kInt4}};
+    {"auto", NumberFormat::kAuto},       {"float32", NumberFormat::kFloat32},
+    {"float16", NumberFormat::kFloat16}, {"bfloat16", NumberFormat::kBFloat16},
+    {"int8", NumberFormat::kInt8},       {"int8-blocks", NumberFormat::kInt8Blocks},
+    {"int4", NumberFormat::kInt4}};
 
 // CLI11's validator without a description in --help.
 CLI::Validator ExistingFile() { return CLI::Validator(CLI::ExistingFile).description(""); }
@@ -92,11 +94,11 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
   app->add_option(
          "--dtype", options->dtype,
          "Number format of the table. auto keeps the model's format, but stores float32 as float16 or bfloat16 if that "
-         "keeps every value exactly. The others round, int8 with one scale per row, int4 with one scale per 32 "
-         "columns; the error is measured and printed")
+         "keeps every value exactly. The others round, int8 with one scale per row, int8-blocks and int4 with one "
+         "per 32 columns; the error is measured and printed")
       ->capture_default_str()
       ->type_name("TYPE")
-      ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int4"}));
+      ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int8-blocks", "int4"}));
   CLI::Option* screen = app->add_flag(
       "--screen", options->tables.screen,
       "Add a screen: an exact top-k then reads about a seventh of a float32 table, or two thirds of an int8 one, "
@@ -109,8 +111,8 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
       ->check(ExistingFile())
       ->needs(screen);
   app->add_option(recorded, options->tables.hidden,
-                  "Recorded hidden states for measuring the error of a lossy --dtype: raw little-endian float32, "
-                  "[tokens, cols]")
+                  "Recorded hidden states, float32 [tokens, cols], .npy or raw: to measure the error of a lossy --dtype, "
+                  "and to choose the scales of int4 and int8-blocks")
       ->type_name("FILE")
       ->check(ExistingFile());
   CLI::Option* keep = app->add_option("--keep-ids", options->tables.keep_ids,
@@ -190,8 +192,8 @@ int Main(int argc, char** argv) {
     std::cerr << "tied-convert: " << (options.input.empty() ? "model" : "--output") << " is required\n";
     return 2;
   }
-  if (options.tables.screen && options.dtype == "int4") {
-    std::cerr << "tied-convert: --screen is not for int4, whose scales are in blocks\n";
+  if (options.tables.screen && (options.dtype == "int4" || options.dtype == "int8-blocks")) {
+    std::cerr << "tied-convert: --screen is not for " << options.dtype << ", whose scales are in blocks\n";
     return 2;
   }
   return Run(options);

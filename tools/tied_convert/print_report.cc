@@ -80,6 +80,10 @@ void PrintError(const MeasuredError& error, std::ostream& out) {
         << ", top-1 the same in " << logits.same_best << " of " << logits.tokens << ", top-" << logits.k << " overlap "
         << 100 * logits.overlap << " %\n";
   }
+  if (error.logits.size() > 1) return;
+  out << "  Random hidden states flatter a rounded table: on those of the model fewer results stay the same. Record "
+         "some to "
+         "measure that.\n";
 }
 
 void PrintCheck(const CheckReport& check, std::ostream& out) {

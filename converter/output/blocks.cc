@@ -1,0 +1,262 @@
+#include "converter/output/blocks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "converter/output/recorded_hidden.h"
+#include "converter/output/rounding.h"
+#include "schema/narrow_floats.h"
+
+namespace tied::converter {
+
+namespace {
+
+using format::DataType;
+using format::kBlockCols;
+
+constexpr size_t kSums = 4;  // so that compilers vectorise
+constexpr float kZeroPointSteps = 16;
+
+struct Range {
+  float lowest, highest;
+};
+constexpr Range kNibbles = {0, 15}, kBytes = {-128, 127};
+
+// Columns beyond the last have the weight 0.
+struct Block {
+  float values[kBlockCols];
+  float weights[kBlockCols];
+  float weight = 0;  // of all columns together
+  float mean = 0;    // weighted
+  float smallest = 0, largest = 0;
+};
+
+// The integers q = Round(value / scale + zero), and weighted sums over the columns.
+struct Fit {
+  float scale, zero;
+  float cost;  // of the squared errors
+  float q, qq, qv;
+};
+
+Fit Evaluate(const Block& block, float scale, float zero, Range range) {
+  const float inverse = 1 / scale;
+  float cost[kSums] = {}, q[kSums] = {}, qq[kSums] = {}, qv[kSums] = {};
+  for (size_t k = 0; k < kBlockCols; k += kSums) {
+    for (size_t j = 0; j < kSums; ++j) {
+      const float value = block.values[k + j];
+      const float integer = Round(value * inverse + zero, range.lowest, range.highest);
+      const float error = (integer - zero) * scale - value;
+      const float weighted = block.weights[k + j] * integer;
+      cost[j] += block.weights[k + j] * (error * error);
+      q[j] += weighted;
+      qq[j] += weighted * integer;
+      qv[j] += weighted * value;
+    }
+  }
+  const auto sum = [](const float(&lanes)[kSums]) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); };
+  return {scale, zero, sum(cost), sum(q), sum(qq), sum(qv)};
+}
+
+class BlockFitter {
+ public:
+  explicit BlockFitter(bool half_scales) : half_scales_(half_scales) {}
+
+  // The range of the candidates always contains 0, because zero points lie in the range of the integers. The first one
+  // covers all values; only a smaller weighted error replaces it.
+  Fit FitNibbles(const Block& block) const {
+    const float low = std::min(block.smallest, 0.0f), high = std::max(block.largest, 0.0f);
+    if (low == high) return {1, 8, 0, 0, 0, 0};
+    Fit best = {};
+    for (const float steps : {15.0f, 14.0f, 13.0f, 16.0f}) {
+      float scale = high / steps - low / steps;
+      float zero = 7.5f - (high / 2 + low / 2) / scale;
+      for (int refinement = 0; refinement < 3; ++refinement) {
+        const Fit fit = Evaluate(block, Store(scale), StoredZeroPoint(zero), kNibbles);
+        if (best.scale == 0 || fit.cost < best.cost) best = fit;
+        const float mean = fit.q / block.weight;
+        const float variance = fit.qq - fit.q * mean, covariance = fit.qv - mean * (block.weight * block.mean);
+        if (!(variance > 0 && covariance > 0)) break;
+        scale = covariance / variance;
+        zero = mean - block.mean / scale;
+      }
+    }
+    return best;
+  }
+
+  // Symmetric. A negative scale lets the largest magnitude become -128.
+  Fit FitBytes(const Block& block) const {
+    const float end = -block.smallest > block.largest ? block.smallest : block.largest;
+    if (end == 0) return {1, 0, 0, 0, 0, 0};
+    Fit best = Evaluate(block, Store(std::fabs(end) / 127), 0, kBytes);
+    for (const float steps : {-128.0f, -127.0f, 127.0f, -126.0f, -125.0f}) {
+      float scale = end / steps;
+      for (int refinement = 0; refinement < 2; ++refinement) {
+        const Fit fit = Evaluate(block, Store(scale), 0, kBytes);
+        if (fit.cost < best.cost) best = fit;
+        if (!(fit.qq > 0) || fit.qv == 0) break;
+        scale = fit.qv / fit.qq;
+      }
+    }
+    return best;
+  }
+
+ private:
+  // The scale as the file has it, never 0.
+  float Store(float scale) const {
+    const float least = half_scales_ ? 0x1p-24f : std::numeric_limits<float>::min();
+    const float kept = std::copysign(std::max(std::fabs(scale), least), scale);
+    return half_scales_ ? FloatOfHalf(HalfOf(kept)) : kept;
+  }
+
+  static float StoredZeroPoint(float zero) { return Round(zero * kZeroPointSteps, 0, 255) / kZeroPointSteps; }
+
+  const bool half_scales_;
+};
+
+// Sets all but the weights. Returns false for NaN and infinity.
+bool Load(const float* values, size_t count, Block* block) {
+  std::fill_n(block->values, kBlockCols, values[0]);
+  std::copy_n(values, count, block->values);
+  float smallest = values[0], largest = values[0], mean = 0, zeros = 0;
+  for (size_t k = 0; k < kBlockCols; ++k) {
+    const float value = block->values[k];
+    smallest = value < smallest ? value : smallest;
+    largest = value > largest ? value : largest;
+    mean += block->weights[k] * value;
+    zeros += value * 0;  // NaN for NaN and infinity
+  }
+  block->smallest = smallest;
+  block->largest = largest;
+  block->mean = mean / block->weight;
+  return zeros == 0;
+}
+
+void LoadWeights(const std::vector<float>& weights, size_t first, size_t count, Block* block) {
+  block->weight = 0;
+  for (size_t k = 0; k < kBlockCols; ++k) {
+    block->weights[k] = k >= count ? 0.0f : weights.empty() ? 1.0f : weights[first + k];
+    block->weight += block->weights[k];
+  }
+}
+
+void StoreNibbles(const float* integers, size_t count, char* packed) {
+  for (size_t i = 0; i < kBlockCols / 2; ++i) {
+    const auto nibble = [&](size_t k) { return k < count ? static_cast<int>(integers[k]) : 8; };
+    packed[i] = static_cast<char>(nibble(2 * i) | nibble(2 * i + 1) << 4);
+  }
+}
+
+// Weights of the columns from their mean squares, relative to the mean of their block. Columns that were small in a
+// sample are not free: `floor` is added.
+std::vector<float> WeightsOf(const std::vector<double>& squares, double floor) {
+  std::vector<float> weights(squares.size());
+  for (size_t first = 0; first < squares.size(); first += kBlockCols) {
+    const size_t end = std::min(first + kBlockCols, squares.size());
+    const double sum = std::accumulate(&squares[first], squares.data() + end, 0.0);
+    const double mean = sum / static_cast<double>(end - first);
+    for (size_t k = first; k < end; ++k) {
+      weights[k] = static_cast<float>((mean > 0 && std::isfinite(mean) ? squares[k] / mean : 1) + floor);
+    }
+  }
+  return weights;
+}
+
+std::vector<double> SquaresOf(const std::string& recorded, size_t cols) {
+  constexpr size_t kMostTokens = 4096;
+  const std::vector<float> hidden = ReadRecordedHidden(recorded, cols, kMostTokens);
+  std::vector<double> squares(cols);
+  for (size_t i = 0; i < hidden.size(); ++i) {
+    const double value = static_cast<double>(hidden[i]);
+    if (std::isfinite(value)) squares[i % cols] += value * value;
+  }
+  return squares;
+}
+
+// Sums of squares of the columns of finite values, and the largest magnitude.
+struct Magnitudes {
+  std::vector<double> squares;
+  float largest = 0;
+
+  void Add(const RowBlock& rows) {
+    const size_t cols = squares.size();
+    for (size_t r = 0; r < rows.count; ++r) {
+      const float* row = rows.values + r * cols;
+      for (size_t k = 0; k < cols; ++k) {
+        const float magnitude = std::fabs(row[k]);
+        const float finite = magnitude <= std::numeric_limits<float>::max() ? magnitude : 0;
+        largest = finite > largest ? finite : largest;
+        squares[k] += static_cast<double>(finite) * static_cast<double>(finite);
+      }
+    }
+  }
+};
+
+// False if scales would overflow float16, or if so many are subnormal that their rounding matters.
+bool FitFloat16(const Magnitudes& magnitudes, uint64_t rows) {
+  const double sum = std::accumulate(magnitudes.squares.begin(), magnitudes.squares.end(), 0.0);
+  const double mean = sum / static_cast<double>(rows * magnitudes.squares.size());
+  return magnitudes.largest < 0x1p18f && (sum == 0 || std::sqrt(mean) > 0x1p-13);
+}
+
+}  // namespace
+
+void ChooseBlocks(const TableSource& table, const std::string& recorded, const Progress& progress,
+                  TableEncoding* encoding) {
+  const auto cols = static_cast<size_t>(table.cols());
+  Magnitudes magnitudes;
+  magnitudes.squares.resize(cols);
+  table.ForEachBlock([&](const RowBlock& rows) {
+    magnitudes.Add(rows);
+    progress((rows.first + rows.count) * cols * sizeof(float), table.float_bytes());
+    return true;
+  });
+  encoding->scale_of = format::ScaleOf::kBlock;
+  encoding->zero_points = encoding->type == DataType::Int4;
+  encoding->half_scales = FitFloat16(magnitudes, table.rows());
+  encoding->column_weights =
+      recorded.empty() ? WeightsOf(magnitudes.squares, 0.02) : WeightsOf(SquaresOf(recorded, cols), 0.001);
+}
+
+void EncodeBlocks(const TableEncoding& encoding, const RowBlock& rows, size_t cols, EncodedRows* encoded,
+                  std::vector<float>* decoded) {
+  const bool nibbles = encoding.type == DataType::Int4;
+  const Range range = nibbles ? kNibbles : kBytes;
+  const auto blocks = static_cast<size_t>(format::BlocksOf(cols));
+  const auto row_bytes = static_cast<size_t>(format::RowBytes(encoding.type, cols));
+  const BlockFitter fitter(encoding.half_scales);
+  Block block;
+  // Column by column of blocks, whose weights stay the same.
+  for (size_t b = 0; b < blocks; ++b) {
+    const size_t first = b * kBlockCols, width = std::min(kBlockCols, cols - first);
+    LoadWeights(encoding.column_weights, first, width, &block);
+    for (size_t r = 0; r < rows.count; ++r) {
+      const char* type = format::NameOf(encoding.type);
+      if (!Load(rows.values + r * cols + first, width, &block)) {
+        throw RowError(rows.first + r, std::string("is not finite, which ") + type + " cannot hold");
+      }
+      const Fit fit = nibbles ? fitter.FitNibbles(block) : fitter.FitBytes(block);
+      if (!std::isfinite(fit.scale)) {
+        throw RowError(rows.first + r, std::string("is too large for ") + type + " with float16 scales");
+      }
+      const float inverse = 1 / fit.scale;
+      float integers[kBlockCols];
+      float* meant = decoded->data() + r * cols + first;
+      for (size_t k = 0; k < width; ++k) {
+        integers[k] = Round(block.values[k] * inverse + fit.zero, range.lowest, range.highest);
+        meant[k] = (integers[k] - fit.zero) * fit.scale;
+      }
+      char* values = &encoded->values[r * row_bytes + (nibbles ? first / 2 : first)];
+      if (nibbles) StoreNibbles(integers, width, values);
+      for (size_t k = 0; k < width && !nibbles; ++k) values[k] = static_cast<char>(static_cast<int8_t>(integers[k]));
+      const size_t at = r * blocks + b;
+      if (encoding.half_scales) encoded->half_scales[at] = HalfOf(fit.scale);
+      if (!encoding.half_scales) encoded->scales[at] = fit.scale;
+      if (nibbles) encoded->zero_points[at] = static_cast<char>(static_cast<int>(fit.zero * kZeroPointSteps));
+    }
+  }
+}
+
+}  // namespace tied::converter
