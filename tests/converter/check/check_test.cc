@@ -28,6 +28,7 @@ class Damage : public ConversionTest {
     graph_ = converter::ReadModel(Path("model.onnx"));
     converter::Plan plan = converter::MakePlan(graph_, Path("model.onnx"), /*allow_untied=*/false, NoProgress);
     plan.encodings[0].type = type;
+    plan.encodings[0].zero_points = type == DataType::Int4;
     plan.encodings[0].lossless = type == DataType::Float32;
     converter::WriteFile(plan, Path("model.tied"), NoProgress);
     return plan;
