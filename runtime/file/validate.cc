@@ -169,7 +169,7 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
   const format::Screen& screen = *table.screen();
   const bool quantised = table.scales() != nullptr;
-  const bool in_blocks = quantised && format::ScaleOfCount(table.type(), table.scales()->length() / sizeof(float),
+  const bool in_blocks = quantised && format::ScaleOfCount(table.type(), table.scales()->length() / format::ScaleSize(table.scale_type()),
                                                            table.rows(), table.cols()) == format::ScaleOf::kBlock;
   const bool with_columns = screen.columns() != nullptr;
   if (in_blocks || table.cols() > format::kMaxScreenedCols || (screen.upper() == nullptr) != quantised ||

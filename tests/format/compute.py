@@ -28,17 +28,18 @@ def spread(numbers, rows, cols):
 
 def integers(model, table, values, zero_type, zero):
     rows, cols = table["rows"], table["cols"]
-    scales = model.plane(table["scales"], "<f4")[: scale_count(table)]
-    zeros = numpy.full(len(scales), zero)
+    scale_type = "<f2" if table["scale_type"] == FLOAT16 else "<f4"
+    scales = model.plane(table["scales"], scale_type)[: scale_count(table)].astype("f4")
+    steps = 16 if table["type"] == INT4 else 1
+    zeros = numpy.full(len(scales), zero * steps)
     if table["zero_points"]:
         zeros = model.plane(table["zero_points"], zero_type)
-        zeros = zeros & 15 if table["type"] == INT4 else zeros
     if table["type"] == INT4:
         block = lambda n: numpy.repeat(n.reshape(rows, blocks_of(cols)), BLOCK, axis=1)[:, :cols]
         scales, zeros = block(scales), block(zeros)
     else:
         scales, zeros = spread(scales, rows, cols), spread(zeros, rows, cols)
-    return (values.astype(numpy.int32) - zeros.astype(numpy.int32)).astype(numpy.float32) * scales
+    return (values.astype(numpy.float32) - zeros.astype(numpy.float32) / numpy.float32(steps)) * scales
 
 
 def bytes_of(model, table, offset):

@@ -40,6 +40,7 @@ SCHEMA = {
         Field("screen", "Screen", default=None),
         Field("ids", PLANE, default=None),
         Field("vocabulary", "u64"),
+        Field("scale_type", "u8", default=FLOAT32),
     ],
     "Dim": [Field("size", "i64", default=-1), Field("symbol", "string", default=b"")],
     "ValueInfo": [Field("name", "string", True), Field("type", "u8"), Field("dims", Vector("Dim"), True)],
@@ -94,9 +95,13 @@ ROW_BYTES = {
 }
 
 
+def scale_size(table):
+    return 2 if table["scale_type"] == FLOAT16 else 4
+
+
 def scale_count(table):
     """The scales that the table's count of scales stands for."""
-    rows, stored = table["rows"], table["scales"]["length"] // 4
+    rows, stored = table["rows"], table["scales"]["length"] // scale_size(table)
     if table["type"] != INT4 and stored in (1, rows):
         return stored
     return rows * blocks_of(table["cols"])
@@ -180,7 +185,9 @@ class Model:
         require(quantised or table["zero_points"] is None, "zero points")
         if quantised:
             count = scale_count(table)
-            require(table["scales"]["length"] == 4 * count, "scales")
+            in_blocks = kind == INT4 or count not in (1, rows)
+            require(table["scale_type"] == FLOAT32 or (table["scale_type"] == FLOAT16 and in_blocks), "type of scales")
+            require(table["scales"]["length"] == scale_size(table) * count, "scales")
             require(table["zero_points"] is None or table["zero_points"]["length"] == count, "zero points")
         if table["screen"]:
             self.check_screen(table, quantised)
@@ -195,7 +202,7 @@ class Model:
     @staticmethod
     def check_screen(table, quantised):
         rows, cols, screen = table["rows"], table["cols"], table["screen"]
-        in_blocks = quantised and (table["type"] == INT4 or table["scales"]["length"] // 4 not in (1, rows))
+        in_blocks = quantised and (table["type"] == INT4 or table["scales"]["length"] // scale_size(table) not in (1, rows))
         require(not in_blocks and cols <= 8192, "screen")
         columns = screen["columns"]
         for name, of_floats in (("upper", True), ("scales", True), ("norms", True)):

@@ -47,6 +47,7 @@ Json TableJson(const tied_table_info& table) {
                {"rows", table.rows},
                {"cols", table.cols},
                {"vocabulary", table.vocabulary}};
+  if (table.scales.length > 0) json["scale_type"] = TypeText(table.scale_type);
   const std::pair<const char*, const tied_plane_info*> planes[] = {
       {"values", &table.values},
       {"scales", &table.scales},

@@ -204,13 +204,15 @@ typedef struct tied_plane_info {
 typedef struct tied_table_info {
   const char* name;
   tied_type type;
+  tied_type scale_type; /* of scales: TIED_FLOAT32, or in blocks also TIED_FLOAT16 */
   uint64_t rows;
   uint64_t cols;
   uint64_t vocabulary; /* token ids are below it; above rows if ids were dropped */
   tied_plane_info values;
   const void* data;                     /* the mapped values, row-major; read-only. INT8 and UINT8 with a screen: the
                                          * upper nibbles only */
-  tied_plane_info scales;               /* float32 or float16: see FORMAT.md */
+  tied_plane_info scales;               /* of scale_type: one per 32 columns of a row; INT8, UINT8: or one per row,
+                                         * or one */
   tied_plane_info zero_points;          /* a byte per scale, for INT4 in sixteenths; absent: all 0, for INT4 all 8 */
   tied_plane_info screen_upper;         /* for top-k: upper nibbles of an approximation of the rows */
   tied_plane_info screen_lower;         /* its lower nibbles */
