@@ -26,20 +26,17 @@ std::optional<Op> FirstOf(const Plan& plan) {
   return std::nullopt;
 }
 
-// A block's scale is the one with the least weighted sum of squared errors. The plain scale, which covers all values,
-// has errors of at most half a step, and column k alone has no more than the sum.
-double BlockError(const TableEncoding& encoding, const float* row, size_t first, size_t end, size_t k) {
+bool InBlocks(const TableEncoding& encoding) {
+  return encoding.type == format::DataType::Int4 || encoding.scale_of == format::ScaleOf::kBlock;
+}
+
+// Half a step of the plain scale of a block, which covers all of its values.
+double PlainHalfStep(const TableEncoding& encoding, const float* row, size_t first, size_t end) {
   const auto [smallest, largest] = std::minmax_element(row + first, row + end);
   const double low = std::min(*smallest, 0.0f), high = std::max(*largest, 0.0f);
   const double plain = encoding.type == format::DataType::Int4 ? (high - low) / 15 : std::max(high, -low) / 127;
-  const auto weight = [&](size_t i) {
-    return encoding.column_weights.empty() ? 1.0 : static_cast<double>(encoding.column_weights[i]);
-  };
-  double sum = 0;
-  for (size_t i = first; i < end; ++i) sum += weight(i);
-  // A scale of float16 is at least 2^-24.
-  const double step = encoding.half_scales ? std::max(plain, 0x1p-24) : plain;
-  return step / 2 * (1 + 0x1p-9) * std::sqrt(sum / weight(k)) * kSlack;
+  // A scale of float16 is at least 2^-24, and rounded.
+  return encoding.half_scales ? std::max(plain, 0x1p-24) / 2 * (1 + 0x1p-9) : plain / 2;
 }
 
 // Largest difference of the stored number from row[k].
@@ -51,16 +48,8 @@ double HalfStep(const TableEncoding& encoding, const float* row, size_t cols, si
     case format::DataType::BFloat16:
       return std::fabs(row[k]) * 0x1p-8 + 0x1p-134;
     case format::DataType::Int8: {
-      if (encoding.scale_of == format::ScaleOf::kBlock) {
-        const size_t first = k / format::kBlockCols * format::kBlockCols;
-        return BlockError(encoding, row, first, std::min(cols, first + format::kBlockCols), k);
-      }
       const auto [smallest, largest] = std::minmax_element(row, row + cols);
       return std::max(std::fabs(*smallest), std::fabs(*largest)) / 127.0 / 2 * kSlack;
-    }
-    case format::DataType::Int4: {
-      const size_t first = k / format::kBlockCols * format::kBlockCols;
-      return BlockError(encoding, row, first, std::min(cols, first + format::kBlockCols), k);
     }
     default:
       return 0;
@@ -116,7 +105,28 @@ class RowCheck {
     *worst = share <= *worst ? *worst : std::isnan(share) ? INFINITY : share;
   }
 
+  // A block has the scale with the least weighted sum of squared errors, which is at most that of the plain scale.
+  void CheckBlocks(const float* original, const float* stored) {
+    for (size_t first = 0; first < cols_; first += format::kBlockCols) {
+      const size_t end = std::min(cols_, first + format::kBlockCols);
+      const double scale = std::fabs(scale_), step = PlainHalfStep(encoding_, original, first, end);
+      double found = 0, allowed = 0;
+      for (size_t k = first; k < end; ++k) {
+        const double weight = encoding_.column_weights.empty() ? 1.0 : static_cast<double>(encoding_.column_weights[k]);
+        const double expected = static_cast<double>(original[k]) * scale_;
+        const double rounding = 0x1p-23 * (std::fabs(expected) + step * scale) + 0x1p-149;
+        found += weight * std::pow(stored[k] - expected, 2);
+        allowed += weight * std::pow(step * scale * kSlack + rounding, 2);
+      }
+      Raise(&worst_row_, std::sqrt(found), std::sqrt(allowed));
+    }
+  }
+
   void CheckRow(const float* original, const float* stored) {
+    if (!encoding_.lossless && InBlocks(encoding_)) {
+      CheckBlocks(original, stored);
+      return;
+    }
     double step = 0;
     for (size_t k = 0; k < cols_; ++k) {
       if (!HasIntegers() || k % format::kBlockCols == 0) step = HalfStep(encoding_, original, cols_, k);
