@@ -151,7 +151,7 @@ constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibble
 const BlockKernels kScalarBlocks = {CopyActivations, CopyActivations, DotRowsOfBlocks<NibblePair>,
                                     DotRowsOfBlocks<int8_t>, DotRowsOfBlocks<uint8_t>};
 const FloatKernels kScalarFloats = {Pack, Dot<float>, Dot<Half>, Dot<BFloat16>};
-const Kernels kScalar = {"scalar",       Available,  &kScalarFloats, &kBytes,
-                         &kScalarBlocks, &kNibbles, {/*float32=*/4, /*widened=*/4}};
+const Kernels kScalar = {
+    "scalar", Available, &kScalarFloats, &kBytes, &kScalarBlocks, &kNibbles, {/*float32=*/4, /*widened=*/4}};
 
 }  // namespace tied::kernels

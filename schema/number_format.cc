@@ -61,13 +61,18 @@ uint64_t ScaleCount(ScaleOf scale_of, uint64_t rows, uint64_t cols) {
 }
 
 // If the count is ambiguous, the first of these wins.
-ScaleOf ScaleOfCount(DataType type, uint64_t scales, uint64_t rows, uint64_t cols) {
+ScaleOf ScaleOfCount(DataType type, DataType scale_type, uint64_t scales, uint64_t rows, uint64_t cols) {
   const NumberFormat* format = FindFormat(type);
-  if (format != nullptr && format->always_in_blocks) return ScaleOf::kBlock;
+  if (scale_type == DataType::Float16 || (format != nullptr && format->always_in_blocks)) return ScaleOf::kBlock;
   for (const ScaleOf scale_of : {ScaleOf::kTable, ScaleOf::kRow}) {
     if (scales == ScaleCount(scale_of, rows, cols)) return scale_of;
   }
   return ScaleOf::kBlock;
+}
+
+ScaleOf ScaleOfTable(const TiedTable& table) {
+  const uint64_t scales = table.scales()->length() / ScaleSize(table.scale_type());
+  return ScaleOfCount(table.type(), table.scale_type(), scales, table.rows(), table.cols());
 }
 
 }  // namespace tied::format

@@ -54,8 +54,12 @@ uint64_t ScaleCount(ScaleOf scale_of, uint64_t rows, uint64_t cols);
 // Bytes of a scale.
 inline size_t ScaleSize(DataType scale_type) { return scale_type == DataType::Float16 ? 2 : 4; }
 
-// Derives the part that shares a scale from the number of scales; kBlock if the number matches none.
-ScaleOf ScaleOfCount(DataType type, uint64_t scales, uint64_t rows, uint64_t cols);
+// Derives the part that shares a scale from the number of scales; kBlock if the number matches none. Scales in float16
+// are always of blocks.
+ScaleOf ScaleOfCount(DataType type, DataType scale_type, uint64_t scales, uint64_t rows, uint64_t cols);
+
+// The same for a quantised table.
+ScaleOf ScaleOfTable(const TiedTable& table);
 
 }  // namespace tied::format
 

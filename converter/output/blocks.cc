@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <stdexcept>
 
 #include "converter/output/recorded_hidden.h"
 #include "converter/output/rounding.h"
@@ -206,16 +207,18 @@ bool FitFloat16(const Magnitudes& magnitudes, uint64_t rows) {
 void ChooseBlocks(const TableSource& table, const std::string& recorded, const Progress& progress,
                   TableEncoding* encoding) {
   const auto cols = static_cast<size_t>(table.cols());
+  TableSource whole = table;  // so that a row is the same whichever others are kept
+  whole.kept_ids = nullptr;
   Magnitudes magnitudes;
   magnitudes.squares.resize(cols);
-  table.ForEachBlock([&](const RowBlock& rows) {
+  whole.ForEachBlock([&](const RowBlock& rows) {
     magnitudes.Add(rows);
-    progress((rows.first + rows.count) * cols * sizeof(float), table.float_bytes());
+    progress((rows.first + rows.count) * cols * sizeof(float), whole.float_bytes());
     return true;
   });
   encoding->scale_of = format::ScaleOf::kBlock;
   encoding->zero_points = encoding->type == DataType::Int4;
-  encoding->half_scales = FitFloat16(magnitudes, table.rows());
+  encoding->half_scales = FitFloat16(magnitudes, whole.rows());
   encoding->column_weights =
       recorded.empty() ? WeightsOf(magnitudes.squares, 0.02) : WeightsOf(SquaresOf(recorded, cols), 0.001);
 }
@@ -223,6 +226,7 @@ void ChooseBlocks(const TableSource& table, const std::string& recorded, const P
 void EncodeBlocks(const TableEncoding& encoding, const RowBlock& rows, size_t cols, EncodedRows* encoded,
                   std::vector<float>* decoded) {
   const bool nibbles = encoding.type == DataType::Int4;
+  if (nibbles != encoding.zero_points) throw std::logic_error("int4 is encoded with zero points, int8 without");
   const Range range = nibbles ? kNibbles : kBytes;
   const auto blocks = static_cast<size_t>(format::BlocksOf(cols));
   const auto row_bytes = static_cast<size_t>(format::RowBytes(encoding.type, cols));

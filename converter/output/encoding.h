@@ -22,7 +22,7 @@ struct TableEncoding {
   format::ScaleOf scale_of = format::ScaleOf::kRow;  // for Int8 and Uint8
   bool zero_points = false;                          // store one zero point per scale; new Int4 tables have them
   bool half_scales = false;                          // float16 instead of float32; only in blocks
-  std::vector<float> column_weights;                 // of squared errors, for tables in blocks; empty: all the same
+  std::vector<float> column_weights{};               // of squared errors, for tables in blocks; empty: all the same
 };
 
 // A block of rows, by plane; planes that the encoding does not have are empty.

@@ -26,8 +26,10 @@ std::string String(const nb::handle& bytes) {
 
 // tied/convert.py passes only names that are here.
 constexpr std::pair<const char*, NumberFormat> kFormats[] = {
-    {"auto", NumberFormat::kAuto},         {"float32", NumberFormat::kFloat32}, {"float16", NumberFormat::kFloat16},
-    {"bfloat16", NumberFormat::kBFloat16}, {"int8", NumberFormat::kInt8},       {"int4", NumberFormat::kInt4}};
+    {"auto", NumberFormat::kAuto},       {"float32", NumberFormat::kFloat32},
+    {"float16", NumberFormat::kFloat16}, {"bfloat16", NumberFormat::kBFloat16},
+    {"int8", NumberFormat::kInt8},       {"int8-blocks", NumberFormat::kInt8Blocks},
+    {"int4", NumberFormat::kInt4}};
 constexpr std::pair<const char*, Tie> kTies[] = {
     {"none", Tie::kNone}, {"finer", Tie::kFiner}, {"embedding", Tie::kEmbedding}, {"head", Tie::kHead}};
 

@@ -45,15 +45,16 @@ def convert(
         the folder of either, with its config.json; or an onnx.ModelProto; or a model of transformers.
     output: the .tied file; an existing one is replaced.
     dtype: "auto" keeps the model's number format, but stores float32 as float16 or bfloat16 if that keeps every value
-        exactly. "float32", "float16", "bfloat16", "int8" and "int4" may round; the report has the measured error.
+        exactly. "float32", "float16", "bfloat16", "int8", "int8-blocks" and "int4" may round; the report has the measured
+        error.
     screen: add a screen: a top-k then reads about a seventh of a float32 table, or two thirds of an int8 one.
     calibrate: hidden states of the model, as for `recorded`, for which the screen is made to be tight.
     keep_ids, drop_ids: write only the rows of these token ids, or of all others: the path of a list, or the ids.
     tie: if embedding and lm_head read the same matrix, rounded in two ways, keep one: "finer" (or True), "embedding" or
         "head".
     allow_untied: keep both tables if embedding and lm_head differ, instead of refusing the model.
-    recorded: hidden states of the model, to measure the error of a rounded table with: float32 [tokens, cols], or the
-        path of a file of them.
+    recorded: hidden states of the model, to measure the error of a rounded table with, and to choose the scales of
+        int4 and int8-blocks: float32 [tokens, cols], or the path of a file of them.
     check: compare the file with a reference evaluation of the model before it appears.
     table, scale, logit_scale, soft_cap, bias: for safetensors of an unknown family: the tensor that is both the
         embedding and the lm_head, the factor on embeddings (a number, or "sqrt": the square root of the width), the

@@ -121,7 +121,7 @@ tied_status tied_model_get_table(const tied_model* model, size_t index, tied_tab
         info->ids = PlaneInfo(table.ids());
         info->id_of_row = view.ids.ids;
         info->data = view.values;
-        info->scale_type = static_cast<tied_type>(table.scale_type());
+        info->scale_type = table.scales() == nullptr ? TIED_FLOAT32 : static_cast<tied_type>(table.scale_type());
         info->scales = PlaneInfo(table.scales());
         info->zero_points = PlaneInfo(table.zero_points());
         const format::Screen* screen = table.screen();

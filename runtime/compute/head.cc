@@ -134,8 +134,8 @@ void PackForTable(const HeadBatch& batch) {
     batch.packed->PackFloats(*batch.kernels, batch.hidden, batch.tokens, batch.table.cols);
   } else {
     const kernels::Kernels& kernels = *batch.kernels;
-    kernels::PackActivations* const pack = batch.table.is_nested()          ? kernels.nibbles->pack
-                                           : !batch.table.in_blocks()       ? kernels.bytes->pack
+    kernels::PackActivations* const pack = batch.table.is_nested()         ? kernels.nibbles->pack
+                                           : !batch.table.in_blocks()      ? kernels.bytes->pack
                                            : batch.table.type == TIED_INT4 ? kernels.blocks->pack_for_nibbles
                                                                            : kernels.blocks->pack_for_bytes;
     batch.packed->PackActivations(pack, batch.hidden, batch.tokens, batch.table.cols);

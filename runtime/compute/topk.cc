@@ -25,7 +25,8 @@ Status NanLogit(const IdMap& ids, size_t row) {
 
 // Bytes of the scales and zero points of one row.
 size_t ScaleBytes(const TableView& table) {
-  return table.scales_per_row * (sizeof(float) + (table.zero_points != nullptr ? 1 : 0));
+  const size_t scale = table.half_scales != nullptr ? sizeof *table.half_scales : sizeof *table.scales;
+  return table.scales_per_row * (scale + (table.zero_points != nullptr ? 1 : 0));
 }
 
 }  // namespace

@@ -30,8 +30,7 @@ const float* FloatsAt(const unsigned char* file, const format::Plane& plane) {
 
 // 0: one scale for the whole table.
 uint64_t ScalesPerRow(const format::TiedTable& table) {
-  const uint64_t scales = table.scales()->length() / format::ScaleSize(table.scale_type());
-  switch (format::ScaleOfCount(table.type(), scales, table.rows(), table.cols())) {
+  switch (format::ScaleOfTable(table)) {
     case format::ScaleOf::kTable:
       return 0;
     case format::ScaleOf::kRow:

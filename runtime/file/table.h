@@ -59,7 +59,7 @@ struct TableView {
   // The values of an int8 or uint8 table are in two planes of nibbles, those of its screen.
   bool is_nested() const { return !is_float() && screen.upper != nullptr; }
   bool is_float() const { return scales == nullptr && half_scales == nullptr; }
-  bool in_blocks() const { return type == TIED_INT4 || scales_per_row > 1; }
+  bool in_blocks() const { return type == TIED_INT4 || scales_per_row > 1 || half_scales != nullptr; }
   const unsigned char* Row(size_t row) const { return values + row * row_bytes; }
 
   // For Int8 and Uint8 tables that are not in blocks.

@@ -149,17 +149,12 @@ Status Validator::CheckScales(const format::TiedTable& table) const {
   }
   if (!quantised) return Status();
   const format::DataType scale_type = table.scale_type();
-  const uint64_t scale_size = format::ScaleSize(scale_type);
-  const uint64_t stored = table.scales()->length() / scale_size;
-  const format::ScaleOf scale_of = format::ScaleOfCount(table.type(), stored, table.rows(), table.cols());
-  const uint64_t count = format::ScaleCount(scale_of, table.rows(), table.cols());
-  const bool known = scale_type == format::DataType::Float32 ||
-                     (scale_type == format::DataType::Float16 && scale_of == format::ScaleOf::kBlock);
-  if (!known) {
-    return Status::Error(TIED_CORRUPT, "%s: table '%s': its scales are %s; they must be float32, or in blocks float16",
-                         name_, what, format::NameOf(scale_type));
+  if (scale_type != format::DataType::Float32 && scale_type != format::DataType::Float16) {
+    return Status::Error(TIED_CORRUPT, "%s: table '%s': its scales are %s; they must be float32 or float16", name_,
+                         what, format::NameOf(scale_type));
   }
-  TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, scale_size, what, "scales"));
+  const uint64_t count = format::ScaleCount(format::ScaleOfTable(table), table.rows(), table.cols());
+  TIED_RETURN_IF_ERROR(CheckLength(*table.scales(), count, format::ScaleSize(scale_type), what, "scales"));
   if (table.zero_points() == nullptr) return Status();
   return CheckLength(*table.zero_points(), count, 1, what, "zero points");
 }
@@ -169,8 +164,7 @@ Status Validator::CheckScreen(const format::TiedTable& table) const {
   const char* what = table.name()->c_str();
   const format::Screen& screen = *table.screen();
   const bool quantised = table.scales() != nullptr;
-  const bool in_blocks = quantised && format::ScaleOfCount(table.type(), table.scales()->length() / format::ScaleSize(table.scale_type()),
-                                                           table.rows(), table.cols()) == format::ScaleOf::kBlock;
+  const bool in_blocks = quantised && format::ScaleOfTable(table) == format::ScaleOf::kBlock;
   const bool with_columns = screen.columns() != nullptr;
   if (in_blocks || table.cols() > format::kMaxScreenedCols || (screen.upper() == nullptr) != quantised ||
       (screen.scales() == nullptr) != quantised || (screen.norms() == nullptr) != quantised ||

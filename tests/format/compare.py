@@ -68,7 +68,8 @@ def compare_conversions(convert, tied, folder):
     with open(kept, "w", encoding="utf-8") as file:
         file.write("3-9 20 65")
     cases = [(dtype, options) for dtype in ("float32", "float16", "bfloat16", "int8", "int8-blocks", "int4")
-             for options in ([], ["--keep-ids", kept], ["--screen"]) if "--screen" not in options or dtype not in ("int8-blocks", "int4")]
+             for options in ([], ["--keep-ids", kept], ["--screen"])
+             if "--screen" not in options or dtype not in ("int8-blocks", "int4")]
     for number, (dtype, options) in enumerate(cases):
         path = os.path.join(folder, f"{number}.tied")
         model = os.path.join(folder, "model.safetensors")

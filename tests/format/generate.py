@@ -5,7 +5,7 @@ import struct
 
 import xxhash
 from flatbuffer import SCALARS, Struct, Union, Vector
-from header import ALIGNMENT, BOOL, CONSTANT, EMBEDDING, FLOAT32, HEAD, INFER, INPUT_DIM, INT8, INT64, SCHEMA
+from header import ALIGNMENT, BOOL, CONSTANT, EMBEDDING, FLOAT16, FLOAT32, HEAD, INFER, INPUT_DIM, INT8, INT64, SCHEMA
 
 ROWS, COLS = 5, 40
 NUMBERS = (0, 1, 2, 8, 9, 255, 1024, 1025, 65536, 2**22, 2**22 + 1, 2**24, 2**31 - 1, 2**31, 2**32, 2**62, 2**63, 2**64 - 1)
@@ -17,14 +17,15 @@ def plane(number, length):
 
 def good_header(random):
     """A valid header: an embedding, a head and constants in two entry points."""
-    quantised = random.random() < 0.5
+    quantised, half = random.random() < 0.5, random.random() < 0.3
     table = {
         "name": b"table",
         "type": INT8 if quantised else FLOAT32,
         "rows": ROWS,
         "cols": COLS,
         "values": plane(1, ROWS * COLS * (1 if quantised else 4)),
-        "scales": plane(2, 4 * random.choice((1, ROWS, 2 * ROWS))) if quantised else None,
+        "scales": plane(2, (2 if half else 4) * random.choice((1, ROWS, 2 * ROWS))) if quantised else None,
+        "scale_type": FLOAT16 if half else FLOAT32,
         "ids": plane(4, 4 * ROWS),
         "vocabulary": 50,
     }

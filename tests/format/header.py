@@ -99,12 +99,15 @@ def scale_size(table):
     return 2 if table["scale_type"] == FLOAT16 else 4
 
 
+def is_in_blocks(table):
+    """Whether the scales of a quantised table are of blocks."""
+    always = table["type"] == INT4 or table["scale_type"] == FLOAT16
+    return always or table["scales"]["length"] // 4 not in (1, table["rows"])
+
+
 def scale_count(table):
     """The scales that the table's count of scales stands for."""
-    rows, stored = table["rows"], table["scales"]["length"] // scale_size(table)
-    if table["type"] != INT4 and stored in (1, rows):
-        return stored
-    return rows * blocks_of(table["cols"])
+    return table["rows"] * blocks_of(table["cols"]) if is_in_blocks(table) else table["scales"]["length"] // 4
 
 
 def text(name):
@@ -185,8 +188,7 @@ class Model:
         require(quantised or table["zero_points"] is None, "zero points")
         if quantised:
             count = scale_count(table)
-            in_blocks = kind == INT4 or count not in (1, rows)
-            require(table["scale_type"] == FLOAT32 or (table["scale_type"] == FLOAT16 and in_blocks), "type of scales")
+            require(table["scale_type"] in (FLOAT32, FLOAT16), "type of scales")
             require(table["scales"]["length"] == scale_size(table) * count, "scales")
             require(table["zero_points"] is None or table["zero_points"]["length"] == count, "zero points")
         if table["screen"]:
@@ -202,8 +204,7 @@ class Model:
     @staticmethod
     def check_screen(table, quantised):
         rows, cols, screen = table["rows"], table["cols"], table["screen"]
-        in_blocks = quantised and (table["type"] == INT4 or table["scales"]["length"] // scale_size(table) not in (1, rows))
-        require(not in_blocks and cols <= 8192, "screen")
+        require(not (quantised and is_in_blocks(table)) and cols <= 8192, "screen")
         columns = screen["columns"]
         for name, of_floats in (("upper", True), ("scales", True), ("norms", True)):
             require((screen[name] is None) == (quantised == of_floats), "screen")

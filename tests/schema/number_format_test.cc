@@ -50,17 +50,23 @@ INSTANTIATE_TEST_SUITE_P(All, Formats, testing::ValuesIn(kExpected));
 
 TEST(Scales, AreOfWhatTheirNumberSays) {
   struct {
-    DataType type;
+    DataType type, scale_type;
     uint64_t scales, rows, cols;
     ScaleOf scale_of;
   } const counts[] = {
-      {DataType::Int8, 1, 7, 64, ScaleOf::kTable},  {DataType::Int8, 7, 7, 64, ScaleOf::kRow},
-      {DataType::Int8, 14, 7, 64, ScaleOf::kBlock}, {DataType::Uint8, 21, 7, 65, ScaleOf::kBlock},
-      {DataType::Int8, 1, 1, 64, ScaleOf::kTable},  {DataType::Int8, 7, 7, 32, ScaleOf::kRow},
-      {DataType::Int4, 1, 1, 32, ScaleOf::kBlock},  {DataType::Int4, 7, 7, 32, ScaleOf::kBlock},
+      {DataType::Int8, DataType::Float32, 1, 7, 64, ScaleOf::kTable},
+      {DataType::Int8, DataType::Float32, 7, 7, 64, ScaleOf::kRow},
+      {DataType::Int8, DataType::Float32, 14, 7, 64, ScaleOf::kBlock},
+      {DataType::Uint8, DataType::Float32, 21, 7, 65, ScaleOf::kBlock},
+      {DataType::Int8, DataType::Float32, 1, 1, 64, ScaleOf::kTable},
+      {DataType::Int8, DataType::Float32, 7, 7, 32, ScaleOf::kRow},
+      {DataType::Int8, DataType::Float16, 7, 7, 32, ScaleOf::kBlock},
+      {DataType::Uint8, DataType::Float16, 1, 1, 32, ScaleOf::kBlock},
+      {DataType::Int4, DataType::Float32, 1, 1, 32, ScaleOf::kBlock},
+      {DataType::Int4, DataType::Float16, 7, 7, 32, ScaleOf::kBlock},
   };
   for (const auto& count : counts) {
-    const ScaleOf found = ScaleOfCount(count.type, count.scales, count.rows, count.cols);
+    const ScaleOf found = ScaleOfCount(count.type, count.scale_type, count.scales, count.rows, count.cols);
     EXPECT_EQ(found, count.scale_of) << count.scales << " scales, [" << count.rows << ", " << count.cols << "]";
     EXPECT_EQ(ScaleCount(found, count.rows, count.cols), count.scales);
   }

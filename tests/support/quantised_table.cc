@@ -50,6 +50,7 @@ uint16_t BFloatOf(float* value) {
 struct Bytes {
   std::vector<uint8_t> values;
   std::vector<float> scales;
+  std::vector<uint16_t> half_scales;
   std::vector<uint8_t> zero_points;
 };
 
@@ -75,18 +76,22 @@ Bytes BytesOf(const TableForm& form, size_t rows, size_t cols, std::vector<float
       float* numbers = &(*values)[r * cols + first];
       const size_t count = std::min(run, cols - first);
       const float largest = form.one_scale ? table_largest : MaxMagnitude(numbers, count);
-      const float scale = largest == 0 ? 1 : largest / (nibbles ? 8 : 100);
+      float scale = largest == 0 ? 1 : std::max(largest / (nibbles ? 8 : 100), form.half_scales ? 0x1p-14f : 0);
+      if (form.half_scales) bytes.half_scales.push_back(HalfOf(&scale));
       const int shift = static_cast<int>((r + first / run) % 7) * (form.one_scale ? 0 : 1) - 3;
       const int zero_point = form.zero_points ? (lowest + highest + 1) / 2 + shift : nibbles ? 8 : 0;
+      // Zero points of nibbles need not be whole.
+      const int sixteenths = form.half_scales && form.zero_points && nibbles ? static_cast<int>(r * 5 + first) % 16 : 0;
+      const float part = static_cast<float>(sixteenths) / 16;
       for (size_t k = 0; k < count; ++k) {
         const int quantised =
-            std::clamp(static_cast<int>(std::nearbyint(numbers[k] / scale)) + zero_point, lowest, highest);
+            std::clamp(static_cast<int>(std::nearbyint(numbers[k] / scale + part)) + zero_point, lowest, highest);
         row.push_back(static_cast<uint8_t>(quantised));
-        numbers[k] = static_cast<float>(quantised - zero_point) * scale;
+        numbers[k] = (static_cast<float>(quantised - zero_point) - part) * scale;
       }
       if (form.one_scale && r > 0) continue;
       bytes.scales.push_back(scale);
-      bytes.zero_points.push_back(static_cast<uint8_t>(zero_point * (nibbles ? 16 : 1)));
+      bytes.zero_points.push_back(static_cast<uint8_t>(zero_point * (nibbles ? 16 : 1) + sixteenths));
     }
     if (nibbles) AppendNibbles(row, &bytes.values);
     if (!nibbles) bytes.values.insert(bytes.values.end(), row.begin(), row.end());
@@ -137,6 +142,7 @@ std::ostream& operator<<(std::ostream& out, const TableForm& form) {
   out << format::EnumNameDataType(form.type);
   if (form.one_scale) out << "OneScale";
   if (form.blocks) out << "Blocks";
+  if (form.half_scales) out << "HalfScales";
   if (form.zero_points) out << "ZeroPoints";
   if (form.screen) out << "Screen";
   return out;
@@ -152,11 +158,13 @@ std::vector<TableForm> AllTableForms() {
       for (const bool zero_points : {false, true}) forms.push_back({type, one_scale, zero_points, false});
     }
     for (const bool zero_points : {false, true}) {
-      forms.push_back({type, false, zero_points, false, true});
+      for (const bool half : {false, true}) forms.push_back({type, false, zero_points, false, true, half});
       forms.push_back({type, !zero_points, zero_points, true});
     }
   }
-  for (const bool zero_points : {false, true}) forms.push_back({DataType::Int4, false, zero_points});
+  for (const bool zero_points : {false, true}) {
+    for (const bool half : {false, true}) forms.push_back({DataType::Int4, false, zero_points, false, false, half});
+  }
   return forms;
 }
 
@@ -174,7 +182,8 @@ void StoreTable(TiedFile* file, const TableForm& form, size_t rows, size_t cols,
     table->values = Add(file, narrow);
   } else {
     const Bytes bytes = BytesOf(form, rows, cols, values);
-    table->scales = Add(file, bytes.scales);
+    table->scales = form.half_scales ? Add(file, bytes.half_scales) : Add(file, bytes.scales);
+    if (form.half_scales) table->scale_type = DataType::Float16;
     if (form.zero_points) table->zero_points = Add(file, bytes.zero_points);
     file->header.tables.clear();
     file->header.tables.push_back(std::move(table));

@@ -15,7 +15,8 @@ struct TableForm {
   bool one_scale = false;    // for the whole table
   bool zero_points = false;  // with stored zero points
   bool screen = false;
-  bool blocks = false;  // for bytes: one scale per 32 columns
+  bool blocks = false;       // for bytes: one scale per 32 columns
+  bool half_scales = false;  // for blocks: scales in float16
 };
 std::ostream& operator<<(std::ostream& out, const TableForm& form);
 

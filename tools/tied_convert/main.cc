@@ -110,9 +110,10 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
       ->type_name("FILE")
       ->check(ExistingFile())
       ->needs(screen);
-  app->add_option(recorded, options->tables.hidden,
-                  "Recorded hidden states, float32 [tokens, cols], .npy or raw: to measure the error of a lossy --dtype, "
-                  "and to choose the scales of int4 and int8-blocks")
+  app->add_option(
+         recorded, options->tables.hidden,
+         "Recorded hidden states, float32 [tokens, cols], .npy or raw: to measure the error of a lossy --dtype, "
+         "and to choose the scales of int4 and int8-blocks")
       ->type_name("FILE")
       ->check(ExistingFile());
   CLI::Option* keep = app->add_option("--keep-ids", options->tables.keep_ids,

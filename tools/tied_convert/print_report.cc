@@ -81,9 +81,7 @@ void PrintError(const MeasuredError& error, std::ostream& out) {
         << 100 * logits.overlap << " %\n";
   }
   if (error.logits.size() > 1) return;
-  out << "  Random hidden states flatter a rounded table: on those of the model fewer results stay the same. Record "
-         "some to "
-         "measure that.\n";
+  out << "  random hidden states flatter: on those of the model, recorded, fewer results stay the same\n";
 }
 
 void PrintCheck(const CheckReport& check, std::ostream& out) {

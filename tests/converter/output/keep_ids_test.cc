@@ -64,11 +64,11 @@ INSTANTIATE_TEST_SUITE_P(All, Storages,
 class Encodings : public KeepIds, public testing::WithParamInterface<std::pair<NumberFormat, bool>> {};
 
 TEST_P(Encodings, KeepTheBits) { ExpectTheSameBits(MakeModel({}, Folder()), GetParam().first, GetParam().second); }
-INSTANTIATE_TEST_SUITE_P(All, Encodings,
-                         testing::Values(std::pair(NumberFormat::kFloat32, true),
-                                         std::pair(NumberFormat::kFloat16, false),
-                                         std::pair(NumberFormat::kBFloat16, true),
-                                         std::pair(NumberFormat::kInt8, false), std::pair(NumberFormat::kInt4, false)));
+INSTANTIATE_TEST_SUITE_P(
+    All, Encodings,
+    testing::Values(std::pair(NumberFormat::kFloat32, true), std::pair(NumberFormat::kFloat16, false),
+                    std::pair(NumberFormat::kBFloat16, true), std::pair(NumberFormat::kInt8, false),
+                    std::pair(NumberFormat::kInt8Blocks, false), std::pair(NumberFormat::kInt4, false)));
 
 TEST_F(KeepIds, BothOfTwoTablesOneOfThemStoredTransposed) {
   ModelForm form;

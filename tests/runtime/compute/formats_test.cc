@@ -156,6 +156,50 @@ TEST_F(WrongTables, ScalesThatAreNotFinite) {
   }
 }
 
+TEST_F(WrongTables, HalfScalesThatAreNotFinite) {
+  constexpr uint16_t kInfinity = 0x7c00, kNegativeInfinity = 0xfc00, kNaN = 0x7e00, kLargest = 0x7bff;
+  for (const TableForm& form : {TableForm{format::DataType::Int4, false, true, false, false, true},
+                                TableForm{format::DataType::Int8, false, false, false, true, true}}) {
+    for (const uint16_t bad : {kInfinity, kNegativeInfinity, kNaN}) {
+      std::vector<uint16_t> scales(19 * 2, kLargest);
+      TiedFile file = MakeFile(form);
+      *file.header.tables[0]->scales = file.AddPlane(scales);
+      const std::string sound = file.Bytes();
+      EXPECT_EQ(tied_model_verify(OpenMemory(sound).get(), nullptr), TIED_OK);
+      scales[15] = bad;
+      *file.header.tables[0]->scales = file.AddPlane(scales);
+      ExpectVerifyNames(file, "row 7");
+    }
+  }
+}
+
+// Scales are float32 or float16, and those in float16 are of blocks, which no screen fits.
+TEST_F(WrongTables, ScalesOfAnotherType) {
+  using format::DataType;
+  constexpr size_t kScales = 19, kBlocks = kScales * 2;
+  const TableForm int4 = {DataType::Int4}, in_blocks = {DataType::Uint8, false, true, false, true};
+  const TableForm by_row = {DataType::Int8}, one = {DataType::Int8, true}, nested = {DataType::Int8, true, false, true};
+  for (const TableForm& form : {int4, in_blocks, by_row, one, nested}) {
+    for (const DataType type : format::EnumValuesDataType()) {
+      if (type == DataType::Float32) continue;
+      for (const size_t bytes : {size_t{1}, size_t{2}, size_t{4}, kScales, 2 * kScales, 2 * kBlocks, 4 * kBlocks}) {
+        TiedFile file = MakeFile(form);
+        if (form.zero_points) file.header.tables[0]->zero_points = nullptr;
+        *file.header.tables[0]->scales = file.AddPlane(std::vector<uint8_t>(bytes, 1));
+        file.header.tables[0]->scale_type = type;
+        const Failure failure = OpenFailure(file.Bytes());
+        if (type == DataType::Float16 && bytes == 2 * kBlocks && !form.screen) {
+          EXPECT_EQ(failure.status, TIED_OK) << form << failure.message;
+          continue;
+        }
+        EXPECT_EQ(failure.status, TIED_CORRUPT) << form << format::EnumNameDataType(type) << bytes;
+        const bool blames_screen = failure.message.find("screen") != std::string::npos;
+        EXPECT_TRUE(blames_screen || failure.message.find("scales") != std::string::npos) << failure.message;
+      }
+    }
+  }
+}
+
 TEST_F(WrongTables, NormsThatLie) {
   for (const float factor : {0.0f, 0.99f, -1.0f, INFINITY, static_cast<float>(NAN)}) {
     TiedFile file = MakeFile({format::DataType::Float32, false, false, true});

@@ -31,6 +31,21 @@ const Golden kGolden[] = {
     {{kI4, false, true}, 0x66441ecc039ea6f2, 0xc448e3f35f33f548, 0x653e23b463a476db, 0xc3d4f5412e2f933f},
     {{kI8, false, false, false, true}, 0x3f60fb0f45e06c25, 0xc09bf03d77c05689, 0x96acd68927b0c69d, 0xca158f8a1d85b50d},
     {{kU8, false, true, false, true}, 0x3f60fb0f45e06c25, 0x633a224623d0933c, 0x9aa770d9637c3988, 0xa5f93764bfb575b},
+    {{kI4, false, true, false, false, true},
+     0xd1cfd9351811b812,
+     0xb736c319609f0521,
+     0x59dd7cd0c963b88,
+     0x583d5b22e60d8b77},
+    {{kI8, false, false, false, true, true},
+     0x806e7e50e80fda7c,
+     0x3b3e8d7b7846605,
+     0x9d2f8d8f4d23af0e,
+     0x851e4bc0ba97aa8b},
+    {{kU8, false, true, false, true, true},
+     0x806e7e50e80fda7c,
+     0x4b85b1361a304e0c,
+     0x5e95f98c4d3e0393,
+     0x106c3e7a20801f4f},
 };
 
 // Numbers from -2 to 2 of many magnitudes, made with integer arithmetic only (Knuth's MMIX generator).

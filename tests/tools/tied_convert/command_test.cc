@@ -278,7 +278,11 @@ TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
   const struct {
     std::string name;
     tied_type type;
-  } cases[] = {{"float16", TIED_FLOAT16}, {"bfloat16", TIED_BFLOAT16}, {"int8", TIED_INT8}, {"int4", TIED_INT4}};
+  } cases[] = {{"float16", TIED_FLOAT16},
+               {"bfloat16", TIED_BFLOAT16},
+               {"int8", TIED_INT8},
+               {"int8-blocks", TIED_INT8},
+               {"int4", TIED_INT4}};
   std::vector<float> table(static_cast<size_t>(kRows * kCols));
   for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i));
   const std::vector<float> hidden(static_cast<size_t>(5 * kCols), 0.25f);
@@ -290,6 +294,9 @@ TEST_F(Dtypes, ALossIsMeasuredAndPrinted) {
       EXPECT_NE(outcome_.out.find(words), std::string::npos) << outcome_.out;
     }
   }
+  EXPECT_EQ(outcome_.out.find("flatter"), std::string::npos) << outcome_.out;
+  Convert(table, {"--dtype", "int4"});
+  EXPECT_NE(outcome_.out.find("random hidden states flatter"), std::string::npos) << outcome_.out;
   std::ofstream(Path("hidden.raw"), std::ios::binary) << "12345";
   const ChildOutcome refused =
       Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "int8", "--hidden", Path("hidden.raw")});
@@ -316,7 +323,11 @@ TEST_F(Dtypes, AScreenIsForTablesThatAreNotInBlocks) {
     EXPECT_EQ(info.screen_lower.length, plane);
     EXPECT_EQ(info.screen_column_values.length, 0u);
   }
-  EXPECT_EQ(Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", "int4", "--screen"}).exit_code, 2);
+  for (const std::string dtype : {"int8-blocks", "int4"}) {
+    const ChildOutcome refused = Run({Path("model.onnx"), "-o", Path("n.tied"), "--dtype", dtype, "--screen"});
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_NE(refused.err.find(dtype), std::string::npos) << refused.err;
+  }
 }
 
 class Streaming : public Command, public testing::WithParamInterface<std::tuple<bool, bool>> {};
