@@ -18,7 +18,6 @@ namespace {
 using format::DataType;
 using format::kBlockCols;
 
-constexpr size_t kSums = 4;  // so that compilers vectorise
 constexpr float kZeroPointSteps = 16;
 
 struct Range {
@@ -42,23 +41,40 @@ struct Fit {
   float q, qq, qv;
 };
 
+// The compiler turns operators on this type into vector instructions; loops over floats it left as they were.
+constexpr size_t kLanes = 4;
+using Floats = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+Floats Load(const float* values) {
+  Floats floats;
+  std::memcpy(&floats, values, sizeof floats);
+  return floats;
+}
+
+float Sum(Floats lanes) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); }
+
+// See rounding.h.
+Floats RoundAll(Floats value, Range range) {
+  const Floats lowest = Floats{} + range.lowest, highest = Floats{} + range.highest;
+  const Floats above = value < lowest ? lowest : value;
+  const Floats limited = above > highest ? highest : above;
+  return (limited + 0x1.8p23f) - 0x1.8p23f;
+}
+
 Fit Evaluate(const Block& block, float scale, float zero, Range range) {
   const float inverse = 1 / scale;
-  float cost[kSums] = {}, q[kSums] = {}, qq[kSums] = {}, qv[kSums] = {};
-  for (size_t k = 0; k < kBlockCols; k += kSums) {
-    for (size_t j = 0; j < kSums; ++j) {
-      const float value = block.values[k + j];
-      const float integer = Round(value * inverse + zero, range.lowest, range.highest);
-      const float error = (integer - zero) * scale - value;
-      const float weighted = block.weights[k + j] * integer;
-      cost[j] += block.weights[k + j] * (error * error);
-      q[j] += weighted;
-      qq[j] += weighted * integer;
-      qv[j] += weighted * value;
-    }
+  Floats cost = {}, q = {}, qq = {}, qv = {};
+  for (size_t k = 0; k < kBlockCols; k += kLanes) {
+    const Floats value = Load(&block.values[k]), weight = Load(&block.weights[k]);
+    const Floats integer = RoundAll(value * inverse + zero, range);
+    const Floats error = (integer - zero) * scale - value;
+    const Floats weighted = weight * integer;
+    cost += weight * (error * error);
+    q += weighted;
+    qq += weighted * integer;
+    qv += weighted * value;
   }
-  const auto sum = [](const float(&lanes)[kSums]) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); };
-  return {scale, zero, sum(cost), sum(q), sum(qq), sum(qv)};
+  return {scale, zero, Sum(cost), Sum(q), Sum(qq), Sum(qv)};
 }
 
 class BlockFitter {
@@ -74,8 +90,11 @@ class BlockFitter {
     for (const float steps : {15.0f, 14.0f, 13.0f, 16.0f}) {
       float scale = high / steps - low / steps;
       float zero = 7.5f - (high / 2 + low / 2) / scale;
+      Fit fit = {};
       for (int refinement = 0; refinement < 3; ++refinement) {
-        const Fit fit = Evaluate(block, Store(scale), StoredZeroPoint(zero), kNibbles);
+        const float stored_scale = Store(scale), stored_zero = StoredZeroPoint(zero);
+        if (stored_scale == fit.scale && stored_zero == fit.zero) break;
+        fit = Evaluate(block, stored_scale, stored_zero, kNibbles);
         if (best.scale == 0 || fit.cost < best.cost) best = fit;
         const float mean = fit.q / block.weight;
         const float variance = fit.qq - fit.q * mean, covariance = fit.qv - mean * (block.weight * block.mean);
@@ -94,8 +113,11 @@ class BlockFitter {
     Fit best = Evaluate(block, Store(std::fabs(end) / 127), 0, kBytes);
     for (const float steps : {-128.0f, -127.0f, 127.0f, -126.0f, -125.0f}) {
       float scale = end / steps;
+      Fit fit = {};
       for (int refinement = 0; refinement < 2; ++refinement) {
-        const Fit fit = Evaluate(block, Store(scale), 0, kBytes);
+        const float stored_scale = Store(scale);
+        if (stored_scale == fit.scale) break;
+        fit = Evaluate(block, stored_scale, 0, kBytes);
         if (fit.cost < best.cost) best = fit;
         if (!(fit.qq > 0) || fit.qv == 0) break;
         scale = fit.qv / fit.qq;
@@ -121,18 +143,18 @@ class BlockFitter {
 bool Load(const float* values, size_t count, Block* block) {
   std::fill_n(block->values, kBlockCols, values[0]);
   std::copy_n(values, count, block->values);
-  float smallest = values[0], largest = values[0], mean = 0, zeros = 0;
-  for (size_t k = 0; k < kBlockCols; ++k) {
-    const float value = block->values[k];
+  Floats smallest = Floats{} + values[0], largest = smallest, mean = {}, zeros = {};
+  for (size_t k = 0; k < kBlockCols; k += kLanes) {
+    const Floats value = Load(&block->values[k]);
     smallest = value < smallest ? value : smallest;
     largest = value > largest ? value : largest;
-    mean += block->weights[k] * value;
+    mean += Load(&block->weights[k]) * value;
     zeros += value * 0;  // NaN for NaN and infinity
   }
-  block->smallest = smallest;
-  block->largest = largest;
-  block->mean = mean / block->weight;
-  return zeros == 0;
+  block->smallest = std::min({smallest[0], smallest[1], smallest[2], smallest[3]});
+  block->largest = std::max({largest[0], largest[1], largest[2], largest[3]});
+  block->mean = Sum(mean) / block->weight;
+  return Sum(zeros) == 0;
 }
 
 void LoadWeights(const std::vector<float>& weights, size_t first, size_t count, Block* block) {
