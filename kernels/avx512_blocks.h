@@ -89,10 +89,11 @@ struct Avx512Blocks {
   }
 
   // -(scale * zero point), one for each block.
-  template <class Stored>
+  template <bool whole, class Stored>
   static Vec Offsets(Stored, Scales scales, const uint8_t* zero_points, uint8_t flip, size_t blocks) {
-    const __m128i bytes =
-        zero_points == nullptr ? _mm_setzero_si128() : _mm512_castsi512_si128(LoadFirst(zero_points, blocks));
+    const __m128i bytes = zero_points == nullptr ? _mm_setzero_si128()
+                          : whole                ? Load16Bytes(zero_points)
+                                                 : _mm512_castsi512_si128(LoadFirst(zero_points, blocks));
     Vec zeros;
     if constexpr (Stored::kCentre != 0) {
       const __m512i centred = _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(128));

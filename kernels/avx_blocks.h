@@ -80,10 +80,10 @@ struct AvxBlocks {
   }
 
   // -(scale * zero point), one for each block.
-  template <class Stored>
+  template <bool whole, class Stored>
   static Vec Offsets(Stored, Scales scales, const uint8_t* zero_points, uint8_t flip, size_t blocks) {
     uint8_t bytes[8] = {};
-    if (zero_points != nullptr) CopyTail(zero_points, blocks, bytes);
+    if (zero_points != nullptr) CopyTail(zero_points, whole ? sizeof bytes : blocks, bytes);
     const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes));
     Vec zeros;
     if constexpr (Stored::kCentre != 0) {

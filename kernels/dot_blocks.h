@@ -195,33 +195,48 @@ struct DotBlocked {
     Steps<0, whole>(rows, block / Isa::kStepBlocks, activations, scales, sums);
   }
 
+  // Adds the products of the zero points of kBlockLanes blocks of a row, or of as many as are left, and the sums of
+  // their activations.
+  template <bool whole, size_t T>
+  static inline __attribute__((always_inline)) void AddOffsets(const Rows& rows, size_t first,
+                                                               const uint8_t* activations, Vec (&sums)[T][kSums]) {
+    const size_t token_bytes = PackedTokenBytes(rows.cols);
+    const auto* totals = reinterpret_cast<const float*>(activations + PaddedBlocks(rows.cols) * kPackedBlockBytes);
+    if (rows.zero_points != nullptr) __builtin_prefetch(rows.zero_points + first + kAhead / Stored::kBlockBytes);
+    TIED_UNROLL for (size_t i = 0; i < kSums; ++i) {
+      const size_t block = first + i * kQuadBlocks;
+      if (!whole && block >= rows.blocks()) break;
+      const size_t left = rows.blocks() - block;
+      const Vec offsets = Isa::template Offsets<whole>(
+          Stored(), Isa::template LoadScales<whole>(rows.scales + block, left),
+          rows.zero_points == nullptr ? nullptr : rows.zero_points + block, rows.flip, left);
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        const auto* total =
+            reinterpret_cast<const float*>(reinterpret_cast<const uint8_t*>(totals + block) + t * token_bytes);
+        sums[t][i] = Isa::AddProduct(offsets, total, sums[t][i]);
+      }
+    }
+  }
+
   // Starts the sums with the products of zero points and sums of activations.
   template <size_t R, size_t T>
   static __attribute__((noinline)) void Start(const Rows& rows, const uint8_t* activations, Sums<R, T>& sums) {
-    const size_t token_bytes = PackedTokenBytes(rows.cols);
+    const bool has_zero_points = rows.zero_points != nullptr || rows.flip != 0;
     for (size_t r = 0; r < R; ++r) {
-      for (size_t t = 0; t < T; ++t) {
-        for (size_t i = 0; i < kSums; ++i) sums.at[r][t][i] = Isa::Zero();
+      const Rows row = rows.From(r * rows.apart);
+      Vec start[T][kSums];
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) start[t][i] = Isa::Zero();
       }
-    }
-    if (rows.zero_points == nullptr && rows.flip == 0) return;
-    const auto* totals = reinterpret_cast<const float*>(activations + PaddedBlocks(rows.cols) * kPackedBlockBytes);
-    for (size_t r = 0; r < R; ++r) {
-      const size_t row = r * rows.apart * rows.blocks();
-      for (size_t first = 0; first < rows.blocks(); first += kBlockLanes) {
-        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) {
-          const size_t block = first + i * kQuadBlocks;
-          if (block >= rows.blocks()) break;
-          const size_t left = rows.blocks() - block;
-          const Vec offsets =
-              Isa::Offsets(Stored(), Isa::template LoadScales<false>(rows.scales + row + block, left),
-                           rows.zero_points == nullptr ? nullptr : rows.zero_points + row + block, rows.flip, left);
-          TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-            const auto* total =
-                reinterpret_cast<const float*>(reinterpret_cast<const uint8_t*>(totals + block) + t * token_bytes);
-            sums.at[r][t][i] = Isa::AddProduct(offsets, total, sums.at[r][t][i]);
-          }
+      if (has_zero_points) {
+        size_t block = 0;
+        for (; block + kBlockLanes <= row.blocks(); block += kBlockLanes) {
+          AddOffsets<true>(row, block, activations, start);
         }
+        if (block < row.blocks()) AddOffsets<false>(row, block, activations, start);
+      }
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) sums.at[r][t][i] = start[t][i];
       }
     }
   }

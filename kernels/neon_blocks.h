@@ -47,10 +47,10 @@ struct NeonBlockFloats {
   }
 
   // -(scale * zero point), one for each block.
-  template <class Stored>
+  template <bool whole, class Stored>
   static Vec Offsets(Stored, Scales scales, const uint8_t* zero_points, uint8_t flip, size_t blocks) {
     uint8_t bytes[8] = {};
-    if (zero_points != nullptr) CopyTail(zero_points, blocks < 4 ? blocks : 4, bytes);
+    if (zero_points != nullptr) CopyTail(zero_points, whole || blocks > 4 ? 4 : blocks, bytes);
     constexpr uint8_t kMiddle = 128;
     const uint8x8_t flips = vdup_n_u8(Stored::kCentre != 0 ? kMiddle : flip);
     const int32x4_t zeros = vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(veor_u8(vld1_u8(bytes), flips)))));
