@@ -218,43 +218,37 @@ struct DotBlocked {
     }
   }
 
-  // Starts the sums with the products of zero points and sums of activations.
-  template <size_t R, size_t T>
-  static __attribute__((noinline)) void Start(const Rows& rows, const uint8_t* activations, Sums<R, T>& sums) {
-    const bool has_zero_points = rows.zero_points != nullptr || rows.flip != 0;
-    for (size_t r = 0; r < R; ++r) {
-      const Rows row = rows.From(r * rows.apart);
-      Vec start[T][kSums];
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) start[t][i] = Isa::Zero();
+  // kBlockLanes blocks, or as many as are left. The first `ready` blocks of a row are in whole quads.
+  template <bool whole, size_t R, size_t T>
+  static inline __attribute__((always_inline)) void Group(const Rows& rows, size_t first, size_t ready,
+                                                          const uint8_t* activations, Sums<R, T>& sums) {
+    if (rows.zero_points != nullptr || rows.flip != 0) {
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+        AddOffsets<whole>(rows.From(r * rows.apart), first, activations, sums.at[r]);
       }
-      if (has_zero_points) {
-        size_t block = 0;
-        for (; block + kBlockLanes <= row.blocks(); block += kBlockLanes) {
-          AddOffsets<true>(row, block, activations, start);
-        }
-        if (block < row.blocks()) AddOffsets<false>(row, block, activations, start);
-      }
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) sums.at[r][t][i] = start[t][i];
+    }
+    for (size_t block = first; block < first + kBlockLanes; block += kQuadBlocks) {
+      if (whole || block + kQuadBlocks <= ready) {
+        Quad<true>(rows, block, activations, sums);
+      } else {
+        if (block < rows.blocks()) Quad<false>(rows, block, activations, sums);
+        return;
       }
     }
   }
 
   template <size_t R, size_t T>
   static void Tile(const Rows& rows, const uint8_t* activations, float* results, size_t stride) {
-    // Not the same object: sums whose address a function has had would stay in memory.
-    Sums<R, T> start, sums;
-    Start(rows, activations, start);
+    Sums<R, T> sums;
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) sums.at[r][t][i] = start.at[r][t][i];
+        TIED_UNROLL for (size_t i = 0; i < kSums; ++i) sums.at[r][t][i] = Isa::Zero();
       }
     }
-    const size_t whole = rows.stride / kRowBytes / kSteps * kQuadBlocks;
+    const size_t ready = rows.stride / kRowBytes / kSteps * kQuadBlocks;
     size_t block = 0;
-    for (; block < whole; block += kQuadBlocks) Quad<true>(rows, block, activations, sums);
-    if (block < rows.blocks()) Quad<false>(rows, block, activations, sums);
+    for (; block + kBlockLanes <= ready; block += kBlockLanes) Group<true>(rows, block, ready, activations, sums);
+    if (block < rows.blocks()) Group<false>(rows, block, ready, activations, sums);
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
       TIED_UNROLL for (size_t r = 0; r < R; ++r) results[t * stride + r * rows.apart] = Isa::Total(sums.at[r][t]);
     }
