@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/dot_int.h"
 #include "kernels/dot_nibble.h"
@@ -97,7 +98,20 @@ inline __m128i AddLanesOfFour(__m256i a, __m256i b, __m256i c, __m256i d) {
   const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
-inline uint32_t AddLanes(__m256i a) { return static_cast<uint32_t>(_mm_cvtsi128_si32(AddLanesOfFour(a, a, a, a))); }
+
+// Adds the lanes of some sums, four at a time.
+template <class Isa, class Sum, size_t count>
+inline __attribute__((always_inline)) void StoreTotals(const Sum (&sums)[count], uint32_t* totals) {
+  constexpr size_t kFour = 4;
+  TIED_UNROLL for (size_t i = 0; i < count; i += kFour) {
+    const auto at = [&](size_t j) __attribute__((always_inline)) -> const Sum& {
+      return sums[i + j < count ? i + j : i];
+    };
+    uint32_t four[kFour];
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(four), Isa::TotalsOfFour(at(0), at(1), at(2), at(3)));
+    std::memcpy(totals + i, four, (count - i < kFour ? count - i : kFour) * sizeof(uint32_t));
+  }
+}
 
 // Rows of nibbles without scales. Products of nibbles and signed bytes, at most 15 * 128 each, are added in pairs and
 // in fours without saturation.
@@ -112,6 +126,8 @@ struct AvxNibbles {
   static constexpr size_t kWidth = 32;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
+  static constexpr size_t kManyRows = rows;
+  static constexpr size_t kManyRowTokens = 0;
 
   static Sum Zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static Weights Split(__m256i both) {
@@ -127,7 +143,7 @@ struct AvxNibbles {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
   }
   template <size_t R>
-  static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {
+  static void Add(const Weights (&w)[R], const int8_t* q, Sum* sums) {
     const __m256i even = KeepInRegister(Load32Bytes(q)), odd = KeepInRegister(Load32Bytes(q + kWidth));
     TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[r].upper = AddProducts(w[r], even, odd, sums[r].upper);
     const __m256i low_even = KeepInRegister(Load32Bytes(q + 2 * kWidth));
@@ -135,10 +151,21 @@ struct AvxNibbles {
     TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[r].lower = AddProducts(w[r], low_even, low_odd, sums[r].lower);
   }
   template <size_t R>
-  static void Totals(const Sum (&sums)[R], uint32_t* totals) {
+  static void AddSpreads(const Weights (&w)[R], const int8_t* mask, Sum* sums) {
+    const __m256i spreads = _mm256_broadcastsi128_si256(Load16Bytes(kSpreads));
+    const __m256i even = Load32Bytes(mask), odd = Load32Bytes(mask + kWidth);
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      totals[r] = AddLanes(_mm256_add_epi32(_mm256_slli_epi32(sums[r].upper, 8), sums[r].lower));
+      const Weights of_row = {_mm256_shuffle_epi8(spreads, w[r].even), _mm256_shuffle_epi8(spreads, w[r].odd)};
+      sums[r].lower = AddProducts(of_row, even, odd, sums[r].lower);
     }
+  }
+  static __m256i Lanes(const Sum& sum) { return _mm256_add_epi32(_mm256_slli_epi32(sum.upper, 8), sum.lower); }
+  static __m128i TotalsOfFour(const Sum& a, const Sum& b, const Sum& c, const Sum& d) {
+    return AddLanesOfFour(Lanes(a), Lanes(b), Lanes(c), Lanes(d));
+  }
+  template <size_t count>
+  static void Totals(const Sum (&sums)[count], uint32_t* totals) {
+    StoreTotals<AvxNibbles>(sums, totals);
   }
 };
 

@@ -10,15 +10,16 @@
 #include "kernels/dot_int.h"
 #include "kernels/kernels.h"
 #include "kernels/loops.h"
+#include "kernels/screen_bounds.h"
 
 namespace tied::kernels {
 namespace {
 
-// Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kRows and kTokens, the largest tile;
-// Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer bytes, a
-// multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the
-// packed activations of the vector's columns, sum); Totals(sums of R rows, R numbers), which adds lanes. All sums are
-// modulo 2^32.
+// Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kTokens and RowsOf(tokens), the largest
+// tiles; Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer bytes,
+// a multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the packed activations
+// of the vector's columns, sums); AddSpreads(weights, the same of a mask, sums); Totals(sums, as many numbers), which adds
+// lanes. All sums are modulo 2^32.
 //
 // Packed layout of activations: token after token. For each vector of a row: the upper bytes of the even columns, of
 // the odd columns, then the lower bytes of both, kWidth each.
@@ -42,88 +43,129 @@ struct DotNibble {
     }
   }
 
-  // R rows times T tokens; sums go to sums[at[r]]. next: rows to prefetch meanwhile, or null.
-  template <size_t R, size_t T>
-  static void Tile(const NibblePair* const* rows, const NibblePair* const* next, size_t row_bytes, const int8_t* packed,
-                   size_t token_stride, uint32_t* sums, size_t sums_stride, const size_t* at) {
-    typename Isa::Sum acc[T][R];
-    TIED_UNROLL for (size_t t = 0; t < T; ++t) { TIED_UNROLL for (size_t r = 0; r < R; ++r) acc[t][r] = Isa::Zero(); }
+  // What the tiles of a call have in common.
+  struct Call {
+    const NibbleRows& rows;
+    size_t row_count;
+    size_t bytes;       // of the range of columns in a row
+    size_t ahead_rows;  // that scattered rows are prefetched
+    const int8_t* packed;
+    size_t token_stride;
+    uint32_t* sums;
+    size_t sums_stride;
+    const NibbleSpreads* spreads;
+  };
+
+  // R rows times T tokens from `token` on; sums go to those of the rows at[r], as do spreads. fetch: whether to prefetch
+  // later rows.
+  template <size_t R, size_t T, bool with_spreads>
+  static void Tile(const Call& call, const size_t* at, size_t token, bool fetch) {
+    // Of each token, then the spreads.
+    constexpr size_t kSums = T + (with_spreads ? 1 : 0);
+    typename Isa::Sum acc[kSums * R];
+    TIED_UNROLL for (size_t i = 0; i < kSums * R; ++i) acc[i] = Isa::Zero();
+    const NibblePair* rows[R];
+    const NibblePair* next[R];
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      rows[r] = call.rows.Row(at[r]);
+      next[r] = Later(call, at[r], rows[r]);
+    }
+    const int8_t* const packed = call.packed + token * call.token_stride;
+    const int8_t* const mask = with_spreads ? MaskOf(call) : nullptr;
     size_t byte = 0;
     const auto add = [&](const auto& load) __attribute__((always_inline)) {
       typename Isa::Weights weights[R];
       TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = load(rows[r] + byte);
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        Isa::Add(weights, packed + t * token_stride + byte / kVector * kPackedVector, acc[t]);
-      }
+      const size_t in_packed = byte / kVector * kPackedVector;
+      TIED_UNROLL for (size_t t = 0; t < T; ++t) Isa::Add(weights, packed + t * call.token_stride + in_packed, acc + t * R);
+      if constexpr (with_spreads) Isa::AddSpreads(weights, mask + in_packed, acc + T * R);
     };
-    for (; byte + kVector <= row_bytes; byte += kVector) {
-      if (next != nullptr && byte % kLine == 0) {
+    for (; byte + kVector <= call.bytes; byte += kVector) {
+      if (fetch && byte % kLine == 0) {
         TIED_UNROLL for (size_t r = 0; r < R; ++r) __builtin_prefetch(next[r] + byte);
       }
       add([](const NibblePair* p) { return Isa::Load(p); });
     }
     if constexpr (kVector > kNibbleBlockBytes) {
-      if (byte < row_bytes) add([=](const NibblePair* p) { return Isa::LoadTail(p, row_bytes - byte); });
+      if (byte < call.bytes) add([&](const NibblePair* p) { return Isa::LoadTail(p, call.bytes - byte); });
     }
-    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-      uint32_t totals[R];
-      Isa::Totals(acc[t], totals);
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[t * sums_stride + at[r]] = totals[r];
+    uint32_t totals[kSums * R];
+    Isa::Totals(acc, totals);
+    TIED_UNROLL for (size_t t = 0; t < kSums; ++t) {
+      uint32_t* const sums = t < T ? call.sums + (token + t) * call.sums_stride : call.spreads->sums;
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[at[r]] = totals[t * R + r];
     }
   }
 
-  template <size_t R, size_t T, class... Args>
-  static void TileOf(size_t tokens, Args... args) {
-    if (tokens == T) return Tile<R, T>(args...);
-    if constexpr (T > 1) TileOf<R, T - 1>(tokens, args...);
+  // Tiles of as many tokens as possible, for R rows.
+  template <size_t R, size_t T>
+  static void TileOf(const Call& call, const size_t* at, size_t token, size_t tokens) {
+    if (tokens == T) {
+      const bool first = token == 0;
+      return first && call.spreads != nullptr ? Tile<R, T, true>(call, at, token, first)
+                                              : Tile<R, T, false>(call, at, token, first);
+    }
+    if constexpr (T > 1) TileOf<R, T - 1>(call, at, token, tokens);
   }
 
-  // Rows at[0 … R) times all tokens.
+  // Rows that follow each other in memory are taken from R places far apart, each of which the CPU's prefetcher follows
+  // as a stream of its own: with neighbours, one page would have R streams, which it does not detect. Scattered rows
+  // are taken in their order. Both are prefetched here, too: the prefetcher starts again at each page.
   template <size_t R>
-  static void RowTile(const NibbleRows& rows, const size_t (&at)[R], size_t row_count, size_t cols, const void* packed,
-                      size_t tokens, uint32_t* sums, size_t sums_stride) {
-    const size_t row_bytes = RowElements(rows.values, cols);
-    const NibblePair* tile[R];
-    const NibblePair* next[R];
-    for (size_t r = 0; r < R; ++r) {
-      tile[r] = rows.Row(at[r], row_bytes);
-      next[r] = rows.Row(at[r] + kAheadRows < row_count ? at[r] + kAheadRows : at[r], row_bytes);
+  static void Rows(const Call& call, size_t tokens) {
+    const size_t tiles = call.row_count / R;
+    const bool dense = call.rows.ids == nullptr;
+    const size_t step = dense ? tiles : 1;
+    const auto all_tokens = [&](const auto& tile) {
+      for (size_t t = 0; t < tokens; t += Isa::kTokens) tile(t, tokens - t < Isa::kTokens ? tokens - t : Isa::kTokens);
+    };
+    for (size_t i = 0; i < tiles; ++i) {
+      size_t at[R];
+      for (size_t r = 0; r < R; ++r) at[r] = (dense ? i : i * R) + r * step;
+      all_tokens([&](size_t t, size_t count) { TileOf<R, Isa::kTokens>(call, at, t, count); });
     }
-    const size_t token_stride = TokenStride(cols);
-    for (size_t t = 0, count = 0; t < tokens; t += count) {
-      count = tokens - t < Isa::kTokens ? tokens - t : Isa::kTokens;
-      const bool prefetch = rows.ids != nullptr && t == 0;
-      TileOf<R, Isa::kTokens>(count, static_cast<const NibblePair* const*>(tile),
-                              static_cast<const NibblePair* const*>(prefetch ? next : nullptr), row_bytes,
-                              static_cast<const int8_t*>(packed) + t * token_stride, token_stride,
-                              sums + t * sums_stride, sums_stride, static_cast<const size_t*>(at));
+    for (size_t r = tiles * R; r < call.row_count; ++r) {
+      all_tokens([&](size_t t, size_t count) { TileOf<1, Isa::kTokens>(call, &r, t, count); });
     }
   }
 
-  // Rows that follow each other in memory are taken from kRows places far apart, each of which the CPU's prefetcher
-  // follows as a stream of its own: with neighbours, one page would have kRows streams, which it does not detect.
-  // Scattered rows are taken in their order and prefetched here.
-  static void Dot(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
-                  uint32_t* sums, size_t sums_stride) {
-    const size_t tiles = row_count / Isa::kRows;
-    const size_t step = rows.ids == nullptr ? tiles : 1;
-    for (size_t i = 0; i < tiles; ++i) {
-      size_t at[Isa::kRows];
-      for (size_t r = 0; r < Isa::kRows; ++r) at[r] = (rows.ids == nullptr ? i : i * Isa::kRows) + r * step;
-      RowTile<Isa::kRows>(rows, at, row_count, cols, packed, tokens, sums, sums_stride);
-    }
-    for (size_t r = tiles * Isa::kRows; r < row_count; ++r) {
-      RowTile<1>(rows, {r}, row_count, cols, packed, tokens, sums, sums_stride);
-    }
+  static void Dot(const NibbleRows& rows, size_t row_count, const void* packed, size_t tokens, uint32_t* sums,
+                  size_t sums_stride, const NibbleSpreads* spreads) {
+    const size_t bytes = RowElements(rows.values, rows.count);
+    const Call call = {rows,
+                       row_count,
+                       bytes,
+                       bytes * kAheadRows < 2 * kAheadBytes ? 2 * kAheadBytes / bytes : kAheadRows,
+                       static_cast<const int8_t*>(packed) + OffsetOf(rows.first),
+                       TokenStride(rows.cols),
+                       sums,
+                       sums_stride,
+                       spreads};
+    if (tokens <= Isa::kManyRowTokens) return Rows<Isa::kManyRows>(call, tokens);
+    Rows<Isa::kRows>(call, tokens);
   }
 
  private:
   static constexpr size_t kLine = 64;
+  static constexpr size_t kAheadBytes = 2048;
   static constexpr size_t kAheadRows = 16;
+
+  static constexpr size_t OffsetOf(size_t col) { return col / 2 / kVector * kPackedVector; }
+  static_assert(kNibbleRangeCols / 2 % kVector == 0);
+
+  // What a row prefetches for later.
+  static const NibblePair* Later(const Call& call, size_t at, const NibblePair* row) {
+    if (call.rows.ids == nullptr) return row + kAheadBytes;
+    return call.rows.Row(at + call.ahead_rows < call.row_count ? at + call.ahead_rows : at);
+  }
+  static const int8_t* MaskOf(const Call& call) {
+    return static_cast<const int8_t*>(call.spreads->mask) + OffsetOf(call.rows.first) + 2 * kVector;
+  }
 };
 
 template <class Isa>
-constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride, DotNibble<Isa>::Dot};
+constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride, DotNibble<Isa>::Dot,
+                                          &kBoundKernels};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -73,20 +73,88 @@ template <class Element>
 using DotBlocks = void(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
                        const ActivationsView& activations, float* sums, size_t sums_stride);
 
-// Rows of nibbles without scales: row r of a call is row ids[r] of `values`, or row r if ids is null.
+// A range of columns in rows of nibbles starts at a multiple of this many.
+inline constexpr size_t kNibbleRangeCols = 128;
+
+// Columns first … first + count of rows of nibbles without scales: row r of a call is row ids[r] of `values`, or row r
+// if ids is null.
 struct NibbleRows {
   const NibblePair* values;  // dense, RowElements() each
   const uint32_t* ids;
+  size_t cols;  // of a whole row
+  size_t first;
+  size_t count;
 
-  const NibblePair* Row(size_t r, size_t row_bytes) const {
-    return values + (ids == nullptr ? r : size_t{ids[r]}) * row_bytes;
+  static NibbleRows Whole(const void* values, const uint32_t* ids, size_t cols) {
+    return {static_cast<const NibblePair*>(values), ids, cols, 0, cols};
+  }
+  const NibblePair* Row(size_t r) const {
+    return values + (ids == nullptr ? r : size_t{ids[r]}) * RowElements(values, cols) + first / 2;
   }
 };
 
-// sums[t * sums_stride + r] = sum over k of nibble k of row r * activations[t, k], modulo 2^32.
-// packed: `tokens` activations, by the PackActivations of the same group.
-using DotNibbles = void(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
-                        uint32_t* sums, size_t sums_stride);
+// Where to add up how far nibbles are from 7.5, for some columns: sums[r] = sum over k of mask[k] * kSpreads[nibble k of
+// row r].
+struct NibbleSpreads {
+  const void* mask;  // one token of activations, 0 or 1, packed
+  uint32_t* sums;
+};
+
+// (2 * nibble - 15)^2 = 8 * kSpreads[nibble] + 1.
+constexpr uint8_t kSpreads[16] = {28, 21, 15, 10, 6, 3, 1, 0, 0, 1, 3, 6, 10, 15, 21, 28};
+
+// sums[t * sums_stride + r] = sum over the columns k of nibble k of row r * activations[t, k], modulo 2^32.
+// packed: `tokens` activations of whole rows, by the PackActivations of the same group. spreads: may be null.
+using DotNibbles = void(const NibbleRows& rows, size_t row_count, const void* packed, size_t tokens, uint32_t* sums,
+                        size_t sums_stride, const NibbleSpreads* spreads);
+
+// What bounds one token's logits (runtime/compute/screen.h). All terms are rounded up.
+struct BoundTerms {
+  uint32_t eight_totals;  // for CentredSum()
+  float scale;            // of sums
+  float unread_norm;      // of the hidden state where lower nibbles were not read
+  float slack;            // the error of a row with scale 1 and no residual
+  float reach;            // at least the largest intermediate sum of a logit of a row with scale 1
+  float tiny;
+};
+
+// Rows that are bounded.
+struct BoundRows {
+  const uint32_t* sums;  // of upper nibbles
+  const float* offsets;  // what is missing in them, with 8 subtracted from each nibble
+  const float* scales;
+  const float* upper_norms;
+  const float* norms;  // after lower nibbles were read, too
+};
+
+// Lower nibbles that were read: some ranges of columns.
+struct LowerSums {
+  const uint32_t* sums;     // a row each
+  const uint32_t* spreads;  // of NibbleSpreads
+  uint32_t eight_totals;    // for CentredSum()
+  float half_total;         // what turns 7.5 into 8 there
+  float masked;             // columns that spreads count
+  float read_norm;          // of the hidden state there
+};
+
+// far[r]: at least the largest intermediate sum of the logit.
+using BoundFromUpperSums = void(const BoundTerms& terms, const BoundRows& rows, size_t count, float* middles,
+                                float* uppers, float* far);
+using BoundFromPartialSums = void(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                                  float* uppers, float* far);
+
+// Makes the bounds of rows infinite that are NaN, have a bad norm, or are not nearer than `farthest`.
+using FinishUpperBounds = void(const float* upper_norms, const float* far, float farthest, size_t count, float* uppers);
+
+// The largest value that is not NaN; -infinity if there is none.
+using LargestOf = float(const float* values, size_t count);
+
+struct BoundKernels {
+  BoundFromUpperSums* from_upper;
+  BoundFromPartialSums* from_part;
+  FinishUpperBounds* finish;
+  LargestOf* largest;
+};
 
 // The functions of a set for each kind of table: one packs hidden states, the others multiply rows with them.
 struct FloatKernels {
@@ -114,6 +182,7 @@ struct NibbleKernels {
   PackActivations* pack;
   size_t (*token_bytes)(size_t cols);  // of the packed activations of one token
   DotNibbles* dot;
+  const BoundKernels* bounds;
 };
 
 // For sets that XNNPACK does not beat at any number of tokens.

@@ -125,6 +125,8 @@ struct NibblesOf {
   static constexpr size_t kWidth = 16;
   static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 1;
+  static constexpr size_t kManyRows = kRows;
+  static constexpr size_t kManyRowTokens = 0;
 
   static Sum Zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
   static Weights Load(const NibblePair* p) {
@@ -132,12 +134,28 @@ struct NibblesOf {
     return {vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vreinterpretq_s8_u8(vshrq_n_u8(both, 4))};
   }
   template <size_t R>
-  static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {
+  static void Add(const Weights (&w)[R], const int8_t* q, Sum* sums) {
     const int8x16_t even = vld1q_s8(q), odd = vld1q_s8(q + kWidth);
     const int8x16_t low_even = vld1q_s8(q + 2 * kWidth), low_odd = vld1q_s8(q + 3 * kWidth);
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       sums[r].upper = Products::Add(w[r].even, even, w[r].odd, odd, sums[r].upper);
       sums[r].lower = Products::Add(w[r].even, low_even, w[r].odd, low_odd, sums[r].lower);
+    }
+  }
+  static int8x16_t Spreads(int8x16_t nibbles) {
+    const uint8x16_t spreads = vld1q_u8(kSpreads), index = vreinterpretq_u8_s8(nibbles);
+#if defined(__aarch64__)
+    return vreinterpretq_s8_u8(vqtbl1q_u8(spreads, index));
+#else
+    const uint8x8x2_t table = {{vget_low_u8(spreads), vget_high_u8(spreads)}};
+    return vreinterpretq_s8_u8(vcombine_u8(vtbl2_u8(table, vget_low_u8(index)), vtbl2_u8(table, vget_high_u8(index))));
+#endif
+  }
+  template <size_t R>
+  static void AddSpreads(const Weights (&w)[R], const int8_t* mask, Sum* sums) {
+    const int8x16_t even = vld1q_s8(mask), odd = vld1q_s8(mask + kWidth);
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      sums[r].lower = Products::Add(Spreads(w[r].even), even, Spreads(w[r].odd), odd, sums[r].lower);
     }
   }
   template <size_t R>

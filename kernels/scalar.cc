@@ -29,6 +29,7 @@
 
 #include "kernels/float_formats.h"
 #include "kernels/kernels.h"
+#include "kernels/screen_bounds.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -129,16 +130,23 @@ void DotRowsOfBlocks(const Element* rows, const BlocksView& blocks, size_t row_c
   }
 }
 
-void DotRowsOfNibbles(const NibbleRows& rows, size_t row_count, size_t cols, const void* packed, size_t tokens,
-                      uint32_t* sums, size_t sums_stride) {
-  const auto* q = static_cast<const int16_t*>(packed);
+void DotRowsOfNibbles(const NibbleRows& rows, size_t row_count, const void* packed, size_t tokens, uint32_t* sums,
+                      size_t sums_stride, const NibbleSpreads* spreads) {
+  const auto* q = static_cast<const int16_t*>(packed) + rows.first;
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = 0; r < row_count; ++r) {
-      const NibblePair* row = rows.Row(r, RowElements(rows.values, cols));
+      const NibblePair* row = rows.Row(r);
       int64_t sum = 0;
-      for (size_t k = 0; k < cols; ++k) sum += IntegerAt(row, k) * q[t * cols + k];
+      for (size_t k = 0; k < rows.count; ++k) sum += IntegerAt(row, k) * q[t * rows.cols + k];
       sums[t * sums_stride + r] = static_cast<uint32_t>(sum);
     }
+  }
+  for (size_t r = 0; spreads != nullptr && r < row_count; ++r) {
+    const auto* mask = static_cast<const int16_t*>(spreads->mask) + rows.first;
+    const NibblePair* row = rows.Row(r);
+    int64_t sum = 0;
+    for (size_t k = 0; k < rows.count; ++k) sum += kSpreads[IntegerAt(row, k)] * mask[k];
+    spreads->sums[r] = static_cast<uint32_t>(sum);
   }
 }
 
@@ -147,7 +155,7 @@ bool Available() { return true; }
 constexpr ByteKernels kBytes = {CopyActivations, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
 size_t TokenBytes(size_t cols) { return cols * sizeof(int16_t); }
 
-constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles};
+constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles, &kBoundKernels};
 
 }  // namespace
 

@@ -66,9 +66,11 @@ struct VnniNibbles {
     __m512i upper, lower;
   };
   static constexpr size_t kWidth = 64;
-  // 4 x 2 tiles of two sums each, and four vectors of activations; weights are unpacked once for both tokens.
-  static constexpr size_t kRows = 4;
-  static constexpr size_t kTokens = 2;
+  // 4 x 2 or 2 x 4 tiles of two sums each, and four vectors of activations; weights are unpacked once for all tokens.
+  static constexpr size_t kRows = 2;
+  static constexpr size_t kTokens = 4;
+  static constexpr size_t kManyRows = 4;
+  static constexpr size_t kManyRowTokens = 2;
 
   static Sum Zero() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
   static Weights Split(__m512i both) {
@@ -85,7 +87,7 @@ struct VnniNibbles {
     return Split(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
   }
   template <size_t R>
-  static void Add(const Weights (&w)[R], const int8_t* q, Sum (&sums)[R]) {
+  static void Add(const Weights (&w)[R], const int8_t* q, Sum* sums) {
     const __m512i even = KeepInRegister(_mm512_loadu_si512(q)), odd = KeepInRegister(_mm512_loadu_si512(q + kWidth));
     const __m512i low_even = KeepInRegister(_mm512_loadu_si512(q + 2 * kWidth));
     const __m512i low_odd = KeepInRegister(_mm512_loadu_si512(q + 3 * kWidth));
@@ -98,18 +100,29 @@ struct VnniNibbles {
       sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, w[r].odd, low_odd);
     }
   }
-  static __m256i Halves(const Sum& sum) {
-    const __m512i lanes = _mm512_add_epi32(_mm512_slli_epi32(sum.upper, 8), sum.lower);
-    return _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
-  }
   template <size_t R>
-  static void Totals(const Sum (&sums)[R], uint32_t* totals) {
-    if constexpr (R == 4) {
-      const __m128i all = AddLanesOfFour(Halves(sums[0]), Halves(sums[1]), Halves(sums[2]), Halves(sums[3]));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(totals), all);
-    } else {
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) totals[r] = AddLanes(Halves(sums[r]));
+  static void AddSpreads(const Weights (&w)[R], const int8_t* mask, Sum* sums) {
+    const __m512i spreads = _mm512_broadcast_i32x4(Load16Bytes(kSpreads));
+    const __m512i even = _mm512_loadu_si512(mask), odd = _mm512_loadu_si512(mask + kWidth);
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, _mm512_shuffle_epi8(spreads, w[r].even), even);
+      sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, _mm512_shuffle_epi8(spreads, w[r].odd), odd);
     }
+  }
+  static __m512i Lanes(const Sum& sum) { return _mm512_add_epi32(_mm512_slli_epi32(sum.upper, 8), sum.lower); }
+  // Adds the lanes of four sums.
+  static __m128i TotalsOfFour(const Sum& a, const Sum& b, const Sum& c, const Sum& d) {
+    const __m512i ab = AddPairs(Lanes(a), Lanes(b)), cd = AddPairs(Lanes(c), Lanes(d));
+    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  }
+  static __m512i AddPairs(__m512i a, __m512i b) {
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  }
+  template <size_t count>
+  static void Totals(const Sum (&sums)[count], uint32_t* totals) {
+    StoreTotals<VnniNibbles>(sums, totals);
   }
 };
 

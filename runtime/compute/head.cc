@@ -40,9 +40,9 @@ void DotFloats(const HeadBatch& batch, const unsigned char* rows, size_t count, 
 }
 
 void DotNibbles(const HeadBatch& batch, const unsigned char* plane, size_t first, size_t count, uint32_t* sums) {
-  const auto* rows = reinterpret_cast<const kernels::NibblePair*>(plane + first * batch.table.screen.row_bytes);
-  batch.kernels->nibbles->dot({rows, nullptr}, count, batch.table.cols, batch.packed->activations().packed,
-                              batch.tokens, sums, count);
+  const unsigned char* first_row = plane + first * batch.table.screen.row_bytes;
+  batch.kernels->nibbles->dot(kernels::NibbleRows::Whole(first_row, nullptr, batch.table.cols), count,
+                              batch.packed->activations().packed, batch.tokens, sums, count, nullptr);
 }
 
 // logit = sum of (w[k] - zero point) * q[k], times both scales, rounded to float32 once.

@@ -9,20 +9,14 @@ namespace tied::runtime {
 
 namespace {
 
-// A logit has no bound if a float32 kernel may overflow while it computes it.
-constexpr float kLargest = 1e38f;
-
-// A bound in float32 is the sum of at most 12 terms, rounded 12 times.
-constexpr double kFloatRounding = 0x1p-20;
-constexpr float kFloatRoundUp = 1 + 0x1p-20f;
-
-// Roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7; also of subnormal terms of a bound.
-constexpr double kTiny = 0x1p-120;
+using kernels::NibbleRows;
 
 // |p_k| and |q_k| at most, and |p_k - offset of an unsigned table - zero point|.
 constexpr double kUpperReach = 16 * 7.54;
 constexpr double kFullReach = 128;
 constexpr double kLargestInteger = 128 + 128 + 255;
+
+constexpr size_t kAlignment = 64;
 
 constexpr size_t kUpperTileBytes = size_t{1} << 20;
 
@@ -71,36 +65,26 @@ TokenTerms TermsOf(const HeadBatch& batch, size_t token) {
   const double lost = all.of_error + gamma * all.of_x;  // of |p| and of |v|
   const double root = std::sqrt(n) * (1 + kFloatRounding);
   const double float_rounding = kFloatRounding * kLargestInteger * root * (all.of_x + all.of_error);
+  terms.lost = lost;
+  terms.up = up;
   terms.norm = (outside.of_x + lost) * (1 + 2 * kFloatRounding);
   terms.slack = kUpperReach * root * lost + float_rounding;
   terms.full_slack = kFullReach * root * lost + 0x1p-40 * float_rounding;
+  terms.partial_slack = kFullReach * root * lost + float_rounding;
   const double in_column = std::sqrt(static_cast<double>(kScreenColumns)) * (1 + kFloatRounding);
   terms.column_slack = in_column * (0.5 * in_columns.of_x + 127.5 * (lost + kFloatRounding * (all.of_x + lost)));
   terms.reach = 2 * kLargestInteger * root * (all.of_x + lost);
   return terms;
 }
 
-// Ignores NaN. Vectorised, unlike std::max_element.
-float Largest(const float* values, size_t count) {
-  constexpr size_t kLanes = 8;
-  float largest[kLanes];
-  std::fill_n(largest, kLanes, -INFINITY);
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (size_t j = 0; j < kLanes; ++j) largest[j] = values[i + j] > largest[j] ? values[i + j] : largest[j];
-  }
-  for (; i < count; ++i) largest[0] = values[i] > largest[0] ? values[i] : largest[0];
-  return *std::max_element(largest, largest + kLanes);
-}
+}  // namespace
 
-int32_t ColumnSum(const ScreenView& view, const TokenTerms& terms, size_t row) {
+int32_t ColumnSum(const ScreenView& view, const int16_t* activations, size_t row) {
   const int8_t* values = view.column_values + row * kScreenColumns;
   int32_t sum = 0;
-  for (size_t k = 0; k < kScreenColumns; ++k) sum += values[k] * terms.column_activations[k];
+  for (size_t k = 0; k < kScreenColumns; ++k) sum += values[k] * activations[k];
   return sum;
 }
-
-}  // namespace
 
 bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t workers) {
   const size_t chunks = (table.rows + kChunkRows - 1) / kChunkRows;
@@ -109,7 +93,13 @@ bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t worker
   return sums.Reserve(tokens * table.rows) && uppers.Reserve(tokens * table.rows) &&
          chunk_uppers.Reserve(tokens * chunks) && chunk_middles.Reserve(tokens * chunks) &&
          survivors.Reserve(tokens * table.rows) && chunk_order.Reserve(chunks) &&
-         row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes));
+         row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes)) && mask.Reserve(table.cols) &&
+         mask_memory.Reserve(kernels::PackedActivationsSize(1, table.cols) + kAlignment);
+}
+
+void* ScreenScratch::packed_mask() const {
+  const auto address = reinterpret_cast<uintptr_t>(mask_memory.get());
+  return mask_memory.get() + (kAlignment - address % kAlignment) % kAlignment;
 }
 
 Screen::Screen(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch)
@@ -123,8 +113,6 @@ size_t Screen::upper_row_bytes() const {
   return view_.row_bytes + floats * sizeof(float) + (view_.columns == nullptr ? 0 : kScreenColumns);
 }
 
-size_t Screen::lower_row_bytes() const { return view_.row_bytes + (view_.norms == nullptr ? 0 : sizeof(float)); }
-
 void Screen::ReadUpper() {
   const size_t rows = batch_.table.rows;
   // Large enough for the kernel's streams.
@@ -132,9 +120,9 @@ void Screen::ReadUpper() {
   const kernels::ActivationsView activations = batch_.packed->activations();
   kernels::ForEachTile(pool_, *batch_.cancelled, rows, tile_rows, [&](const kernels::Tile& tile) {
     batch_.filter.ForEachRun(tile.first, tile.count, [&](size_t first, size_t count) {
-      const auto* upper = reinterpret_cast<const kernels::NibblePair*>(view_.upper + first * view_.row_bytes);
-      batch_.kernels->nibbles->dot({upper, nullptr}, count, batch_.table.cols, activations.packed, batch_.tokens,
-                                   scratch_.sums.get() + first, rows);
+      const auto upper = NibbleRows::Whole(view_.upper + first * view_.row_bytes, nullptr, batch_.table.cols);
+      batch_.kernels->nibbles->dot(upper, count, activations.packed, batch_.tokens, scratch_.sums.get() + first, rows,
+                                   nullptr);
     });
     const size_t end = (tile.first + tile.count + kChunkRows - 1) / kChunkRows;
     for (size_t chunk = tile.first / kChunkRows; chunk < end; ++chunk) SumUp(chunk);
@@ -143,91 +131,90 @@ void Screen::ReadUpper() {
 
 void Screen::SumUp(size_t chunk) const {
   for (size_t t = 0; t < batch_.tokens; ++t) {
+    const auto largest = batch_.kernels->nibbles->bounds->largest;
     float upper = -INFINITY, middle = -INFINITY;
     ForEachRun(chunk, [&](size_t row, size_t rows) {
       float middles[kChunkRows];
       float* uppers = scratch_.uppers.get() + t * batch_.table.rows + row;
       UpperBounds(t, row, rows, uppers, middles);
-      upper = std::max(upper, Largest(uppers, rows));
-      middle = std::max(middle, Largest(middles, rows));
+      upper = std::max(upper, largest(uppers, rows));
+      middle = std::max(middle, largest(middles, rows));
     });
     scratch_.chunk_uppers[t * chunks() + chunk] = upper;
     scratch_.chunk_middles[t * chunks() + chunk] = middle;
   }
 }
 
-void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
-  if (view_.columns == nullptr) {
-    UpperBoundsOf<false>(token, first, count, uppers, middles);
-  } else {
-    UpperBoundsOf<true>(token, first, count, uppers, middles);
-  }
+float Screen::OffsetOf(const TableView& table, double total, size_t row) {
+  const double offset = table.is_float() ? 7.5 : 7.5 + 128 - table.NestedOffset(row);
+  return static_cast<float>(offset / 16 * total);
 }
 
-// What is missing in the sums of rows, in float32: 7.5 of the lower nibbles, and the zero point of the stored integers.
 void Screen::OffsetsOf(double total, size_t first, size_t count, float* offsets) const {
   const TableView& table = batch_.table;
-  const double stored = table.is_float() ? 7.5 : 7.5 + 128;
   if (table.is_float() || table.zero_points == nullptr) {
-    const double zero = table.is_float() ? 0 : table.NestedOffset(first);
-    std::fill_n(offsets, count, static_cast<float>((stored - zero) / 16 * total));
+    std::fill_n(offsets, count, OffsetOf(table, total, first));
     return;
   }
+  for (size_t r = 0; r < count; ++r) offsets[r] = OffsetOf(table, total, first + r);
+}
+
+kernels::BoundTerms Screen::FloatTerms(size_t token, double unread_norm, double slack) const {
+  const TokenTerms& terms = terms_[token];
+  return {terms.eight_totals,        static_cast<float>(16 * terms.scale), RoundedUp(unread_norm), RoundedUp(slack),
+          RoundedUp(terms.reach),    static_cast<float>(kTiny)};
+}
+
+// In float32, since every row goes through it. The terms hold its roundings.
+void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
+  const TokenTerms& terms = terms_[token];
+  const TableView& table = batch_.table;
+  const kernels::BoundKernels& bounds = *batch_.kernels->nibbles->bounds;
+  float scales[kChunkRows], offsets[kChunkRows], far[kChunkRows];
+  for (size_t r = 0; view_.scales == nullptr && r < count; ++r) scales[r] = table.RowScale(first + r);
+  OffsetsOf(terms.total, first, count, offsets);
+  const kernels::BoundRows rows = {sums(token) + first, offsets, view_.scales == nullptr ? scales : view_.scales + first,
+                                   view_.upper_norms + first, nullptr};
+  bounds.from_upper(FloatTerms(token, terms.norm, terms.slack), rows, count, middles, uppers, far);
+  if (view_.columns != nullptr) {
+    float of_columns[kChunkRows];
+    for (size_t r = 0; r < count; ++r) of_columns[r] = ColumnProduct(token, terms.column_activations, first + r);
+    for (size_t r = 0; r < count; ++r) middles[r] += of_columns[r];
+    AddColumns(token, of_columns, view_.column_scales + first, count, uppers, far);
+  }
+  if (batch_.bias != nullptr) {
+    for (size_t r = 0; r < count; ++r) middles[r] += batch_.bias[first + r];
+    AddBiases(batch_.bias + first, count, uppers);
+  }
+  bounds.finish(rows.upper_norms, far, kLargestLogit, count, uppers);
+}
+
+float Screen::ColumnProduct(size_t token, const int16_t* activations, size_t row) const {
+  const auto sum = static_cast<float>(ColumnSum(view_, activations, row));
+  return view_.column_scales[row] * (static_cast<float>(terms_[token].scale) * sum);
+}
+
+void Screen::AddColumns(size_t token, const float* products, const float* scales, size_t count, float* uppers,
+                        float* far) const {
+  const float slack = RoundedUp(terms_[token].column_slack), reach = RoundedUp(terms_[token].reach);
   for (size_t r = 0; r < count; ++r) {
-    offsets[r] = static_cast<float>((stored - table.NestedOffset(first + r)) / 16 * total);
+    uppers[r] += products[r] + std::fabs(scales[r]) * slack;
+    far[r] += std::fabs(scales[r]) * reach;
   }
 }
 
-// In float32 and in loops that compilers vectorise, since every row goes through them. The terms hold its roundings.
-template <bool with_columns>
-void Screen::UpperBoundsOf(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
-  const TokenTerms& terms = terms_[token];
-  const TableView& table = batch_.table;
-  const uint32_t* sums = scratch_.sums.get() + token * table.rows + first;
-  const float* norms = view_.upper_norms + first;
-  const auto sixteen = static_cast<float>(16 * terms.scale);
-  const auto norm = static_cast<float>(terms.norm) * kFloatRoundUp;
-  const auto slack = static_cast<float>(terms.slack) * kFloatRoundUp;
-  const auto column_slack = static_cast<float>(terms.column_slack) * kFloatRoundUp;
-  const auto reach = static_cast<float>(terms.reach) * kFloatRoundUp;
-  float scales[kChunkRows], offsets[kChunkRows], far[kChunkRows];
-  if (view_.scales != nullptr) std::copy_n(view_.scales + first, count, scales);
-  for (size_t r = 0; view_.scales == nullptr && r < count; ++r) scales[r] = table.RowScale(first + r);
-  OffsetsOf(terms.total, first, count, offsets);
+void Screen::AddBiases(const float* biases, size_t count, float* uppers) {
   for (size_t r = 0; r < count; ++r) {
-    const auto sum = static_cast<float>(kernels::CentredSum(sums[r], terms.eight_totals)) + offsets[r];
-    const float residual = norms[r] * norm + static_cast<float>(kTiny);
-    middles[r] = scales[r] * (sixteen * sum);
-    uppers[r] = middles[r] + (std::fabs(scales[r]) * slack + residual);
-    far[r] = std::fabs(scales[r]) * reach + residual;
+    uppers[r] += biases[r] + std::fabs(biases[r]) * static_cast<float>(kFloatRounding);
   }
-  for (size_t r = 0; with_columns && r < count; ++r) {
-    const float scale = view_.column_scales[first + r];
-    const auto sum = static_cast<float>(ColumnSum(view_, terms, first + r));
-    const float of_columns = scale * (static_cast<float>(terms.scale) * sum);
-    middles[r] += of_columns;
-    uppers[r] += of_columns + std::fabs(scale) * column_slack;
-    far[r] += std::fabs(scale) * reach;
-  }
-  if (batch_.bias != nullptr) {
-    const float* biases = batch_.bias + first;
-    for (size_t r = 0; r < count; ++r) {
-      middles[r] += biases[r];
-      uppers[r] += biases[r] + std::fabs(biases[r]) * static_cast<float>(kFloatRounding);
-    }
-  }
-  // The comparisons are false for NaN, too.
-  for (size_t r = 0; r < count; ++r) far[r] = norms[r] >= 0 ? far[r] : INFINITY;
-  for (size_t r = 0; r < count; ++r) uppers[r] = far[r] < kLargest ? uppers[r] : INFINITY;
-  for (size_t r = 0; r < count; ++r) uppers[r] = uppers[r] <= INFINITY ? uppers[r] : INFINITY;
 }
 
 void Screen::ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t count, uint32_t* sums,
                        size_t stride) const {
   const size_t token_bytes = batch_.kernels->nibbles->token_bytes(batch_.table.cols);
   const auto* packed = static_cast<const unsigned char*>(batch_.packed->activations().packed) + token * token_bytes;
-  batch_.kernels->nibbles->dot({reinterpret_cast<const kernels::NibblePair*>(view_.lower), rows}, count,
-                               batch_.table.cols, packed, tokens, sums, stride);
+  const auto lower = NibbleRows::Whole(view_.lower, rows, batch_.table.cols);
+  batch_.kernels->nibbles->dot(lower, count, packed, tokens, sums, stride, nullptr);
 }
 
 // The exact product of a row's integers, without zero point, and the activations.
@@ -245,16 +232,16 @@ LogitBounds Screen::FloatBounds(size_t token, size_t row, uint32_t lower_sum) co
   double far = std::fabs(scale) * terms.reach + norm * terms.norm;
   if (view_.columns != nullptr) {
     const double column_scale = static_cast<double>(view_.column_scales[row]);
-    middle += column_scale * ColumnSum(view_, terms, row) - scale * terms.half_columns;
+    middle += column_scale * ColumnSum(view_, terms.column_activations, row) - scale * terms.half_columns;
     deviation += std::fabs(column_scale) * terms.column_slack;
     far += std::fabs(column_scale) * terms.reach;
   }
   middle = middle * terms.scale + BiasOf(row);
   // Also for storing the results as float32.
   deviation += (std::fabs(middle) + deviation) * kFloatRounding;
-  const bool bounded = norm >= 0 && far < static_cast<double>(kLargest);
-  if (!bounded || !(middle < static_cast<double>(kLargest))) return {INFINITY, INFINITY};
-  if (middle < -static_cast<double>(kLargest)) return {middle == -INFINITY ? -INFINITY : INFINITY, INFINITY};
+  const bool bounded = norm >= 0 && far < static_cast<double>(kLargestLogit);
+  if (!bounded || !(middle < static_cast<double>(kLargestLogit))) return {INFINITY, INFINITY};
+  if (middle < -static_cast<double>(kLargestLogit)) return {middle == -INFINITY ? -INFINITY : INFINITY, INFINITY};
   return {static_cast<float>(middle + deviation), static_cast<float>(deviation)};
 }
 

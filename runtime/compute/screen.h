@@ -18,6 +18,7 @@
 #include <pthreadpool.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -31,6 +32,16 @@ inline constexpr size_t kScreenTokens = 8;
 
 // Rows whose bounds are summed up in two numbers.
 inline constexpr size_t kChunkRows = 64;
+
+// A logit has no bound if a float32 kernel may overflow while it computes it.
+inline constexpr float kLargestLogit = 1e38f;
+
+// A bound in float32 is the sum of at most 12 terms, rounded 12 times.
+inline constexpr double kFloatRounding = 0x1p-20;
+inline float RoundedUp(double term) { return static_cast<float>(term) * (1 + 0x1p-20f); }
+
+// Roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7; also of subnormal terms of a bound.
+inline constexpr double kTiny = 0x1p-120;
 
 // A row that may be among the best, and its upper bound, or its logit if the table is quantised.
 struct Survivor {
@@ -46,6 +57,11 @@ struct ScreenScratch {
   ScratchArray<Survivor> survivors;         // [tokens, rows]
   ScratchArray<uint32_t> chunk_order;       // [chunks]
   ScratchArray<unsigned char> row_buffers;  // [workers, row_bytes]
+  ScratchArray<int16_t> mask;               // [cols]
+  ScratchArray<unsigned char> mask_memory;
+
+  // The mask, packed as activations; aligned to 64 bytes.
+  void* packed_mask() const;
 
   bool Reserve(const TableView& table, size_t tokens, size_t workers);
 };
@@ -64,12 +80,23 @@ struct TokenTerms {
   double norm;        // of x and of c * i outside the calibrated columns, with the rounding errors of a float32 kernel
   double slack;       // the error of a row with scale 1 and no residual, upper approximation
   double full_slack;  // likewise, both planes
+  double partial_slack;   // likewise, some of the lower plane
   double column_slack;    // the error of a row with column scale 1
   double half_columns;    // what a lower nibble of 8 adds to the centre, 7.5, in the calibrated columns
   double reach;           // at least |p| * |x| for either approximation
   uint32_t eight_totals;  // for kernels::CentredSum()
   int16_t column_activations[kScreenColumns];
+  double lost;     // the parts of `norm` that are rounding errors
+  double up;       // above the relative error of a norm
+
+  // Likewise `norm`, of a hidden state with these squares.
+  double NormOf(double squares) const {
+    return (std::sqrt(squares) * up + kTiny + lost) * (1 + 2 * kFloatRounding);
+  }
 };
+
+// The product of a row's calibrated columns and activations.
+int32_t ColumnSum(const ScreenView& view, const int16_t* activations, size_t row);
 
 class Screen {
  public:
@@ -107,13 +134,28 @@ class Screen {
   // Both of these for `count` <= kChunkRows rows and one token.
   void Refine(size_t token, const uint32_t* rows, size_t count, LogitBounds* bounds) const;
 
+  const TokenTerms& terms(size_t token) const { return terms_[token]; }
+  // The products that ReadUpper() found.
+  const uint32_t* sums(size_t token) const { return scratch_.sums.get() + token * batch_.table.rows; }
+
+  // What is missing in the sum of a row, with 8 subtracted from each nibble: half of the lower nibbles, and the zero
+  // point of the stored integers. total: of the activations.
+  static float OffsetOf(const TableView& table, double total, size_t row);
+
+  // For bounds in float32.
+  kernels::BoundTerms FloatTerms(size_t token, double unread_norm, double slack) const;
+  // The products of a row's calibrated columns; adding those of some rows, and biases, to bounds.
+  float ColumnProduct(size_t token, const int16_t* activations, size_t row) const;
+  void AddColumns(size_t token, const float* products, const float* scales, size_t count, float* uppers,
+                  float* far) const;
+  static void AddBiases(const float* biases, size_t count, float* uppers);
+
   // Bytes of the screen that ReadUpper() and ReadLower() read for a row.
   size_t upper_row_bytes() const;
-  size_t lower_row_bytes() const;
+  size_t lower_row_bytes() const { return view_.row_bytes + lower_norm_bytes(); }
+  size_t lower_norm_bytes() const { return view_.norms == nullptr ? 0 : sizeof(float); }
 
  private:
-  template <bool with_columns>
-  void UpperBoundsOf(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
   void OffsetsOf(double total, size_t first, size_t count, float* offsets) const;
   void SumUp(size_t chunk) const;
   LogitBounds FloatBounds(size_t token, size_t row, uint32_t lower_sum) const;

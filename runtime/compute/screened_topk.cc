@@ -8,6 +8,7 @@
 
 #include "kernels/parallel.h"
 #include "runtime/compute/full_topk.h"
+#include "runtime/compute/partial_screen.h"
 #include "runtime/compute/screened_log_sum.h"
 
 namespace tied::runtime {
@@ -18,7 +19,7 @@ namespace {
 constexpr size_t kMorePromising = 8;
 
 // Rows whose lower nibbles are read at once: enough to prefetch them.
-constexpr size_t kRefinedRows = 512;
+constexpr size_t kRefinedRows = PartialScreen::kMostRows;
 
 // Survivors of all tokens from which a pass in the order of the rows is faster than one in the order of their bounds.
 constexpr size_t kManySurvivors = 16;  // one of so many rows
@@ -47,12 +48,17 @@ class Ranking {
     bool Has(uint32_t row) const { return std::binary_search(rows, rows + count, row); }
   };
 
+  struct Refined;
+
   void FindPromising(size_t token);
   void FindThreshold(size_t token);
   void ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits);
   void ReadLower();
-  size_t SurvivorsOfChunk(size_t chunk, uint32_t* rows) const;
-  void Refine(const uint32_t* rows, size_t count);
+  void AddSurvivorsOfChunk(size_t chunk, Refined* refined) const;
+  void Refine(Refined* refined);
+  void AddRange(size_t range, Refined* refined) const;
+  void LeaveOut(size_t read, Refined* refined) const;
+  void AppendSurvivors(size_t token, const Refined& refined);
   void RankInOrderOfBounds(size_t token, ScreenResult* result);
   bool RankInOrderOfRows(ScreenResult* result);
   void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
@@ -65,11 +71,12 @@ class Ranking {
   ScreenScratch& scratch_;
   const ScreenedTopk& topk_;
   Screen screen_;
+  const PartialScreen* partial_ = nullptr;
   size_t most_promising_ = 0;
   Promising promising_[kScreenTokens];
   float threshold_[kScreenTokens];
   std::atomic<size_t> survivor_count_[kScreenTokens];
-  std::atomic<uint64_t> lower_rows_{0};
+  std::atomic<uint64_t> lower_bytes_{0};
   std::unique_ptr<uint32_t[]> rows_;  // [tokens, most_promising_]
   std::unique_ptr<float[]> logits_;
   std::unique_ptr<Survivor[]> chunk_rows_;  // [most_promising_ * kChunkRows]
@@ -148,65 +155,120 @@ void Ranking::Offer(float logit, uint32_t row, BestK* best, ScreenResult* result
   best->Offer({nan ? -INFINITY : logit, static_cast<int64_t>(row)});
 }
 
-// The rows of a chunk that are left for any token.
-size_t Ranking::SurvivorsOfChunk(size_t chunk, uint32_t* rows) const {
+// Some rows, whose lower nibbles are read range by range, and the tokens for which each is left.
+struct Ranking::Refined {
+  size_t count = 0;
+  uint32_t rows[kRefinedRows];
+  uint8_t tokens[kRefinedRows];  // bits
+  uint32_t sums[kScreenTokens][kRefinedRows];
+  uint32_t spreads[kRefinedRows];
+};
+
+// Appends the rows of a chunk that are left for any token.
+void Ranking::AddSurvivorsOfChunk(size_t chunk, Refined* refined) const {
   bool any = false;
   for (size_t t = 0; t < batch_.tokens; ++t) any = any || !(screen_.chunk_upper(t, chunk) < threshold_[t]);
-  if (!any) return 0;
-  size_t found = 0;
+  if (!any) return;
   screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
-    for (size_t row = first; row < first + count; ++row) {
-      bool left = false;
-      for (size_t t = 0; t < batch_.tokens; ++t) left |= !(screen_.uppers(t)[row] < threshold_[t]);
-      rows[found] = static_cast<uint32_t>(row);
-      found += left ? 1 : 0;
+    uint8_t left[kChunkRows] = {};
+    for (size_t t = 0; t < batch_.tokens; ++t) {
+      const float* const uppers = screen_.uppers(t) + first;
+      const float threshold = threshold_[t];
+      const int bit = 1 << t;
+      for (size_t r = 0; r < count; ++r) left[r] = static_cast<uint8_t>(left[r] | (uppers[r] < threshold ? 0 : bit));
+    }
+    for (size_t r = 0; r < count; ++r) {
+      refined->rows[refined->count] = static_cast<uint32_t>(first + r);
+      refined->tokens[refined->count] = left[r];
+      refined->count += left[r] != 0 ? 1 : 0;
     }
   });
-  return found;
 }
 
 void Ranking::ReadLower() {
   constexpr size_t kTileChunks = 32;
   kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), kTileChunks, [&](const kernels::Tile& tile) {
-    uint32_t rows[kRefinedRows + 1];
-    size_t count = 0;
+    Refined refined;
     for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
-      count += SurvivorsOfChunk(chunk, rows + count);
-      if (count + kChunkRows <= kRefinedRows) continue;
-      Refine(rows, count);
-      count = 0;
+      AddSurvivorsOfChunk(chunk, &refined);
+      if (refined.count + kChunkRows <= kRefinedRows) continue;
+      Refine(&refined);
+      refined.count = 0;
     }
-    if (count > 0) Refine(rows, count);
+    if (refined.count > 0) Refine(&refined);
   });
 }
 
 // Reads the lower nibbles of some rows, and appends those that are still left to the survivors of each token.
-void Ranking::Refine(const uint32_t* rows, size_t count) {
-  uint32_t sums[kScreenTokens * kRefinedRows];
-  LogitBounds bounds[kRefinedRows];
-  Survivor left[kRefinedRows + 1];
-  screen_.ReadLower(0, batch_.tokens, rows, count, sums, kRefinedRows);
-  lower_rows_.fetch_add(count, std::memory_order_relaxed);
-  for (size_t t = 0; t < batch_.tokens; ++t) {
-    // Other tokens need the other rows.
-    const float* uppers = screen_.uppers(t);
-    uint32_t of_token[kRefinedRows + 1];
-    uint32_t* of_sums = sums + t * kRefinedRows;
-    size_t kept = 0;
-    for (size_t i = 0; i < count; ++i) {
-      of_token[kept] = rows[i];
-      of_sums[kept] = of_sums[i];
-      kept += uppers[rows[i]] < threshold_[t] ? 0 : 1;
-    }
-    screen_.BoundsOf(t, of_token, kept, of_sums, bounds);
-    size_t found = 0;
-    for (size_t i = 0; i < kept; ++i) {
-      left[found] = {bounds[i].upper, of_token[i]};
-      found += bounds[i].upper < threshold_[t] ? 0 : 1;
-    }
-    const size_t at = survivor_count_[t].fetch_add(found, std::memory_order_relaxed);
-    std::copy_n(left, found, survivors(t) + at);
+void Ranking::Refine(Refined* refined) {
+  for (size_t t = 0; t < batch_.tokens; ++t) std::fill_n(refined->sums[t], refined->count, 0u);
+  std::fill_n(refined->spreads, refined->count, 0u);
+  uint64_t bytes = refined->count * screen_.lower_norm_bytes();
+  for (size_t range = 0; range < partial_->ranges() && refined->count > 0; ++range) {
+    bytes += refined->count * partial_->row_bytes(range);
+    AddRange(range, refined);
+    if (range + 1 < partial_->ranges()) LeaveOut(range + 1, refined);
   }
+  lower_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  for (size_t t = 0; t < batch_.tokens; ++t) AppendSurvivors(t, *refined);
+}
+
+void Ranking::AddRange(size_t range, Refined* refined) const {
+  uint32_t sums[kScreenTokens * kRefinedRows], spreads[kRefinedRows];
+  partial_->Read(range, refined->rows, refined->count, sums, kRefinedRows, spreads);
+  for (size_t i = 0; i < refined->count; ++i) refined->spreads[i] += spreads[i];
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    for (size_t i = 0; i < refined->count; ++i) refined->sums[t][i] += sums[t * kRefinedRows + i];
+  }
+}
+
+// Drops the rows that are out for all tokens. read: ranges.
+void Ranking::LeaveOut(size_t read, Refined* refined) const {
+  const size_t count = refined->count;
+  PartialScreen::Rows rows;
+  partial_->Gather(refined->rows, count, &rows);
+  float uppers[kRefinedRows];
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    partial_->UpperBounds(t, read, rows, refined->sums[t], refined->spreads, uppers);
+    const float threshold = threshold_[t];
+    const int others = ~(1 << t);
+    for (size_t i = 0; i < count; ++i) {
+      refined->tokens[i] = static_cast<uint8_t>(refined->tokens[i] & (uppers[i] < threshold ? others : ~0));
+    }
+  }
+  size_t kept = 0;
+  uint32_t at[kRefinedRows];
+  for (size_t i = 0; i < count; ++i) {
+    at[kept] = static_cast<uint32_t>(i);
+    kept += refined->tokens[i] != 0 ? 1 : 0;
+  }
+  for (size_t i = 0; i < kept; ++i) {
+    refined->rows[i] = refined->rows[at[i]];
+    refined->tokens[i] = refined->tokens[at[i]];
+    refined->spreads[i] = refined->spreads[at[i]];
+  }
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    for (size_t i = 0; i < kept; ++i) refined->sums[t][i] = refined->sums[t][at[i]];
+  }
+  refined->count = kept;
+}
+
+void Ranking::AppendSurvivors(size_t token, const Refined& refined) {
+  uint32_t rows[kRefinedRows], sums[kRefinedRows];
+  LogitBounds bounds[kRefinedRows];
+  Survivor left[kRefinedRows];
+  size_t count = 0, found = 0;
+  for (size_t i = 0; i < refined.count; ++i) {
+    if ((refined.tokens[i] >> token & 1) == 0) continue;
+    rows[count] = refined.rows[i];
+    sums[count++] = refined.sums[token][i];
+  }
+  screen_.BoundsOf(token, rows, count, sums, bounds);
+  for (size_t i = 0; i < count; ++i) {
+    if (!(bounds[i].upper < threshold_[token])) left[found++] = {bounds[i].upper, rows[i]};
+  }
+  const size_t at = survivor_count_[token].fetch_add(found, std::memory_order_relaxed);
+  std::copy_n(left, found, survivors(token) + at);
 }
 
 void Ranking::RankInOrderOfBounds(size_t token, ScreenResult* result) {
@@ -275,6 +337,8 @@ ScreenResult Ranking::Run() {
   if (table.is_float()) batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, table.cols);
   screen_.ReadUpper();
   for (size_t t = 0; t < batch_.tokens && !batch_.is_cancelled(); ++t) FindThreshold(t);
+  const PartialScreen partial(batch_, screen_, scratch_);
+  partial_ = &partial;
   if (!batch_.is_cancelled()) ReadLower();
   if (batch_.is_cancelled()) return result;
   size_t left = 0;
@@ -284,7 +348,7 @@ ScreenResult Ranking::Run() {
   for (size_t t = 0; t < batch_.tokens && !in_order_of_rows; ++t) RankInOrderOfBounds(t, &result);
   uint64_t table_rows = in_order_of_rows ? topk_.survivors[0] : 0;
   for (size_t t = 0; t < batch_.tokens && !in_order_of_rows; ++t) table_rows += topk_.survivors[t];
-  uint64_t refined = lower_rows_.load(std::memory_order_relaxed);
+  uint64_t refined = 0;
   for (size_t t = 0; t < batch_.tokens && topk_.log_z != nullptr && result.outcome == ScreenOutcome::kDone; ++t) {
     ScreenedLogSum log_sum(pool_, batch_, screen_, t, scratch_.row_buffers.get());
     result.outcome = log_sum.Run(topk_.best + t * topk_.k, topk_.k, topk_.log_z_tolerance, &topk_.log_z[t]);
@@ -292,7 +356,8 @@ ScreenResult Ranking::Run() {
     table_rows += log_sum.computed();
     topk_.survivors[t] += log_sum.computed();
   }
-  result.bytes_read = batch_.filter.Count(table.rows) * screen_.upper_row_bytes() + refined * screen_.lower_row_bytes();
+  result.bytes_read = batch_.filter.Count(table.rows) * screen_.upper_row_bytes() +
+                      lower_bytes_.load(std::memory_order_relaxed) + refined * screen_.lower_row_bytes();
   if (table.is_float()) result.bytes_read += table_rows * table.row_bytes;
   return result;
 }
