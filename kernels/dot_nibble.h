@@ -141,6 +141,7 @@ struct DotNibble {
                        sums,
                        sums_stride,
                        spreads};
+    if (rows.ids != nullptr) FetchFirst(call);
     if (tokens <= Isa::kManyRowTokens) return Rows<Isa::kManyRows>(call, tokens);
     Rows<Isa::kRows>(call, tokens);
   }
@@ -157,6 +158,13 @@ struct DotNibble {
   static const NibblePair* Later(const Call& call, size_t at, const NibblePair* row) {
     if (call.rows.ids == nullptr) return row + kAheadBytes;
     return call.rows.Row(at + call.ahead_rows < call.row_count ? at + call.ahead_rows : at);
+  }
+  // Scattered rows, before others can prefetch them.
+  static void FetchFirst(const Call& call) {
+    for (size_t r = 0; r < call.ahead_rows && r < call.row_count; ++r) {
+      const NibblePair* row = call.rows.Row(r);
+      for (size_t byte = 0; byte < call.bytes; byte += kLine) __builtin_prefetch(row + byte);
+    }
   }
   static const int8_t* MaskOf(const Call& call) {
     return static_cast<const int8_t*>(call.spreads->mask) + OffsetOf(call.rows.first) + 2 * kVector;

@@ -21,62 +21,55 @@ namespace tied::runtime {
 
 class PartialScreen {
  public:
-  // screen: after ReadUpper(). scratch: reserved for the batch.
+  // Packs the mask of the columns that spreads count.
   PartialScreen(const HeadBatch& batch, const Screen& screen, const ScreenScratch& scratch);
 
-  // The ranges, in the order in which they are read: first those where hidden states are largest.
+  // Sets the terms of a token, after which it may be read.
+  void SetToken(size_t token);
+
+  // The ranges of all tokens. Each token has an order of its own: first those where its hidden state is largest.
   size_t ranges() const { return count_; }
   size_t row_bytes(size_t range) const;
+  size_t range_of(size_t token, size_t i) const { return tokens_[token].order[i]; }
 
-  // Products with the lower nibbles of rows[i] in a range: sums[t * stride + i]; and how far these are from 7.5.
-  void Read(size_t range, const uint32_t* rows, size_t count, uint32_t* sums, size_t stride, uint32_t* spreads) const;
+  // Products with the lower nibbles of rows[i] in a range, and how far these are from 7.5.
+  void Read(size_t token, size_t range, const uint32_t* rows, size_t count, uint32_t* sums, uint32_t* spreads) const;
 
-  // What is known of some rows beforehand, at most kMostRows.
-  static constexpr size_t kMostRows = 512;
-  struct Rows {
-    const uint32_t* rows;
-    size_t count;
-    float scales[kMostRows];
-    float upper_norms[kMostRows];
-    float norms[kMostRows];
-  };
-  void Gather(const uint32_t* rows, size_t count, Rows* gathered) const;
+  // Upper bounds of at most kMostRows rows from the sums over the first `read` ranges, fewer than all. Infinity for a
+  // row without a bound.
+  static constexpr size_t kMostRows = 2048;
+  void UpperBounds(size_t token, size_t read, const uint32_t* rows, size_t count, const uint32_t* lower_sums,
+                   const uint32_t* spreads, float* uppers) const;
 
-  // Upper bounds of them from the sums over the first `read` ranges, fewer than all. Infinity for a row without a bound.
-  void UpperBounds(size_t token, size_t read, const Rows& rows, const uint32_t* lower_sums, const uint32_t* spreads,
-                   float* uppers) const;
+  static constexpr size_t kMostRanges = 4;
 
  private:
-  static constexpr size_t kMost = 4;
-
-  struct Range {
-    size_t first;
-    size_t count;
-    double squares[kScreenTokens];  // of each token's hidden state in these columns, without calibrated ones
-    double energy;                  // the shares of the tokens' squares that are here, added
-  };
-  // Of a token, once some ranges were read.
+  // Once some ranges were read.
   struct Terms {
     double read_norm;       // as TokenTerms::norm, in these ranges
     double unread_norm;     // and in the others
     double half_total;      // what turns 7.5 into 8 in the columns that were read
+    double counted;         // columns that spreads count there
     uint32_t eight_totals;  // for kernels::CentredSum()
     int16_t column_activations[kScreenColumns];  // 0 where the column's lower nibble is exact
   };
+  struct Token {
+    size_t order[kMostRanges];
+    Terms terms[kMostRanges];
+  };
 
-  void SetRanges();
-  void SetMask(const ScreenScratch& scratch);
-  void SetTerms(size_t token);
+  void SetTerms(size_t token, const double* squares);
+  size_t first(size_t range) const { return range * range_cols_; }
+  size_t end(size_t range) const;
   bool IsColumn(size_t k) const;
 
   const HeadBatch& batch_;
   const Screen& screen_;
   const ScreenView& view_;
-  const void* const mask_;
-  size_t count_ = 0;
-  Range ranges_[kMost];
-  size_t masked_[kMost];  // columns that count for spreads, in the ranges up to this one
-  Terms terms_[kScreenTokens][kMost];
+  void* const mask_;
+  size_t range_cols_;
+  size_t count_;
+  Token tokens_[kScreenTokens];
 };
 
 }  // namespace tied::runtime

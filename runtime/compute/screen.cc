@@ -209,14 +209,6 @@ void Screen::AddBiases(const float* biases, size_t count, float* uppers) {
   }
 }
 
-void Screen::ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t count, uint32_t* sums,
-                       size_t stride) const {
-  const size_t token_bytes = batch_.kernels->nibbles->token_bytes(batch_.table.cols);
-  const auto* packed = static_cast<const unsigned char*>(batch_.packed->activations().packed) + token * token_bytes;
-  const auto lower = NibbleRows::Whole(view_.lower, rows, batch_.table.cols);
-  batch_.kernels->nibbles->dot(lower, count, packed, tokens, sums, stride, nullptr);
-}
-
 // The exact product of a row's integers, without zero point, and the activations.
 double Screen::Sum(size_t token, size_t row, uint32_t lower_sum) const {
   const int offset = batch_.table.is_float() ? 128 : batch_.table.NestedOffset(row);
@@ -262,7 +254,8 @@ void Screen::BoundsOf(size_t token, const uint32_t* rows, size_t count, const ui
 
 void Screen::Refine(size_t token, const uint32_t* rows, size_t count, LogitBounds* bounds) const {
   uint32_t sums[kChunkRows];
-  ReadLower(token, 1, rows, count, sums, kChunkRows);
+  batch_.kernels->nibbles->dot(NibbleRows::Whole(view_.lower, rows, batch_.table.cols), count, packed(token), 1, sums,
+                               kChunkRows, nullptr);
   BoundsOf(token, rows, count, sums, bounds);
 }
 

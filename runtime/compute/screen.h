@@ -121,9 +121,6 @@ class Screen {
   // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound.
   void UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
 
-  // sums[t * stride + i] for the tokens from `token` on: the product of lower nibbles of rows[i].
-  void ReadLower(size_t token, size_t tokens, const uint32_t* rows, size_t count, uint32_t* sums, size_t stride) const;
-
   // The upper bounds that ReadUpper() found.
   const float* uppers(size_t token) const { return scratch_.uppers.get() + token * batch_.table.rows; }
 
@@ -134,6 +131,11 @@ class Screen {
   // Both of these for `count` <= kChunkRows rows and one token.
   void Refine(size_t token, const uint32_t* rows, size_t count, LogitBounds* bounds) const;
 
+  // The packed activations of a token.
+  const void* packed(size_t token) const {
+    const size_t token_bytes = batch_.kernels->nibbles->token_bytes(batch_.table.cols);
+    return static_cast<const unsigned char*>(batch_.packed->activations().packed) + token * token_bytes;
+  }
   const TokenTerms& terms(size_t token) const { return terms_[token]; }
   // The products that ReadUpper() found.
   const uint32_t* sums(size_t token) const { return scratch_.sums.get() + token * batch_.table.rows; }

@@ -21,6 +21,10 @@ constexpr size_t kMorePromising = 8;
 // Rows whose lower nibbles are read at once: enough to prefetch them.
 constexpr size_t kRefinedRows = PartialScreen::kMostRows;
 
+// Rows that a thread takes at a time, at most: many, so that prefetching seldom starts anew.
+constexpr size_t kTileRows = 8192;
+constexpr size_t kTilesOfThread = 8;
+
 // Survivors of all tokens from which a pass in the order of the rows is faster than one in the order of their bounds.
 constexpr size_t kManySurvivors = 16;  // one of so many rows
 
@@ -49,16 +53,14 @@ class Ranking {
   };
 
   struct Refined;
+  class ReadRanges;
 
   void FindPromising(size_t token);
   void FindThreshold(size_t token);
   void ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits);
   void ReadLower();
-  void AddSurvivorsOfChunk(size_t chunk, Refined* refined) const;
-  void Refine(Refined* refined);
-  void AddRange(size_t range, Refined* refined) const;
-  void LeaveOut(size_t read, Refined* refined) const;
-  void AppendSurvivors(size_t token, const Refined& refined);
+  void AddChunk(size_t token, size_t chunk, Refined* refined) const;
+  void Refine(size_t token, Refined* refined, ReadRanges* read);
   void RankInOrderOfBounds(size_t token, ScreenResult* result);
   bool RankInOrderOfRows(ScreenResult* result);
   void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
@@ -71,7 +73,7 @@ class Ranking {
   ScreenScratch& scratch_;
   const ScreenedTopk& topk_;
   Screen screen_;
-  const PartialScreen* partial_ = nullptr;
+  std::unique_ptr<PartialScreen> partial_;
   size_t most_promising_ = 0;
   Promising promising_[kScreenTokens];
   float threshold_[kScreenTokens];
@@ -83,6 +85,8 @@ class Ranking {
 };
 
 bool Ranking::Allocate() {
+  partial_.reset(new (std::nothrow) PartialScreen(batch_, screen_, scratch_));
+  if (partial_ == nullptr) return false;
   most_promising_ = topk_.k + kMorePromising;
   if (!Make(batch_.tokens * most_promising_, &rows_) || !Make(batch_.tokens * most_promising_, &logits_) ||
       !Make(most_promising_ * kChunkRows, &chunk_rows_)) {
@@ -155,117 +159,111 @@ void Ranking::Offer(float logit, uint32_t row, BestK* best, ScreenResult* result
   best->Offer({nan ? -INFINITY : logit, static_cast<int64_t>(row)});
 }
 
-// Some rows, whose lower nibbles are read range by range, and the tokens for which each is left.
+// Rows that are left for a token, and the sums over the ranges of their lower nibbles that were read.
 struct Ranking::Refined {
   size_t count = 0;
   uint32_t rows[kRefinedRows];
-  uint8_t tokens[kRefinedRows];  // bits
-  uint32_t sums[kScreenTokens][kRefinedRows];
+  uint32_t sums[kRefinedRows];
   uint32_t spreads[kRefinedRows];
+
+  // Keeps the rows whose bound reaches the threshold.
+  void Keep(const float* uppers, float threshold) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; ++i) {
+      rows[kept] = rows[i];
+      sums[kept] = sums[i];
+      spreads[kept] = spreads[i];
+      kept += uppers[i] < threshold ? 0 : 1;
+    }
+    count = kept;
+  }
 };
 
-// Appends the rows of a chunk that are left for any token.
-void Ranking::AddSurvivorsOfChunk(size_t chunk, Refined* refined) const {
-  bool any = false;
-  for (size_t t = 0; t < batch_.tokens; ++t) any = any || !(screen_.chunk_upper(t, chunk) < threshold_[t]);
-  if (!any) return;
-  screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
-    uint8_t left[kChunkRows] = {};
-    for (size_t t = 0; t < batch_.tokens; ++t) {
-      const float* const uppers = screen_.uppers(t) + first;
-      const float threshold = threshold_[t];
-      const int bit = 1 << t;
-      for (size_t r = 0; r < count; ++r) left[r] = static_cast<uint8_t>(left[r] | (uppers[r] < threshold ? 0 : bit));
-    }
-    for (size_t r = 0; r < count; ++r) {
-      refined->rows[refined->count] = static_cast<uint32_t>(first + r);
-      refined->tokens[refined->count] = left[r];
-      refined->count += left[r] != 0 ? 1 : 0;
-    }
-  });
-}
+// The ranges of lower nibbles that were read for any token, of the rows of a tile.
+class Ranking::ReadRanges {
+ public:
+  explicit ReadRanges(size_t first_row) : first_row_(first_row) {}
 
-void Ranking::ReadLower() {
-  constexpr size_t kTileChunks = 32;
-  kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), kTileChunks, [&](const kernels::Tile& tile) {
-    Refined refined;
-    for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
-      AddSurvivorsOfChunk(chunk, &refined);
-      if (refined.count + kChunkRows <= kRefinedRows) continue;
-      Refine(&refined);
-      refined.count = 0;
-    }
-    if (refined.count > 0) Refine(&refined);
-  });
-}
-
-// Reads the lower nibbles of some rows, and appends those that are still left to the survivors of each token.
-void Ranking::Refine(Refined* refined) {
-  for (size_t t = 0; t < batch_.tokens; ++t) std::fill_n(refined->sums[t], refined->count, 0u);
-  std::fill_n(refined->spreads, refined->count, 0u);
-  uint64_t bytes = refined->count * screen_.lower_norm_bytes();
-  for (size_t range = 0; range < partial_->ranges() && refined->count > 0; ++range) {
-    bytes += refined->count * partial_->row_bytes(range);
-    AddRange(range, refined);
-    if (range + 1 < partial_->ranges()) LeaveOut(range + 1, refined);
-  }
-  lower_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  for (size_t t = 0; t < batch_.tokens; ++t) AppendSurvivors(t, *refined);
-}
-
-void Ranking::AddRange(size_t range, Refined* refined) const {
-  uint32_t sums[kScreenTokens * kRefinedRows], spreads[kRefinedRows];
-  partial_->Read(range, refined->rows, refined->count, sums, kRefinedRows, spreads);
-  for (size_t i = 0; i < refined->count; ++i) refined->spreads[i] += spreads[i];
-  for (size_t t = 0; t < batch_.tokens; ++t) {
-    for (size_t i = 0; i < refined->count; ++i) refined->sums[t][i] += sums[t * kRefinedRows + i];
-  }
-}
-
-// Drops the rows that are out for all tokens. read: ranges.
-void Ranking::LeaveOut(size_t read, Refined* refined) const {
-  const size_t count = refined->count;
-  PartialScreen::Rows rows;
-  partial_->Gather(refined->rows, count, &rows);
-  float uppers[kRefinedRows];
-  for (size_t t = 0; t < batch_.tokens; ++t) {
-    partial_->UpperBounds(t, read, rows, refined->sums[t], refined->spreads, uppers);
-    const float threshold = threshold_[t];
-    const int others = ~(1 << t);
+  void Add(size_t range, const uint32_t* rows, size_t count) {
     for (size_t i = 0; i < count; ++i) {
-      refined->tokens[i] = static_cast<uint8_t>(refined->tokens[i] & (uppers[i] < threshold ? others : ~0));
+      const size_t at = rows[i] - first_row_;
+      bits_[range][at / 64] |= uint64_t{1} << at % 64;
     }
   }
-  size_t kept = 0;
-  uint32_t at[kRefinedRows];
-  for (size_t i = 0; i < count; ++i) {
-    at[kept] = static_cast<uint32_t>(i);
-    kept += refined->tokens[i] != 0 ? 1 : 0;
+  uint64_t Bytes(const PartialScreen& partial, size_t norm_bytes) const {
+    uint64_t bytes = 0;
+    for (size_t word = 0; word < kTileRows / 64; ++word) {
+      uint64_t any = 0;
+      for (size_t range = 0; range < partial.ranges(); ++range) {
+        any |= bits_[range][word];
+        bytes += static_cast<uint64_t>(__builtin_popcountll(bits_[range][word])) * partial.row_bytes(range);
+      }
+      bytes += static_cast<uint64_t>(__builtin_popcountll(any)) * norm_bytes;
+    }
+    return bytes;
   }
-  for (size_t i = 0; i < kept; ++i) {
-    refined->rows[i] = refined->rows[at[i]];
-    refined->tokens[i] = refined->tokens[at[i]];
-    refined->spreads[i] = refined->spreads[at[i]];
-  }
-  for (size_t t = 0; t < batch_.tokens; ++t) {
-    for (size_t i = 0; i < kept; ++i) refined->sums[t][i] = refined->sums[t][at[i]];
-  }
-  refined->count = kept;
+
+ private:
+  size_t first_row_;
+  uint64_t bits_[PartialScreen::kMostRanges][kTileRows / 64] = {};
+};
+
+// Appends the rows of a chunk that are left for a token.
+void Ranking::AddChunk(size_t token, size_t chunk, Refined* refined) const {
+  const float threshold = threshold_[token];
+  if (screen_.chunk_upper(token, chunk) < threshold) return;
+  screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
+    const float* const uppers = screen_.uppers(token);
+    for (size_t row = first; row < first + count; ++row) {
+      refined->rows[refined->count] = static_cast<uint32_t>(row);
+      refined->count += uppers[row] < threshold ? 0 : 1;
+    }
+  });
 }
 
-void Ranking::AppendSurvivors(size_t token, const Refined& refined) {
-  uint32_t rows[kRefinedRows], sums[kRefinedRows];
+// The tokens take turns tile by tile, so that rows that several of them need are read from memory once.
+void Ranking::ReadLower() {
+  const size_t tiles = kTilesOfThread * pthreadpool_get_threads_count(pool_);
+  const size_t tile_chunks = std::min(screen_.chunks() / tiles + 1, kTileRows / kChunkRows);
+  for (size_t t = 0; t < batch_.tokens; ++t) partial_->SetToken(t);
+  kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), tile_chunks, [&](const kernels::Tile& tile) {
+    ReadRanges read(tile.first * kChunkRows);
+    for (size_t t = 0; t < batch_.tokens; ++t) {
+      Refined refined;
+      for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
+        AddChunk(t, chunk, &refined);
+        if (refined.count + kChunkRows <= kRefinedRows) continue;
+        Refine(t, &refined, &read);
+        refined.count = 0;
+      }
+      if (refined.count > 0) Refine(t, &refined, &read);
+    }
+    lower_bytes_.fetch_add(read.Bytes(*partial_, screen_.lower_norm_bytes()), std::memory_order_relaxed);
+  });
+}
+
+// Reads the lower nibbles of some rows, and appends those that are still left to the survivors.
+void Ranking::Refine(size_t token, Refined* refined, ReadRanges* read) {
+  std::fill_n(refined->sums, refined->count, 0u);
+  std::fill_n(refined->spreads, refined->count, 0u);
+  uint32_t sums[kRefinedRows], spreads[kRefinedRows];
+  float uppers[kRefinedRows];
+  for (size_t i = 0; i < partial_->ranges(); ++i) {
+    const size_t range = partial_->range_of(token, i);
+    read->Add(range, refined->rows, refined->count);
+    partial_->Read(token, range, refined->rows, refined->count, sums, spreads);
+    for (size_t r = 0; r < refined->count; ++r) refined->sums[r] += sums[r];
+    for (size_t r = 0; r < refined->count; ++r) refined->spreads[r] += spreads[r];
+    if (i + 1 == partial_->ranges()) break;
+    partial_->UpperBounds(token, i + 1, refined->rows, refined->count, refined->sums, refined->spreads, uppers);
+    refined->Keep(uppers, threshold_[token]);
+  }
   LogitBounds bounds[kRefinedRows];
   Survivor left[kRefinedRows];
-  size_t count = 0, found = 0;
-  for (size_t i = 0; i < refined.count; ++i) {
-    if ((refined.tokens[i] >> token & 1) == 0) continue;
-    rows[count] = refined.rows[i];
-    sums[count++] = refined.sums[token][i];
-  }
-  screen_.BoundsOf(token, rows, count, sums, bounds);
-  for (size_t i = 0; i < count; ++i) {
-    if (!(bounds[i].upper < threshold_[token])) left[found++] = {bounds[i].upper, rows[i]};
+  size_t found = 0;
+  screen_.BoundsOf(token, refined->rows, refined->count, refined->sums, bounds);
+  for (size_t r = 0; r < refined->count; ++r) {
+    if (!(bounds[r].upper < threshold_[token])) left[found++] = {bounds[r].upper, refined->rows[r]};
   }
   const size_t at = survivor_count_[token].fetch_add(found, std::memory_order_relaxed);
   std::copy_n(left, found, survivors(token) + at);
@@ -337,8 +335,6 @@ ScreenResult Ranking::Run() {
   if (table.is_float()) batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, table.cols);
   screen_.ReadUpper();
   for (size_t t = 0; t < batch_.tokens && !batch_.is_cancelled(); ++t) FindThreshold(t);
-  const PartialScreen partial(batch_, screen_, scratch_);
-  partial_ = &partial;
   if (!batch_.is_cancelled()) ReadLower();
   if (batch_.is_cancelled()) return result;
   size_t left = 0;
