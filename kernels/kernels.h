@@ -143,8 +143,9 @@ using BoundFromUpperSums = void(const BoundTerms& terms, const BoundRows& rows, 
 using BoundFromPartialSums = void(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
                                   float* uppers, float* far);
 
-// Makes the bounds of rows infinite that are NaN, have a bad norm, or are not nearer than `farthest`.
-using FinishUpperBounds = void(const float* upper_norms, const float* far, float farthest, size_t count, float* uppers);
+// Makes the bounds of rows infinite that are NaN, have a bad norm, or are not nearer than `farthest`. Returns the largest.
+using FinishUpperBounds = float(const float* upper_norms, const float* far, float farthest, size_t count,
+                                float* uppers);
 
 // The largest value that is not NaN; -infinity if there is none.
 using LargestOf = float(const float* values, size_t count);

@@ -74,12 +74,31 @@ inline float Largest(const float* values, size_t count) {
 }
 
 // The comparisons are false for NaN, too.
-inline void FinishBounds(const float* upper_norms, const float* far, float farthest, size_t count, float* uppers) {
-  for (size_t r = 0; r < count; ++r) {
-    float upper = far[r] < farthest ? uppers[r] : INFINITY;
-    upper = upper_norms[r] >= 0 ? upper : INFINITY;
-    uppers[r] = upper <= INFINITY ? upper : INFINITY;
+inline float Finished(float upper, float upper_norm, float far, float farthest) {
+  upper = far < farthest ? upper : INFINITY;
+  upper = upper_norm >= 0 ? upper : INFINITY;
+  return upper <= INFINITY ? upper : INFINITY;
+}
+
+inline float FinishBounds(const float* upper_norms, const float* far, float farthest, size_t count,
+                          float* __restrict uppers) {
+  constexpr size_t kLargestLanes = 16;
+  float largest[kLargestLanes];
+  for (float& lane : largest) lane = -INFINITY;
+  size_t i = 0;
+  for (; i + kLargestLanes <= count; i += kLargestLanes) {
+    for (size_t j = 0; j < kLargestLanes; ++j) {
+      const float upper = Finished(uppers[i + j], upper_norms[i + j], far[i + j], farthest);
+      uppers[i + j] = upper;
+      largest[j] = upper > largest[j] ? upper : largest[j];
+    }
   }
+  for (; i < count; ++i) {
+    uppers[i] = Finished(uppers[i], upper_norms[i], far[i], farthest);
+    largest[0] = uppers[i] > largest[0] ? uppers[i] : largest[0];
+  }
+  for (const float lane : largest) largest[0] = lane > largest[0] ? lane : largest[0];
+  return largest[0];
 }
 
 constexpr BoundKernels kBoundKernels = {BoundFromUpper, BoundFromPart, FinishBounds, Largest};

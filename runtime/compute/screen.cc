@@ -136,8 +136,7 @@ void Screen::SumUp(size_t chunk) const {
     ForEachRun(chunk, [&](size_t row, size_t rows) {
       float middles[kChunkRows];
       float* uppers = scratch_.uppers.get() + t * batch_.table.rows + row;
-      UpperBounds(t, row, rows, uppers, middles);
-      upper = std::max(upper, largest(uppers, rows));
+      upper = std::max(upper, UpperBounds(t, row, rows, uppers, middles));
       middle = std::max(middle, largest(middles, rows));
     });
     scratch_.chunk_uppers[t * chunks() + chunk] = upper;
@@ -166,7 +165,7 @@ kernels::BoundTerms Screen::FloatTerms(size_t token, double unread_norm, double 
 }
 
 // In float32, since every row goes through it. The terms hold its roundings.
-void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
+float Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
   const TokenTerms& terms = terms_[token];
   const TableView& table = batch_.table;
   const kernels::BoundKernels& bounds = *batch_.kernels->nibbles->bounds;
@@ -186,7 +185,7 @@ void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers
     for (size_t r = 0; r < count; ++r) middles[r] += batch_.bias[first + r];
     AddBiases(batch_.bias + first, count, uppers);
   }
-  bounds.finish(rows.upper_norms, far, kLargestLogit, count, uppers);
+  return bounds.finish(rows.upper_norms, far, kLargestLogit, count, uppers);
 }
 
 float Screen::ColumnProduct(size_t token, const int16_t* activations, size_t row) const {

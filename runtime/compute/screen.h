@@ -118,8 +118,9 @@ class Screen {
     batch_.filter.ForEachRun(first, std::min(kChunkRows, batch_.table.rows - first), run);
   }
 
-  // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound.
-  void UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
+  // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound. Returns the
+  // largest bound.
+  float UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
 
   // The upper bounds that ReadUpper() found.
   const float* uppers(size_t token) const { return scratch_.uppers.get() + token * batch_.table.rows; }

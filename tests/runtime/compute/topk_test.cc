@@ -219,18 +219,42 @@ INSTANTIATE_TEST_SUITE_P(Adversaries, ScreenedTopk,
                                   (std::get<2>(test.param) ? "Bias" : "");
                          });
 
-TEST(Screen, LeavesFewRowsAndReadsLittle) {
-  constexpr size_t kManyRows = 20000, kWide = 256;
-  const Screened model(kManyRows, kWide, MakeNumbers(Numbers::kNormal, kManyRows * kWide, 1), 0);
-  const Result result = model.Topk(MakeNumbers(Numbers::kNormal, kWide, 2), 10, Options(true));
+class ManyRows : public testing::TestWithParam<format::DataType> {
+ protected:
+  static constexpr size_t kManyRows = 20000, kWide = 512;  // four ranges of columns, 64 bytes each
+
+  Result Best(const std::vector<float>& hidden) const { return model_.Topk(hidden, 10, Options(true)); }
+  // What is read of the lower nibbles and their norms.
+  static uint64_t LowerBytes(const Result& result) {
+    const bool is_float = GetParam() == format::DataType::Float32;
+    const uint64_t upper = kManyRows * (kWide / 2 + (is_float ? 8 : 4));
+    return result.bytes_read - upper - (is_float ? result.survivors[0] * kWide * 4 : 0);
+  }
+
+  const Screened model_{kManyRows, kWide, MakeNumbers(Numbers::kNormal, kManyRows * kWide, 1), 0, GetParam()};
+  std::vector<float> hidden_ = MakeNumbers(Numbers::kNormal, kWide, 2);
+};
+
+TEST_P(ManyRows, FewAreLeftAndLittleIsRead) {
+  const Result result = Best(hidden_);
   ASSERT_EQ(result.status, TIED_OK);
   EXPECT_LT(result.survivors[0], 100u);
   EXPECT_GE(result.survivors[0], 10u);
-  const uint64_t upper = kManyRows * (kWide / 2 + 8), rows = result.survivors[0] * kWide * 4;
-  const uint64_t lower = result.bytes_read - upper - rows;
-  EXPECT_EQ(lower % (kWide / 2 + 4), 0u);
-  EXPECT_LT(lower, kManyRows / 4 * (kWide / 2 + 4));
+  EXPECT_LT(LowerBytes(result), kManyRows * kWide / 2 / 4);
 }
+
+TEST_P(ManyRows, AreReadFirstWhereTheHiddenStateIsLarge) {
+  const auto bytes_with_energy_in = [&](size_t range) {
+    std::vector<float> hidden = hidden_;
+    for (size_t k = 0; k < kWide; ++k) hidden[k] = hidden_[k % 128] * (k / 128 == range ? 1 : 0.01f);
+    return static_cast<double>(LowerBytes(Best(hidden)));
+  };
+  const double first = bytes_with_energy_in(0), third = bytes_with_energy_in(2);
+  EXPECT_LT(third, 1.2 * first);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, ManyRows, testing::Values(format::DataType::Float32, format::DataType::Int8),
+                         [](const auto& test) { return format::EnumNameDataType(test.param); });
 
 TEST(Screen, ReadsEverythingOnceIfItCannotTellRowsApart) {
   constexpr size_t kManyRows = 20000;
