@@ -104,7 +104,7 @@ template <class Isa, class Sum, size_t count>
 inline __attribute__((always_inline)) void StoreTotals(const Sum (&sums)[count], uint32_t* totals) {
   constexpr size_t kFour = 4;
   TIED_UNROLL for (size_t i = 0; i < count; i += kFour) {
-    const auto at = [&](size_t j) __attribute__((always_inline)) -> const Sum& {
+    const auto at = [&](size_t j) __attribute__((always_inline))->const Sum& {
       return sums[i + j < count ? i + j : i];
     };
     uint32_t four[kFour];

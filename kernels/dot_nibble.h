@@ -16,10 +16,10 @@ namespace tied::kernels {
 namespace {
 
 // Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kTokens and RowsOf(tokens), the largest
-// tiles; Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer bytes,
-// a multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the packed activations
-// of the vector's columns, sums); AddSpreads(weights, the same of a mask, sums); Totals(sums, as many numbers), which adds
-// lanes. All sums are modulo 2^32.
+// tiles; Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer
+// bytes, a multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the packed
+// activations of the vector's columns, sums); AddSpreads(weights, the same of a mask, sums); Totals(sums, as many
+// numbers), which adds lanes. All sums are modulo 2^32.
 //
 // Packed layout of activations: token after token. For each vector of a row: the upper bytes of the even columns, of
 // the odd columns, then the lower bytes of both, kWidth each.
@@ -56,8 +56,8 @@ struct DotNibble {
     const NibbleSpreads* spreads;
   };
 
-  // R rows times T tokens from `token` on; sums go to those of the rows at[r], as do spreads. fetch: whether to prefetch
-  // later rows.
+  // R rows times T tokens from `token` on; sums go to those of the rows at[r], as do spreads. fetch: whether to
+  // prefetch later rows.
   template <size_t R, size_t T, bool with_spreads>
   static void Tile(const Call& call, const size_t* at, size_t token, bool fetch) {
     // Of each token, then the spreads.
@@ -77,7 +77,8 @@ struct DotNibble {
       typename Isa::Weights weights[R];
       TIED_UNROLL for (size_t r = 0; r < R; ++r) weights[r] = load(rows[r] + byte);
       const size_t in_packed = byte / kVector * kPackedVector;
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) Isa::Add(weights, packed + t * call.token_stride + in_packed, acc + t * R);
+      TIED_UNROLL for (size_t t = 0; t < T; ++t)
+          Isa::Add(weights, packed + t * call.token_stride + in_packed, acc + t * R);
       if constexpr (with_spreads) Isa::AddSpreads(weights, mask + in_packed, acc + T * R);
     };
     for (; byte + kVector <= call.bytes; byte += kVector) {

@@ -93,8 +93,8 @@ struct NibbleRows {
   }
 };
 
-// Where to add up how far nibbles are from 7.5, for some columns: sums[r] = sum over k of mask[k] * kSpreads[nibble k of
-// row r].
+// Where to add up how far nibbles are from 7.5, for some columns: sums[r] = sum over k of mask[k] * kSpreads[nibble k
+// of row r].
 struct NibbleSpreads {
   const void* mask;  // one token of activations, 0 or 1, packed
   uint32_t* sums;
@@ -143,7 +143,8 @@ using BoundFromUpperSums = void(const BoundTerms& terms, const BoundRows& rows, 
 using BoundFromPartialSums = void(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
                                   float* uppers, float* far);
 
-// Makes the bounds of rows infinite that are NaN, have a bad norm, or are not nearer than `farthest`. Returns the largest.
+// Makes the bounds of rows infinite that are NaN, have a bad norm, or are not nearer than `farthest`. Returns the
+// largest.
 using FinishUpperBounds = float(const float* upper_norms, const float* far, float farthest, size_t count,
                                 float* uppers);
 

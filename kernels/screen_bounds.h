@@ -42,8 +42,8 @@ inline void BoundFromPart(const BoundTerms& terms, const BoundRows& rows, const 
   const float *const norms = rows.norms, *const upper_norms = rows.upper_norms;
   for (size_t r = 0; r < count; ++r) {
     const auto in_part = static_cast<float>(CentredSum(lower_sums[r], part.eight_totals));
-    const float sum = static_cast<float>(CentredSum(sums[r], of.eight_totals)) +
-                      (in_part / 16 + (offsets[r] + part.half_total));
+    const float sum =
+        static_cast<float>(CentredSum(sums[r], of.eight_totals)) + (in_part / 16 + (offsets[r] + part.half_total));
     const float scale = __builtin_fabsf(scales[r]), norm = norms[r], whole = upper_norms[r];
     const float spread = __builtin_sqrtf(8 * static_cast<float>(static_cast<int32_t>(spreads[r])) + part.masked);
     const float read = scale * (0.5f * spread) - norm;

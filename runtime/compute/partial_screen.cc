@@ -72,53 +72,72 @@ void PartialScreen::SetTerms(size_t token, const double* squares) {
   }
 }
 
-void PartialScreen::Read(size_t token, size_t range, const uint32_t* rows, size_t count, uint32_t* sums,
-                         uint32_t* spreads) const {
-  const kernels::NibbleSpreads of_mask = {mask_, spreads};
-  const kernels::NibbleRows lower = {reinterpret_cast<const kernels::NibblePair*>(view_.lower), rows,
+void PartialScreen::Read(size_t token, size_t range, RefinedRows* rows) const {
+  const kernels::NibbleSpreads of_mask = {mask_, rows->range_spreads};
+  const kernels::NibbleRows lower = {reinterpret_cast<const kernels::NibblePair*>(view_.lower), rows->rows,
                                      batch_.table.cols, first(range), end(range) - first(range)};
-  batch_.kernels->nibbles->dot(lower, count, screen_.packed(token), 1, sums, count, &of_mask);
+  batch_.kernels->nibbles->dot(lower, rows->count, screen_.packed(token), 1, rows->range_sums, rows->count, &of_mask);
+  for (size_t i = 0; i < rows->count; ++i) rows->sums[i] += rows->range_sums[i];
+  for (size_t i = 0; i < rows->count; ++i) rows->spreads[i] += rows->range_spreads[i];
 }
 
-void PartialScreen::UpperBounds(size_t token, size_t read, const uint32_t* rows, size_t count,
-                                const uint32_t* lower_sums, const uint32_t* spreads, float* uppers) const {
+// What is known of some rows beforehand.
+void PartialScreen::Gather(size_t token, RefinedRows* rows) const {
   const TableView& table = batch_.table;
+  const double total = screen_.terms(token).total;
+  const uint32_t* const sums = screen_.sums(token);
+  const uint32_t* const ids = rows->rows;
+  const size_t count = rows->count;
+  for (size_t i = 0; i < count; ++i) rows->upper_sums[i] = sums[ids[i]];
+  for (size_t i = 0; i < count; ++i) rows->upper_norms[i] = view_.upper_norms[ids[i]];
+  for (size_t i = 0; i < count; ++i) {
+    rows->scales[i] = view_.scales != nullptr ? view_.scales[ids[i]] : table.RowScale(ids[i]);
+  }
+  for (size_t i = 0; i < count; ++i) rows->norms[i] = view_.norms != nullptr ? view_.norms[ids[i]] : 0.0f;
+  std::fill_n(rows->offsets, count, Screen::OffsetOf(table, total, 0));
+  for (size_t i = 0; !table.is_float() && table.zero_points != nullptr && i < count; ++i) {
+    rows->offsets[i] = Screen::OffsetOf(table, total, ids[i]);
+  }
+}
+
+void PartialScreen::SetUpperBounds(size_t token, size_t read, RefinedRows* rows) const {
   const TokenTerms& of_token = screen_.terms(token);
   const Terms& terms = tokens_[token].terms[read - 1];
   const kernels::BoundKernels& bounds = *batch_.kernels->nibbles->bounds;
-  uint32_t sums[kMostRows];
-  float offsets[kMostRows], scales[kMostRows], upper_norms[kMostRows], norms[kMostRows], far[kMostRows];
-  const uint32_t* const all_sums = screen_.sums(token);
-  for (size_t i = 0; i < count; ++i) sums[i] = all_sums[rows[i]];
-  for (size_t i = 0; i < count; ++i) upper_norms[i] = view_.upper_norms[rows[i]];
-  for (size_t i = 0; i < count; ++i) scales[i] = view_.scales != nullptr ? view_.scales[rows[i]] : table.RowScale(rows[i]);
-  for (size_t i = 0; i < count; ++i) norms[i] = view_.norms != nullptr ? view_.norms[rows[i]] : 0.0f;
-  std::fill_n(offsets, count, Screen::OffsetOf(table, of_token.total, 0));
-  for (size_t i = 0; !table.is_float() && table.zero_points != nullptr && i < count; ++i) {
-    offsets[i] = Screen::OffsetOf(table, of_token.total, rows[i]);
-  }
-  const kernels::LowerSums lower = {lower_sums,
-                                    spreads,
+  const size_t count = rows->count;
+  Gather(token, rows);
+  const kernels::BoundRows known = {rows->upper_sums, rows->offsets, rows->scales, rows->upper_norms, rows->norms};
+  const kernels::LowerSums lower = {rows->sums,
+                                    rows->spreads,
                                     terms.eight_totals,
                                     static_cast<float>(terms.half_total / 16),
                                     static_cast<float>(terms.counted),
                                     RoundedUp(terms.read_norm)};
-  bounds.from_part(screen_.FloatTerms(token, terms.unread_norm, of_token.partial_slack),
-                   {sums, offsets, scales, upper_norms, norms}, lower, count, uppers, far);
+  bounds.from_part(screen_.FloatTerms(token, terms.unread_norm, of_token.partial_slack), known, lower, count,
+                   rows->uppers, rows->far);
   if (view_.columns != nullptr) {
-    float products[kMostRows];
     for (size_t i = 0; i < count; ++i) {
-      products[i] = screen_.ColumnProduct(token, terms.column_activations, rows[i]);
-      scales[i] = view_.column_scales[rows[i]];
+      rows->column_products[i] = screen_.ColumnProduct(token, terms.column_activations, rows->rows[i]);
+      rows->column_scales[i] = view_.column_scales[rows->rows[i]];
     }
-    screen_.AddColumns(token, products, scales, count, uppers, far);
+    screen_.AddColumns(token, rows->column_products, rows->column_scales, count, rows->uppers, rows->far);
   }
   if (batch_.bias != nullptr) {
-    float biases[kMostRows];
-    for (size_t i = 0; i < count; ++i) biases[i] = batch_.bias[rows[i]];
-    Screen::AddBiases(biases, count, uppers);
+    for (size_t i = 0; i < count; ++i) rows->biases[i] = batch_.bias[rows->rows[i]];
+    Screen::AddBiases(rows->biases, count, rows->uppers);
   }
-  bounds.finish(upper_norms, far, kLargestLogit, count, uppers);
+  bounds.finish(rows->upper_norms, rows->far, kLargestLogit, count, rows->uppers);
+}
+
+void RefinedRows::Keep(float threshold) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i) {
+    rows[kept] = rows[i];
+    sums[kept] = sums[i];
+    spreads[kept] = spreads[i];
+    kept += uppers[i] < threshold ? 0 : 1;
+  }
+  count = kept;
 }
 
 }  // namespace tied::runtime

@@ -1,8 +1,8 @@
 // Bounds of logits while the lower nibbles of a screen are read range after range of columns: most rows are out after
 // the first range.
 //
-// Let S be the columns that were read. With D the errors of a row's upper nibbles and r those of both (0 for a quantised
-// table), w = s * p' + D', where p' is q in S and p elsewhere, and D' is r in S and D elsewhere. Then
+// Let S be the columns that were read. With D the errors of a row's upper nibbles and r those of both (0 for a
+// quantised table), w = s * p' + D', where p' is q in S and p elsewhere, and D' is r in S and D elsewhere. Then
 //   |D' * x| <= |r| * |x in S| + |D outside S| * |x outside S|                            (Cauchy-Schwarz, twice)
 // and the lower nibbles l tell how much of |D|, the stored norm, lies in S: D = s * (l - 7.5) + r there, so
 //   |D outside S|^2 = |D|^2 - |D in S|^2 and |D in S| >= |s| * |l - 7.5 in S| - |r|.
@@ -32,25 +32,23 @@ class PartialScreen {
   size_t row_bytes(size_t range) const;
   size_t range_of(size_t token, size_t i) const { return tokens_[token].order[i]; }
 
-  // Products with the lower nibbles of rows[i] in a range, and how far these are from 7.5.
-  void Read(size_t token, size_t range, const uint32_t* rows, size_t count, uint32_t* sums, uint32_t* spreads) const;
+  // Adds the products with the lower nibbles of a range, and how far these are from 7.5, to the rows' sums.
+  void Read(size_t token, size_t range, RefinedRows* rows) const;
 
-  // Upper bounds of at most kMostRows rows from the sums over the first `read` ranges, fewer than all. Infinity for a
-  // row without a bound.
-  static constexpr size_t kMostRows = 2048;
-  void UpperBounds(size_t token, size_t read, const uint32_t* rows, size_t count, const uint32_t* lower_sums,
-                   const uint32_t* spreads, float* uppers) const;
+  // Sets the rows' upper bounds from the sums over the first `read` ranges, fewer than all. Infinity for a row without
+  // a bound.
+  void SetUpperBounds(size_t token, size_t read, RefinedRows* rows) const;
 
   static constexpr size_t kMostRanges = 4;
 
  private:
   // Once some ranges were read.
   struct Terms {
-    double read_norm;       // as TokenTerms::norm, in these ranges
-    double unread_norm;     // and in the others
-    double half_total;      // what turns 7.5 into 8 in the columns that were read
-    double counted;         // columns that spreads count there
-    uint32_t eight_totals;  // for kernels::CentredSum()
+    double read_norm;                            // as TokenTerms::norm, in these ranges
+    double unread_norm;                          // and in the others
+    double half_total;                           // what turns 7.5 into 8 in the columns that were read
+    double counted;                              // columns that spreads count there
+    uint32_t eight_totals;                       // for kernels::CentredSum()
     int16_t column_activations[kScreenColumns];  // 0 where the column's lower nibble is exact
   };
   struct Token {
@@ -59,6 +57,7 @@ class PartialScreen {
   };
 
   void SetTerms(size_t token, const double* squares);
+  void Gather(size_t token, RefinedRows* rows) const;
   size_t first(size_t range) const { return range * range_cols_; }
   size_t end(size_t range) const;
   bool IsColumn(size_t k) const;

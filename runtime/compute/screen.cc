@@ -93,8 +93,8 @@ bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t worker
   return sums.Reserve(tokens * table.rows) && uppers.Reserve(tokens * table.rows) &&
          chunk_uppers.Reserve(tokens * chunks) && chunk_middles.Reserve(tokens * chunks) &&
          survivors.Reserve(tokens * table.rows) && chunk_order.Reserve(chunks) &&
-         row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes)) && mask.Reserve(table.cols) &&
-         mask_memory.Reserve(kernels::PackedActivationsSize(1, table.cols) + kAlignment);
+         row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes)) && refined.Reserve(workers) &&
+         mask.Reserve(table.cols) && mask_memory.Reserve(kernels::PackedActivationsSize(1, table.cols) + kAlignment);
 }
 
 void* ScreenScratch::packed_mask() const {
@@ -160,8 +160,9 @@ void Screen::OffsetsOf(double total, size_t first, size_t count, float* offsets)
 
 kernels::BoundTerms Screen::FloatTerms(size_t token, double unread_norm, double slack) const {
   const TokenTerms& terms = terms_[token];
-  return {terms.eight_totals,        static_cast<float>(16 * terms.scale), RoundedUp(unread_norm), RoundedUp(slack),
-          RoundedUp(terms.reach),    static_cast<float>(kTiny)};
+  return {terms.eight_totals,     static_cast<float>(16 * terms.scale),
+          RoundedUp(unread_norm), RoundedUp(slack),
+          RoundedUp(terms.reach), static_cast<float>(kTiny)};
 }
 
 // In float32, since every row goes through it. The terms hold its roundings.
@@ -172,8 +173,9 @@ float Screen::UpperBounds(size_t token, size_t first, size_t count, float* upper
   float scales[kChunkRows], offsets[kChunkRows], far[kChunkRows];
   for (size_t r = 0; view_.scales == nullptr && r < count; ++r) scales[r] = table.RowScale(first + r);
   OffsetsOf(terms.total, first, count, offsets);
-  const kernels::BoundRows rows = {sums(token) + first, offsets, view_.scales == nullptr ? scales : view_.scales + first,
-                                   view_.upper_norms + first, nullptr};
+  const kernels::BoundRows rows = {sums(token) + first, offsets,
+                                   view_.scales == nullptr ? scales : view_.scales + first, view_.upper_norms + first,
+                                   nullptr};
   bounds.from_upper(FloatTerms(token, terms.norm, terms.slack), rows, count, middles, uppers, far);
   if (view_.columns != nullptr) {
     float of_columns[kChunkRows];

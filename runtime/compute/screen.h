@@ -49,6 +49,44 @@ struct Survivor {
   uint32_t row;
 };
 
+// A logit is in [upper - 2 * deviation, upper]. upper is infinite if there is no bound.
+struct LogitBounds {
+  float upper;
+  float deviation;
+};
+
+// Rows that are left for a token, and the sums over those of their lower nibbles that were read. Also space for
+// bounding them: too much for a stack.
+struct RefinedRows {
+  static constexpr size_t kMost = 2048;
+
+  size_t count;
+  uint32_t rows[kMost];
+  uint32_t sums[kMost];
+  uint32_t spreads[kMost];
+  float uppers[kMost];
+  LogitBounds bounds[kMost];
+  Survivor survivors[kMost];
+
+  // Of one range.
+  uint32_t range_sums[kMost];
+  uint32_t range_spreads[kMost];
+
+  // What is known of each row beforehand.
+  uint32_t upper_sums[kMost];
+  float offsets[kMost];
+  float scales[kMost];
+  float upper_norms[kMost];
+  float norms[kMost];
+  float column_products[kMost];
+  float column_scales[kMost];
+  float biases[kMost];
+  float far[kMost];
+
+  // Keeps the rows whose bound reaches the threshold.
+  void Keep(float threshold);
+};
+
 struct ScreenScratch {
   ScratchArray<uint32_t> sums;              // [tokens, rows]: products with the upper nibbles, modulo 2^32
   ScratchArray<float> uppers;               // [tokens, rows]: upper bounds from these
@@ -57,6 +95,7 @@ struct ScreenScratch {
   ScratchArray<Survivor> survivors;         // [tokens, rows]
   ScratchArray<uint32_t> chunk_order;       // [chunks]
   ScratchArray<unsigned char> row_buffers;  // [workers, row_bytes]
+  ScratchArray<RefinedRows> refined;        // [workers]
   ScratchArray<int16_t> mask;               // [cols]
   ScratchArray<unsigned char> mask_memory;
 
@@ -64,12 +103,6 @@ struct ScreenScratch {
   void* packed_mask() const;
 
   bool Reserve(const TableView& table, size_t tokens, size_t workers);
-};
-
-// A logit is in [upper - 2 * deviation, upper]. upper is infinite if there is no bound.
-struct LogitBounds {
-  float upper;
-  float deviation;
 };
 
 // What bounds the logits of one token (see above), with all roundings: n operations in float64 cost a factor of
@@ -86,13 +119,11 @@ struct TokenTerms {
   double reach;           // at least |p| * |x| for either approximation
   uint32_t eight_totals;  // for kernels::CentredSum()
   int16_t column_activations[kScreenColumns];
-  double lost;     // the parts of `norm` that are rounding errors
-  double up;       // above the relative error of a norm
+  double lost;  // the parts of `norm` that are rounding errors
+  double up;    // above the relative error of a norm
 
   // Likewise `norm`, of a hidden state with these squares.
-  double NormOf(double squares) const {
-    return (std::sqrt(squares) * up + kTiny + lost) * (1 + 2 * kFloatRounding);
-  }
+  double NormOf(double squares) const { return (std::sqrt(squares) * up + kTiny + lost) * (1 + 2 * kFloatRounding); }
 };
 
 // The product of a row's calibrated columns and activations.

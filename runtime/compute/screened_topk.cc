@@ -18,9 +18,6 @@ namespace {
 // Promising rows above k that are computed first, so that one that was judged too well costs nothing.
 constexpr size_t kMorePromising = 8;
 
-// Rows whose lower nibbles are read at once: enough to prefetch them.
-constexpr size_t kRefinedRows = PartialScreen::kMostRows;
-
 // Rows that a thread takes at a time, at most: many, so that prefetching seldom starts anew.
 constexpr size_t kTileRows = 8192;
 constexpr size_t kTilesOfThread = 8;
@@ -52,15 +49,14 @@ class Ranking {
     bool Has(uint32_t row) const { return std::binary_search(rows, rows + count, row); }
   };
 
-  struct Refined;
   class ReadRanges;
 
   void FindPromising(size_t token);
   void FindThreshold(size_t token);
   void ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits);
   void ReadLower();
-  void AddChunk(size_t token, size_t chunk, Refined* refined) const;
-  void Refine(size_t token, Refined* refined, ReadRanges* read);
+  void AddChunk(size_t token, size_t chunk, RefinedRows* refined) const;
+  void Refine(size_t token, RefinedRows* refined, ReadRanges* read);
   void RankInOrderOfBounds(size_t token, ScreenResult* result);
   bool RankInOrderOfRows(ScreenResult* result);
   void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
@@ -159,26 +155,6 @@ void Ranking::Offer(float logit, uint32_t row, BestK* best, ScreenResult* result
   best->Offer({nan ? -INFINITY : logit, static_cast<int64_t>(row)});
 }
 
-// Rows that are left for a token, and the sums over the ranges of their lower nibbles that were read.
-struct Ranking::Refined {
-  size_t count = 0;
-  uint32_t rows[kRefinedRows];
-  uint32_t sums[kRefinedRows];
-  uint32_t spreads[kRefinedRows];
-
-  // Keeps the rows whose bound reaches the threshold.
-  void Keep(const float* uppers, float threshold) {
-    size_t kept = 0;
-    for (size_t i = 0; i < count; ++i) {
-      rows[kept] = rows[i];
-      sums[kept] = sums[i];
-      spreads[kept] = spreads[i];
-      kept += uppers[i] < threshold ? 0 : 1;
-    }
-    count = kept;
-  }
-};
-
 // The ranges of lower nibbles that were read for any token, of the rows of a tile.
 class Ranking::ReadRanges {
  public:
@@ -209,7 +185,7 @@ class Ranking::ReadRanges {
 };
 
 // Appends the rows of a chunk that are left for a token.
-void Ranking::AddChunk(size_t token, size_t chunk, Refined* refined) const {
+void Ranking::AddChunk(size_t token, size_t chunk, RefinedRows* refined) const {
   const float threshold = threshold_[token];
   if (screen_.chunk_upper(token, chunk) < threshold) return;
   screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
@@ -229,44 +205,40 @@ void Ranking::ReadLower() {
   kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), tile_chunks, [&](const kernels::Tile& tile) {
     ReadRanges read(tile.first * kChunkRows);
     for (size_t t = 0; t < batch_.tokens; ++t) {
-      Refined refined;
+      RefinedRows& rows = scratch_.refined[tile.worker];
+      rows.count = 0;
       for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
-        AddChunk(t, chunk, &refined);
-        if (refined.count + kChunkRows <= kRefinedRows) continue;
-        Refine(t, &refined, &read);
-        refined.count = 0;
+        AddChunk(t, chunk, &rows);
+        if (rows.count + kChunkRows <= RefinedRows::kMost) continue;
+        Refine(t, &rows, &read);
+        rows.count = 0;
       }
-      if (refined.count > 0) Refine(t, &refined, &read);
+      if (rows.count > 0) Refine(t, &rows, &read);
     }
     lower_bytes_.fetch_add(read.Bytes(*partial_, screen_.lower_norm_bytes()), std::memory_order_relaxed);
   });
 }
 
 // Reads the lower nibbles of some rows, and appends those that are still left to the survivors.
-void Ranking::Refine(size_t token, Refined* refined, ReadRanges* read) {
-  std::fill_n(refined->sums, refined->count, 0u);
-  std::fill_n(refined->spreads, refined->count, 0u);
-  uint32_t sums[kRefinedRows], spreads[kRefinedRows];
-  float uppers[kRefinedRows];
+void Ranking::Refine(size_t token, RefinedRows* rows, ReadRanges* read) {
+  std::fill_n(rows->sums, rows->count, 0u);
+  std::fill_n(rows->spreads, rows->count, 0u);
   for (size_t i = 0; i < partial_->ranges(); ++i) {
     const size_t range = partial_->range_of(token, i);
-    read->Add(range, refined->rows, refined->count);
-    partial_->Read(token, range, refined->rows, refined->count, sums, spreads);
-    for (size_t r = 0; r < refined->count; ++r) refined->sums[r] += sums[r];
-    for (size_t r = 0; r < refined->count; ++r) refined->spreads[r] += spreads[r];
+    read->Add(range, rows->rows, rows->count);
+    partial_->Read(token, range, rows);
     if (i + 1 == partial_->ranges()) break;
-    partial_->UpperBounds(token, i + 1, refined->rows, refined->count, refined->sums, refined->spreads, uppers);
-    refined->Keep(uppers, threshold_[token]);
+    partial_->SetUpperBounds(token, i + 1, rows);
+    rows->Keep(threshold_[token]);
   }
-  LogitBounds bounds[kRefinedRows];
-  Survivor left[kRefinedRows];
+  screen_.BoundsOf(token, rows->rows, rows->count, rows->sums, rows->bounds);
   size_t found = 0;
-  screen_.BoundsOf(token, refined->rows, refined->count, refined->sums, bounds);
-  for (size_t r = 0; r < refined->count; ++r) {
-    if (!(bounds[r].upper < threshold_[token])) left[found++] = {bounds[r].upper, refined->rows[r]};
+  for (size_t i = 0; i < rows->count; ++i) {
+    const float upper = rows->bounds[i].upper;
+    if (!(upper < threshold_[token])) rows->survivors[found++] = {upper, rows->rows[i]};
   }
   const size_t at = survivor_count_[token].fetch_add(found, std::memory_order_relaxed);
-  std::copy_n(left, found, survivors(token) + at);
+  std::copy_n(rows->survivors, found, survivors(token) + at);
 }
 
 void Ranking::RankInOrderOfBounds(size_t token, ScreenResult* result) {

@@ -54,8 +54,8 @@ class Nibbles : public testing::TestWithParam<std::tuple<const Kernels*, size_t,
                    size_t first, size_t count) const {
     const size_t first_row = scattered ? 0 : kStored - rows_;
     std::vector<uint32_t> sums(rows_ * tokens_), spreads(rows_), ignored(rows_ * tokens_);
-    const kernels::NibbleRows rows = {
-        guarded.data() + first_row * row_bytes_, scattered ? ids_.data() : nullptr, cols_, first, count};
+    const kernels::NibbleRows rows = {guarded.data() + first_row * row_bytes_, scattered ? ids_.data() : nullptr, cols_,
+                                      first, count};
     const kernels::NibbleSpreads of_mask = {mask, spreads.data()};
     set_->nibbles->dot(rows, rows_, packed, tokens_, sums.data(), rows_, &of_mask);
     set_->nibbles->dot(rows, rows_, packed, tokens_, ignored.data(), rows_, nullptr);
@@ -90,7 +90,8 @@ TEST_P(Nibbles, HaveExactProductsAndSpreadsModulo32Bits) {
   for (const bool scattered : {false, true}) {
     ExpectExact(guarded, packed.get(), mask.get(), scattered, 0, cols_);
     for (size_t first = 0; first < cols_; first += 3 * kernels::kNibbleRangeCols) {
-      ExpectExact(guarded, packed.get(), mask.get(), scattered, first, std::min(kernels::kNibbleRangeCols, cols_ - first));
+      ExpectExact(guarded, packed.get(), mask.get(), scattered, first,
+                  std::min(kernels::kNibbleRangeCols, cols_ - first));
     }
   }
 }

@@ -231,7 +231,7 @@ class ManyRows : public testing::TestWithParam<format::DataType> {
     return result.bytes_read - upper - (is_float ? result.survivors[0] * kWide * 4 : 0);
   }
 
-  const Screened model_{kManyRows, kWide, MakeNumbers(Numbers::kNormal, kManyRows * kWide, 1), 0, GetParam()};
+  const Screened model_{kManyRows, kWide, MakeNumbers(Numbers::kNormal, kManyRows* kWide, 1), 0, GetParam()};
   std::vector<float> hidden_ = MakeNumbers(Numbers::kNormal, kWide, 2);
 };
 
