@@ -337,7 +337,7 @@ class ScreenBounds : public testing::TestWithParam<Attack> {};
 TEST_P(ScreenBounds, HoldOnlyJust) {
   for (const kernels::Kernels* const* set = kernels::AllKernels(); *set != nullptr; ++set) {
     if (kernels::ChooseKernels((*set)->isa) == nullptr) continue;
-    for (uint64_t seed = 0; seed < 20; ++seed) {
+    for (uint64_t seed = 0; seed < 8; ++seed) {
       std::mt19937_64 random(seed);
       Attacked attacked(GetParam().cols);
       GetParam().make(random, &attacked);
