@@ -44,8 +44,9 @@ struct Attacked {
   std::vector<float> hidden;
   std::vector<float> bias;
   float scale = 0x1p-7f;
-  bool quantised = false;  // int8, with zero points of -128
-  float column_scale = 0;  // not 0: the first 16 columns are calibrated
+  std::vector<float> scales;  // if not empty, a row each
+  bool quantised = false;     // int8, with zero points of -128
+  float column_scale = 0;     // not 0: the first 16 columns are calibrated
   std::vector<int8_t> column_values = std::vector<int8_t>(kRows * kScreenColumns);
 };
 
@@ -55,7 +56,8 @@ float UpperLevel(int integer) { return static_cast<float>((integer & ~15) - 128)
 class Table {
  public:
   explicit Table(const Attacked& attacked)
-      : attacked_(attacked), scales_(kRows, attacked.scale), zeros_(kRows, 128), column_scales_(kRows) {
+      : attacked_(attacked), scales_(attacked.scales), zeros_(kRows, 128), column_scales_(kRows) {
+    scales_.resize(kRows, attacked.scale);
     const size_t row_bytes = (attacked.cols + 31) / 32 * 16;
     upper_.resize(kRows * row_bytes);
     lower_.resize(kRows * row_bytes);
@@ -95,7 +97,7 @@ class Table {
       upper_[at] = static_cast<unsigned char>(upper_[at] | (integer >> 4) << shift);
       lower_[at] = static_cast<unsigned char>(lower_[at] | (integer & 15) << shift);
       if (attacked_.column_scale != 0 && k < kScreenColumns) continue;
-      const long double scale = attacked_.scale, exact = scale * (integer - 128);
+      const long double scale = scales_[row], exact = scale * (integer - 128);
       const long double value = attacked_.quantised ? exact : static_cast<long double>(attacked_.values[i]);
       upper_squares += std::pow(value - scale * UpperLevel(integer), 2.0L);
       squares += std::pow(value - exact, 2.0L);
@@ -155,6 +157,7 @@ class Bounds {
       EXPECT_LE(logit(token, r), uppers[r]) << "row " << r << ", token " << token;
       if (middles == nullptr) continue;
       const double middle = static_cast<double>(middles[r]);
+      EXPECT_GE(static_cast<double>(logit(token, r)), 2 * middle - static_cast<double>(uppers[r])) << "row " << r;
       const double used = (static_cast<double>(logit(token, r)) - middle) / (static_cast<double>(uppers[r]) - middle);
       *share = std::max(*share, used);
     }
@@ -245,6 +248,15 @@ std::function<void(std::mt19937_64&, Attacked*)> RoundedHidden(bool upper_is_exa
   };
 }
 
+// Likewise, and the errors of the upper nibbles are proportional to the hidden state.
+void RoundedHiddenInPart(std::mt19937_64&, Attacked* attacked) {
+  attacked->SetHidden(0x1p-15, [&](size_t, size_t k) { return k == 0 ? -kMost : -(kMost - 64 + 0.498); });
+  attacked->ForEach([&](size_t, size_t, float* value, int* integer) {
+    *integer = 0;
+    *value = attacked->scale * -128;
+  });
+}
+
 // Each addition of a float32 kernel rounds in the same direction: 127 * i is 33 or 31 more than a multiple of 64, the
 // spacing of floats there.
 void RoundingsOfTheKernel(std::mt19937_64&, Attacked* attacked) {
@@ -279,7 +291,7 @@ void LargeBiases(std::mt19937_64& random, Attacked* attacked) {
 // Weights of 0 … 255 steps, which float32 rounds as often as a bound may be rounded.
 void LargeZeroPoints(std::mt19937_64& random, Attacked* attacked) {
   attacked->quantised = true;
-  attacked->scale = static_cast<float>(random() % 1000 + 1000) / 7919;
+  for (size_t r = 0; r < kRows; ++r) attacked->scales.push_back(static_cast<float>(random() % 1000 + 1000) / 7919);
   attacked->SetHidden(0x1p-15 * static_cast<double>(random() % 1000 + 1) / 1000,
                       [&](size_t, size_t k) { return k == 0 ? kMost : kMost - static_cast<double>(random() % 2); });
   attacked->ForEach([&](size_t, size_t, float*, int* integer) { *integer = 248; });
@@ -300,6 +312,28 @@ void ErrorsInColumns(std::mt19937_64& random, Attacked* attacked) {
     attacked->column_values[row * kScreenColumns + k] = static_cast<int8_t>(step);
     *value += attacked->column_scale * (static_cast<float>(step) + 0.499f);
   });
+}
+
+// Calibrated columns without an error, which replace large nibbles: for a float table 8, for int8 any.
+std::function<void(std::mt19937_64&, Attacked*)> ExactColumns(bool quantised) {
+  return [=](std::mt19937_64& random, Attacked* attacked) {
+    attacked->quantised = quantised;
+    attacked->column_scale = quantised ? attacked->scale / 2 : attacked->scale * 0x1p-10f;
+    attacked->SetHidden(0x1p-15, [&](size_t token, size_t k) {
+      const int sign = token % 2 == 0 ? 1 : -1;
+      return k < kScreenColumns ? sign * kMost : k % 4 == 0 ? 1 : 0;
+    });
+    attacked->ForEach([&](size_t row, size_t k, float* value, int* integer) {
+      const bool column = k < kScreenColumns;
+      const int lower = column && quantised ? (k % 2 == 0 ? 15 : 12) : 8;
+      *integer = static_cast<int>(random() % 16) * 16 + lower;
+      *value = attacked->scale * (column ? UpperLevel(*integer) : static_cast<float>(*integer - 128));
+      if (!column) return;
+      const int step = quantised ? 2 * lower - 15 : static_cast<int>(random() % 255) - 127;
+      attacked->column_values[row * kScreenColumns + k] = static_cast<int8_t>(step);
+      *value += attacked->column_scale * static_cast<float>(step);
+    });
+  };
 }
 
 // Hidden elements are rounded by half a step where calibrated columns are largest.
@@ -324,11 +358,14 @@ const Attack kAttacks[] = {
     {"ErrorsInBothParts", 256, {}, ErrorsInBothParts},
     {"RoundedHiddenUpper", 256, {0.95, 0}, RoundedHidden(true)},
     {"RoundedHiddenFull", 256, {0, 0.95}, RoundedHidden(false)},
+    {"RoundedHiddenInPart", 256, {}, RoundedHiddenInPart},
     {"RoundingsOfTheKernel", 8192, {0, 0.15}, RoundingsOfTheKernel},
     {"SubnormalProducts", 256, {}, SubnormalProducts},
     {"LargeBiases", 256, {}, LargeBiases},
     {"LargeZeroPoints", 64, {}, LargeZeroPoints},
     {"ErrorsInColumns", 256, {0.95, 0.95}, ErrorsInColumns},
+    {"ExactColumns", 256, {}, ExactColumns(false)},
+    {"ExactColumnsOfInt8", 256, {}, ExactColumns(true)},
     {"RoundedHiddenInColumns", 256, {0.8, 0.8}, RoundedHiddenInColumns},
 };
 
