@@ -236,6 +236,15 @@ void ErrorsInBothParts(std::mt19937_64&, Attacked* attacked) {
   });
 }
 
+// In the columns that are read first, the error of both nibbles takes away half of that of the upper ones.
+void ErrorsThatCancel(std::mt19937_64&, Attacked* attacked) {
+  attacked->SetHidden(0x1p-15, [&](size_t, size_t k) { return k < 128 ? -kMost : kMost - 64; });
+  attacked->ForEach([&](size_t, size_t k, float* value, int* integer) {
+    *integer = 128 + 15;
+    *value = attacked->scale * (k < 128 ? 15 - 3.75f : 15.0f);
+  });
+}
+
 // Every hidden element is rounded by half a step, in the direction of integers that are as large as they can be.
 std::function<void(std::mt19937_64&, Attacked*)> RoundedHidden(bool upper_is_exact) {
   return [=](std::mt19937_64& random, Attacked* attacked) {
@@ -356,6 +365,7 @@ const Attack kAttacks[] = {
     {"ErrorsOfUpperNibbles", 256, {0.99, 0}, ErrorsOfUpperNibbles},
     {"ErrorsOfBothNibbles", 256, {0.99, 0.99}, ErrorsOfBothNibbles},
     {"ErrorsInBothParts", 256, {}, ErrorsInBothParts},
+    {"ErrorsThatCancel", 256, {}, ErrorsThatCancel},
     {"RoundedHiddenUpper", 256, {0.95, 0}, RoundedHidden(true)},
     {"RoundedHiddenFull", 256, {0, 0.95}, RoundedHidden(false)},
     {"RoundedHiddenInPart", 256, {}, RoundedHiddenInPart},
@@ -363,6 +373,7 @@ const Attack kAttacks[] = {
     {"SubnormalProducts", 256, {}, SubnormalProducts},
     {"LargeBiases", 256, {}, LargeBiases},
     {"LargeZeroPoints", 64, {}, LargeZeroPoints},
+    {"LargeZeroPointsInPart", 256, {}, LargeZeroPoints},
     {"ErrorsInColumns", 256, {0.95, 0.95}, ErrorsInColumns},
     {"ExactColumns", 256, {}, ExactColumns(false)},
     {"ExactColumnsOfInt8", 256, {}, ExactColumns(true)},
