@@ -1,5 +1,7 @@
 // Attacks each term of the bounds of a screen: tables and hidden states for which that term is as large as it can be,
-// and the others small. A bound without the term is then below the logit.
+// and the others small. A bound without the term is then below the logit. Three terms cannot be attacked, because others
+// are always larger: the roundings of float64 sums, of float32 products of calibrated columns, and of the share of a
+// norm that was read.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -181,6 +183,7 @@ class Bounds {
       const double upper = static_cast<double>(bounds[r].upper), deviation = static_cast<double>(bounds[r].deviation);
       const double value = static_cast<double>(logit(token, r));
       EXPECT_LE(value, upper) << "row " << r << ", token " << token;
+      if (upper == INFINITY) continue;
       EXPECT_GE(value, upper - 2 * deviation) << "row " << r << ", token " << token;
       if (deviation > 0) shares->full = std::max(shares->full, std::fabs(value - upper + deviation) / deviation);
     }
@@ -287,6 +290,16 @@ void SubnormalProducts(std::mt19937_64& random, Attacked* attacked) {
   });
 }
 
+// The sum is 0, but the lanes of a float32 kernel overflow on the way to it.
+void Overflow(std::mt19937_64&, Attacked* attacked) {
+  attacked->scale = 0x1p120f;
+  attacked->SetHidden(0x1p-15, [&](size_t, size_t k) { return k < 128 ? kMost : -kMost; });
+  attacked->ForEach([&](size_t, size_t, float* value, int* integer) {
+    *integer = 240;
+    *value = attacked->scale * UpperLevel(240);
+  });
+}
+
 void LargeBiases(std::mt19937_64& random, Attacked* attacked) {
   attacked->SetHidden(0x1p-15,
                       [&](size_t, size_t k) { return k == 0 ? kMost : static_cast<double>(random() % kMost); });
@@ -330,7 +343,7 @@ std::function<void(std::mt19937_64&, Attacked*)> ExactColumns(bool quantised) {
     attacked->column_scale = quantised ? attacked->scale / 2 : attacked->scale * 0x1p-10f;
     attacked->SetHidden(0x1p-15, [&](size_t token, size_t k) {
       const int sign = token % 2 == 0 ? 1 : -1;
-      return k < kScreenColumns ? sign * kMost : k % 4 == 0 ? 1 : 0;
+      return k < kScreenColumns ? sign * kMost : k < 128 ? 4000 : 3000;
     });
     attacked->ForEach([&](size_t row, size_t k, float* value, int* integer) {
       const bool column = k < kScreenColumns;
@@ -371,6 +384,7 @@ const Attack kAttacks[] = {
     {"RoundedHiddenInPart", 256, {}, RoundedHiddenInPart},
     {"RoundingsOfTheKernel", 8192, {0, 0.15}, RoundingsOfTheKernel},
     {"SubnormalProducts", 256, {}, SubnormalProducts},
+    {"Overflow", 256, {}, Overflow},
     {"LargeBiases", 256, {}, LargeBiases},
     {"LargeZeroPoints", 64, {}, LargeZeroPoints},
     {"LargeZeroPointsInPart", 256, {}, LargeZeroPoints},
