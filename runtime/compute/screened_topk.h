@@ -3,7 +3,7 @@
 //  1. The upper nibbles of all rows give every logit a bound (screen.h).
 //  2. The logits of the k most promising rows are computed exactly. The worst of them is the threshold: a row whose
 //     upper bound is below it is out.
-//  3. The lower nibbles of the rows that are left are read range after range of columns, while a row's bound reaches the
+//  3. The lower nibbles of the rows that are left are read range after range of columns, while their bounds reach the
 //     threshold (partial_screen.h). All of them give a closer bound, or for a quantised table the logit itself.
 //  4. The rows of a float table that are still left are computed from the table.
 // No step can run out of space, and none is done twice: the time grows with the rows that are left, up to that of

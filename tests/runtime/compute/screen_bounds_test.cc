@@ -1,7 +1,7 @@
 // Attacks each term of the bounds of a screen: tables and hidden states for which that term is as large as it can be,
-// and the others small. A bound without the term is then below the logit. Three terms cannot be attacked, because others
-// are always larger: the roundings of float64 sums, of float32 products of calibrated columns, and of the share of a
-// norm that was read.
+// and the others small. A bound without the term is then below the logit. Three terms cannot be attacked, because
+// others are always larger: the roundings of float64 sums, of float32 products of calibrated columns, and of the share
+// of a norm that was read.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -126,7 +126,7 @@ struct Shares {
 
 class Bounds {
  public:
-  Bounds(const kernels::Kernels* kernels, const Attacked& attacked, const Table& table) : attacked_(attacked) {
+  Bounds(const kernels::Kernels* kernels, const Attacked& attacked, const Table& table) {
     batch_ = {kernels, table.view(), attacked.bias.data(), 0, attacked.hidden.data(), &packed_,
               kTokens, {},           &cancelled_};
     EXPECT_TRUE(packed_.Reserve(table.view(), kTokens, true).ok());
@@ -189,7 +189,6 @@ class Bounds {
     }
   }
 
-  const Attacked& attacked_;
   const std::atomic<bool> cancelled_{false};
   PackedHidden packed_;
   ScreenScratch scratch_;
