@@ -1,3 +1,4 @@
+#include "kernels/cpu.h"
 #include "kernels/gemm_xnnpack.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +18,13 @@ constexpr size_t kCols = 41;
 // XNNPACK may read 16 bytes past the end of the table.
 std::vector<float> Table() { return MakeNumbers(Numbers::kNormal, kRows * kCols + 4, 1); }
 
-class GemmXnnpack : public testing::TestWithParam<std::tuple<size_t, size_t>> {};
+#define SKIP_WITHOUT_CPUINFO() \
+  if (!kernels::CpuinfoWorks()) GTEST_SKIP() << "cpuinfo, which XNNPACK asks, does not know this CPU"
+
+class GemmXnnpack : public testing::TestWithParam<std::tuple<size_t, size_t>> {
+ protected:
+  void SetUp() override { SKIP_WITHOUT_CPUINFO(); }
+};
 
 // The bound holds for any order of summation: cols products and cols sums round.
 TEST_P(GemmXnnpack, IsWithinTheErrorBoundOfTheExactProduct) {
@@ -48,6 +55,7 @@ INSTANTIATE_TEST_SUITE_P(ThreadsAndTokens, GemmXnnpack,
                          testing::Combine(testing::Values(1u, 3u), testing::Values(1u, 7u, 16u, 64u)));
 
 TEST(GemmXnnpack, ComputesNothingOnceCancelled) {
+  SKIP_WITHOUT_CPUINFO();
   const std::vector<float> table = Table();
   const std::vector<float> hidden = MakeNumbers(Numbers::kNormal, kCols, 2);
   std::vector<float> logits(kRows, -12345.0f);
