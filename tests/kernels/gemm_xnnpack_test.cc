@@ -1,4 +1,3 @@
-#include "kernels/cpu.h"
 #include "kernels/gemm_xnnpack.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu.h"
 #include "tests/support/oracle.h"
 
 namespace tied::test {
