@@ -68,6 +68,8 @@ if(TIED_XNNPACK)
   foreach(part IN ITEMS BUILD_TESTS BUILD_BENCHMARKS BUILD_YNNPACK ENABLE_KLEIDIAI)
     set(XNNPACK_${part} OFF)
   endforeach()
+  # By its name: XNNPACK would find libm.so, which a static executable cannot have.
+  set(LIBM m CACHE INTERNAL "")
   FetchContent_GetProperties(cpuinfo)
   FetchContent_GetProperties(pthreadpool)
   set(CPUINFO_SOURCE_DIR "${cpuinfo_SOURCE_DIR}")

@@ -32,7 +32,8 @@ Failure OpenFailure(const std::string& file) {
   tied_model* const untouched = reinterpret_cast<tied_model*>(0x10);
   tied_model* model = untouched;
   tied_error error = {};
-  const tied_status status = tied_model_open_memory(file.data(), file.size(), nullptr, &model, &error);
+  const std::vector<char> bytes(file.begin(), file.end());  // aligned; a short string of libc++ is not
+  const tied_status status = tied_model_open_memory(bytes.data(), bytes.size(), nullptr, &model, &error);
   if (status == TIED_OK) {
     tied_model_close(model);
     return {};
