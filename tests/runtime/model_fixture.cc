@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <numeric>
 
 #include "kernels/kernels.h"
@@ -32,8 +33,9 @@ Failure OpenFailure(const std::string& file) {
   tied_model* const untouched = reinterpret_cast<tied_model*>(0x10);
   tied_model* model = untouched;
   tied_error error = {};
-  const std::vector<char> bytes(file.begin(), file.end());  // aligned; a short string of libc++ is not
-  const tied_status status = tied_model_open_memory(bytes.data(), bytes.size(), nullptr, &model, &error);
+  const std::unique_ptr<char[]> aligned(new char[file.size()]);  // a short string of libc++ is not
+  std::copy(file.begin(), file.end(), aligned.get());
+  const tied_status status = tied_model_open_memory(aligned.get(), file.size(), nullptr, &model, &error);
   if (status == TIED_OK) {
     tied_model_close(model);
     return {};
