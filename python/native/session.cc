@@ -205,8 +205,8 @@ void DefineSession(nb::module_* module) {
       .def("topk", &PySession::Topk, array("hidden"), "k"_a, nb::arg("rows").noconvert().none(),
            nb::arg("allowed").noconvert().none(), "use_screen"_a, "log_z_tolerance"_a, array("ids"), array("logits"),
            nb::arg("log_z").noconvert().none(), nb::arg("bound").noconvert().none(), array("survivors"))
-      .def("beam_step", &PySession::BeamStep, array("hidden"), array("scores"),
-           nb::arg("allowed").noconvert().none(), "log_z_tolerance"_a, array("parents"), array("ids"), array("best"))
+      .def("beam_step", &PySession::BeamStep, array("hidden"), array("scores"), nb::arg("allowed").noconvert().none(),
+           "log_z_tolerance"_a, array("parents"), array("ids"), array("best"))
       .def("outputs_of", &PySession::OutputsOf, "entry_point"_a.none(), "inputs"_a, "names"_a)
       .def("run", &PySession::RunGraph, "entry_point"_a.none(), "inputs"_a, "outputs"_a);
 }
