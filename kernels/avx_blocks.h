@@ -1,6 +1,6 @@
-// Vector operations for the loops of dot_blocks.h, on x86-64 with vectors of 32 bytes, and with vectors of 64. Weights
-// are 16 bits wide, so that an instruction adds two products to each lane and needs no upper and lower bytes. In an
-// unnamed namespace for the reason given in dot_float.h.
+// Vector operations for the loops of dot_blocks.h, on x86-64 with vectors of 32 bytes: two blocks. Weights are 16 bits
+// wide, so that an instruction adds two products to each lane and activations need no split into upper and lower bytes.
+// In an unnamed namespace for the reason given in dot_float.h.
 #ifndef TIED_KERNELS_AVX_BLOCKS_H_
 #define TIED_KERNELS_AVX_BLOCKS_H_
 

@@ -10,12 +10,12 @@ namespace tied::kernels {
 // process.
 bool PrepareCpuinfo();
 
-// True if cpuinfo is initialised. False if it cannot tell what this CPU is: then only the scalar kernels are available,
-// or on Arm those that the system names, and neither XNNPACK nor anything else may call cpuinfo.
+// True if cpuinfo is initialised. False if it cannot tell what this CPU is. Then nothing may call cpuinfo, XNNPACK
+// included, and only the scalar kernels are available, and on Arm those that the system names.
 bool CpuinfoWorks();
 
-// True if `text`, the beginning of /proc/cpuinfo, describes an Arm CPU. cpuinfo ends the process with SIGSEGV if it
-// does not, which is so under an emulator, whose guest sees the file of the machine.
+// True if `text`, the beginning of /proc/cpuinfo, describes an Arm CPU. If it does not, cpuinfo ends the process with
+// SIGSEGV. That is so under an emulator that shows its guest the host's file.
 bool DescribesArm(const char* text);
 
 #if defined(__arm__) || defined(__aarch64__)

@@ -14,7 +14,8 @@
 namespace tied::kernels {
 namespace {
 
-// Bytes of a block in rows of nibbles and in rows of bytes. Each 16 of them make a plane.
+// The columns of a block form two planes. In rows of bytes each plane has 16 bytes; in rows of nibbles the planes are
+// the lower and the upper halves of the same 16 bytes.
 inline constexpr size_t kPlaneBytes = 16;
 inline constexpr size_t kPlanes = 2;
 
@@ -38,9 +39,10 @@ inline __attribute__((always_inline)) void CopyTail(const Element* from, size_t 
   std::memcpy(to, from, (count < N ? count : N) * sizeof(Element));
 }
 
-// Packed activations of a token: for every step of Isa::kStepBlocks blocks, 64 bytes a block in the order of the
-// weights, then what each part of each block starts with, which subtracts the centre from stored integers; after the
-// last step, for each block the sum of its activations as a float. Blocks are padded with zeros to a multiple of 16.
+// Packed activations of a token, padded with zeros to a multiple of 16 blocks:
+//   for each step of Isa::kStepBlocks blocks: 64 bytes a block in the order of the weights, then the number that each
+//     part of each block starts with, which subtracts the centre from the stored integers;
+//   after the last step: the sum of each block's activations as a float.
 inline constexpr size_t kPackedBlockBytes = 2 * kBlockCols + kBlockParts * sizeof(int32_t);
 inline constexpr size_t kPackedBytes = kPackedBlockBytes + sizeof(float);
 
@@ -116,10 +118,12 @@ struct BlockRows {
   }
 };
 
-// Isa computes steps of kStepBlocks blocks. It has Vec, the sums of a step, of which kSums = 4 / kStepBlocks make 16
-// lanes; Weights, and Load(Stored, pointer, bits to flip) and LoadTail(…, bytes), which reads no more than `bytes`;
-// Parts(weights, activations of a step); Scales, for four steps, LoadScales(pointer, blocks), Spread<step>(scales);
-// Offsets(scales, zero points, blocks, …); MulAdd() and Total().
+// Isa computes steps of kStepBlocks blocks. It has
+//   Vec: the sums of a step, of which kSums = 4 / kStepBlocks make 16 lanes; Zero() and Total();
+//   Weights: Load(Stored, pointer, bits to flip), and LoadTail(…, bytes), which reads no more than `bytes`;
+//   LoadActivations(pointer), and Parts(weights, activations) of a step;
+//   Scales of four steps: LoadScales(pointer, blocks), and MulAdd<step>(scales, parts, sums);
+//   Offsets(Stored, scales, zero points, bits to flip, blocks), and AddProduct(offsets, totals, sums).
 template <class Isa, class Stored, class Scale>
 struct DotBlocked {
   using Rows = BlockRows<Stored, Scale>;

@@ -48,7 +48,7 @@ struct DotNibble {
     const NibbleRows& rows;
     size_t row_count;
     size_t bytes;       // of the range of columns in a row
-    size_t ahead_rows;  // that scattered rows are prefetched
+    size_t ahead_rows;  // how far ahead scattered rows are prefetched
     const int8_t* packed;
     size_t token_stride;
     uint32_t* sums;
@@ -56,7 +56,7 @@ struct DotNibble {
     const NibbleSpreads* spreads;
   };
 
-  // R rows times T tokens from `token` on; sums go to those of the rows at[r], as do spreads. fetch: whether to
+  // The rows at[R] times T tokens from `token` on: writes their sums and, if asked to, spreads. fetch: whether to
   // prefetch later rows.
   template <size_t R, size_t T, bool with_spreads>
   static void Tile(const Call& call, const size_t* at, size_t token, bool fetch) {
@@ -155,12 +155,12 @@ struct DotNibble {
   static constexpr size_t OffsetOf(size_t col) { return col / 2 / kVector * kPackedVector; }
   static_assert(kNibbleRangeCols / 2 % kVector == 0);
 
-  // What a row prefetches for later.
+  // What is prefetched while a row is read.
   static const NibblePair* Later(const Call& call, size_t at, const NibblePair* row) {
     if (call.rows.ids == nullptr) return row + kAheadBytes;
     return call.rows.Row(at + call.ahead_rows < call.row_count ? at + call.ahead_rows : at);
   }
-  // Scattered rows, before others can prefetch them.
+  // Prefetches the first scattered rows, which no earlier row prefetches.
   static void FetchFirst(const Call& call) {
     for (size_t r = 0; r < call.ahead_rows && r < call.row_count; ++r) {
       const NibblePair* row = call.rows.Row(r);

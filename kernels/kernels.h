@@ -41,8 +41,8 @@ template <class Element>
 using DotFloats = void(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
 
-// A product of rows in blocks is summed in this many lanes: each block has four, so four blocks fill an AVX-512
-// register, two an AVX register, and one a NEON register.
+// A product of a row in blocks is summed in kBlockLanes lanes. Each block has four parts, one lane each: those of four
+// blocks fill an AVX-512 register, of two an AVX register, and of one a NEON register.
 inline constexpr size_t kBlockParts = 4;
 inline constexpr size_t kBlockLanes = 16;
 
@@ -93,7 +93,7 @@ struct NibbleRows {
   }
 };
 
-// Where to add up how far nibbles are from 7.5, for some columns: sums[r] = sum over k of mask[k] * kSpreads[nibble k
+// Where to write how far the nibbles of some columns are from 7.5: sums[r] = sum over k of mask[k] * kSpreads[nibble k
 // of row r].
 struct NibbleSpreads {
   const void* mask;  // one token of activations, 0 or 1, packed
@@ -118,22 +118,22 @@ struct BoundTerms {
   float tiny;
 };
 
-// Rows that are bounded.
+// The rows of which bounds are computed, an element of each array for each row.
 struct BoundRows {
   const uint32_t* sums;  // of upper nibbles
-  const float* offsets;  // what is missing in them, with 8 subtracted from each nibble
+  const float* offsets;  // what they lack after 8 was subtracted from each nibble
   const float* scales;
   const float* upper_norms;
-  const float* norms;  // after lower nibbles were read, too
+  const float* norms;  // of the errors of both nibbles
 };
 
-// Lower nibbles that were read: some ranges of columns.
+// Sums over the lower nibbles of the ranges of columns that were read.
 struct LowerSums {
-  const uint32_t* sums;     // a row each
-  const uint32_t* spreads;  // of NibbleSpreads
+  const uint32_t* sums;     // of each row
+  const uint32_t* spreads;  // of each row (NibbleSpreads)
   uint32_t eight_totals;    // for CentredSum()
-  float half_total;         // what turns 7.5 into 8 there
-  float masked;             // columns that spreads count
+  float half_total;         // turns 7.5 into 8 there
+  float masked;             // the number of columns that spreads count
   float read_norm;          // of the hidden state there
 };
 
@@ -143,8 +143,8 @@ using BoundFromUpperSums = void(const BoundTerms& terms, const BoundRows& rows, 
 using BoundFromPartialSums = void(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
                                   float* uppers, float* far);
 
-// Makes the bounds of rows infinite that are NaN, have a bad norm, or are not nearer than `farthest`. Returns the
-// largest.
+// Makes a bound infinite if it is NaN, if the row's norm is negative or NaN, or if far[r] is not below `farthest`.
+// Returns the largest bound.
 using FinishUpperBounds = float(const float* upper_norms, const float* far, float farthest, size_t count,
                                 float* uppers);
 

@@ -1,6 +1,6 @@
-// Upper bounds of logits from sums over nibbles, in plain C++ that compilers vectorise for each instruction set: all
-// give the same bits. runtime/compute/screen.h derives the bounds. In an unnamed namespace for the reason given in
-// dot_float.h.
+// Upper bounds of logits from sums over nibbles, in plain C++ that compilers vectorise for each instruction set, with
+// the same bits. runtime/compute/screen.h and partial_screen.h derive the bounds. In an unnamed namespace for the
+// reason given in dot_float.h.
 #ifndef TIED_KERNELS_SCREEN_BOUNDS_H_
 #define TIED_KERNELS_SCREEN_BOUNDS_H_
 
@@ -13,7 +13,7 @@
 namespace tied::kernels {
 namespace {
 
-// The loops read copies, which no store can change; otherwise compilers do not vectorise them.
+// The loops read local copies of the terms, which stores cannot change: otherwise compilers do not vectorise them.
 inline void BoundFromUpper(const BoundTerms& terms, const BoundRows& rows, size_t count, float* __restrict middles,
                            float* __restrict uppers, float* __restrict far) {
   const BoundTerms of = terms;
@@ -33,7 +33,7 @@ inline void BoundFromUpper(const BoundTerms& terms, const BoundRows& rows, size_
 inline void BoundFromPart(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
                           float* __restrict uppers, float* __restrict far) {
   constexpr float kShareRounding = 0x1p-19f;
-  // Of other norms, shares may overflow or be subnormal.
+  // Beyond these norms, a share may overflow or be subnormal.
   constexpr float kLeastNorm = 0x1p-100f, kMostNorm = 0x1p100f;
   const BoundTerms of = terms;
   const LowerSums part = lower;

@@ -28,7 +28,7 @@ struct NumberFormat {
   bool is_quantised;           // tables of it have scales and may have zero points
   bool always_in_blocks;       // one scale per block, and rows of whole blocks
   uint8_t default_zero_point;  // of tables without zero points
-  uint8_t zero_point_steps;    // of a byte in the file, per integer
+  uint8_t zero_point_steps;    // a byte in the file is this many times the zero point
 };
 
 // Null for an unknown type.

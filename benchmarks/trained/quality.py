@@ -19,7 +19,7 @@ from screen import TITLES, row
 
 NAMES = ["marian_enpt", "gemma3", "smollm2"]
 BLOCK = 32
-ROWS = 8192  # that are rounded at once
+ROWS = 8192  # rounded at once
 
 
 def read_table(work, name):
@@ -70,7 +70,7 @@ def logits_of(table, hidden, bias, rounded=lambda blocks: blocks):
 
 
 def tied_logits(programs, work, name, dtype, recorded):
-    """Bits a weight in the file, and logits."""
+    """Bits per weight in the file, and logits."""
     converter, tied = programs
     with tempfile.TemporaryDirectory(dir=work) as folder:
         model, output = pathlib.Path(folder, "model.tied"), pathlib.Path(folder, "logits.npy")

@@ -41,7 +41,7 @@ struct Fit {
   float q, qq, qv;
 };
 
-// The compiler turns operators on this type into vector instructions; loops over floats it left as they were.
+// Compilers turn operators on this type into vector instructions; they did not vectorise the same loops over floats.
 constexpr size_t kLanes = 4;
 using Floats = float __attribute__((vector_size(kLanes * sizeof(float))));
 
@@ -172,8 +172,8 @@ void StoreNibbles(const float* integers, size_t count, char* packed) {
   }
 }
 
-// Weights of the columns from their mean squares, relative to the mean of their block. Columns that were small in a
-// sample are not free: `floor` is added.
+// Weights of the columns from their mean squares, relative to the mean of their block. `floor` is added, so that errors
+// in columns that were small in a sample cost something, too.
 std::vector<float> WeightsOf(const std::vector<double>& squares, double floor) {
   std::vector<float> weights(squares.size());
   for (size_t first = 0; first < squares.size(); first += kBlockCols) {
@@ -198,7 +198,7 @@ std::vector<double> SquaresOf(const std::string& recorded, size_t cols) {
   return squares;
 }
 
-// Sums of squares of the columns of finite values, and the largest magnitude.
+// Of finite values: the sum of squares of each column, and the largest magnitude.
 struct Magnitudes {
   std::vector<double> squares;
   float largest = 0;
@@ -254,7 +254,7 @@ void EncodeBlocks(const TableEncoding& encoding, const RowBlock& rows, size_t co
   const auto row_bytes = static_cast<size_t>(format::RowBytes(encoding.type, cols));
   const BlockFitter fitter(encoding.half_scales);
   Block block;
-  // Column by column of blocks, whose weights stay the same.
+  // One column of blocks after the other, because all of its blocks have the same weights.
   for (size_t b = 0; b < blocks; ++b) {
     const size_t first = b * kBlockCols, width = std::min(kBlockCols, cols - first);
     LoadWeights(encoding.column_weights, first, width, &block);

@@ -12,9 +12,9 @@
 namespace tied::converter {
 
 // Completes an encoding whose type is Int4 or Int8: zero points (Int4), the type of the scales, and the weights of the
-// columns. An error in a column costs as much as the hidden states are large there: their mean square in `recorded`, a
-// file of recorded hidden states. Without them ("") the mean square of the table's column takes its place, since
-// columns with large weights and with large hidden states are mostly the same. Reads the table once, all rows of it.
+// columns. The weight of a column is the mean square of the hidden states there, from `recorded`, a file of recorded
+// hidden states. Without that file ("") it is the mean square of the table's column, because columns with large values
+// and with large hidden states are mostly the same. Reads the whole table once.
 void ChooseBlocks(const TableSource& table, const std::string& recorded, const Progress& progress,
                   TableEncoding* encoding);
 

@@ -12,7 +12,7 @@ namespace tied::converter {
 struct EncodingOptions {
   bool screen = false;
   std::string calibrate;   // recorded hidden states for the screen; may be empty
-  bool in_blocks = false;  // one scale per block for Int8, too
+  bool in_blocks = false;  // one scale per block, also for Int8
   std::string recorded;    // recorded hidden states for the scales of tables in blocks; may be empty
 };
 

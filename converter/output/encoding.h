@@ -28,7 +28,7 @@ struct TableEncoding {
 // A block of rows, by plane; planes that the encoding does not have are empty.
 struct EncodedRows {
   std::vector<char> values;
-  std::vector<float> scales;          // or
+  std::vector<float> scales;          // float32, or
   std::vector<uint16_t> half_scales;  // float16
   std::vector<char> zero_points;
   std::vector<char> upper;

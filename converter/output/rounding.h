@@ -23,7 +23,8 @@ inline float LargestMagnitude(const float* values, size_t count) {
   return finite ? FloatOf(static_cast<uint32_t>(largest)) : std::numeric_limits<float>::infinity();
 }
 
-// Clamps to the range and rounds to the nearest integer, ties to even, for magnitudes up to 2^22. Without a call.
+// Clamps to the range and rounds to the nearest integer, ties to even, for magnitudes up to 2^22. Calls no
+// function, so that loops vectorise.
 inline float Round(float value, float lowest, float highest) {
   const float limited = value < lowest ? lowest : value > highest ? highest : value;
   return (limited + 0x1.8p23f) - 0x1.8p23f;

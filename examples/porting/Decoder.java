@@ -24,7 +24,7 @@ final class Decoder implements AutoCloseable {
     decoder = environment.createSession(folder + "/" + decoderFile);
   }
 
-  /** Starts a sentence. The embeddings of its words, [1, length, cols]. */
+  /** Starts a sentence. embeddings: of its tokens, [1, length, cols]. */
   void encode(OnnxTensor embeddings, int beams) throws OrtException {
     int length = (int) embeddings.getInfo().getShape()[1];
     try (OnnxTensor mask = OnnxTensor.createTensor(environment, ones(1, length))) {
@@ -52,7 +52,7 @@ final class Decoder implements AutoCloseable {
     }
   }
 
-  /** One step. The embeddings of the last tokens, [beams, 1, cols]. Returns the hidden states, [beams, 1, cols]. */
+  /** One step. embeddings: of the last tokens, [beams, 1, cols]. Returns the hidden states, [beams, 1, cols]. */
   OnnxTensor step(OnnxTensor embeddings) throws OrtException {
     return step("embed_matrix", embeddings, "pre_logits");
   }
@@ -77,7 +77,7 @@ final class Decoder implements AutoCloseable {
     return all;
   }
 
-  /** Makes the cache that the decoder returns that of the next step. */
+  /** Keeps the cache that the decoder returned for the next step. */
   private void pass(OrtSession.Result result) {
     for (Map.Entry<String, OnnxValue> entry : result) {
       if (entry.getKey().startsWith("present")) {

@@ -171,7 +171,7 @@ def save_speech_decoder(path):
     weight = build.constant("model.decoder.embed_tokens.weight", table())
     embedded = build.add("Gather", weight, "input_ids", name=PAIR[0])
     x, cache, present = layers(build, embedded, None)
-    # As in a trained model, a hidden state points at one row: tokens then do not hang on the rounding of the head.
+    # As in a trained model, a hidden state points at one row, so that tokens do not depend on the head's rounding.
     towards = np.random.default_rng(8).normal(0, 100, (COLS, ROWS)).astype(np.float32)
     towards[:, END] *= 2
     nearest = build.add("Softmax", build.add("MatMul", build.norm(x, "norm"), build.constant("towards", towards)))

@@ -1,10 +1,11 @@
-// Bounds of logits while the lower nibbles of a screen are read range after range of columns: most rows are out after
-// the first range.
+// Bounds of logits while the lower nibbles of a screen are read, one range of columns after the other: most rows are
+// ruled out after the first range.
 //
-// Let S be the columns that were read. With D the errors of a row's upper nibbles and r those of both (0 for a
-// quantised table), w = s * p' + D', where p' is q in S and p elsewhere, and D' is r in S and D elsewhere. Then
-//   |D' * x| <= |r| * |x in S| + |D outside S| * |x outside S|                            (Cauchy-Schwarz, twice)
-// and the lower nibbles l tell how much of |D|, the stored norm, lies in S: D = s * (l - 7.5) + r there, so
+// Let S be the columns that were read; w, s, p, q and x are those of screen.h. D is the error of a row's upper nibbles,
+// and r that of both (0 for a quantised table). Then w = s * p' + D', where p' is q in S and p elsewhere, and D' is r
+// in S and D elsewhere, and
+//   |D' * x| <= |r| * |x in S| + |D outside S| * |x outside S|                            (Cauchy-Schwarz, twice).
+// |D| is the stored norm. The lower nibbles l tell how much of it lies in S, where D = s * (l - 7.5) + r:
 //   |D outside S|^2 = |D|^2 - |D in S|^2 and |D in S| >= |s| * |l - 7.5 in S| - |r|.
 // All norms leave calibrated columns out, as the stored ones do. The terms for the rounding of hidden states and logits
 // are those of screen.h, with |p'| <= 128 * sqrt(cols).
@@ -21,18 +22,19 @@ namespace tied::runtime {
 
 class PartialScreen {
  public:
-  // Packs the mask of the columns that spreads count.
+  // Packs the mask of the columns that spreads count: all but the calibrated ones.
   PartialScreen(const HeadBatch& batch, const Screen& screen, const ScreenScratch& scratch);
 
-  // Sets the terms of a token, after which it may be read.
+  // Sets the terms of a token. Needed before the other functions are called for it.
   void SetToken(size_t token);
 
-  // The ranges of all tokens. Each token has an order of its own: first those where its hidden state is largest.
+  // Tokens have the same ranges, but each reads them in its own order: first those where its hidden state is largest.
   size_t ranges() const { return count_; }
   size_t row_bytes(size_t range) const;
   size_t range_of(size_t token, size_t i) const { return tokens_[token].order[i]; }
 
-  // Adds the products with the lower nibbles of a range, and how far these are from 7.5, to the rows' sums.
+  // Reads the lower nibbles of a range: adds their products to the rows' sums, and how far they are from 7.5 to the
+  // rows' spreads.
   void Read(size_t token, size_t range, RefinedRows* rows) const;
 
   // Sets the rows' upper bounds from the sums over the first `read` ranges, fewer than all. Infinity for a row without
@@ -42,12 +44,12 @@ class PartialScreen {
   static constexpr size_t kMostRanges = 4;
 
  private:
-  // Once some ranges were read.
+  // What holds after the first i + 1 ranges of the order were read.
   struct Terms {
-    double read_norm;                            // as TokenTerms::norm, in these ranges
-    double unread_norm;                          // and in the others
-    double half_total;                           // what turns 7.5 into 8 in the columns that were read
-    double counted;                              // columns that spreads count there
+    double read_norm;                            // as TokenTerms::norm, in the ranges that were read
+    double unread_norm;                          // likewise, in the others
+    double half_total;                           // turns 7.5 into 8 in the columns that were read
+    double counted;                              // the number of these columns that spreads count
     uint32_t eight_totals;                       // for kernels::CentredSum()
     int16_t column_activations[kScreenColumns];  // 0 where the column's lower nibble is exact
   };

@@ -1,8 +1,8 @@
 // Bounds of all logits from the planes of a screen, for a few tokens at a time.
 //
-// A row is w = s * (p + d): s its scale, p = 16 * upper + 7.5 - 128 its upper approximation, s * d its error. Of a
-// second, better approximation, p is q = 16 * upper + lower - 128. A hidden state is x = c * (i + e): 16-bit integers i
-// and their rounding errors. Then
+// A row is w = s * (p + d): s is its scale, p = 16 * upper + 7.5 - 128 its approximation by upper nibbles, and s * d
+// the error. The better approximation by both nibbles has q = 16 * upper + lower - 128 in place of p. A hidden state is
+// x = c * (i + e): 16-bit integers i and their rounding errors e. Then
 //   w * x = s * c * (p * i) + (s * d) * x + s * p * (c * e), so
 //   |w * x - s * c * (p * i)| <= |s * d| * |x| + |s| * |p| * |c * e|                     (Cauchy-Schwarz, twice)
 // where |p| <= 16 * 7.54 * sqrt(cols) and |q| <= 128 * sqrt(cols). A float table's own logit is within gamma * |w| *
@@ -30,13 +30,13 @@ namespace tied::runtime {
 // Tokens that are screened together.
 inline constexpr size_t kScreenTokens = 8;
 
-// Rows whose bounds are summed up in two numbers.
+// Rows of a chunk, whose bounds are summarised in two numbers.
 inline constexpr size_t kChunkRows = 64;
 
 // A logit has no bound if a float32 kernel may overflow while it computes it.
 inline constexpr float kLargestLogit = 1e38f;
 
-// A bound in float32 is the sum of at most 12 terms, rounded 12 times.
+// A bound in float32 is the sum of at most 12 terms, with 12 roundings.
 inline constexpr double kFloatRounding = 0x1p-20;
 inline float RoundedUp(double term) { return static_cast<float>(term) * (1 + 0x1p-20f); }
 
@@ -55,8 +55,8 @@ struct LogitBounds {
   float deviation;
 };
 
-// Rows that are left for a token, and the sums over those of their lower nibbles that were read. Also space for
-// bounding them: too much for a stack.
+// Rows that are left for a token, sums over those of their lower nibbles that were read, and scratch space for their
+// bounds: too large for a stack.
 struct RefinedRows {
   static constexpr size_t kMost = 2048;
 
@@ -68,11 +68,11 @@ struct RefinedRows {
   LogitBounds bounds[kMost];
   Survivor survivors[kMost];
 
-  // Of one range.
+  // The sums of one range, before they are added to those above.
   uint32_t range_sums[kMost];
   uint32_t range_spreads[kMost];
 
-  // What is known of each row beforehand.
+  // What is known of each row without its lower nibbles.
   uint32_t upper_sums[kMost];
   float offsets[kMost];
   float scales[kMost];
@@ -115,14 +115,14 @@ struct TokenTerms {
   double full_slack;  // likewise, both planes
   double partial_slack;   // likewise, some of the lower plane
   double column_slack;    // the error of a row with column scale 1
-  double half_columns;    // what a lower nibble of 8 adds to the centre, 7.5, in the calibrated columns
+  double half_columns;    // what lower nibbles of 8 add to the centre, 7.5, in the calibrated columns
   double reach;           // at least |p| * |x| for either approximation
   uint32_t eight_totals;  // for kernels::CentredSum()
   int16_t column_activations[kScreenColumns];
   double lost;  // the parts of `norm` that are rounding errors
   double up;    // above the relative error of a norm
 
-  // Likewise `norm`, of a hidden state with these squares.
+  // As `norm`, for columns in which the squares of the hidden state sum to `squares`.
   double NormOf(double squares) const { return (std::sqrt(squares) * up + kTiny + lost) * (1 + 2 * kFloatRounding); }
 };
 
@@ -172,13 +172,13 @@ class Screen {
   // The products that ReadUpper() found.
   const uint32_t* sums(size_t token) const { return scratch_.sums.get() + token * batch_.table.rows; }
 
-  // What is missing in the sum of a row, with 8 subtracted from each nibble: half of the lower nibbles, and the zero
-  // point of the stored integers. total: of the activations.
+  // What the sum of a row lacks after 8 was subtracted from each nibble: the centre of the lower nibbles, and the zero
+  // point of the stored integers. total: the sum of the activations.
   static float OffsetOf(const TableView& table, double total, size_t row);
 
-  // For bounds in float32.
+  // The terms of bounds in float32.
   kernels::BoundTerms FloatTerms(size_t token, double unread_norm, double slack) const;
-  // The products of a row's calibrated columns; adding those of some rows, and biases, to bounds.
+  // The product of a row's calibrated columns. AddColumns() and AddBiases() add such products and biases to bounds.
   float ColumnProduct(size_t token, const int16_t* activations, size_t row) const;
   void AddColumns(size_t token, const float* products, const float* scales, size_t count, float* uppers,
                   float* far) const;

@@ -32,7 +32,7 @@ data class State(
 )
 
 /**
- * Owns the model and the decoding, which go on while the activity is made anew. The activity's extra "model" may name
+ * Owns the model and the decoding, which go on while the activity is recreated. The activity's extra "model" may name
  * another asset: adb shell am start -e model other.tied dev.tied.example/.MainActivity
  */
 class DecodeViewModel(application: Application, saved: SavedStateHandle) : AndroidViewModel(application) {
