@@ -45,8 +45,8 @@ def convert(
         the folder of either, with its config.json; or an onnx.ModelProto; or a model of transformers.
     output: the .tied file; an existing one is replaced.
     dtype: "auto" keeps the model's number format, but stores float32 as float16 or bfloat16 if that keeps every value
-        exactly. "float32", "float16", "bfloat16", "int8", "int8-blocks" and "int4" may round; the report has the measured
-        error.
+        exactly. "float32", "float16", "bfloat16", "int8", "int8-blocks" and "int4" may round; the report has the
+        measured error.
     screen: add a screen: a top-k then reads about a seventh of a float32 table, or two thirds of an int8 one.
     calibrate: hidden states of the model, as for `recorded`, for which the screen is made to be tight.
     keep_ids, drop_ids: write only the rows of these token ids, or of all others: the path of a list, or the ids.
