@@ -22,9 +22,6 @@ inline constexpr size_t kFloatLanes = 32;
 // of the lanes.
 constexpr size_t FloatRoundings(size_t cols) { return (cols + kFloatLanes - 1) / kFloatLanes + 5; }
 
-// A product of a row in blocks is summed in this many lanes.
-inline constexpr size_t kLanes = 8;
-
 // Floats in a packed hidden state of `cols` elements: rounded up to a multiple of kFloatLanes.
 size_t PackedTokenSize(size_t cols);
 

@@ -47,7 +47,8 @@ def convert(
     dtype: "auto" keeps the model's number format, but stores float32 as float16 or bfloat16 if that keeps every value
         exactly. "float32", "float16", "bfloat16", "int8", "int8-blocks" and "int4" may round; the report has the
         measured error.
-    screen: add a screen: a top-k then reads about a seventh of a float32 table, or two thirds of an int8 one.
+    screen: add a screen: a top-k then reads about a seventh of a float32 table, or half to
+        three quarters of an int8 one.
     calibrate: hidden states of the model, as for `recorded`, for which the screen is made to be tight.
     keep_ids, drop_ids: write only the rows of these token ids, or of all others: the path of a list, or the ids.
     tie: if embedding and lm_head read the same matrix, rounded in two ways, keep one: "finer" (or True), "embedding" or

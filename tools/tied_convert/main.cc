@@ -99,10 +99,9 @@ void AddTableOptions(CLI::App* app, const std::string& recorded, Options* option
       ->capture_default_str()
       ->type_name("TYPE")
       ->check(CLI::IsMember({"auto", "float32", "float16", "bfloat16", "int8", "int8-blocks", "int4"}));
-  CLI::Option* screen = app->add_flag(
-      "--screen", options->tables.screen,
-      "Add a screen: an exact top-k then reads about a seventh of a float32 table, or two thirds of an int8 one, "
-      "instead of all of it");
+  CLI::Option* screen = app->add_flag("--screen", options->tables.screen,
+                                      "Add a screen: an exact top-k then reads about a seventh of a float32 table, or "
+                                      "half to three quarters of an int8 one, instead of all of it");
   app->add_option(
          "--calibrate", options->tables.calibrate,
          "With --screen: hidden states of the model, float32 [tokens, cols], .npy or raw, for which the screen "
