@@ -127,9 +127,10 @@ class RowScreen {
     for (const double error : errors) largest = std::max(largest, std::fabs(error));
     const float scale = std::max(static_cast<float>(largest / 127), kSmallestScale);
     encoded_.column_scales[row_] = scale;
+    // In float64: float32 would round a number of steps to the middle of two, and then to the farther one.
     for (size_t i = 0; i < kScreenColumns; ++i) {
-      encoded_.column_values[row_ * kScreenColumns + i] =
-          static_cast<int8_t>(Round(static_cast<float>(errors[i] / static_cast<double>(scale)), -127.0f, 127.0f));
+      const double steps = std::clamp(errors[i] / static_cast<double>(scale), -127.0, 127.0);
+      encoded_.column_values[row_ * kScreenColumns + i] = static_cast<int8_t>((steps + 0x1.8p52) - 0x1.8p52);
     }
   }
 
@@ -139,6 +140,12 @@ class RowScreen {
   EncodedRows& encoded_;
   const size_t row_bytes_;
 };
+
+// Of rows with numbers near the largest of float32.
+void CheckNorms(const EncodedRows& encoded, size_t row, uint64_t row_of_table) {
+  if (std::isfinite(encoded.upper_norms[row]) && (encoded.norms.empty() || std::isfinite(encoded.norms[row]))) return;
+  throw RowError(row_of_table, "has errors beyond float32, which a screen cannot hold");
+}
 
 // The values outside the calibrated columns.
 std::vector<float> Outside(const float* row, size_t cols, const std::vector<uint32_t>& columns) {
@@ -170,6 +177,7 @@ void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBl
       const size_t at = encoding.scale_of == format::ScaleOf::kTable ? 0 : r;
       screen.Split(integers.data(), encoded->values.data());
       screen.Bound(integers.data(), static_cast<double>(encoded->scales[at]), nullptr);
+      CheckNorms(*encoded, r, block.first + r);
       continue;
     }
     const float* row = meant + r * cols;
@@ -183,6 +191,7 @@ void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBl
     encoded->screen_scales[r] = scale;
     screen.Split(integers.data(), encoded->upper.data());
     screen.Bound(integers.data(), static_cast<double>(scale), row);
+    CheckNorms(*encoded, r, block.first + r);
   }
 }
 

@@ -14,7 +14,7 @@ namespace tied::converter {
 
 // Fills the planes of the screen for a block of rows, of which encoded->values holds the encoded ones. meant: [count,
 // cols], the values that the file stores. Bytes of int8 and uint8 tables are split into nibbles. Throws RowError for
-// floats that are not finite.
+// floats that are not finite, and for norms that float32 cannot hold.
 void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBlock& block, size_t cols,
                   EncodedRows* encoded);
 

@@ -130,6 +130,48 @@ TEST_P(Screens, KnowWhatTheyLack) {
   }
 }
 
+// Errors of calibrated columns, just beside the middle of two steps, where float32 has only the middle.
+TEST(ScreenColumns, AreRoundedToTheNearestStep) {
+  constexpr size_t kCols = 64, kRows = 20, kColumns = 16;
+  TableEncoding encoding{DataType::Float32, true};
+  for (uint32_t k = 0; k < kColumns; ++k) encoding.screen_columns.push_back(k);
+  std::vector<float> values(kRows * kCols);
+  for (size_t r = 0; r < kRows; ++r) {
+    const double step = 1.0 + 0.01 * static_cast<double>(r);
+    for (size_t k = 0; k < kColumns; ++k) {
+      const double steps = k == 0 ? 127 : 64.5 + 4 * static_cast<double>(k) - 4 + 0x1p-19;
+      values[r * kCols + k] = static_cast<float>(step * steps);
+    }
+  }
+  const EncodedRows rows = Encode(encoding, values, kCols).rows;
+  for (size_t i = 0; i < kRows * kColumns; ++i) {
+    const size_t r = i / kColumns, k = i % kColumns;
+    const double level = 16.0 * (static_cast<unsigned char>(rows.upper[r * kCols / 2 + k / 2]) >> (k % 2 * 4) & 15);
+    const double error =
+        static_cast<double>(values[r * kCols + k]) - static_cast<double>(rows.screen_scales[r]) * (level + 7.5 - 128);
+    const double steps = error / static_cast<double>(rows.column_scales[r]);
+    ASSERT_LE(std::fabs(steps - rows.column_values[i]), 0.5 * (1 + 0x1p-20)) << r << " " << k;
+  }
+}
+
+class HugeRows : public testing::TestWithParam<DataType> {};
+
+// A norm beyond float32 bounds nothing, and verifying the file would fail.
+TEST_P(HugeRows, AreRefused) {
+  constexpr size_t kCols = 4096;
+  std::vector<float> values = MakeNumbers(Numbers::kNormal, 2 * kCols, 1);
+  for (size_t k = 0; k < kCols; ++k) values[kCols + k] *= 0x1p125f;
+  ASSERT_TRUE(std::isfinite(*std::max_element(values.begin(), values.end())));
+  try {
+    Encode({GetParam(), true}, values, kCols);
+    FAIL() << "was encoded";
+  } catch (const converter::RowError& error) {
+    EXPECT_EQ(error.row(), 1u);
+    EXPECT_NE(error.why().find("beyond float32"), std::string::npos) << error.why();
+  }
+}
+INSTANTIATE_TEST_SUITE_P(All, HugeRows, testing::Values(DataType::Float32, DataType::BFloat16, DataType::Int8));
+
 INSTANTIATE_TEST_SUITE_P(All, Screens,
                          testing::Combine(testing::Values(DataType::Float32, DataType::BFloat16, DataType::Int8),
                                           testing::Values(1u, 31u, 100u),
