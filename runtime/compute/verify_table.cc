@@ -39,7 +39,8 @@ Status VerifyScreenScales(const float* scales, size_t rows) {
 struct ScreenErrors {
   double upper_norm;     // outside the calibrated columns
   double norm;           // of both planes
-  double column_excess;  // largest error in a calibrated column, as a share of the column scale
+  double column_excess;  // largest error in a calibrated column, as a share of the column scale; infinite if NaN
+  bool lower_in_column;  // whether a lower nibble there is not 8, in a float table, which has no use for it
 };
 
 // row: the row's exact values. For a quantised table these are scale * (q - its zero point); the zero point does not
@@ -59,7 +60,9 @@ ScreenErrors MeasureScreen(const TableView& table, size_t row, const float* exac
     if (screen.columns != nullptr && column < kScreenColumns && screen.columns[column] == k) {
       const size_t at = row * kScreenColumns + column++;
       const double step = static_cast<double>(screen.column_scales[row]);
-      errors.column_excess = std::max(errors.column_excess, std::fabs(error - step * screen.column_values[at]) / step);
+      const double excess = std::fabs(error - step * screen.column_values[at]) / step;
+      errors.column_excess = std::max(errors.column_excess, std::isnan(excess) ? INFINITY : excess);
+      errors.lower_in_column |= table.is_float() && low != 8 - 7.5;
     } else {
       errors.upper_norm += error * error;
       errors.norm += full_error * full_error;
@@ -86,6 +89,9 @@ Status VerifyScreen(const TableView& table) {
     const ScreenErrors errors = MeasureScreen(table, row, widened.get());
     TIED_RETURN_IF_ERROR(CheckNorm(row, "upper nibbles", screen.upper_norms[row], errors.upper_norm));
     if (screen.norms != nullptr) TIED_RETURN_IF_ERROR(CheckNorm(row, "both", screen.norms[row], errors.norm));
+    if (errors.lower_in_column) {
+      return Status::Error(TIED_CORRUPT, "the screen's columns of row %zu have lower nibbles other than 8", row);
+    }
     if (errors.column_excess <= 0.5 * (1 + 0x1p-20)) continue;
     return Status::Error(TIED_CORRUPT, "the screen's columns of row %zu are off by %g steps; it must be at most 0.5",
                          row, errors.column_excess);

@@ -226,6 +226,36 @@ TEST_F(WrongTables, NormsThatLie) {
   }
 }
 
+// In calibrated columns, the bounds take the lower nibbles as 8, and the values as finite.
+TEST_F(WrongTables, CalibratedColumnsThatLie) {
+  const auto make = [&] {
+    TiedFile file = MakeFile({format::DataType::Float32});
+    AddScreen(&file, 19, 40, model_.values(), /*calibrated=*/true);
+    return file;
+  };
+  EXPECT_EQ(tied_model_verify(OpenMemory(make().Bytes()).get(), nullptr), TIED_OK);
+  for (const int8_t wrong : {int8_t{-128}, int8_t{127}}) {
+    TiedFile file = make();
+    *file.header.tables[0]->screen->column_values = file.AddPlane(std::vector<int8_t>(19 * 16, wrong));
+    ExpectVerifyNames(file, "columns of row 0");
+  }
+  for (const uint8_t wrong : {uint8_t{0x00}, uint8_t{0x77}, uint8_t{0x99}}) {
+    TiedFile file = make();
+    format::ScreenT& screen = *file.header.tables[0]->screen;
+    *screen.lower = file.AddPlane(std::vector<uint8_t>(19 * 32, wrong));
+    *screen.norms = file.AddPlane(std::vector<float>(19, 1e6f));
+    ExpectVerifyNames(file, "columns of row 0 have lower nibbles");
+  }
+  const std::vector<float> sound = model_.values();
+  for (const float wrong : {INFINITY, -INFINITY, static_cast<float>(NAN)}) {
+    TiedFile file = make();
+    std::vector<float> values = sound;
+    values[5 * 40 + 2] = wrong;
+    *file.header.tables[0]->values = file.AddPlane(values);
+    ExpectVerifyNames(file, "columns of row 5");
+  }
+}
+
 TEST_F(WrongTables, PlanesThatDoNotFit) {
   const std::vector<float> few(3, 1.0f);
   const auto refused = [](const TiedFile& file, const std::string& word) {
