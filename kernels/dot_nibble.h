@@ -174,7 +174,7 @@ struct DotNibble {
 
 template <class Isa>
 constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride, DotNibble<Isa>::Dot,
-                                          &kBoundKernels};
+                                          &ScreenBounds::kKernels};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -155,7 +155,7 @@ bool Available() { return true; }
 constexpr ByteKernels kBytes = {CopyActivations, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
 size_t TokenBytes(size_t cols) { return cols * sizeof(int16_t); }
 
-constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles, &kBoundKernels};
+constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles, &ScreenBounds::kKernels};
 
 }  // namespace
 

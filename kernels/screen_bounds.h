@@ -101,7 +101,9 @@ inline float FinishBounds(const float* upper_norms, const float* far, float fart
   return largest[0];
 }
 
-constexpr BoundKernels kBoundKernels = {BoundFromUpper, BoundFromPart, FinishBounds, Largest};
+struct ScreenBounds {
+  static constexpr BoundKernels kKernels = {BoundFromUpper, BoundFromPart, FinishBounds, Largest};
+};
 
 }  // namespace
 }  // namespace tied::kernels
