@@ -53,6 +53,11 @@ TIED_INLINE float DefaultZeroPoint(const uint8_t*) { return -128; }
 TIED_INLINE uint32_t EightTotals(double total) { return 8 * static_cast<uint32_t>(static_cast<int64_t>(total)); }
 TIED_INLINE int32_t CentredSum(uint32_t sum, uint32_t eight_totals) { return static_cast<int32_t>(sum - eight_totals); }
 
+// Adds to sums of nibbles times activations those of more columns, modulo 2^32.
+TIED_INLINE void AddSums(const uint32_t* more, size_t count, uint32_t* sums) {
+  for (size_t i = 0; i < count; ++i) sums[i] += more[i];
+}
+
 // The sum of (16 * upper + lower - offset) times activations, from those of the two planes of nibbles.
 TIED_INLINE double NestedSum(uint32_t upper_sum, uint32_t lower_sum, int offset, double total) {
   const uint32_t eight = EightTotals(total);

@@ -77,8 +77,8 @@ void PartialScreen::Read(size_t token, size_t range, RefinedRows* rows) const {
   const kernels::NibbleRows lower = {reinterpret_cast<const kernels::NibblePair*>(view_.lower), rows->rows,
                                      batch_.table.cols, first(range), end(range) - first(range)};
   batch_.kernels->nibbles->dot(lower, rows->count, screen_.packed(token), 1, rows->range_sums, rows->count, &of_mask);
-  for (size_t i = 0; i < rows->count; ++i) rows->sums[i] += rows->range_sums[i];
-  for (size_t i = 0; i < rows->count; ++i) rows->spreads[i] += rows->range_spreads[i];
+  kernels::AddSums(rows->range_sums, rows->count, rows->sums);
+  kernels::AddSums(rows->range_spreads, rows->count, rows->spreads);
 }
 
 // What is known of some rows beforehand.
