@@ -96,7 +96,7 @@ TEST_P(BlockEncoding, MeansWhatItSays) {
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t r = i / cols_, k = i % cols_, at = r * blocks + k / 32;
     const float scale = encoding.half_scales ? kernels::Widen(kernels::Half{rows.half_scales[at]}) : rows.scales[at];
-    const char byte = rows.values[r * row_bytes + (nibbles ? k / 2 : k)];
+    const auto byte = static_cast<int8_t>(rows.values[r * row_bytes + (nibbles ? k / 2 : k)]);
     const int integer = nibbles ? byte >> (k % 2 * 4) & 15 : byte;
     const float zero = nibbles ? static_cast<float>(static_cast<uint8_t>(rows.zero_points[at])) / 16 : 0;
     ASSERT_EQ(decoded[i], (static_cast<float>(integer) - zero) * scale) << i;
