@@ -68,6 +68,20 @@ struct NeonBlockFloats {
   }
 };
 
+inline int8x16_t LoadPlane(const uint8_t* p, uint8_t flip) {
+  return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(flip)));
+}
+
+// The last block of a row, of which `bytes` are there. Rows of nibbles are whole blocks.
+template <class Isa, class Stored>
+inline __attribute__((always_inline)) typename Isa::Weights LoadLastBlock(Stored stored, const uint8_t* p, uint8_t flip,
+                                                                          size_t bytes) {
+  if constexpr (Stored::kBlockBytes == kPlaneBytes) return Isa::Load(stored, p, flip);
+  uint8_t tail[Stored::kBlockBytes];
+  CopyTail(p, bytes, tail);
+  return Isa::Load(stored, tail, flip);
+}
+
 // Weights are 16 bits wide; their products are summed in 32-bit lanes, two for each part.
 template <class Arithmetic>
 struct NeonBlocks : NeonBlockFloats<Arithmetic> {
@@ -102,20 +116,15 @@ struct NeonBlocks : NeonBlockFloats<Arithmetic> {
              vreinterpretq_s16_u16(vandq_u16(vshrq_n_u16(four, 8), mask)),
              vreinterpretq_s16_u16(vshrq_n_u16(four, 12))}};
   }
-  static int16x8_t LoadPlane(const uint8_t* p, uint8_t flip) {
-    return vreinterpretq_s16_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(flip)));
-  }
   static Weights Load(Bytes, const uint8_t* p, uint8_t flip) {
-    const int16x8_t first = LoadPlane(p, flip), second = LoadPlane(p + kPlaneBytes, flip);
+    const int16x8_t first = vreinterpretq_s16_s8(LoadPlane(p, flip));
+    const int16x8_t second = vreinterpretq_s16_s8(LoadPlane(p + kPlaneBytes, flip));
     return {{vshrq_n_s16(vshlq_n_s16(first, 8), 8), vshrq_n_s16(vshlq_n_s16(second, 8), 8), vshrq_n_s16(first, 8),
              vshrq_n_s16(second, 8)}};
   }
   template <class Stored>
   static Weights LoadTail(Stored stored, const uint8_t* p, uint8_t flip, size_t bytes) {
-    if constexpr (Stored::kBlockBytes == kPlaneBytes) return Load(stored, p, flip);  // rows are whole blocks
-    uint8_t tail[Stored::kBlockBytes];
-    CopyTail(p, bytes, tail);
-    return Load(stored, tail, flip);
+    return LoadLastBlock<NeonBlocks>(stored, p, flip, bytes);
   }
   static Activations LoadActivations(const uint8_t* p) {
     const auto* q = reinterpret_cast<const int16_t*>(p);

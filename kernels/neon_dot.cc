@@ -82,17 +82,11 @@ struct DotprodBlocks : NeonBlockFloats<NeonArithmetic> {
     const uint8x16_t centred = veorq_u8(vld1q_u8(p), vdupq_n_u8(0x88));
     return {{vreinterpretq_s8_u8(vshlq_n_u8(centred, 4)), vreinterpretq_s8_u8(vandq_u8(centred, vdupq_n_u8(0xf0)))}};
   }
-  static int8x16_t LoadPlane(const uint8_t* p, uint8_t flip) {
-    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(flip)));
-  }
   static Weights Load(Bytes, const uint8_t* p, uint8_t flip) {
     return {{LoadPlane(p, flip), LoadPlane(p + kPlaneBytes, flip)}};
   }
   static Weights LoadTail(Stored stored, const uint8_t* p, uint8_t flip, size_t bytes) {
-    if constexpr (Stored::kBlockBytes == kPlaneBytes) return Load(stored, p, flip);  // rows are whole blocks
-    uint8_t tail[Stored::kBlockBytes];
-    CopyTail(p, bytes, tail);
-    return Load(stored, tail, flip);
+    return LoadLastBlock<DotprodBlocks>(stored, p, flip, bytes);
   }
   static Activations LoadActivations(const uint8_t* p) {
     const auto* q = reinterpret_cast<const int8_t*>(p);
