@@ -248,6 +248,7 @@ void ChooseBlocks(const TableSource& table, const std::string& recorded, const P
 void EncodeBlocks(const TableEncoding& encoding, const RowBlock& rows, size_t cols, EncodedRows* encoded,
                   std::vector<float>* decoded) {
   const bool nibbles = encoding.type == DataType::Int4;
+  const char* const type = format::NameOf(encoding.type);
   if (nibbles != encoding.zero_points) throw std::logic_error("int4 is encoded with zero points, int8 without");
   const Range range = nibbles ? kNibbles : kBytes;
   const auto blocks = static_cast<size_t>(format::BlocksOf(cols));
@@ -259,7 +260,6 @@ void EncodeBlocks(const TableEncoding& encoding, const RowBlock& rows, size_t co
     const size_t first = b * kBlockCols, width = std::min(kBlockCols, cols - first);
     LoadWeights(encoding.column_weights, first, width, &block);
     for (size_t r = 0; r < rows.count; ++r) {
-      const char* type = format::NameOf(encoding.type);
       if (!Load(rows.values + r * cols + first, width, &block)) {
         throw RowError(rows.first + r, std::string("is not finite, which ") + type + " cannot hold");
       }
