@@ -99,6 +99,18 @@ inline __m128i AddLanesOfFour(__m256i a, __m256i b, __m256i c, __m256i d) {
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
 
+// For ColumnSums() of screen_bounds.h.
+struct AvxColumns {
+  static void FourRows(const int8_t* const (&rows)[4], const int16_t* columns, int32_t* sums) {
+    const __m256i q = Load32Bytes(columns);
+    const auto products = [&](size_t r) __attribute__((always_inline)) {
+      return _mm256_madd_epi16(_mm256_cvtepi8_epi16(Load16Bytes(rows[r])), q);
+    };
+    const __m128i four = AddLanesOfFour(products(0), products(1), products(2), products(3));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums), four);
+  }
+};
+
 // Adds the lanes of some sums, four at a time.
 template <class Isa, class Sum, size_t count>
 inline __attribute__((always_inline)) void StoreTotals(const Sum (&sums)[count], uint32_t* totals) {
@@ -117,6 +129,7 @@ inline __attribute__((always_inline)) void StoreTotals(const Sum (&sums)[count],
 // in fours without saturation.
 template <size_t rows, size_t tokens>
 struct AvxNibbles {
+  using Columns = AvxColumns;
   struct Weights {
     __m256i even, odd;
   };

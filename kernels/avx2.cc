@@ -5,6 +5,7 @@
 #include "kernels/avx_blocks.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
+#include "kernels/exponentials.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -29,6 +30,7 @@ const Kernels kAvx2 = {"avx2",
                        &kFloatKernels<FewTokens, ManyTokens>,
                        &kByteKernels<Int>,
                        &kBlockKernels<Blocks>,
-                       &kNibbleKernels<AvxNibbles<2, 1>>};
+                       &kNibbleKernels<AvxNibbles<2, 1>>,
+                       ExpsOfNegatives};
 
 }  // namespace tied::kernels

@@ -7,6 +7,7 @@
 #include "kernels/avx512_blocks.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
+#include "kernels/exponentials.h"
 #include "kernels/sets.h"
 
 namespace tied::kernels {
@@ -28,7 +29,12 @@ bool Available() {
 }  // namespace
 
 const FloatKernels kAvx512Floats = kFloatKernels<Avx512FewTokens, Avx512ManyTokens>;
-const Kernels kAvx512 = {
-    "avx512", Available, &kAvx512Floats, &kByteKernels<Int>, &kBlockKernels<Blocks>, &kNibbleKernels<AvxNibbles<4, 2>>};
+const Kernels kAvx512 = {"avx512",
+                         Available,
+                         &kAvx512Floats,
+                         &kByteKernels<Int>,
+                         &kBlockKernels<Blocks>,
+                         &kNibbleKernels<AvxNibbles<4, 2>>,
+                         ExpsOfNegatives};
 
 }  // namespace tied::kernels

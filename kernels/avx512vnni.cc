@@ -3,6 +3,7 @@
 
 #include "kernels/avx512_blocks.h"
 #include "kernels/dot_int.h"
+#include "kernels/exponentials.h"
 #include "kernels/sets.h"
 #include "kernels/vnni.h"
 
@@ -20,6 +21,7 @@ const Kernels kAvx512Vnni = {"avx512vnni",
                              &kAvx512Floats,
                              &kByteKernels<VnniInt>,
                              &kBlockKernels<Avx512Blocks<VnniPairs>>,
-                             &kNibbleKernels<VnniNibbles>};
+                             &kNibbleKernels<VnniNibbles>,
+                             ExpsOfNegatives};
 
 }  // namespace tied::kernels

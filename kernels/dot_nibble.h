@@ -19,7 +19,7 @@ namespace {
 // tiles; Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer
 // bytes, a multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the packed
 // activations of the vector's columns, sums); AddSpreads(weights, the same of a mask, sums); Totals(sums, as many
-// numbers), which adds lanes. All sums are modulo 2^32.
+// numbers), which adds lanes; and Columns, for ColumnSums() in screen_bounds.h. All sums are modulo 2^32.
 //
 // Packed layout of activations: token after token. For each vector of a row: the upper bytes of the even columns, of
 // the odd columns, then the lower bytes of both, kWidth each.
@@ -174,7 +174,7 @@ struct DotNibble {
 
 template <class Isa>
 constexpr NibbleKernels kNibbleKernels = {DotNibble<Isa>::Pack, DotNibble<Isa>::TokenStride, DotNibble<Isa>::Dot,
-                                          &ScreenBounds::kKernels};
+                                          &kBoundKernels<typename Isa::Columns>};
 
 }  // namespace
 }  // namespace tied::kernels

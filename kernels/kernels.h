@@ -105,14 +105,19 @@ constexpr uint8_t kSpreads[16] = {28, 21, 15, 10, 6, 3, 1, 0, 0, 1, 3, 6, 10, 15
 using DotNibbles = void(const NibbleRows& rows, size_t row_count, const void* packed, size_t tokens, uint32_t* sums,
                         size_t sums_stride, const NibbleSpreads* spreads);
 
+// Calibrated columns of a screen.
+inline constexpr size_t kBoundColumns = 16;
+
 // What bounds one token's logits (runtime/compute/screen.h). All terms are rounded up.
 struct BoundTerms {
   uint32_t eight_totals;  // for CentredSum()
   float scale;            // of sums
   float unread_norm;      // of the hidden state where lower nibbles were not read
   float slack;            // the error of a row with scale 1 and no residual
+  float column_slack;     // the error of a row with column scale 1
   float reach;            // at least the largest intermediate sum of a logit of a row with scale 1
   float tiny;
+  float farthest;  // a row that may have a larger intermediate sum has no bound
 };
 
 // The rows of which bounds are computed, an element of each array for each row.
@@ -121,39 +126,46 @@ struct BoundRows {
   const float* offsets;  // what they lack after 8 was subtracted from each nibble
   const float* scales;
   const float* upper_norms;
-  const float* norms;  // of the errors of both nibbles
+  const float* norms;          // of the errors of both nibbles; null if no lower nibbles were read
+  const int32_t* column_sums;  // of ColumnSums(); null: no calibrated columns
+  const float* column_scales;
+  const float* biases;  // null: none
+
+  BoundRows From(size_t row) const {
+    const auto from = [row](auto* array) { return array == nullptr ? nullptr : array + row; };
+    return {from(sums),  from(offsets),     from(scales),        from(upper_norms),
+            from(norms), from(column_sums), from(column_scales), from(biases)};
+  }
 };
 
 // Sums over the lower nibbles of the ranges of columns that were read.
 struct LowerSums {
   const uint32_t* sums;     // of each row
-  const uint32_t* spreads;  // of each row (NibbleSpreads)
+  const uint32_t* spreads;  // of each row (NibbleSpreads); null if all columns were read
   uint32_t eight_totals;    // for CentredSum()
   float half_total;         // turns 7.5 into 8 there
   float masked;             // the number of columns that spreads count
   float read_norm;          // of the hidden state there
 };
 
-// far[r]: at least the largest intermediate sum of the logit.
-using BoundFromUpperSums = void(const BoundTerms& terms, const BoundRows& rows, size_t count, float* middles,
-                                float* uppers, float* far);
-using BoundFromPartialSums = void(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
-                                  float* uppers, float* far);
-
-// Makes a bound infinite if it is NaN, if the row's norm is negative or NaN, or if far[r] is not below `farthest`.
-// Returns the largest bound.
-using FinishUpperBounds = float(const float* upper_norms, const float* far, float farthest, size_t count,
-                                float* uppers);
-
-// The largest value that is not NaN; -infinity if there is none.
-using LargestOf = float(const float* values, size_t count);
-
+// Upper bounds of `count` rows, infinite where there is none: if the bound is NaN, the row's upper norm is negative or
+// NaN, or an intermediate sum may reach `farthest`.
 struct BoundKernels {
-  BoundFromUpperSums* from_upper;
-  BoundFromPartialSums* from_part;
-  FinishUpperBounds* finish;
-  LargestOf* largest;
+  // From upper nibbles. middles: the approximate logits.
+  void (*from_upper)(const BoundTerms& terms, const BoundRows& rows, size_t count, float* middles, float* uppers);
+  // From upper nibbles, and lower ones of some columns or of all.
+  void (*from_part)(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                    float* uppers);
+  void (*from_both)(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                    float* uppers);
+  // sums[r] = the product of `columns` and the kBoundColumns values of row ids[r], or of row r if ids is null.
+  void (*column_sums)(const int8_t* values, const uint32_t* ids, size_t count, const int16_t* columns, int32_t* sums);
+  // The largest value that is not NaN; -infinity if there is none.
+  float (*largest)(const float* values, size_t count);
 };
+
+// Replaces each x <= 0 by exp(x) (kernels/exponentials.h).
+using Exps = void(double* x, size_t count);
 
 // The functions of a set for each kind of table: one packs hidden states, the others multiply rows with them.
 struct FloatKernels {
@@ -204,6 +216,7 @@ struct Kernels {
   const ByteKernels* bytes;
   const BlockKernels* blocks;
   const NibbleKernels* nibbles;
+  Exps* exps;
 
   XnnpackMinTokens xnnpack_min_tokens = {};
 };

@@ -6,6 +6,7 @@
 #include "kernels/cpu.h"
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
+#include "kernels/exponentials.h"
 #include "kernels/neon_blocks.h"
 #include "kernels/sets.h"
 
@@ -104,12 +105,9 @@ constexpr BlockKernels kBlocks = {
 }  // namespace
 
 const FloatKernels kNeonFloats = kFloats;
-const Kernels kNeon = {"neon",
-                       Available,
-                       &kNeonFloats,
-                       &kByteKernels<NeonInt>,
-                       &kBlocks,
-                       &kNibbleKernels<NeonNibbles>,
-                       {/*float32=*/16, /*widened=*/kNeverXnnpack}};
+const Kernels kNeon = {"neon",          Available,
+                       &kNeonFloats,    &kByteKernels<NeonInt>,
+                       &kBlocks,        &kNibbleKernels<NeonNibbles>,
+                       ExpsOfNegatives, {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 
 }  // namespace tied::kernels

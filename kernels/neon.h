@@ -113,9 +113,27 @@ struct NeonInt {
   static double Excess(const void*) { return 0; }
 };
 
+// For ColumnSums() of screen_bounds.h.
+struct NeonColumns {
+  static int32x2_t Products(const int8_t* row, const int16x8_t (&q)[2]) {
+    const int8x16_t values = vld1q_s8(row);
+    const int16x8_t low = vmovl_s8(vget_low_s8(values)), high = vmovl_s8(vget_high_s8(values));
+    int32x4_t sum = vmull_s16(vget_low_s16(low), vget_low_s16(q[0]));
+    sum = vmlal_s16(sum, vget_high_s16(low), vget_high_s16(q[0]));
+    sum = vmlal_s16(sum, vget_low_s16(high), vget_low_s16(q[1]));
+    sum = vmlal_s16(sum, vget_high_s16(high), vget_high_s16(q[1]));
+    return vadd_s32(vget_low_s32(sum), vget_high_s32(sum));
+  }
+  static void FourRows(const int8_t* const (&rows)[4], const int16_t* columns, int32_t* sums) {
+    const int16x8_t q[2] = {vld1q_s16(columns), vld1q_s16(columns + 8)};
+    for (size_t r = 0; r < 4; r += 2) vst1_s32(sums + r, vpadd_s32(Products(rows[r], q), Products(rows[r + 1], q)));
+  }
+};
+
 // Rows of nibbles without scales. AddProducts() of a derived set adds products to lanes of 32 bits.
 template <class Products>
 struct NibblesOf {
+  using Columns = NeonColumns;
   struct Weights {
     int8x16_t even, odd;
   };

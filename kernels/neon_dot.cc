@@ -2,6 +2,7 @@
 
 #include "kernels/cpu.h"
 #include "kernels/dot_int.h"
+#include "kernels/exponentials.h"
 #include "kernels/neon.h"
 #include "kernels/neon_blocks.h"
 #include "kernels/sets.h"
@@ -110,12 +111,9 @@ bool Available() { return HasNeonDot(); }
 
 }  // namespace
 
-const Kernels kNeonDot = {"neondot",
-                          Available,
-                          &kNeonFloats,
-                          &kByteKernels<DotprodInt>,
-                          &kBlocks,
-                          &kNibbleKernels<DotprodNibbles>,
-                          {/*float32=*/16, /*widened=*/kNeverXnnpack}};
+const Kernels kNeonDot = {"neondot",       Available,
+                          &kNeonFloats,    &kByteKernels<DotprodInt>,
+                          &kBlocks,        &kNibbleKernels<DotprodNibbles>,
+                          ExpsOfNegatives, {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 
 }  // namespace tied::kernels

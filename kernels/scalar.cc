@@ -27,6 +27,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/exponentials.h"
 #include "kernels/float_formats.h"
 #include "kernels/kernels.h"
 #include "kernels/screen_bounds.h"
@@ -155,14 +156,23 @@ bool Available() { return true; }
 constexpr ByteKernels kBytes = {CopyActivations, DotRowsOfBytes<int8_t>, DotRowsOfBytes<uint8_t>};
 size_t TokenBytes(size_t cols) { return cols * sizeof(int16_t); }
 
-constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles, &ScreenBounds::kKernels};
+struct Columns {
+  static void FourRows(const int8_t* const (&rows)[4], const int16_t* columns, int32_t* sums) {
+    for (size_t r = 0; r < 4; ++r) {
+      sums[r] = 0;
+      for (size_t k = 0; k < kBoundColumns; ++k) sums[r] += rows[r][k] * columns[k];
+    }
+  }
+};
+
+constexpr NibbleKernels kNibbles = {CopyActivations, TokenBytes, DotRowsOfNibbles, &kBoundKernels<Columns>};
 
 }  // namespace
 
 const BlockKernels kScalarBlocks = {CopyActivations, CopyActivations, DotRowsOfBlocks<NibblePair>,
                                     DotRowsOfBlocks<int8_t>, DotRowsOfBlocks<uint8_t>};
 const FloatKernels kScalarFloats = {Pack, Dot<float>, Dot<Half>, Dot<BFloat16>};
-const Kernels kScalar = {
-    "scalar", Available, &kScalarFloats, &kBytes, &kScalarBlocks, &kNibbles, {/*float32=*/4, /*widened=*/4}};
+const Kernels kScalar = {"scalar",       Available, &kScalarFloats,  &kBytes,
+                         &kScalarBlocks, &kNibbles, ExpsOfNegatives, {/*float32=*/4, /*widened=*/4}};
 
 }  // namespace tied::kernels

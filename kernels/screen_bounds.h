@@ -7,31 +7,50 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/kernels.h"
+#include "kernels/loops.h"
 
 namespace tied::kernels {
 namespace {
 
+// Rows of which the parts of bounds are kept in the L1 cache.
+inline constexpr size_t kBoundRows = 256;
+
+// An upper bound is middle + error, unless an intermediate sum may be as large as `far`.
+struct BoundParts {
+  float middles[kBoundRows];
+  float errors[kBoundRows];
+  float far[kBoundRows];
+};
+
 // The loops read local copies of the terms, which stores cannot change: otherwise compilers do not vectorise them.
-inline void BoundFromUpper(const BoundTerms& terms, const BoundRows& rows, size_t count, float* __restrict middles,
-                           float* __restrict uppers, float* __restrict far) {
+template <bool with_lower>
+inline void PartsOfWholeRows(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                             BoundParts* __restrict parts) {
   const BoundTerms of = terms;
-  const uint32_t* const sums = rows.sums;
-  const float *const offsets = rows.offsets, *const scales = rows.scales, *const norms = rows.upper_norms;
+  const LowerSums whole = lower;
+  const uint32_t *const sums = rows.sums, *const lower_sums = whole.sums;
+  const float *const offsets = rows.offsets, *const scales = rows.scales;
+  const float* const norms = with_lower ? rows.norms : rows.upper_norms;
+  const float norm = with_lower ? whole.read_norm : of.unread_norm;
   for (size_t r = 0; r < count; ++r) {
-    const float sum = static_cast<float>(CentredSum(sums[r], of.eight_totals)) + offsets[r];
-    const float residual = norms[r] * of.unread_norm + of.tiny;
-    const float middle = scales[r] * (of.scale * sum);
-    middles[r] = middle;
-    uppers[r] = middle + (__builtin_fabsf(scales[r]) * of.slack + residual);
-    far[r] = __builtin_fabsf(scales[r]) * of.reach + residual;
+    float low = offsets[r];
+    if (with_lower) {
+      low = static_cast<float>(CentredSum(lower_sums[r], whole.eight_totals)) / 16 + (offsets[r] + whole.half_total);
+    }
+    const float sum = static_cast<float>(CentredSum(sums[r], of.eight_totals)) + low;
+    const float residual = norms[r] * norm + of.tiny, scale = __builtin_fabsf(scales[r]);
+    parts->middles[r] = scales[r] * (of.scale * sum);
+    parts->errors[r] = scale * of.slack + residual;
+    parts->far[r] = scale * of.reach + residual;
   }
 }
 
 // The share of |D|^2 that was read has at most 14 roundings of numbers up to 1.
-inline void BoundFromPart(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
-                          float* __restrict uppers, float* __restrict far) {
+inline void PartsOfPartialRows(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                               BoundParts* __restrict parts) {
   constexpr float kShareRounding = 0x1p-19f;
   // Beyond these norms, a share may overflow or be subnormal.
   constexpr float kLeastNorm = 0x1p-100f, kMostNorm = 0x1p100f;
@@ -55,55 +74,131 @@ inline void BoundFromPart(const BoundTerms& terms, const BoundRows& rows, const 
     const float rest = (1 + kShareRounding) - share * share;
     const float unread = whole * __builtin_sqrtf(rest > 0 ? rest : 0.0f);
     const float residual = (unread * of.unread_norm + norm * part.read_norm) + of.tiny;
-    uppers[r] = scales[r] * (of.scale * sum) + (scale * of.slack + residual);
-    far[r] = scale * of.reach + residual;
+    parts->middles[r] = scales[r] * (of.scale * sum);
+    parts->errors[r] = scale * of.slack + residual;
+    parts->far[r] = scale * of.reach + residual;
   }
 }
 
-inline float Largest(const float* values, size_t count) {
-  constexpr size_t kLargestLanes = 16;
-  float largest[kLargestLanes];
-  for (float& lane : largest) lane = -INFINITY;
-  size_t i = 0;
-  for (; i + kLargestLanes <= count; i += kLargestLanes) {
-    for (size_t j = 0; j < kLargestLanes; ++j) largest[j] = values[i + j] > largest[j] ? values[i + j] : largest[j];
+inline void AddColumns(const BoundTerms& terms, const BoundRows& rows, size_t count, BoundParts* __restrict parts) {
+  const BoundTerms of = terms;
+  const int32_t* const sums = rows.column_sums;
+  const float* const scales = rows.column_scales;
+  for (size_t r = 0; r < count; ++r) {
+    const float scale = __builtin_fabsf(scales[r]);
+    parts->middles[r] += scales[r] * (of.scale / 16 * static_cast<float>(sums[r]));
+    parts->errors[r] += scale * of.column_slack;
+    parts->far[r] += scale * of.reach;
   }
-  for (; i < count; ++i) largest[0] = values[i] > largest[0] ? values[i] : largest[0];
-  for (const float lane : largest) largest[0] = lane > largest[0] ? lane : largest[0];
-  return largest[0];
+}
+
+inline void AddBiases(const float* biases, size_t count, BoundParts* __restrict parts) {
+  constexpr float kRounding = 0x1p-20f;
+  for (size_t r = 0; r < count; ++r) {
+    parts->middles[r] += biases[r];
+    parts->errors[r] += __builtin_fabsf(biases[r]) * kRounding;
+  }
 }
 
 // The comparisons are false for NaN, too.
-inline float Finished(float upper, float upper_norm, float far, float farthest) {
-  upper = far < farthest ? upper : INFINITY;
-  upper = upper_norm >= 0 ? upper : INFINITY;
-  return upper <= INFINITY ? upper : INFINITY;
+inline void FinishBounds(const BoundParts& parts, const float* upper_norms, float farthest, size_t count,
+                         float* __restrict uppers) {
+  for (size_t r = 0; r < count; ++r) {
+    float upper = parts.middles[r] + parts.errors[r];
+    upper = parts.far[r] < farthest ? upper : INFINITY;
+    upper = upper_norms[r] >= 0 ? upper : INFINITY;
+    uppers[r] = upper <= INFINITY ? upper : INFINITY;
+  }
 }
 
-inline float FinishBounds(const float* upper_norms, const float* far, float farthest, size_t count,
-                          float* __restrict uppers) {
-  constexpr size_t kLargestLanes = 16;
-  float largest[kLargestLanes];
-  for (float& lane : largest) lane = -INFINITY;
+// Calls set_parts(rows, lower, count, parts) for a few rows at a time.
+template <class SetParts>
+inline void Bound(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                  const SetParts& set_parts, float* middles, float* uppers) {
+  BoundParts parts;
+  for (size_t first = 0; first < count; first += kBoundRows) {
+    const size_t some = count - first < kBoundRows ? count - first : kBoundRows;
+    const BoundRows from = rows.From(first);
+    LowerSums of_lower = lower;
+    if (of_lower.sums != nullptr) of_lower.sums += first;
+    if (of_lower.spreads != nullptr) of_lower.spreads += first;
+    set_parts(from, of_lower, some, &parts);
+    if (from.column_sums != nullptr) AddColumns(terms, from, some, &parts);
+    if (from.biases != nullptr) AddBiases(from.biases, some, &parts);
+    FinishBounds(parts, from.upper_norms, terms.farthest, some, uppers + first);
+    if (middles == nullptr) continue;
+    for (size_t r = 0; r < some; ++r) middles[first + r] = parts.middles[r];
+  }
+}
+
+inline void BoundFromUpper(const BoundTerms& terms, const BoundRows& rows, size_t count, float* middles,
+                           float* uppers) {
+  const auto set_parts = [&](const BoundRows& from, const LowerSums& lower, size_t some, BoundParts* parts) {
+    PartsOfWholeRows<false>(terms, from, lower, some, parts);
+  };
+  Bound(terms, rows, LowerSums(), count, set_parts, middles, uppers);
+}
+
+inline void BoundFromPart(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                          float* uppers) {
+  const auto set_parts = [&](const BoundRows& from, const LowerSums& part, size_t some, BoundParts* parts) {
+    PartsOfPartialRows(terms, from, part, some, parts);
+  };
+  Bound(terms, rows, lower, count, set_parts, nullptr, uppers);
+}
+
+inline void BoundFromBoth(const BoundTerms& terms, const BoundRows& rows, const LowerSums& lower, size_t count,
+                          float* uppers) {
+  const auto set_parts = [&](const BoundRows& from, const LowerSums& whole, size_t some, BoundParts* parts) {
+    PartsOfWholeRows<true>(terms, from, whole, some, parts);
+  };
+  Bound(terms, rows, lower, count, set_parts, nullptr, uppers);
+}
+
+// Columns::FourRows(rows, columns, sums) multiplies the calibrated columns of four rows.
+template <class Columns>
+void ColumnSums(const int8_t* values, const uint32_t* ids, size_t count, const int16_t* columns, int32_t* sums) {
+  constexpr size_t kFour = 4;
+  const auto row = [&](size_t r) { return values + (ids == nullptr ? r : size_t{ids[r]}) * kBoundColumns; };
+  size_t r = 0;
+  for (; r + kFour <= count; r += kFour) {
+    Columns::FourRows({row(r), row(r + 1), row(r + 2), row(r + 3)}, columns, sums + r);
+  }
+  for (; r < count; ++r) {
+    int32_t four[kFour];
+    Columns::FourRows({row(r), row(r), row(r), row(r)}, columns, four);
+    sums[r] = four[0];
+  }
+}
+
+// With a vector type, because GCC 12 does not vectorise the loop over an array of lanes. Not on ARMv7, whose vectors
+// would take subnormal numbers for zero.
+inline float Largest(const float* values, size_t count) {
+#if defined(__arm__)
+  using Vector = float;
+#else
+  using Vector = float __attribute__((vector_size(64)));
+#endif
+  constexpr size_t kLanes = sizeof(Vector) / sizeof(float);
+  float lanes[kLanes];
+  for (float& lane : lanes) lane = -INFINITY;
+  Vector largest, next;
+  std::memcpy(&largest, lanes, sizeof lanes);
   size_t i = 0;
-  for (; i + kLargestLanes <= count; i += kLargestLanes) {
-    for (size_t j = 0; j < kLargestLanes; ++j) {
-      const float upper = Finished(uppers[i + j], upper_norms[i + j], far[i + j], farthest);
-      uppers[i + j] = upper;
-      largest[j] = upper > largest[j] ? upper : largest[j];
-    }
+  for (; i + kLanes <= count; i += kLanes) {
+    std::memcpy(&next, values + i, sizeof next);
+    largest = next > largest ? next : largest;
   }
-  for (; i < count; ++i) {
-    uppers[i] = Finished(uppers[i], upper_norms[i], far[i], farthest);
-    largest[0] = uppers[i] > largest[0] ? uppers[i] : largest[0];
+  std::memcpy(lanes, &largest, sizeof lanes);
+  for (; i < count; ++i) lanes[0] = values[i] > lanes[0] ? values[i] : lanes[0];
+  TIED_UNROLL for (size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (size_t j = 0; j < half; ++j) lanes[j] = lanes[j + half] > lanes[j] ? lanes[j + half] : lanes[j];
   }
-  for (const float lane : largest) largest[0] = lane > largest[0] ? lane : largest[0];
-  return largest[0];
+  return lanes[0];
 }
 
-struct ScreenBounds {
-  static constexpr BoundKernels kKernels = {BoundFromUpper, BoundFromPart, FinishBounds, Largest};
-};
+template <class Columns>
+constexpr BoundKernels kBoundKernels = {BoundFromUpper, BoundFromPart, BoundFromBoth, ColumnSums<Columns>, Largest};
 
 }  // namespace
 }  // namespace tied::kernels

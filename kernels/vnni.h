@@ -59,6 +59,7 @@ struct VnniPairs {
 
 // Rows of nibbles without scales.
 struct VnniNibbles {
+  using Columns = AvxColumns;
   struct Weights {
     __m512i even, odd;
   };

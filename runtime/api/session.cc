@@ -131,7 +131,7 @@ Status Session::FinishLogits(const TableView& table, size_t tokens, bool log_sof
   if (!log_softmax && table.ids.is_identity()) return Status();
   kernels::ForEachTile(pool_.get(), cancelled_, tokens, /*tile_items=*/1, [&](const kernels::Tile& token) {
     float* of_token = logits + token.first * table.ids.vocabulary;
-    if (log_softmax) LogSoftmax(of_token, table.rows, TileRows(table.row_bytes));
+    if (log_softmax) LogSoftmax(*kernels_, of_token, table.rows, TileRows(table.row_bytes));
     if (!table.ids.is_identity()) table.ids.Spread(of_token);
   });
   return CancelledOrOk();
@@ -181,8 +181,9 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
   const size_t allowed = request.filter.Count(table.rows);
   TIED_RETURN_IF_ERROR(CheckTopk(head, hidden, tokens, request, allowed));
   const bool with_log_z = result.log_z != nullptr || result.log_z_bound != nullptr;
-  // With few rows per result, most rows would survive the screen, which does not bound sums of soft-capped logits.
-  const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0;
+  // With few rows per result, most rows would survive the screen, which does not bound sums of soft-capped logits. A
+  // full pass over integers takes less time than their bounds and exponentials.
+  const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0 && table.is_float();
   const bool screen = request.use_screen && table.screen.upper != nullptr && request.k <= allowed / 8 &&
                       (!with_log_z || (screened_log_z && log_z_screens_.MayHelp()));
   if (head.scale != 1) TIED_RETURN_IF_ERROR(packed_.ReserveScaled(table.cols, tokens));

@@ -82,7 +82,8 @@ size_t RunFullTopk(pthreadpool_t pool, const HeadBatch& batch, size_t k, const F
       filled = heap.filled;
       if (log_sums == nullptr) continue;
       SoftCapRow(batch.soft_cap, logits.of_token(t), logits.count);
-      log_sums[tile.first / tile_rows * batch.tokens + t] = LogSum::Of(logits.of_token(t), logits.count);
+      log_sums[tile.first / tile_rows * batch.tokens + t] =
+          LogSum::Of(*batch.kernels, logits.of_token(t), logits.count);
     }
     result.filled = filled;
   });

@@ -4,10 +4,9 @@
 
 #include <cstddef>
 
-namespace tied::runtime {
+#include "kernels/kernels.h"
 
-// exp(x) for x <= 0, with a relative error of at most 2^-50 and an absolute one of 2^-1020. Vectorisable.
-double ExpOfNegative(double x);
+namespace tied::runtime {
 
 // log(x) for normal x > 0, with a relative error of at most 2^-50.
 double LogOfPositive(double x);
@@ -18,7 +17,7 @@ struct LogSum {
   double sum;
 
   // The logits x[0 … count).
-  static LogSum Of(const float* x, size_t count);
+  static LogSum Of(const kernels::Kernels& kernels, const float* x, size_t count);
 
   void Add(const LogSum& other);
 
@@ -35,7 +34,7 @@ struct LogZ {
 LogZ LogOfSum(const LogSum* terms, size_t term_count, size_t stride, size_t logit_count);
 
 // Subtracts the token's log_z from each of its logits. log_z is the result of LogOfSum() over tiles of `tile_rows`.
-void LogSoftmax(float* logits, size_t rows, size_t tile_rows);
+void LogSoftmax(const kernels::Kernels& kernels, float* logits, size_t rows, size_t tile_rows);
 
 }  // namespace tied::runtime
 

@@ -98,6 +98,8 @@ void PartialScreen::Gather(size_t token, RefinedRows* rows) const {
   for (size_t i = 0; !table.is_float() && table.zero_points != nullptr && i < count; ++i) {
     rows->offsets[i] = Screen::OffsetOf(table, total, ids[i]);
   }
+  for (size_t i = 0; view_.columns != nullptr && i < count; ++i) rows->column_scales[i] = view_.column_scales[ids[i]];
+  for (size_t i = 0; batch_.bias != nullptr && i < count; ++i) rows->biases[i] = batch_.bias[ids[i]];
 }
 
 void PartialScreen::SetUpperBounds(size_t token, size_t read, RefinedRows* rows) const {
@@ -106,7 +108,18 @@ void PartialScreen::SetUpperBounds(size_t token, size_t read, RefinedRows* rows)
   const kernels::BoundKernels& bounds = *batch_.kernels->nibbles->bounds;
   const size_t count = rows->count;
   Gather(token, rows);
-  const kernels::BoundRows known = {rows->upper_sums, rows->offsets, rows->scales, rows->upper_norms, rows->norms};
+  kernels::BoundRows known = {};
+  known.sums = rows->upper_sums;
+  known.offsets = rows->offsets;
+  known.scales = rows->scales;
+  known.upper_norms = rows->upper_norms;
+  known.norms = rows->norms;
+  if (view_.columns != nullptr) {
+    bounds.column_sums(view_.column_values, rows->rows, count, terms.column_activations, rows->column_sums);
+    known.column_sums = rows->column_sums;
+    known.column_scales = rows->column_scales;
+  }
+  if (batch_.bias != nullptr) known.biases = rows->biases;
   const kernels::LowerSums lower = {rows->sums,
                                     rows->spreads,
                                     terms.eight_totals,
@@ -114,19 +127,7 @@ void PartialScreen::SetUpperBounds(size_t token, size_t read, RefinedRows* rows)
                                     static_cast<float>(terms.counted),
                                     RoundedUp(terms.read_norm)};
   bounds.from_part(screen_.FloatTerms(token, terms.unread_norm, of_token.partial_slack), known, lower, count,
-                   rows->uppers, rows->far);
-  if (view_.columns != nullptr) {
-    for (size_t i = 0; i < count; ++i) {
-      rows->column_products[i] = screen_.ColumnProduct(token, terms.column_activations, rows->rows[i]);
-      rows->column_scales[i] = view_.column_scales[rows->rows[i]];
-    }
-    screen_.AddColumns(token, rows->column_products, rows->column_scales, count, rows->uppers, rows->far);
-  }
-  if (batch_.bias != nullptr) {
-    for (size_t i = 0; i < count; ++i) rows->biases[i] = batch_.bias[rows->rows[i]];
-    Screen::AddBiases(rows->biases, count, rows->uppers);
-  }
-  bounds.finish(rows->upper_norms, rows->far, kLargestLogit, count, rows->uppers);
+                   rows->uppers);
 }
 
 void RefinedRows::Keep(float threshold) {

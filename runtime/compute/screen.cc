@@ -94,7 +94,8 @@ bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t worker
          chunk_uppers.Reserve(tokens * chunks) && chunk_middles.Reserve(tokens * chunks) &&
          survivors.Reserve(tokens * table.rows) && chunk_order.Reserve(chunks) &&
          row_buffers.Reserve(workers * AlignedRowBytes(table.row_bytes)) && refined.Reserve(workers) &&
-         mask.Reserve(table.cols) && mask_memory.Reserve(kernels::PackedActivationsSize(1, table.cols) + kAlignment);
+         whole_sums.Reserve(workers * tokens * RefinedRows::kMost) && mask.Reserve(table.cols) &&
+         mask_memory.Reserve(kernels::PackedActivationsSize(1, table.cols) + kAlignment);
 }
 
 void* ScreenScratch::packed_mask() const {
@@ -136,7 +137,8 @@ void Screen::SumUp(size_t chunk) const {
     ForEachRun(chunk, [&](size_t row, size_t rows) {
       float middles[kChunkRows];
       float* uppers = scratch_.uppers.get() + t * batch_.table.rows + row;
-      upper = std::max(upper, UpperBounds(t, row, rows, uppers, middles));
+      UpperBounds(t, row, rows, uppers, middles);
+      upper = std::max(upper, largest(uppers, rows));
       middle = std::max(middle, largest(middles, rows));
     });
     scratch_.chunk_uppers[t * chunks() + chunk] = upper;
@@ -160,54 +162,58 @@ void Screen::OffsetsOf(double total, size_t first, size_t count, float* offsets)
 
 kernels::BoundTerms Screen::FloatTerms(size_t token, double unread_norm, double slack) const {
   const TokenTerms& terms = terms_[token];
-  return {terms.eight_totals,     static_cast<float>(16 * terms.scale),
-          RoundedUp(unread_norm), RoundedUp(slack),
-          RoundedUp(terms.reach), static_cast<float>(kTiny)};
+  return {terms.eight_totals,
+          static_cast<float>(16 * terms.scale),
+          RoundedUp(unread_norm),
+          RoundedUp(slack),
+          RoundedUp(terms.column_slack),
+          RoundedUp(terms.reach),
+          static_cast<float>(kTiny),
+          kLargestLogit};
+}
+
+kernels::BoundRows Screen::RowsOfRun(size_t token, size_t first, size_t count, RowScratch* scratch) const {
+  const TableView& table = batch_.table;
+  kernels::BoundRows rows = {};
+  rows.sums = sums(token) + first;
+  rows.scales = scratch->scales;
+  if (view_.scales != nullptr) {
+    rows.scales = view_.scales + first;
+  } else {
+    for (size_t r = 0; r < count; ++r) scratch->scales[r] = table.RowScale(first + r);
+  }
+  OffsetsOf(terms_[token].total, first, count, scratch->offsets);
+  rows.offsets = scratch->offsets;
+  rows.upper_norms = view_.upper_norms + first;
+  rows.biases = batch_.bias == nullptr ? nullptr : batch_.bias + first;
+  if (view_.columns == nullptr) return rows;
+  batch_.kernels->nibbles->bounds->column_sums(view_.column_values + first * kScreenColumns, nullptr, count,
+                                               terms_[token].column_activations, scratch->column_sums);
+  rows.column_sums = scratch->column_sums;
+  rows.column_scales = view_.column_scales + first;
+  return rows;
 }
 
 // In float32, since every row goes through it. The terms hold its roundings.
-float Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
+void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const {
   const TokenTerms& terms = terms_[token];
-  const TableView& table = batch_.table;
-  const kernels::BoundKernels& bounds = *batch_.kernels->nibbles->bounds;
-  float scales[kChunkRows], offsets[kChunkRows], far[kChunkRows];
-  for (size_t r = 0; view_.scales == nullptr && r < count; ++r) scales[r] = table.RowScale(first + r);
-  OffsetsOf(terms.total, first, count, offsets);
-  const kernels::BoundRows rows = {sums(token) + first, offsets,
-                                   view_.scales == nullptr ? scales : view_.scales + first, view_.upper_norms + first,
-                                   nullptr};
-  bounds.from_upper(FloatTerms(token, terms.norm, terms.slack), rows, count, middles, uppers, far);
-  if (view_.columns != nullptr) {
-    float of_columns[kChunkRows];
-    for (size_t r = 0; r < count; ++r) of_columns[r] = ColumnProduct(token, terms.column_activations, first + r);
-    for (size_t r = 0; r < count; ++r) middles[r] += of_columns[r];
-    AddColumns(token, of_columns, view_.column_scales + first, count, uppers, far);
-  }
-  if (batch_.bias != nullptr) {
-    for (size_t r = 0; r < count; ++r) middles[r] += batch_.bias[first + r];
-    AddBiases(batch_.bias + first, count, uppers);
-  }
-  return bounds.finish(rows.upper_norms, far, kLargestLogit, count, uppers);
+  RowScratch scratch;
+  batch_.kernels->nibbles->bounds->from_upper(FloatTerms(token, terms.norm, terms.slack),
+                                              RowsOfRun(token, first, count, &scratch), count, middles, uppers);
 }
 
-float Screen::ColumnProduct(size_t token, const int16_t* activations, size_t row) const {
-  const auto sum = static_cast<float>(ColumnSum(view_, activations, row));
-  return view_.column_scales[row] * (static_cast<float>(terms_[token].scale) * sum);
-}
-
-void Screen::AddColumns(size_t token, const float* products, const float* scales, size_t count, float* uppers,
-                        float* far) const {
-  const float slack = RoundedUp(terms_[token].column_slack), reach = RoundedUp(terms_[token].reach);
-  for (size_t r = 0; r < count; ++r) {
-    uppers[r] += products[r] + std::fabs(scales[r]) * slack;
-    far[r] += std::fabs(scales[r]) * reach;
-  }
-}
-
-void Screen::AddBiases(const float* biases, size_t count, float* uppers) {
-  for (size_t r = 0; r < count; ++r) {
-    uppers[r] += biases[r] + std::fabs(biases[r]) * static_cast<float>(kFloatRounding);
-  }
+void Screen::LowerBounds(size_t token, size_t first, size_t count, const uint32_t* lower_sums, float* uppers) const {
+  const TokenTerms& terms = terms_[token];
+  RowScratch scratch;
+  kernels::BoundRows rows = RowsOfRun(token, first, count, &scratch);
+  if (view_.norms == nullptr) std::fill_n(scratch.norms, count, 0.0f);
+  rows.norms = view_.norms == nullptr ? scratch.norms : view_.norms + first;
+  // Both planes have the columns of a quantised table exactly.
+  if (!batch_.table.is_float()) rows.column_sums = nullptr;
+  const double half_total = 0.5 * terms.total - (batch_.table.is_float() ? terms.half_columns : 0);
+  const kernels::LowerSums lower = {
+      lower_sums, nullptr, terms.eight_totals, static_cast<float>(half_total / 16), 0, RoundedUp(terms.norm)};
+  batch_.kernels->nibbles->bounds->from_both(FloatTerms(token, 0, terms.partial_slack), rows, lower, count, uppers);
 }
 
 // The exact product of a row's integers, without zero point, and the activations.

@@ -78,10 +78,9 @@ struct RefinedRows {
   float scales[kMost];
   float upper_norms[kMost];
   float norms[kMost];
-  float column_products[kMost];
+  int32_t column_sums[kMost];
   float column_scales[kMost];
   float biases[kMost];
-  float far[kMost];
 
   // Keeps the rows whose bound reaches the threshold.
   void Keep(float threshold);
@@ -96,6 +95,7 @@ struct ScreenScratch {
   ScratchArray<uint32_t> chunk_order;       // [chunks]
   ScratchArray<unsigned char> row_buffers;  // [workers, row_bytes]
   ScratchArray<RefinedRows> refined;        // [workers]
+  ScratchArray<uint32_t> whole_sums;        // [workers, tokens, RefinedRows::kMost]: products with the lower nibbles
   ScratchArray<int16_t> mask;               // [cols]
   ScratchArray<unsigned char> mask_memory;
 
@@ -149,9 +149,11 @@ class Screen {
     batch_.filter.ForEachRun(first, std::min(kChunkRows, batch_.table.rows - first), run);
   }
 
-  // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound. Returns the
-  // largest bound.
-  float UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
+  // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound.
+  void UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
+
+  // The same bounds from both planes. lower_sums: the rows' products with the lower nibbles.
+  void LowerBounds(size_t token, size_t first, size_t count, const uint32_t* lower_sums, float* uppers) const;
 
   // The upper bounds that ReadUpper() found.
   const float* uppers(size_t token) const { return scratch_.uppers.get() + token * batch_.table.rows; }
@@ -178,11 +180,6 @@ class Screen {
 
   // The terms of bounds in float32.
   kernels::BoundTerms FloatTerms(size_t token, double unread_norm, double slack) const;
-  // The product of a row's calibrated columns. AddColumns() and AddBiases() add such products and biases to bounds.
-  float ColumnProduct(size_t token, const int16_t* activations, size_t row) const;
-  void AddColumns(size_t token, const float* products, const float* scales, size_t count, float* uppers,
-                  float* far) const;
-  static void AddBiases(const float* biases, size_t count, float* uppers);
 
   // Bytes of the screen that ReadUpper() and ReadLower() read for a row.
   size_t upper_row_bytes() const;
@@ -190,6 +187,14 @@ class Screen {
   size_t lower_norm_bytes() const { return view_.norms == nullptr ? 0 : sizeof(float); }
 
  private:
+  // What is known of the rows of a run, where the table has no array of it.
+  struct RowScratch {
+    float scales[kChunkRows];
+    float offsets[kChunkRows];
+    float norms[kChunkRows];
+    int32_t column_sums[kChunkRows];
+  };
+  kernels::BoundRows RowsOfRun(size_t token, size_t first, size_t count, RowScratch* scratch) const;
   void OffsetsOf(double total, size_t first, size_t count, float* offsets) const;
   void SumUp(size_t chunk) const;
   LogitBounds FloatBounds(size_t token, size_t row, uint32_t lower_sum) const;

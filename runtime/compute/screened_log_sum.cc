@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 
+#include "kernels/exponentials.h"
 #include "kernels/parallel.h"
 
 namespace tied::runtime {
@@ -17,11 +18,16 @@ constexpr size_t kLevels = 128;
 constexpr double kLevelsInAUnit = 2;
 
 // The table is summed in parts, so that the order of additions does not depend on the number of threads.
-constexpr size_t kParts = 64;
+constexpr size_t kParts = 32;
 
 // More rows than these shares of the table cost as much as a full pass.
 constexpr size_t kMostRefined = 2;
 constexpr size_t kMostComputed = 8;
+
+// How many rows will have to be computed is estimated from one chunk of so many. Both planes together are closer to the
+// row than the upper one by a factor of up to 16.
+constexpr size_t kSampledChunks = 8;
+constexpr double kNarrower = 12;
 
 // A bound of a file with wrong norms may be above the largest.
 size_t LevelOf(double below_max) {
@@ -46,18 +52,10 @@ struct ScreenedLogSum::Level {
 
 class ScreenedLogSum::Levels {
  public:
-  // Adds the exponential of a logit in [upper - 2 * deviation, upper] to its level.
-  void AddRow(double max, double upper, double deviation) {
-    const double below_max = std::max(max - upper, 0.0);
-    const double width = 2 * deviation;
-    const double high = ExpOfNegative(-below_max);
-    // ExpOfNegative() is never less than exp(-707).
-    const double low = below_max + width < 700 ? high * ExpOfNegative(-width) : 0;
-    levels_[LevelOf(below_max)].Add({low, high, 1});
-  }
   void Add(const Levels& other) {
     for (size_t i = 0; i < kLevels; ++i) levels_[i].Add(other.levels_[i]);
   }
+  void Add(double below_max, const Level& row) { levels_[LevelOf(below_max)].Add(row); }
   Level From(size_t cut) const {
     Level rest;
     for (size_t i = cut; i < kLevels; ++i) rest.Add(levels_[i]);
@@ -78,8 +76,47 @@ class ScreenedLogSum::Levels {
   Level levels_[kLevels];
 };
 
+// Bounds of some logits, to be added to levels together, since several exponentials take hardly longer than one.
+class ScreenedLogSum::Bounds {
+ public:
+  Bounds(const kernels::Kernels& kernels, double max, Levels* levels)
+      : exps_(kernels.exps), max_(max), levels_(*levels) {}
+  ~Bounds() { Flush(); }
+  Bounds(const Bounds&) = delete;
+  Bounds& operator=(const Bounds&) = delete;
+
+  // A logit in [upper - 2 * deviation, upper].
+  void Add(double upper, double deviation) {
+    below_max_[count_] = std::max(max_ - upper, 0.0);
+    uppers_[count_] = -below_max_[count_];
+    lowers_[count_] = -below_max_[count_] - 2 * deviation;
+    if (++count_ == kAtOnce) Flush();
+  }
+
+ private:
+  static constexpr size_t kAtOnce = 64;
+  // Exponentials are never less than exp(-707), which is no lower bound of zero.
+  static constexpr double kLeast = 0x1p-1000;
+
+  void Flush() {
+    exps_(uppers_, count_);
+    exps_(lowers_, count_);
+    for (size_t i = 0; i < count_; ++i) {
+      levels_.Add(below_max_[i], {lowers_[i] < kLeast ? 0 : lowers_[i], uppers_[i], 1});
+    }
+    count_ = 0;
+  }
+
+  kernels::Exps* const exps_;
+  const double max_;
+  Levels& levels_;
+  size_t count_ = 0;
+  double below_max_[kAtOnce], uppers_[kAtOnce], lowers_[kAtOnce];
+};
+
 struct ScreenedLogSum::Part {
   Levels levels;
+  Levels refined;  // what is expected of some rows once their lower nibbles are read
   uint64_t unbounded = 0;
 };
 
@@ -102,12 +139,13 @@ double ScreenedLogSum::LargestFiniteUpper() const {
   return static_cast<double>(largest);
 }
 
-// False if too many rows have no bound.
-bool ScreenedLogSum::SumUpper(Part* parts) const {
+void ScreenedLogSum::SumUpper(Part* parts) const {
   const size_t part_chunks = batch_.table.rows / kChunkRows / kParts + 1;
   kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), part_chunks, [&](const kernels::Tile& tile) {
     Part& part = parts[tile.first / part_chunks];
+    Bounds bounds(*batch_.kernels, max_, &part.levels), refined(*batch_.kernels, max_, &part.refined);
     for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
+      const bool sample = chunk % kSampledChunks == 0;
       screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
         float uppers[kChunkRows], middles[kChunkRows];
         screen_.UpperBounds(token_, first, count, uppers, middles);
@@ -115,19 +153,21 @@ bool ScreenedLogSum::SumUpper(Part* parts) const {
           const double upper = static_cast<double>(uppers[r]);
           if (std::isinf(upper)) {
             part.unbounded += upper > 0;
-          } else {
-            // The middle was rounded to float32 by less than the bound was widened.
-            part.levels.AddRow(max_, upper, upper - static_cast<double>(middles[r]));
+            continue;
           }
+          // The middle was rounded to float32 by less than the bound was widened.
+          const double middle = static_cast<double>(middles[r]), deviation = upper - middle;
+          bounds.Add(upper, deviation);
+          if (sample) refined.Add(middle + deviation / kNarrower, deviation / kNarrower);
         }
       });
     }
   });
   for (size_t i = 1; i < kParts; ++i) {
     parts[0].levels.Add(parts[i].levels);
+    parts[0].refined.Add(parts[i].refined);
     parts[0].unbounded += parts[i].unbounded;
   }
-  return parts[0].unbounded < batch_.table.rows / kMostComputed;
 }
 
 // The rows above the cut, and rows without a bound.
@@ -159,20 +199,25 @@ void ScreenedLogSum::Refine() {
   });
 }
 
-// Keeps the logits of the refined rows above the cut, computed from the table unless they are exact already.
+// Computes the logits of the refined rows above the cut from the table.
 bool ScreenedLogSum::ComputeAbove(size_t cut, size_t count, float* logits) {
   for (size_t i = 0; i < refined_count_; ++i) {
     const double upper = static_cast<double>(refined_[i].upper);
     const bool needed = !(upper < INFINITY) || (upper > -INFINITY && LevelOf(max_ - upper) < cut);
     if (!needed) continue;
     if (computed_count_ == count) return false;
-    logits[computed_count_] = refined_[i].upper;
     rows_[computed_count_++] = refined_[i].row;
   }
-  if (batch_.table.is_float()) {
-    RunScattered(pool_, batch_, token_, rows_.get(), computed_count_, row_buffers_, logits);
-  }
+  RunScattered(pool_, batch_, token_, rows_.get(), computed_count_, row_buffers_, logits);
   return true;
+}
+
+void ScreenedLogSum::AddRefined(Levels* levels) const {
+  Bounds bounds(*batch_.kernels, max_, levels);
+  for (size_t i = 0; i < refined_count_; ++i) {
+    const double upper = static_cast<double>(refined_[i].upper);
+    if (std::isfinite(upper)) bounds.Add(std::min(upper, max_), static_cast<double>(refined_[i].deviation));
+  }
 }
 
 ScreenOutcome ScreenedLogSum::Run(const Candidate* best, size_t k, double tolerance, LogZ* log_z) {
@@ -181,8 +226,9 @@ ScreenOutcome ScreenedLogSum::Run(const Candidate* best, size_t k, double tolera
   if (parts == nullptr) return ScreenOutcome::kNoMemory;
   max_ = std::max(static_cast<double>(best[0].logit), LargestFiniteUpper());
   if (std::isinf(max_)) return ScreenOutcome::kTooMany;
-  if (!SumUpper(parts.get())) return ScreenOutcome::kTooMany;
+  SumUpper(parts.get());
   if (batch_.is_cancelled()) return ScreenOutcome::kDone;
+  if (parts[0].unbounded >= rows / kMostComputed) return ScreenOutcome::kTooMany;
   const Levels& levels = parts[0].levels;
 
   // log(upper / lower) / 2 <= (upper - lower) / lower / 2; of `tolerance`, a quarter is for the rows that are not
@@ -190,25 +236,25 @@ ScreenOutcome ScreenedLogSum::Run(const Candidate* best, size_t k, double tolera
   double least = 0;
   for (size_t i = 0; i < k; ++i) {
     const double below_max = max_ - static_cast<double>(best[i].logit);
-    if (below_max < 700) least += ExpOfNegative(-below_max);
+    if (below_max < 700) least += kernels::ExpOfNegative(-below_max);
   }
   const double gap = tolerance / 2 * std::max(least, levels.From(0).lower);
   const size_t cut = levels.Cut(gap);
   const Level unrefined = levels.From(cut);
   const uint64_t above = levels.From(0).rows - unrefined.rows + parts[0].unbounded;
   if (above > rows / kMostRefined) return ScreenOutcome::kTooMany;
+  const Levels& expected = parts[0].refined;
+  const uint64_t unneeded = expected.From(expected.Cut(gap / kSampledChunks)).rows;
+  if ((expected.From(0).rows - unneeded) * kSampledChunks > rows / kMostComputed) return ScreenOutcome::kTooMany;
   if (!CollectAbove(cut, static_cast<size_t>(above))) return ScreenOutcome::kNoMemory;
   Refine();
   if (batch_.is_cancelled()) return ScreenOutcome::kDone;
 
   Levels refined;
-  for (size_t i = 0; i < refined_count_; ++i) {
-    const double upper = static_cast<double>(refined_[i].upper);
-    if (std::isfinite(upper)) refined.AddRow(max_, std::min(upper, max_), static_cast<double>(refined_[i].deviation));
-  }
-  const size_t second_cut = batch_.table.is_float() ? refined.Cut(gap) : kLevels;
+  AddRefined(&refined);
+  const size_t second_cut = refined.Cut(gap);
   const Level uncomputed = refined.From(second_cut);
-  const size_t most = batch_.table.is_float() ? rows / kMostComputed + 1 : refined_count_;
+  const size_t most = rows / kMostComputed + 1;
   const std::unique_ptr<float[]> exact(new (std::nothrow) float[most + 1]);
   if (exact == nullptr) return ScreenOutcome::kNoMemory;
   if (!ComputeAbove(second_cut, most, exact.get())) return ScreenOutcome::kTooMany;
@@ -216,7 +262,7 @@ ScreenOutcome ScreenedLogSum::Run(const Candidate* best, size_t k, double tolera
 
   Level rest = unrefined;
   rest.Add(uncomputed);
-  LogSum sums[2] = {LogSum::Of(exact.get(), computed_count_), {max_, rest.lower}};
+  LogSum sums[2] = {LogSum::Of(*batch_.kernels, exact.get(), computed_count_), {max_, rest.lower}};
   const LogZ low = LogOfSum(sums, rest.lower > 0 ? 2 : 1, 1, rows);
   sums[1].sum = rest.upper;
   const LogZ high = LogOfSum(sums, rest.rows > 0 ? 2 : 1, 1, rows);

@@ -1,4 +1,5 @@
-// Computes log_z of one token from screened logits: rows that matter are refined, then computed from the table.
+// Computes log_z of one token of a float table from screened logits: rows that matter are refined, then computed from
+// the table.
 #ifndef TIED_RUNTIME_COMPUTE_SCREENED_LOG_SUM_H_
 #define TIED_RUNTIME_COMPUTE_SCREENED_LOG_SUM_H_
 
@@ -38,11 +39,13 @@ class ScreenedLogSum {
   struct Level;
   struct Part;
   class Levels;
+  class Bounds;
 
   double LargestFiniteUpper() const;
-  bool SumUpper(Part* parts) const;
+  void SumUpper(Part* parts) const;
   bool CollectAbove(size_t cut, size_t count);
   void Refine();
+  void AddRefined(Levels* levels) const;
   bool ComputeAbove(size_t cut, size_t count, float* logits);
 
   pthreadpool_t const pool_;

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "runtime/compute/log_sum.h"
+#include "kernels/exponentials.h"
 
 namespace tied::runtime {
 
@@ -12,7 +12,7 @@ namespace tied::runtime {
 float Tanh(float x) {
   const double value = static_cast<double>(x);
   const double magnitude = std::fabs(value);
-  const double e = ExpOfNegative(-2 * magnitude);
+  const double e = kernels::ExpOfNegative(-2 * magnitude);
   const double far = std::copysign((1 - e) / (1 + e), value);
   const double near = value * (1 - value * value / 3);
   const double tanh = magnitude < 0x1p-9 ? near : far;

@@ -65,6 +65,7 @@ static __m512i ChooseQuarters(__m512i a, __m512i b, unsigned control) {
 #include "kernels/dot_float.h"
 #include "kernels/dot_int.h"
 #include "kernels/dot_nibble.h"
+#include "kernels/exponentials.h"
 #include "kernels/sets.h"
 #include "kernels/vnni.h"
 #include "tests/kernels/sets.h"
@@ -83,6 +84,7 @@ const kernels::Kernels kWide = {"wide",
                                 &kernels::kFloatKernels<kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
                                 &kernels::kByteKernels<kernels::VnniInt>,
                                 &kernels::kBlockKernels<kernels::Avx512Blocks<kernels::VnniPairs>>,
-                                &kernels::kNibbleKernels<kernels::VnniNibbles>};
+                                &kernels::kNibbleKernels<kernels::VnniNibbles>,
+                                kernels::ExpsOfNegatives};
 
 }  // namespace tied::test

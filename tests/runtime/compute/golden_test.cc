@@ -21,11 +21,11 @@ constexpr format::DataType kF32 = format::DataType::Float32, kF16 = format::Data
                            kU8 = format::DataType::Uint8, kI4 = format::DataType::Int4;
 
 const Golden kGolden[] = {
-    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x841f4a3e5b151515, 0xaf2a07149afa5df3, 0x4eceab47a3732a2},
-    {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x143596c86b292ef4, 0x88568eeb8f07b886, 0x996e4251661db73},
-    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x241abf4631fa51cc, 0x85b7e64becec9215, 0x39f7715028d788e4},
+    {{kF32, false, false, true}, 0xf37ed9706283b634, 0x841f4a3e5b151515, 0xaf2a07149afa5df3, 0x9396d93c8b41d75e},
+    {{kF16, false, false, true}, 0x635e6ae81bdb01e6, 0x143596c86b292ef4, 0x88568eeb8f07b886, 0x884038a239a4305d},
+    {{kBf16, false, false, true}, 0x7d4211cd9dd66ad6, 0x241abf4631fa51cc, 0x85b7e64becec9215, 0x99e7fc4d377241df},
     {{kI8}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
-    {{kI8, false, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x59d367057f0bcae7},
+    {{kI8, false, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kU8, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kI4}, 0x838212b28e9b6ead, 0x671ab5792a733c01, 0xe1ee0f1e90ac6462, 0xe816dd4327eb946b},
     {{kI4, false, true}, 0x66441ecc039ea6f2, 0xc448e3f35f33f548, 0x653e23b463a476db, 0xc3d4f5412e2f933f},
