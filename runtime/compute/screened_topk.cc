@@ -22,8 +22,23 @@ constexpr size_t kMorePromising = 8;
 constexpr size_t kTileRows = 8192;
 constexpr size_t kTilesOfThread = 8;
 
+// The lower nibbles of so many rows are read whole for all tokens, one row after the other, if most of them are needed.
+constexpr size_t kBlockRows = RefinedRows::kMost;
+constexpr size_t kBlockChunks = kBlockRows / kChunkRows;
+
+// What that costs, in tenths of what it costs to read some nibbles of one row for one token.
+constexpr size_t kRowCost = 6, kTokenCost = 2, kScatteredCost = 10;
+
 // Survivors of all tokens from which a pass in the order of the rows is faster than one in the order of their bounds.
 constexpr size_t kManySurvivors = 16;  // one of so many rows
+
+// With more rows than that, reading all of a float table takes less time than leaving some out.
+constexpr size_t kMostSurvivors = 4;  // one of so many rows
+
+// How many rows both planes together will leave is estimated from one chunk of so many. They are closer to a row than
+// the upper one by a factor of up to 16.
+constexpr size_t kSampledChunks = 8;
+constexpr float kNarrower = 12;
 
 template <class T>
 bool Make(size_t count, std::unique_ptr<T[]>* array) {
@@ -55,8 +70,14 @@ class Ranking {
   void FindThreshold(size_t token);
   void ComputeExactly(size_t token, const uint32_t* rows, size_t count, float* logits);
   void ReadLower();
+  void ReadTile(const kernels::Tile& tile);
+  bool ExpectsMostRows() const;
+  size_t CountLeft(size_t token, size_t chunk) const;
+  bool NeedsWholeRows(size_t chunk, size_t count) const;
+  void ReadWholeRows(size_t chunk, size_t count, size_t worker);
   void AddChunk(size_t token, size_t chunk, RefinedRows* refined) const;
   void Refine(size_t token, RefinedRows* refined, ReadRanges* read);
+  void AddSurvivors(size_t token, RefinedRows* refined);
   void RankInOrderOfBounds(size_t token, ScreenResult* result);
   bool RankInOrderOfRows(ScreenResult* result);
   void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
@@ -188,38 +209,127 @@ class Ranking::ReadRanges {
 void Ranking::AddChunk(size_t token, size_t chunk, RefinedRows* refined) const {
   const float threshold = threshold_[token];
   if (screen_.chunk_upper(token, chunk) < threshold) return;
-  screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
-    const float* const uppers = screen_.uppers(token);
-    for (size_t row = first; row < first + count; ++row) {
-      refined->rows[refined->count] = static_cast<uint32_t>(row);
-      refined->count += uppers[row] < threshold ? 0 : 1;
+  const float* const uppers = screen_.uppers(token);
+  size_t count = refined->count;
+  screen_.ForEachRun(chunk, [&](size_t first, size_t rows) {
+    for (size_t row = first; row < first + rows; ++row) {
+      refined->rows[count] = static_cast<uint32_t>(row);
+      count += uppers[row] < threshold ? 0 : 1;
     }
   });
+  refined->count = count;
 }
 
-// The tokens take turns tile by tile, so that rows that several of them need are read from memory once.
+size_t Ranking::CountLeft(size_t token, size_t chunk) const {
+  const float threshold = threshold_[token];
+  uint32_t left = 0;
+  const float* const uppers = screen_.uppers(token);
+  screen_.ForEachRun(chunk, [&](size_t first, size_t rows) {
+    for (size_t row = first; row < first + rows; ++row) left += uppers[row] < threshold ? 0 : 1;
+  });
+  return left;
+}
+
+// True if so many rows of a float table are likely to be left that the lower nibbles had better not be read.
+bool Ranking::ExpectsMostRows() const {
+  if (!batch_.table.is_float()) return false;
+  size_t sampled = 0, left = 0;
+  for (size_t chunk = 0; chunk < screen_.chunks(); chunk += kSampledChunks) {
+    for (size_t t = 0; t < batch_.tokens; ++t) {
+      screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
+        sampled += t == 0 ? count : 0;
+        if (screen_.chunk_upper(t, chunk) < threshold_[t]) return;
+        float uppers[kChunkRows], middles[kChunkRows];
+        screen_.UpperBounds(t, first, count, uppers, middles);
+        for (size_t r = 0; r < count; ++r) {
+          left += middles[r] + (uppers[r] - middles[r]) / kNarrower < threshold_[t] ? 0 : 1;
+        }
+      });
+    }
+  }
+  return left > sampled / kMostSurvivors;
+}
+
+bool Ranking::NeedsWholeRows(size_t chunk, size_t count) const {
+  const size_t enough = count * kChunkRows * (kRowCost + batch_.tokens * kTokenCost) / kScatteredCost;
+  size_t at_most = 0, left = 0;
+  const auto reaches = [&](size_t token, size_t i) { return !(screen_.chunk_upper(token, i) < threshold_[token]); };
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    for (size_t i = chunk; i < chunk + count; ++i) at_most += reaches(t, i) ? kChunkRows : 0;
+  }
+  for (size_t t = 0; t < batch_.tokens && at_most > enough; ++t) {
+    for (size_t i = chunk; i < chunk + count; ++i) left += reaches(t, i) ? CountLeft(t, i) : 0;
+  }
+  return left > enough;
+}
+
 void Ranking::ReadLower() {
   const size_t tiles = kTilesOfThread * pthreadpool_get_threads_count(pool_);
   const size_t tile_chunks = std::min(screen_.chunks() / tiles + 1, kTileRows / kChunkRows);
   for (size_t t = 0; t < batch_.tokens; ++t) partial_->SetToken(t);
-  kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), tile_chunks, [&](const kernels::Tile& tile) {
-    ReadRanges read(tile.first * kChunkRows);
-    for (size_t t = 0; t < batch_.tokens; ++t) {
-      RefinedRows& rows = scratch_.refined[tile.worker];
-      rows.count = 0;
-      for (size_t chunk = tile.first; chunk < tile.first + tile.count; ++chunk) {
-        AddChunk(t, chunk, &rows);
-        if (rows.count + kChunkRows <= RefinedRows::kMost) continue;
-        Refine(t, &rows, &read);
-        rows.count = 0;
-      }
-      if (rows.count > 0) Refine(t, &rows, &read);
-    }
-    lower_bytes_.fetch_add(read.Bytes(*partial_, screen_.lower_norm_bytes()), std::memory_order_relaxed);
-  });
+  kernels::ForEachTile(pool_, *batch_.cancelled, screen_.chunks(), tile_chunks,
+                       [&](const kernels::Tile& tile) { ReadTile(tile); });
 }
 
-// Reads the lower nibbles of some rows, and appends those that are still left to the survivors.
+// The tokens take turns tile by tile, so that rows that several of them need are read from memory once.
+void Ranking::ReadTile(const kernels::Tile& tile) {
+  bool whole[kTileRows / kBlockRows];
+  for (size_t first = 0; first < tile.count; first += kBlockChunks) {
+    const size_t chunk = tile.first + first, count = std::min(kBlockChunks, tile.count - first);
+    whole[first / kBlockChunks] = NeedsWholeRows(chunk, count);
+    if (whole[first / kBlockChunks]) ReadWholeRows(chunk, count, tile.worker);
+  }
+  ReadRanges read(tile.first * kChunkRows);
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    RefinedRows& rows = scratch_.refined[tile.worker];
+    rows.count = 0;
+    for (size_t i = 0; i < tile.count; ++i) {
+      if (!whole[i / kBlockChunks]) AddChunk(t, tile.first + i, &rows);
+      if (rows.count + kChunkRows <= RefinedRows::kMost) continue;
+      Refine(t, &rows, &read);
+      rows.count = 0;
+    }
+    if (rows.count > 0) Refine(t, &rows, &read);
+  }
+  lower_bytes_.fetch_add(read.Bytes(*partial_, screen_.lower_norm_bytes()), std::memory_order_relaxed);
+}
+
+// Reads the lower nibbles of all allowed rows of some chunks.
+void Ranking::ReadWholeRows(size_t chunk, size_t count, size_t worker) {
+  const TableView& table = batch_.table;
+  const size_t first = chunk * kChunkRows, rows = std::min(count * kChunkRows, table.rows - first);
+  uint32_t* const sums = scratch_.whole_sums.get() + worker * batch_.tokens * kBlockRows;
+  size_t read = 0;
+  batch_.filter.ForEachRun(first, rows, [&](size_t row, size_t run) {
+    const auto lower =
+        kernels::NibbleRows::Whole(table.screen.lower + row * table.screen.row_bytes, nullptr, table.cols);
+    batch_.kernels->nibbles->dot(lower, run, screen_.packed(0), batch_.tokens, sums + (row - first), kBlockRows,
+                                 nullptr);
+    read += run;
+  });
+  lower_bytes_.fetch_add(read * screen_.lower_row_bytes(), std::memory_order_relaxed);
+  for (size_t t = 0; t < batch_.tokens; ++t) {
+    RefinedRows& left = scratch_.refined[worker];
+    left.count = 0;
+    for (size_t i = chunk; i < chunk + count; ++i) {
+      if (screen_.chunk_upper(t, i) < threshold_[t]) continue;
+      screen_.ForEachRun(i, [&](size_t row, size_t run) {
+        const uint32_t* const of_run = sums + t * kBlockRows + (row - first);
+        screen_.LowerBounds(t, row, run, of_run, left.uppers);
+        size_t kept = left.count;
+        for (size_t r = 0; r < run; ++r) {
+          left.rows[kept] = static_cast<uint32_t>(row + r);
+          left.sums[kept] = of_run[r];
+          kept += left.uppers[r] < threshold_[t] ? 0 : 1;
+        }
+        left.count = kept;
+      });
+    }
+    AddSurvivors(t, &left);
+  }
+}
+
+// Reads the lower nibbles of some rows range by range, while the rows' bounds reach the threshold.
 void Ranking::Refine(size_t token, RefinedRows* rows, ReadRanges* read) {
   std::fill_n(rows->sums, rows->count, 0u);
   std::fill_n(rows->spreads, rows->count, 0u);
@@ -231,6 +341,11 @@ void Ranking::Refine(size_t token, RefinedRows* rows, ReadRanges* read) {
     partial_->SetUpperBounds(token, i + 1, rows);
     rows->Keep(threshold_[token]);
   }
+  AddSurvivors(token, rows);
+}
+
+// Appends the rows whose bounds from both planes reach the threshold to the survivors.
+void Ranking::AddSurvivors(size_t token, RefinedRows* rows) {
   screen_.BoundsOf(token, rows->rows, rows->count, rows->sums, rows->bounds);
   size_t found = 0;
   for (size_t i = 0; i < rows->count; ++i) {
@@ -290,10 +405,8 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
     for (size_t i = 0; i < survivor_count_[t].load(std::memory_order_relaxed); ++i) set(survivors(t)[i].row);
   }
   HeadBatch left = batch_;
-  // With more rows than that, reading all of them takes less time than leaving some out.
-  constexpr size_t kMost = 4;  // one of so many rows
   const RowFilter survivors = {bits.get()};
-  if (survivors.Count(batch_.table.rows) < batch_.table.rows / kMost) left.filter = survivors;
+  if (survivors.Count(batch_.table.rows) < batch_.table.rows / kMostSurvivors) left.filter = survivors;
   result->nan_row = RunFullTopk(pool_, left, topk_.k, {heaps.get(), tiles.get(), nullptr}, topk_.best, nullptr);
   std::fill_n(topk_.survivors, batch_.tokens, left.filter.Count(batch_.table.rows));
   // The full pass has packed the tokens together.
@@ -307,6 +420,9 @@ ScreenResult Ranking::Run() {
   if (table.is_float()) batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, table.cols);
   screen_.ReadUpper();
   for (size_t t = 0; t < batch_.tokens && !batch_.is_cancelled(); ++t) FindThreshold(t);
+  if (!batch_.is_cancelled() && ExpectsMostRows()) {
+    return {ScreenOutcome::kTooMany, kNoRow, batch_.filter.Count(table.rows) * screen_.upper_row_bytes()};
+  }
   if (!batch_.is_cancelled()) ReadLower();
   if (batch_.is_cancelled()) return result;
   size_t left = 0;

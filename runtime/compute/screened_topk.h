@@ -4,10 +4,12 @@
 //  2. The logits of the k most promising rows are computed exactly. The worst of them is the threshold: a row whose
 //     upper bound is below it is out.
 //  3. The lower nibbles of the rows that are left are read range after range of columns, while their bounds reach the
-//     threshold (partial_screen.h). All of them give a closer bound, or for a quantised table the logit itself.
+//     threshold (partial_screen.h), or all at once where most rows are left. All of them give a closer bound, or for a
+//     quantised table the logit itself.
 //  4. The rows of a float table that are still left are computed from the table.
 // No step can run out of space, and none is done twice: the time grows with the rows that are left, up to that of
-// reading the screen and the table once.
+// reading the screen and the table once. If step 4 is likely to need most of a float table, a full pass replaces steps
+// 3 and 4.
 #ifndef TIED_RUNTIME_COMPUTE_SCREENED_TOPK_H_
 #define TIED_RUNTIME_COMPUTE_SCREENED_TOPK_H_
 
@@ -23,7 +25,7 @@ namespace tied::runtime {
 
 enum class ScreenOutcome {
   kDone,
-  kTooMany,  // the sum of exponentials needs too many rows: use the full pass
+  kTooMany,  // too many rows of the table are needed: use the full pass
   kNoMemory,
 };
 
