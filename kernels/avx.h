@@ -78,6 +78,7 @@ struct AvxInt {
   using Sum = __m256i;
   static constexpr size_t kWidth = 16;
   static constexpr size_t kParts = 2;
+  static constexpr bool kPairs = false;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
   // A lane adds two products for every 16 columns, each at most 255 * 32512.
@@ -137,6 +138,7 @@ struct AvxNibbles {
     __m256i upper, lower;
   };
   static constexpr size_t kWidth = 32;
+  static constexpr size_t kRun = 2 * kWidth;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
   static constexpr size_t kManyRows = rows;
@@ -166,7 +168,7 @@ struct AvxNibbles {
   template <size_t R>
   static void AddSpreads(const Weights (&w)[R], const int8_t* mask, Sum* sums) {
     const __m256i spreads = _mm256_broadcastsi128_si256(Load16Bytes(kSpreads));
-    const __m256i even = Load32Bytes(mask), odd = Load32Bytes(mask + kWidth);
+    const __m256i even = Load32Bytes(mask + 2 * kWidth), odd = Load32Bytes(mask + 3 * kWidth);
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       const Weights of_row = {_mm256_shuffle_epi8(spreads, w[r].even), _mm256_shuffle_epi8(spreads, w[r].odd)};
       sums[r].lower = AddProducts(of_row, even, odd, sums[r].lower);
@@ -176,7 +178,7 @@ struct AvxNibbles {
   static __m128i TotalsOfFour(const Sum& a, const Sum& b, const Sum& c, const Sum& d) {
     return AddLanesOfFour(Lanes(a), Lanes(b), Lanes(c), Lanes(d));
   }
-  template <size_t count>
+  template <size_t, size_t count>
   static void Totals(const Sum (&sums)[count], uint32_t* totals) {
     StoreTotals<AvxNibbles>(sums, totals);
   }

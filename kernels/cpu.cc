@@ -63,16 +63,19 @@ void CheckCpuinfo() {
   cpuinfo_is_safe = DescribesArm(text);
 }
 
-// Bits of AT_HWCAP, which the C libraries have in different headers.
+// Bits of AT_HWCAP and AT_HWCAP2, which the C libraries have in different headers.
 #if defined(__aarch64__)
-constexpr unsigned long kFma = 1ul << 1;   // ASIMD
-constexpr unsigned long kDot = 1ul << 20;  // ASIMDDP
+constexpr unsigned long kFma = 1ul << 1;    // ASIMD
+constexpr unsigned long kDot = 1ul << 20;   // ASIMDDP
+constexpr unsigned long kI8mm = 1ul << 13;  // of AT_HWCAP2
 #else
 constexpr unsigned long kFma = 1ul << 12 | 1ul << 16;  // NEON and VFPv4
-constexpr unsigned long kDot = 0;                      // no set of this build
+constexpr unsigned long kDot = 0, kI8mm = 0;           // no set of this build
 #endif
 
-bool SystemHas(unsigned long features) { return features != 0 && (getauxval(AT_HWCAP) & features) == features; }
+bool SystemHas(unsigned long features, unsigned long type = AT_HWCAP) {
+  return features != 0 && (getauxval(type) & features) == features;
+}
 
 #endif
 
@@ -92,6 +95,8 @@ bool CpuinfoWorks() {
 #if defined(__arm__) || defined(__aarch64__)
 bool HasNeonFma() { return CpuinfoWorks() ? cpuinfo_has_arm_neon_fma() : SystemHas(kFma); }
 bool HasNeonDot() { return CpuinfoWorks() ? cpuinfo_has_arm_neon_dot() : SystemHas(kDot); }
+// Debian 12's cpuinfo does not know this.
+bool HasNeonI8mm() { return SystemHas(kI8mm, AT_HWCAP2); }
 #endif
 
 bool PrepareCpuinfo() {

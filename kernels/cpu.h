@@ -19,9 +19,11 @@ bool CpuinfoWorks();
 bool DescribesArm(const char* text);
 
 #if defined(__arm__) || defined(__aarch64__)
-// What NEON sets need, by cpuinfo or, if it does not work, by the system: fused multiply-add, and dot products.
+// What NEON sets need, by cpuinfo or, if it does not work, by the system: fused multiply-add, dot products, and
+// products of matrices of bytes, about which only the system is asked.
 bool HasNeonFma();
 bool HasNeonDot();
+bool HasNeonI8mm();
 #endif
 
 // Number of cores, without the small ones of a big.LITTLE chip: at least 1, and at most as many as the process may run

@@ -49,10 +49,13 @@ void PackAsSplitBytes(const int16_t* activations, size_t tokens, size_t cols, vo
 // registers for a vector of a row, of a token and of their product; LoadWeights(pointer) for both types,
 // LoadActivations(pointer to 2 * kWidth packed bytes), Add(weights, activations, sum), Total(sum); kMaxCols, the number
 // of columns, at least kBlock, that a sum can add without overflow; Excess(pointer), the number that LoadWeights() has
-// added to each weight of that type.
+// added to each weight of that type. kPairs: tiles of several rows use AddPair(two weights, activations, two sums), and
+// then SeparatePair(two sums), after which each sum has the products of its own row.
 template <class Isa, class Byte>
 struct DotInt {
   static constexpr size_t kBlock = Isa::kWidth * Isa::kParts;
+  template <size_t R>
+  static constexpr bool kPairs = R % 2 == 0 && Isa::kPairs;
 
   template <size_t R, size_t T>
   static inline __attribute__((always_inline)) void AddBlock(const Byte* rows, size_t row_stride,
@@ -63,7 +66,11 @@ struct DotInt {
       TIED_UNROLL for (size_t r = 0; r < R; ++r) row[r] = Isa::LoadWeights(rows + r * row_stride + p * Isa::kWidth);
       TIED_UNROLL for (size_t t = 0; t < T; ++t) {
         const typename Isa::Activations q = Isa::LoadActivations(activations + t * token_stride + p * 2 * Isa::kWidth);
-        TIED_UNROLL for (size_t r = 0; r < R; ++r) Isa::Add(row[r], q, sums[r][t]);
+        if constexpr (kPairs<R>) {
+          TIED_UNROLL for (size_t r = 0; r < R; r += 2) Isa::AddPair(row[r], row[r + 1], q, sums[r][t], sums[r + 1][t]);
+        } else {
+          TIED_UNROLL for (size_t r = 0; r < R; ++r) Isa::Add(row[r], q, sums[r][t]);
+        }
       }
     }
   }
@@ -83,6 +90,11 @@ struct DotInt {
       Byte tail[R * kBlock] = {};
       for (size_t r = 0; r < R; ++r) std::memcpy(tail + r * kBlock, rows + r * row_stride + col, cols - col);
       AddBlock(tail, kBlock, activations + 2 * col, token_stride, sums);
+    }
+    if constexpr (kPairs<R>) {
+      TIED_UNROLL for (size_t r = 0; r < R; r += 2) {
+        TIED_UNROLL for (size_t t = 0; t < T; ++t) Isa::SeparatePair(sums[r][t], sums[r + 1][t]);
+      }
     }
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       TIED_UNROLL for (size_t t = 0; t < T; ++t) totals[r][t] += Isa::Total(sums[r][t]);

@@ -15,14 +15,15 @@
 namespace tied::kernels {
 namespace {
 
-// Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kTokens and RowsOf(tokens), the largest
-// tiles; Weights, the even and the odd columns of such a vector; Load(pointer); LoadTail(pointer, bytes) for fewer
-// bytes, a multiple of kNibbleBlockBytes, which reads no others; Sum and Zero(); Add(weights, pointer to the packed
-// activations of the vector's columns, sums); AddSpreads(weights, the same of a mask, sums); Totals(sums, as many
-// numbers), which adds lanes; and Columns, for ColumnSums() in screen_bounds.h. All sums are modulo 2^32.
+// Isa has kWidth, the bytes in a vector of a row, so twice as many columns; kTokens and kRows, the largest tile, which
+// has kManyRows for up to kManyRowTokens tokens; Weights, the columns of such a vector; Load(pointer);
+// LoadTail(pointer, bytes) for fewer bytes, a multiple of kNibbleBlockBytes, which reads no others; Sum and Zero();
+// Add(weights of some rows, pointer to the packed activations of the vector's columns, their sums); AddSpreads(weights,
+// the same of a mask, sums); Totals<rows of the tile>(sums, as many numbers), which adds lanes; and Columns, for
+// ColumnSums() in screen_bounds.h. All sums are modulo 2^32.
 //
-// Packed layout of activations: token after token. For each vector of a row: the upper bytes of the even columns, of
-// the odd columns, then the lower bytes of both, kWidth each.
+// Packed layout of activations: token after token. For each vector of a row: the even columns, then the odd ones, in
+// runs of kRun columns: the upper bytes of a run, then its lower bytes.
 template <class Isa>
 struct DotNibble {
   static constexpr size_t kVector = Isa::kWidth;
@@ -37,8 +38,9 @@ struct DotNibble {
     std::memset(to, 0, tokens * TokenStride(cols));
     for (size_t t = 0; t < tokens; ++t, to += TokenStride(cols)) {
       for (size_t k = 0; k < cols; ++k) {
-        int8_t* upper = to + k / 2 / kVector * kPackedVector + k % 2 * kVector + k / 2 % kVector;
-        SplitActivation(activations[t * cols + k], upper, upper + 2 * kVector);
+        const size_t i = k % 2 * kVector + k / 2 % kVector;
+        int8_t* upper = to + k / 2 / kVector * kPackedVector + i / Isa::kRun * 2 * Isa::kRun + i % Isa::kRun;
+        SplitActivation(activations[t * cols + k], upper, upper + Isa::kRun);
       }
     }
   }
@@ -91,7 +93,7 @@ struct DotNibble {
       if (byte < call.bytes) add([&](const NibblePair* p) { return Isa::LoadTail(p, call.bytes - byte); });
     }
     uint32_t totals[kSums * R];
-    Isa::Totals(acc, totals);
+    Isa::template Totals<R>(acc, totals);
     TIED_UNROLL for (size_t t = 0; t < kSums; ++t) {
       uint32_t* const sums = t < T ? call.sums + (token + t) * call.sums_stride : call.spreads->sums;
       TIED_UNROLL for (size_t r = 0; r < R; ++r) sums[at[r]] = totals[t * R + r];
@@ -168,7 +170,7 @@ struct DotNibble {
     }
   }
   static const int8_t* MaskOf(const Call& call) {
-    return static_cast<const int8_t*>(call.spreads->mask) + OffsetOf(call.rows.first) + 2 * kVector;
+    return static_cast<const int8_t*>(call.spreads->mask) + OffsetOf(call.rows.first);
   }
 };
 

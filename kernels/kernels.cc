@@ -20,7 +20,7 @@ constexpr const Kernels* kSets[] = {
 #elif defined(TIED_KERNELS_ARM)
     &kNeon,
 #if defined(__aarch64__)
-    &kNeonDot,
+    &kNeonDot, &kNeonI8mm,
 #endif
 #endif
     nullptr,

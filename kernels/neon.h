@@ -84,6 +84,7 @@ struct NeonInt {
   };
   static constexpr size_t kWidth = 16;
   static constexpr size_t kParts = 1;
+  static constexpr bool kPairs = false;
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = kIntTokens;
   // A lane adds two products for every 16 columns, each at most 255 * 32512.
@@ -141,6 +142,7 @@ struct NibblesOf {
     int32x4_t upper, lower;
   };
   static constexpr size_t kWidth = 16;
+  static constexpr size_t kRun = 2 * kWidth;
   static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 1;
   static constexpr size_t kManyRows = kRows;
@@ -171,17 +173,17 @@ struct NibblesOf {
   }
   template <size_t R>
   static void AddSpreads(const Weights (&w)[R], const int8_t* mask, Sum* sums) {
-    const int8x16_t even = vld1q_s8(mask), odd = vld1q_s8(mask + kWidth);
+    const int8x16_t even = vld1q_s8(mask + 2 * kWidth), odd = vld1q_s8(mask + 3 * kWidth);
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       sums[r].lower = Products::Add(Spreads(w[r].even), even, Spreads(w[r].odd), odd, sums[r].lower);
     }
   }
-  template <size_t R>
-  static void Totals(const Sum (&sums)[R], uint32_t* totals) {
-    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      const int32x4_t lanes = vaddq_s32(vshlq_n_s32(sums[r].upper, 8), sums[r].lower);
+  template <size_t, size_t count>
+  static void Totals(const Sum (&sums)[count], uint32_t* totals) {
+    TIED_UNROLL for (size_t i = 0; i < count; ++i) {
+      const int32x4_t lanes = vaddq_s32(vshlq_n_s32(sums[i].upper, 8), sums[i].lower);
       const int32x2_t two = vadd_s32(vget_low_s32(lanes), vget_high_s32(lanes));
-      totals[r] = static_cast<uint32_t>(vget_lane_s32(vpadd_s32(two, two), 0));
+      totals[i] = static_cast<uint32_t>(vget_lane_s32(vpadd_s32(two, two), 0));
     }
   }
 };

@@ -23,6 +23,7 @@ struct DotprodInt {
   static constexpr size_t kWidth = 16;
   static constexpr PackActivations* kPack = PackAsSplitBytes<kWidth>;
   static constexpr size_t kParts = 1;
+  static constexpr bool kPairs = false;
   // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
@@ -52,6 +53,7 @@ struct DotprodNibbleProducts {
   }
 };
 using DotprodNibbles = NibblesOf<DotprodNibbleProducts>;
+
 // One register for each plane of a block, activations split into upper and lower bytes. The weights of nibbles are 16
 // times the centred integers, which saves an instruction.
 template <class Stored>
@@ -111,9 +113,10 @@ bool Available() { return HasNeonDot(); }
 
 }  // namespace
 
+const BlockKernels kNeonDotBlocks = kBlocks;
 const Kernels kNeonDot = {"neondot",       Available,
                           &kNeonFloats,    &kByteKernels<DotprodInt>,
-                          &kBlocks,        &kNibbleKernels<DotprodNibbles>,
+                          &kNeonDotBlocks, &kNibbleKernels<DotprodNibbles>,
                           ExpsOfNegatives, {/*float32=*/16, /*widened=*/kNeverXnnpack}};
 
 }  // namespace tied::kernels

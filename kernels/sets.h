@@ -12,12 +12,14 @@ extern const Kernels kAvx512;
 extern const Kernels kAvx512Vnni;
 extern const Kernels kNeon;
 extern const Kernels kNeonDot;
+extern const Kernels kNeonI8mm;
 
 // Shared by several sets: the AVX-512 sets, and likewise the AArch64 sets, differ only in their products with integers;
 // NEON on ARMv7 falls back to the scalar products where it would flush subnormal numbers.
 extern const FloatKernels kScalarFloats;
 extern const FloatKernels kAvx512Floats;
 extern const FloatKernels kNeonFloats;
+extern const BlockKernels kNeonDotBlocks;
 
 }  // namespace tied::kernels
 

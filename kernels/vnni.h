@@ -25,6 +25,7 @@ struct VnniInt {
   static constexpr size_t kWidth = 64;
   static constexpr PackActivations* kPack = PackAsSplitBytes<kWidth>;
   static constexpr size_t kParts = 1;
+  static constexpr bool kPairs = false;
   // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
@@ -67,6 +68,7 @@ struct VnniNibbles {
     __m512i upper, lower;
   };
   static constexpr size_t kWidth = 64;
+  static constexpr size_t kRun = 2 * kWidth;
   // 4 x 2 or 2 x 4 tiles of two sums each, and four vectors of activations; weights are unpacked once for all tokens.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
@@ -104,7 +106,7 @@ struct VnniNibbles {
   template <size_t R>
   static void AddSpreads(const Weights (&w)[R], const int8_t* mask, Sum* sums) {
     const __m512i spreads = _mm512_broadcast_i32x4(Load16Bytes(kSpreads));
-    const __m512i even = _mm512_loadu_si512(mask), odd = _mm512_loadu_si512(mask + kWidth);
+    const __m512i even = _mm512_loadu_si512(mask + 2 * kWidth), odd = _mm512_loadu_si512(mask + 3 * kWidth);
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
       sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, _mm512_shuffle_epi8(spreads, w[r].even), even);
       sums[r].lower = _mm512_dpbusd_epi32(sums[r].lower, _mm512_shuffle_epi8(spreads, w[r].odd), odd);
@@ -121,7 +123,7 @@ struct VnniNibbles {
   static __m512i AddPairs(__m512i a, __m512i b) {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
   }
-  template <size_t count>
+  template <size_t, size_t count>
   static void Totals(const Sum (&sums)[count], uint32_t* totals) {
     StoreTotals<VnniNibbles>(sums, totals);
   }

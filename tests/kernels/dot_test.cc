@@ -236,6 +236,12 @@ INSTANTIATE_TEST_SUITE_P(RowsAndTokens, Dots,
                                           testing::Values(1u, 2u, 3u, 4u, 5u, 13u), testing::Values(41u),
                                           testing::Values(1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 13u, 16u, 64u)),
                          Name);
+// More columns than sums of byte products in 32 bits can hold.
+INSTANTIATE_TEST_SUITE_P(LongRows, Dots,
+                         testing::Combine(testing::ValuesIn(VectorSets()), testing::Values(Format::kI8, Format::kU8),
+                                          testing::Values(Numbers::kSpecial), testing::Values(5u),
+                                          testing::Values(70000u, 270000u), testing::Values(1u, 2u)),
+                         Name);
 
 float Weight(const Problem& problem, size_t row, size_t col) {
   const uint8_t* bytes = &problem.table[row * problem.row_bytes()];

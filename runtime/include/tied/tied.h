@@ -447,7 +447,8 @@ TIED_API tied_status tied_run(tied_session* session, const char* entry_point, co
 /* ---- Kernels --------------------------------------------------------------------------------------------------- */
 
 typedef struct tied_kernel_info {
-  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot" */
+  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot",
+                      "neoni8mm" */
   int32_t available; /* this CPU can run it */
   int32_t selected;  /* sessions use this one */
 } tied_kernel_info;
