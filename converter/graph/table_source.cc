@@ -3,8 +3,15 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
+#include <exception>
+#include <future>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -15,28 +22,67 @@ namespace tied::converter {
 
 namespace {
 
+constexpr size_t kMostThreads = 8;  // more would wait for the disk
 constexpr size_t kBlockBytes = 8u << 20;
+// Of a block that one of several threads reads: it and what is made of it fit into the caches of most CPUs. A
+// transposed table is read in runs along its columns, which are too short in small blocks.
+constexpr size_t kThreadBlockBytes = 1u << 20;
+
+uint64_t RowsPerBlock(const TableSource& source, size_t bytes) {
+  return std::max<uint64_t>(1, bytes / (source.cols() * sizeof(float)));
+}
+
+std::shared_ptr<const InputFile> OpenFile(const TableSource& source) {
+  if (source.tensor.path.empty()) return nullptr;
+  auto file = std::make_shared<const InputFile>(source.tensor.path);
+  (void)posix_fadvise(file->descriptor(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  return file;
+}
+
+// Kept rows that lie near enough to each other to be read at once.
+struct RowRun {
+  uint64_t index;  // of the run
+  uint64_t first;  // of the rows that are kept
+  size_t count;
+};
+
+// Divides the kept rows of a table into runs.
+class RowRuns {
+ public:
+  RowRuns(const TableSource& source, uint64_t most_rows) : source_(source), most_rows_(most_rows) {}
+
+  bool done() const { return next_ == source_.rows(); }
+
+  RowRun Next() {
+    uint64_t count = std::min(most_rows_, source_.rows() - next_);
+    while (source_.IdOf(next_ + count - 1) - source_.IdOf(next_) >= most_rows_) --count;
+    const RowRun run = {index_++, next_, static_cast<size_t>(count)};
+    next_ += count;
+    return run;
+  }
+
+ private:
+  const TableSource& source_;
+  const uint64_t most_rows_;
+  uint64_t index_ = 0;
+  uint64_t next_ = 0;
+};
 
 int SignedNibble(int nibble) { return (nibble ^ 8) - 8; }
 
 // Reads the rows of a table block by block.
 class BlockReader {
  public:
-  explicit BlockReader(const TableSource& source)
+  BlockReader(const TableSource& source, std::shared_ptr<const InputFile> file)
       : source_(source),
         cols_(static_cast<size_t>(source.cols())),
         row_bytes_(source.stored_row_bytes()),
-        rows_per_block_(std::max<uint64_t>(1, kBlockBytes / (source.cols() * sizeof(float)))) {
-    if (source.tensor.path.empty()) return;
-    file_ = std::make_unique<InputFile>(source.tensor.path);
-    (void)posix_fadvise(file_->descriptor(), 0, 0, POSIX_FADV_SEQUENTIAL);
-  }
+        file_(std::move(file)) {}
 
-  bool done() const { return next_ == source_.rows(); }
-
-  // The next block; valid until the next call.
-  RowBlock Read() {
-    const size_t count = CountNext();
+  // Valid until the next call.
+  RowBlock Read(const RowRun& run) {
+    const size_t count = run.count;
+    next_ = run.first;
     first_ = source_.IdOf(next_);
     const auto span = static_cast<size_t>(source_.IdOf(next_ + count - 1) - first_ + 1);
     stored_.resize((span * row_bytes_ + sizeof(float) - 1) / sizeof(float));
@@ -51,18 +97,10 @@ class BlockReader {
     RowBlock block{next_, count, Values(stored, count), stored, nullptr, nullptr};
     if (source_.quantised()) block.scales = scales_.data();
     if (source_.quantised()) block.zero_points = zero_points_.data();
-    next_ += count;
     return block;
   }
 
  private:
-  // How many of the next rows lie near enough to each other to be read at once.
-  size_t CountNext() const {
-    uint64_t count = std::min(rows_per_block_, source_.rows() - next_);
-    while (source_.IdOf(next_ + count - 1) - source_.IdOf(next_) >= rows_per_block_) --count;
-    return static_cast<size_t>(count);
-  }
-
   // Of the rows that were read.
   void MoveKeptToFront(size_t count, char* stored) {
     const size_t per_row = source_.quantised() ? source_.scales_per_row() : 0;
@@ -228,8 +266,7 @@ class BlockReader {
   const TableSource& source_;
   const size_t cols_;
   const size_t row_bytes_;
-  const uint64_t rows_per_block_;
-  std::unique_ptr<InputFile> file_;
+  const std::shared_ptr<const InputFile> file_;
   uint64_t next_ = 0;          // of the rows that are kept
   uint64_t first_ = 0;         // token id of the first of the block
   std::vector<float> stored_;  // for its alignment
@@ -237,6 +274,82 @@ class BlockReader {
   std::vector<float> scales_;
   std::vector<int> zero_points_;
   std::vector<float> run_;
+};
+
+// Several threads read and prepare blocks; they finish them one at a time, in the order of the rows.
+class BlockPipeline {
+ public:
+  BlockPipeline(const TableSource& source, const TableSource::Prepare& prepare, const TableSource::Finish& finish)
+      : source_(source),
+        file_(OpenFile(source)),
+        prepare_(prepare),
+        finish_(finish),
+        runs_(source, RowsPerBlock(source, source.transposed ? kBlockBytes : kThreadBlockBytes)) {}
+
+  // One thread's part. After an error in one block, no later block is finished.
+  void Run(size_t thread) {
+    BlockReader reader(source_, file_);
+    for (std::optional<RowRun> run = Claim(); run; run = Claim()) {
+      RowBlock block = {};
+      std::exception_ptr error;
+      try {
+        block = reader.Read(*run);
+        prepare_(thread, block);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      if (WaitForTurn(run->index)) Finish(thread, block, error);
+      PassTurn();
+    }
+  }
+
+  void ThrowError() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::optional<RowRun> Claim() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopped_ || runs_.done()) return std::nullopt;
+    return runs_.Next();
+  }
+
+  // Returns false if the blocks before it have stopped the work.
+  bool WaitForTurn(uint64_t index) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    turn_changed_.wait(lock, [&] { return turn_ == index; });
+    return !stopped_;
+  }
+
+  // Only the thread that has the turn is here.
+  void Finish(size_t thread, const RowBlock& block, const std::exception_ptr& error) {
+    bool stop = true;
+    try {
+      if (error) std::rethrow_exception(error);
+      stop = !finish_(thread, block);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = stop;
+  }
+
+  void PassTurn() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++turn_;
+    turn_changed_.notify_all();
+  }
+
+  const TableSource& source_;
+  const std::shared_ptr<const InputFile> file_;
+  const TableSource::Prepare& prepare_;
+  const TableSource::Finish& finish_;
+  std::exception_ptr error_;
+  std::mutex mutex_;  // of what follows
+  std::condition_variable turn_changed_;
+  RowRuns runs_;
+  uint64_t turn_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace
@@ -285,17 +398,33 @@ void TableSource::CheckQuantisation(const std::string& what) const {
 }
 
 void TableSource::ForEachBlock(const Visit& visit) const {
-  for (BlockReader reader(*this); !reader.done();) {
-    if (!visit(reader.Read())) return;
+  BlockReader reader(*this, OpenFile(*this));
+  for (RowRuns runs(*this, RowsPerBlock(*this, kBlockBytes)); !runs.done();) {
+    if (!visit(reader.Read(runs.Next()))) return;
   }
+}
+
+size_t TableSource::Threads() { return std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMostThreads); }
+
+void TableSource::ForEachBlockInThreads(size_t threads, const Prepare& prepare, const Finish& finish) const {
+  BlockPipeline pipeline(*this, prepare, finish);
+  std::vector<std::future<void>> others;
+  // With both policies allowed, a thread that cannot be started has nothing to do after the caller's, below.
+  for (size_t thread = 1; thread < threads; ++thread) {
+    others.push_back(std::async(std::launch::async | std::launch::deferred, [&, thread] { pipeline.Run(thread); }));
+  }
+  pipeline.Run(0);
+  for (const std::future<void>& other : others) other.wait();
+  pipeline.ThrowError();
 }
 
 // Blocks of both have the same rows: how many depends on the width alone.
 void ForEachBlockOfBoth(const TableSource& a, const TableSource& b, const VisitBoth& visit) {
-  BlockReader reader_b(b);
-  for (BlockReader reader_a(a); !reader_a.done();) {
-    const RowBlock block_a = reader_a.Read();
-    if (!visit(block_a, reader_b.Read())) return;
+  BlockReader reader_a(a, OpenFile(a)), reader_b(b, OpenFile(b));
+  for (RowRuns runs(a, RowsPerBlock(a, kBlockBytes)); !runs.done();) {
+    const RowRun run = runs.Next();
+    const RowBlock block_a = reader_a.Read(run);
+    if (!visit(block_a, reader_b.Read(run))) return;
   }
 }
 

@@ -51,6 +51,15 @@ struct TableSource {
   // Calls visit(block) with the kept rows, in order; visit returns whether to continue. Needs about 16 MB.
   using Visit = std::function<bool(const RowBlock& block)>;
   void ForEachBlock(const Visit& visit) const;
+
+  // Visits the same rows in several threads. prepare(thread, block) runs in all of them at once. finish(thread, block)
+  // follows in the same thread, one block at a time in the order of the rows; it returns whether to continue. Threads
+  // are numbered from 0, the caller's; others may be missing. Blocks do not depend on the number of threads. Of several errors, throws that of
+  // the first rows, after all threads have ended.
+  using Prepare = std::function<void(size_t thread, const RowBlock& block)>;
+  using Finish = std::function<bool(size_t thread, const RowBlock& block)>;
+  void ForEachBlockInThreads(size_t threads, const Prepare& prepare, const Finish& finish) const;
+  static size_t Threads();  // as many as there are CPUs, within limits
 };
 
 // Visits two sources of the same shape with the same kept rows, with equal blocks of both.

@@ -1,10 +1,7 @@
 #include "converter/output/writer.h"
 
-#include <algorithm>
 #include <cstring>
-#include <future>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -19,8 +16,6 @@
 namespace tied::converter {
 
 namespace {
-
-constexpr size_t kMaxThreads = 8;  // more would wait for the disk
 
 struct TablePlanes {
   format::Plane values;
@@ -206,30 +201,15 @@ class PlaneWriter {
   uint64_t done_ = 0;
 };
 
-// Some rows of a block, encoded by one thread.
+// A block that a thread has encoded.
 struct Part {
   EncodedRows encoded;
   std::vector<float> decoded;
   ErrorMeter::WeightErrors errors;
 };
 
-RowBlock RowsOf(const RowBlock& block, const TableSource& table, size_t begin, size_t end) {
-  RowBlock rows = block;
-  rows.first += begin;
-  rows.count = end - begin;
-  rows.values += begin * static_cast<size_t>(table.cols());
-  if (!table.quantised()) return rows;
-  rows.stored += begin * table.stored_row_bytes();
-  rows.scales += begin * table.scales_per_row();
-  rows.zero_points += begin * table.scales_per_row();
-  return rows;
-}
-
 void Encode(const TableSource& table, const TableEncoding& encoding, const RowBlock& rows, ErrorMeter* meter,
             Part* part) try {
-  part->errors = {};
-  if (rows.count == 0) part->encoded = {};
-  if (rows.count == 0) return;
   const float* stored =
       encoding.copied ? CopyRows(encoding, table, rows, &part->encoded)
                       : EncodeRows(encoding, rows, static_cast<size_t>(table.cols()), &part->encoded, &part->decoded);
@@ -238,52 +218,39 @@ void Encode(const TableSource& table, const TableEncoding& encoding, const RowBl
   throw RowError(table.IdOf(error.row()), error.why());
 }
 
-// Throws the first error after all threads have ended.
-void EncodeInThreads(const TableSource& table, const TableEncoding& encoding, const RowBlock& block, ErrorMeter* meter,
-                     std::vector<Part>* parts) {
-  std::vector<std::future<void>> running;
-  for (size_t i = 0; i < parts->size(); ++i) {
-    const RowBlock rows = RowsOf(block, table, i * block.count / parts->size(), (i + 1) * block.count / parts->size());
-    // With both policies allowed, this thread encodes the part if no thread can be started.
-    const auto policy = i + 1 < parts->size() ? std::launch::async | std::launch::deferred : std::launch::deferred;
-    running.push_back(
-        std::async(policy, [=, &table, &encoding] { Encode(table, encoding, rows, meter, &(*parts)[i]); }));
-  }
-  for (std::future<void>& part : running) part.wait();
-  for (std::future<void>& part : running) part.get();
-}
-
 void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePlanes* planes, OutputFile& file,
                 const Progress& progress, ErrorMeter* meter) {
   PlaneWriter values(&planes->values, file), scales(&planes->scales, file), zero_points(&planes->zero_points, file),
       upper(&planes->upper, file), lower(&planes->lower, file), screen_scales(&planes->screen_scales, file),
       upper_norms(&planes->upper_norms, file), norms(&planes->norms, file), column_values(&planes->column_values, file),
       column_scales(&planes->column_scales, file);
-  std::vector<Part> parts(std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), kMaxThreads));
-  bool scaled = false;  // with the numbers of the table; parts may have no rows
-  table.ForEachBlock([&](const RowBlock& block) {
-    EncodeInThreads(table, encoding, block, meter, &parts);
-    for (const Part& part : parts) {
-      const EncodedRows& encoded = part.encoded;
-      values.Append(encoded.values);
-      if (encoding.scale_of != format::ScaleOf::kTable || !scaled) {
-        scales.Append(encoded.scales);
-        scales.Append(encoded.half_scales);
-        zero_points.Append(encoded.zero_points);
-        scaled = !encoded.scales.empty();
-      }
-      upper.Append(encoded.upper);
-      lower.Append(encoded.lower);
-      screen_scales.Append(encoded.screen_scales);
-      upper_norms.Append(encoded.upper_norms);
-      norms.Append(encoded.norms);
-      column_values.Append(encoded.column_values);
-      column_scales.Append(encoded.column_scales);
-      if (meter != nullptr) meter->Add(part.errors);
+  std::vector<Part> parts(TableSource::Threads());
+  bool scaled = false;  // with the numbers of the table
+  const auto encode = [&](size_t thread, const RowBlock& block) {
+    Encode(table, encoding, block, meter, &parts[thread]);
+  };
+  const auto write = [&](size_t thread, const RowBlock& block) {
+    const EncodedRows& encoded = parts[thread].encoded;
+    values.Append(encoded.values);
+    if (encoding.scale_of != format::ScaleOf::kTable || !scaled) {
+      scales.Append(encoded.scales);
+      scales.Append(encoded.half_scales);
+      zero_points.Append(encoded.zero_points);
+      scaled = true;
     }
-    progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
+    upper.Append(encoded.upper);
+    lower.Append(encoded.lower);
+    screen_scales.Append(encoded.screen_scales);
+    upper_norms.Append(encoded.upper_norms);
+    norms.Append(encoded.norms);
+    column_values.Append(encoded.column_values);
+    column_scales.Append(encoded.column_scales);
+    if (meter != nullptr) meter->Add(parts[thread].errors);
+    if (thread == 0) progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
     return true;
-  });
+  };
+  table.ForEachBlockInThreads(parts.size(), encode, write);
+  progress(table.float_bytes(), table.float_bytes());
   PlaneWriter ids(&planes->ids, file);
   if (ListsIds(table)) ids.Append(*table.kept_ids);
   for (PlaneWriter* plane : {&values, &scales, &zero_points, &upper, &lower, &screen_scales, &upper_norms, &norms,
