@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "base/error.h"
 #include "converter/output/recorded_hidden.h"
 #include "converter/output/rounding.h"
+#include "converter/output/screen_loops.h"
+#include "schema/narrow_floats.h"
 
 namespace tied::converter {
 
@@ -15,130 +16,174 @@ namespace {
 
 using format::kScreenColumns;
 
-constexpr size_t kSums = 8;  // so that compilers vectorise
-
-// The upper nibble u means (u - 8 + 7.5 / 16) steps of 16 * scale.
-constexpr float kCentre = 7.5f / 16;
-
-// A float32 that is at least the root of a sum of squares in float64 over `cols` columns.
+// A float32 that is at least the root of a sum of squares in float64 over `cols` columns. The errors that were squared
+// may have been rounded to float32 once, by at most 2^-24 of their magnitude, which changes the root as much.
 float NormAbove(double squares, size_t cols) {
-  const double norm = std::sqrt(squares) * (1 + static_cast<double>(cols + 8) * 0x1p-50);
+  const double norm = std::sqrt(squares) * (1 + 0x1p-23 + static_cast<double>(cols + 8) * 0x1p-50);
   const auto rounded = static_cast<float>(norm);
   return static_cast<double>(rounded) >= norm ? rounded : std::nextafter(rounded, INFINITY);
 }
 
-// How far a scale misses some values: the squared errors of the upper nibbles, and those of both with more weight. A
-// larger error of the upper ones costs 1/8 of a row's bytes for each row that it leaves, a larger error of both costs
-// the row itself. Trained tables, whose rows have a few large values, read the fewest bytes with a weight around 8
-// (benchmarks/trained).
-float CostOf(const float* values, size_t count, float scale) {
-  constexpr float kWeightOfBoth = 8;
-  const float inverse = 1 / scale, step = 16 * scale;
-  float costs[kSums] = {};
-  const auto add = [&](float value, size_t j) {
-    const float integer = Round(value * inverse, -128.0f, 127.0f);
-    const float level = Round(integer / 16 - kCentre, -8.0f, 7.0f) + kCentre;
-    const float upper_error = value - level * step;
-    const float error = value - integer * scale;
-    costs[j] += upper_error * upper_error + kWeightOfBoth * (error * error);
-  };
-  size_t k = 0;
-  for (; k + kSums <= count; k += kSums) {
-    for (size_t j = 0; j < kSums; ++j) add(values[k + j], j);
-  }
-  for (; k < count; ++k) add(values[k], 0);
-  return std::accumulate(costs, costs + kSums, 0.0f);
-}
+// 16 significant bits: then products with integers and levels, which have 8, are exact in float32, and an error is
+// rounded once. Rounds down, so that no product is larger than the row's largest value.
+float Shortened(float scale) { return FloatOf(BitsOf(scale) & ~0xffu); }
 
-// The scale of the smallest cost, from steps that fit distributions between a normal and a peaked one.
-float BestScale(const float* values, size_t count) {
-  float squares[kSums] = {};
-  for (size_t k = 0; k < count; ++k) squares[k % kSums] += values[k] * values[k];
-  const float largest = LargestMagnitude(values, count);
-  const float mean = std::sqrt(std::accumulate(squares, squares + kSums, 0.0f) / static_cast<float>(count));
-  const float whole = std::max(largest / 127, kSmallestScale);
-  if (!(mean > 64 * kSmallestScale) || !(largest < 1e18f)) return whole;
-  float best = whole, least = CostOf(values, count, whole);
-  const auto offer = [&](float scale) {
-    const float cost = scale < whole ? CostOf(values, count, scale) : least;
-    if (cost < least) {
-      least = cost;
-      best = scale;
-    }
-  };
-  constexpr int kSteps = 19;  // from 0.3 to 3.7 times the mean
-  float share = 0.3f;
-  for (int i = 0; i < kSteps && share * mean / 16 < whole; ++i) {
-    offer(share * mean / 16);
-    share *= 1.15f;
-  }
-  const float around = best;
-  offer(around * 0.95f);
-  offer(around * 1.05f);
-  return best;
-}
-
-void SetNibble(char* row, size_t k, int nibble) { row[k / 2] = static_cast<char>(row[k / 2] | nibble << (k % 2 * 4)); }
-
-// One row: its nibbles, then its bounds.
-class RowScreen {
+// Finds the scale of the smallest cost for some values.
+class ScaleSearch {
  public:
-  RowScreen(const TableEncoding& encoding, size_t cols, size_t row, EncodedRows* encoded)
-      : columns_(encoding.screen_columns),
-        cols_(cols),
-        row_(row),
-        encoded_(*encoded),
-        row_bytes_(static_cast<size_t>(format::RowBytes(format::DataType::Int4, cols))) {}
+  ScaleSearch(const ScreenLoops& loops, const float* values, size_t count)
+      : loops_(loops),
+        values_(values),
+        count_(count),
+        whole_(Shortened(std::max(LargestMagnitude(values, count) / 127, kSmallestScale))) {}
 
-  void Split(const int* integers, char* upper_plane) {
-    char* upper = upper_plane + row_ * row_bytes_;
-    char* lower = &encoded_.lower[row_ * row_bytes_];
-    std::memset(upper, 0, row_bytes_);
-    std::memset(lower, 0, row_bytes_);
-    for (size_t k = 0; k < cols_; ++k) {
-      SetNibble(upper, k, integers[k] >> 4);
-      SetNibble(lower, k, integers[k] & 15);
+  // The cost falls from scales that cut off values to one around 0.9 of that which covers all, in trained tables as in
+  // normal distributions, and rises from there: walks down while it falls, then looks halfway to both neighbours.
+  float Run() {
+    constexpr float kFirst = 0.95f, kRatio = 1.07f, kHalfRatio = 1.0344f;
+    if (!Offer(whole_ * kFirst)) return whole_;
+    while (Offer(best_ / kRatio)) {
     }
-  }
-
-  // integers: 0 to 255, of which each stands for (integer - 128) * scale; values: the row, or null if they are it.
-  void Bound(const int* integers, double scale, const float* values) {
-    double squares = 0, upper_squares = 0;
-    double column_errors[kScreenColumns] = {};
-    for (size_t k = 0, column = 0; k < cols_; ++k) {
-      const double exact = scale * (integers[k] - 128);
-      const double value = values == nullptr ? exact : static_cast<double>(values[k]);
-      const double error = value - scale * ((integers[k] & ~15) + 7.5 - 128);
-      if (column < columns_.size() && columns_[column] == k) {
-        column_errors[column++] = error;
-      } else {
-        upper_squares += error * error;
-        squares += (value - exact) * (value - exact);
-      }
-    }
-    encoded_.upper_norms[row_] = NormAbove(upper_squares, cols_);
-    if (values != nullptr) encoded_.norms[row_] = NormAbove(squares, cols_);
-    if (!columns_.empty()) SetColumns(column_errors);
+    const float middle = best_;
+    if (Offer(middle / kHalfRatio) || !Offer(middle * kHalfRatio)) return best_;
+    Offer(whole_);
+    return best_;
   }
 
  private:
-  void SetColumns(const double (&errors)[kScreenColumns]) {
+  // Returns whether the scale is the best until now.
+  bool Offer(float scale) {
+    scale = Shortened(scale);
+    if (!(scale >= kSmallestScale && scale <= whole_)) return false;
+    const float cost = CostOf(scale);
+    if (!(cost < least_)) return false;
+    least_ = cost;
+    best_ = scale;
+    return true;
+  }
+
+  // The squared errors of the upper nibbles, and those of both with more weight. A larger error of the upper ones costs
+  // 1/8 of a row's bytes for each row that it leaves, a larger error of both costs the row itself. Trained tables, whose
+  // rows have a few large values, read the fewest bytes with a weight around 8 (benchmarks/trained).
+  float CostOf(float scale) const {
+    constexpr float kWeightOfBoth = 8;
+    const ScreenSquares<float> steps = loops_.measure(values_, count_, scale);
+    const float share = scale / whole_;  // the scale itself may be too small or too large to be squared
+    return (steps.upper + kWeightOfBoth * steps.both) * (share * share);
+  }
+
+  const ScreenLoops& loops_;
+  const float* const values_;
+  const size_t count_;
+  const float whole_;
+  float best_ = 0, least_ = INFINITY;
+};
+
+// Makes the screens of rows.
+class RowScreener {
+ public:
+  RowScreener(const TableEncoding& encoding, size_t cols, EncodedRows* encoded)
+      : columns_(encoding.screen_columns),
+        cols_(cols),
+        row_bytes_(static_cast<size_t>(format::RowBytes(format::DataType::Int4, cols))),
+        loops_(FastestScreenLoops()),
+        encoded_(*encoded),
+        integers_(2 * row_bytes_),
+        outside_(columns_.empty() ? 0 : cols),
+        outside_integers_(outside_.size()) {}
+
+  void ScreenFloats(const float* row, size_t r) {
+    const float* outside = row;
+    if (!columns_.empty()) {
+      CopyOutside(row, outside_.data());
+      outside = outside_.data();
+    }
+    const size_t count = cols_ - columns_.size();
+    const float scale = ScaleSearch(loops_, outside, count).Run();
+    uint8_t* const integers = columns_.empty() ? integers_.data() : outside_integers_.data();
+    const ScreenSquares<double> squares = loops_.quantise(outside, count, scale, integers);
+    encoded_.screen_scales[r] = scale;
+    encoded_.upper_norms[r] = NormAbove(squares.upper, cols_);
+    encoded_.norms[r] = NormAbove(squares.both, cols_);
+    if (!columns_.empty()) PlaceColumns(row, scale, r);
+    Split(encoded_.upper.data(), r);
+  }
+
+  // bytes: of int8 or uint8, which `flip` turns into 0 to 255.
+  void ScreenBytes(const char* bytes, unsigned flip, float scale, size_t r) {
+    for (size_t k = 0; k < cols_; ++k) integers_[k] = static_cast<uint8_t>(static_cast<uint8_t>(bytes[k]) ^ flip);
+    // An error is a multiple of half the scale.
+    uint32_t squares = loops_.lower_squares(integers_.data(), cols_);
+    double errors[kScreenColumns] = {};
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const uint8_t integer = integers_[columns_[i]];
+      squares -= loops_.lower_squares(&integer, 1);
+      errors[i] = static_cast<double>(scale) * ((integer & 15) - 7.5);
+    }
+    const double half = 0.5 * static_cast<double>(scale);
+    encoded_.upper_norms[r] = NormAbove(squares * (half * half), cols_);
+    if (!columns_.empty()) SetColumns(errors, r);
+    Split(encoded_.values.data(), r);
+  }
+
+ private:
+  // Calls copy(first, count, outside) for each run of columns between the calibrated ones; `outside` counts the
+  // columns of the runs before it.
+  template <class Copy>
+  void ForEachRun(const Copy& copy) const {
+    size_t first = 0, outside = 0;
+    for (const size_t column : columns_) {
+      copy(first, column - first, outside);
+      outside += column - first;
+      first = column + 1;
+    }
+    copy(first, cols_ - first, outside);
+  }
+
+  void CopyOutside(const float* row, float* values) const {
+    ForEachRun([&](size_t first, size_t count, size_t outside) { std::copy_n(row + first, count, values + outside); });
+  }
+
+  // Their own values replace the lower nibbles.
+  void PlaceColumns(const float* row, float scale, size_t r) {
+    ForEachRun([&](size_t first, size_t count, size_t outside) {
+      std::copy_n(&outside_integers_[outside], count, &integers_[first]);
+    });
+    double errors[kScreenColumns] = {};
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const size_t k = columns_[i];
+      const int integer = static_cast<int>(Round(row[k] / scale, -128.0f, 127.0f)) + 128;
+      integers_[k] = static_cast<uint8_t>((integer & ~15) + 8);
+      errors[i] = static_cast<double>(row[k]) - static_cast<double>(scale) * ((integer & ~15) + 7.5 - 128);
+    }
+    SetColumns(errors, r);
+  }
+
+  void SetColumns(const double (&errors)[kScreenColumns], size_t r) {
     double largest = 0;
     for (const double error : errors) largest = std::max(largest, std::fabs(error));
     const float scale = std::max(static_cast<float>(largest / 127), kSmallestScale);
-    encoded_.column_scales[row_] = scale;
+    encoded_.column_scales[r] = scale;
     // In float64: float32 would round a number of steps to the middle of two, and then to the farther one.
     for (size_t i = 0; i < kScreenColumns; ++i) {
       const double steps = std::clamp(errors[i] / static_cast<double>(scale), -127.0, 127.0);
-      encoded_.column_values[row_ * kScreenColumns + i] = static_cast<int8_t>((steps + 0x1.8p52) - 0x1.8p52);
+      encoded_.column_values[r * kScreenColumns + i] = static_cast<int8_t>((steps + 0x1.8p52) - 0x1.8p52);
     }
+  }
+
+  void Split(char* upper_plane, size_t r) {
+    loops_.split(integers_.data(), row_bytes_, reinterpret_cast<uint8_t*>(upper_plane) + r * row_bytes_,
+                 reinterpret_cast<uint8_t*>(encoded_.lower.data()) + r * row_bytes_);
   }
 
   const std::vector<uint32_t>& columns_;
   const size_t cols_;
-  const size_t row_;
-  EncodedRows& encoded_;
   const size_t row_bytes_;
+  const ScreenLoops& loops_;
+  EncodedRows& encoded_;
+  std::vector<uint8_t> integers_;  // of a row; 0 behind its last column
+  std::vector<float> outside_;     // the values of columns that are not calibrated
+  std::vector<uint8_t> outside_integers_;
 };
 
 // Of rows with numbers near the largest of float32.
@@ -147,50 +192,25 @@ void CheckNorms(const EncodedRows& encoded, size_t row, uint64_t row_of_table) {
   throw RowError(row_of_table, "has errors beyond float32, which a screen cannot hold");
 }
 
-// The values outside the calibrated columns.
-std::vector<float> Outside(const float* row, size_t cols, const std::vector<uint32_t>& columns) {
-  std::vector<float> outside;
-  outside.reserve(cols);
-  for (size_t k = 0, column = 0; k < cols; ++k) {
-    if (column < columns.size() && columns[column] == k) {
-      ++column;
-    } else {
-      outside.push_back(row[k]);
-    }
-  }
-  return outside;
-}
-
 }  // namespace
 
 void EncodeScreen(const TableEncoding& encoding, const float* meant, const RowBlock& block, size_t cols,
                   EncodedRows* encoded) {
   const bool quantised = format::FindFormat(encoding.type)->is_quantised;
+  const unsigned flip = encoding.type == format::DataType::Int8 ? 128 : 0;
   const std::vector<char> bytes = quantised ? encoded->values : std::vector<char>();
   if (quantised) encoded->values.resize(encoded->lower.size());
-  std::vector<int> integers(cols);
+  RowScreener screener(encoding, cols, encoded);
   for (size_t r = 0; r < block.count; ++r) {
-    RowScreen screen(encoding, cols, r, encoded);
     if (quantised) {
-      const int flip = encoding.type == format::DataType::Int8 ? 128 : 0;
-      for (size_t k = 0; k < cols; ++k) integers[k] = static_cast<unsigned char>(bytes[r * cols + k]) ^ flip;
       const size_t at = encoding.scale_of == format::ScaleOf::kTable ? 0 : r;
-      screen.Split(integers.data(), encoded->values.data());
-      screen.Bound(integers.data(), static_cast<double>(encoded->scales[at]), nullptr);
-      CheckNorms(*encoded, r, block.first + r);
-      continue;
+      screener.ScreenBytes(&bytes[r * cols], flip, encoded->scales[at], r);
+    } else {
+      const float* row = meant + r * cols;
+      if (std::isinf(LargestMagnitude(row, cols)))
+        throw RowError(block.first + r, "is not finite, which a screen cannot hold");
+      screener.ScreenFloats(row, r);
     }
-    const float* row = meant + r * cols;
-    if (std::isinf(LargestMagnitude(row, cols)))
-      throw RowError(block.first + r, "is not finite, which a screen cannot hold");
-    const std::vector<float> outside = Outside(row, cols, encoding.screen_columns);
-    const float scale = BestScale(outside.data(), outside.size());
-    for (size_t k = 0; k < cols; ++k) integers[k] = static_cast<int>(Round(row[k] / scale, -128.0f, 127.0f)) + 128;
-    // The column's own value replaces the lower nibble.
-    for (const uint32_t column : encoding.screen_columns) integers[column] = (integers[column] & ~15) + 8;
-    encoded->screen_scales[r] = scale;
-    screen.Split(integers.data(), encoded->upper.data());
-    screen.Bound(integers.data(), static_cast<double>(scale), row);
     CheckNorms(*encoded, r, block.first + r);
   }
 }
