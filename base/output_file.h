@@ -35,6 +35,9 @@ class OutputFile {
   // Appends to what was written before.
   void Write(const void* data, size_t length);
 
+  // Begins to flush a range that was written, so that Sync() has less to wait for.
+  void StartSync(uint64_t offset, size_t length);
+
   // Flushes to disk. Sync all files that belong together before you commit the first one: then only naming them can
   // fail.
   void Sync();

@@ -177,6 +177,8 @@ Layout LayOut(const Plan& plan) {
 
 // Writes a plane sequentially.
 class PlaneWriter {
+  static constexpr uint64_t kSyncBytes = 8u << 20;
+
  public:
   PlaneWriter(format::Plane* plane, OutputFile& file) : plane_(plane), file_(file) { XXH3_64bits_reset(&hash_); }
 
@@ -187,6 +189,9 @@ class PlaneWriter {
     XXH3_64bits_update(&hash_, values.data(), bytes);
     file_.WriteAt(plane_->offset() + done_, values.data(), bytes);
     done_ += bytes;
+    if (done_ - syncing_ < kSyncBytes) return;
+    file_.StartSync(plane_->offset() + syncing_, static_cast<size_t>(done_ - syncing_));
+    syncing_ = done_;
   }
 
   void Finish() {
@@ -199,6 +204,7 @@ class PlaneWriter {
   OutputFile& file_;
   XXH3_state_t hash_;
   uint64_t done_ = 0;
+  uint64_t syncing_ = 0;  // before which writing to disk has begun
 };
 
 // A block that a thread has encoded.
