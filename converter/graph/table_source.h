@@ -54,11 +54,12 @@ struct TableSource {
 
   // Visits the same rows in several threads. prepare(thread, block) runs in all of them at once. finish(thread, block)
   // follows in the same thread, one block at a time in the order of the rows; it returns whether to continue. Threads
-  // are numbered from 0, the caller's; others may be missing. Blocks do not depend on the number of threads. Of several errors, throws that of
-  // the first rows, after all threads have ended.
+  // are numbered from 0, the caller's, in which progress is reported. Blocks do not depend on the number of threads. Of
+  // several errors, throws that of the first rows, after all threads have ended.
   using Prepare = std::function<void(size_t thread, const RowBlock& block)>;
   using Finish = std::function<bool(size_t thread, const RowBlock& block)>;
-  void ForEachBlockInThreads(size_t threads, const Prepare& prepare, const Finish& finish) const;
+  void ForEachBlockInThreads(size_t threads, const Prepare& prepare, const Finish& finish,
+                             const Progress& progress) const;
   static size_t Threads();  // as many as there are CPUs, within limits
 };
 

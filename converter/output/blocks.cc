@@ -203,8 +203,11 @@ struct Magnitudes {
   std::vector<double> squares;
   float largest = 0;
 
-  void Add(const RowBlock& rows) {
+  // Of some rows alone.
+  void Measure(const RowBlock& rows) {
     const size_t cols = squares.size();
+    largest = 0;
+    std::fill(squares.begin(), squares.end(), 0.0);
     for (size_t r = 0; r < rows.count; ++r) {
       const float* row = rows.values + r * cols;
       for (size_t k = 0; k < cols; ++k) {
@@ -214,6 +217,11 @@ struct Magnitudes {
         squares[k] += static_cast<double>(finite) * static_cast<double>(finite);
       }
     }
+  }
+
+  void Add(const Magnitudes& others) {
+    largest = std::max(largest, others.largest);
+    for (size_t k = 0; k < squares.size(); ++k) squares[k] += others.squares[k];
   }
 };
 
@@ -233,11 +241,13 @@ void ChooseBlocks(const TableSource& table, const std::string& recorded, const P
   whole.kept_ids = nullptr;
   Magnitudes magnitudes;
   magnitudes.squares.resize(cols);
-  whole.ForEachBlock([&](const RowBlock& rows) {
-    magnitudes.Add(rows);
-    progress((rows.first + rows.count) * cols * sizeof(float), whole.float_bytes());
+  std::vector<Magnitudes> of_blocks(TableSource::Threads(), magnitudes);
+  const auto measure = [&](size_t thread, const RowBlock& rows) { of_blocks[thread].Measure(rows); };
+  const auto add = [&](size_t thread, const RowBlock&) {
+    magnitudes.Add(of_blocks[thread]);
     return true;
-  });
+  };
+  whole.ForEachBlockInThreads(of_blocks.size(), measure, add, progress);
   encoding->scale_of = format::ScaleOf::kBlock;
   encoding->zero_points = encoding->type == DataType::Int4;
   encoding->half_scales = FitFloat16(magnitudes, whole.rows());

@@ -186,21 +186,24 @@ const float* CopyRows(const TableEncoding& encoding, const TableSource& table, c
 
 LosslessTypes FindLosslessTypes(const TableSource& table, const Progress& progress) {
   LosslessTypes lossless;
-  uint64_t done = 0;
-  table.ForEachBlock([&](const RowBlock& block) {
+  std::vector<LosslessTypes> of_blocks(TableSource::Threads());
+  const auto look = [&](size_t thread, const RowBlock& block) {
     const size_t count = block.count * static_cast<size_t>(table.cols());
-    bool float16 = lossless.float16;
-    bool bfloat16 = lossless.bfloat16;
+    bool float16 = true;
+    bool bfloat16 = true;
     for (size_t i = 0; i < count && (float16 || bfloat16); ++i) {
       const uint32_t bits = BitsOf(block.values[i]);
       float16 = float16 && BitsOf(FloatOfHalf(HalfOf(block.values[i]))) == bits;
       bfloat16 = bfloat16 && (bits & 0xffff) == 0;
     }
-    lossless = {float16, bfloat16};
-    done += count * sizeof(float);
-    progress(done, table.float_bytes());
-    return float16 || bfloat16;
-  });
+    of_blocks[thread] = {float16, bfloat16};
+  };
+  const auto combine = [&](size_t thread, const RowBlock&) {
+    lossless.float16 = lossless.float16 && of_blocks[thread].float16;
+    lossless.bfloat16 = lossless.bfloat16 && of_blocks[thread].bfloat16;
+    return lossless.float16 || lossless.bfloat16;
+  };
+  table.ForEachBlockInThreads(of_blocks.size(), look, combine, progress);
   return lossless;
 }
 

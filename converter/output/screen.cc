@@ -63,8 +63,8 @@ class ScaleSearch {
   }
 
   // The squared errors of the upper nibbles, and those of both with more weight. A larger error of the upper ones costs
-  // 1/8 of a row's bytes for each row that it leaves, a larger error of both costs the row itself. Trained tables, whose
-  // rows have a few large values, read the fewest bytes with a weight around 8 (benchmarks/trained).
+  // 1/8 of a row's bytes for each row that it leaves, a larger error of both costs the row itself. Trained tables,
+  // whose rows have a few large values, read the fewest bytes with a weight around 8 (benchmarks/trained).
   float CostOf(float scale) const {
     constexpr float kWeightOfBoth = 8;
     const ScreenSquares<float> steps = loops_.measure(values_, count_, scale);

@@ -1,5 +1,4 @@
 #include "converter/output/screen_loops.h"
-
 #include "converter/output/screen_vectors.h"
 
 namespace tied::converter {

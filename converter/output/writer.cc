@@ -235,7 +235,7 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
   const auto encode = [&](size_t thread, const RowBlock& block) {
     Encode(table, encoding, block, meter, &parts[thread]);
   };
-  const auto write = [&](size_t thread, const RowBlock& block) {
+  const auto write = [&](size_t thread, const RowBlock&) {
     const EncodedRows& encoded = parts[thread].encoded;
     values.Append(encoded.values);
     if (encoding.scale_of != format::ScaleOf::kTable || !scaled) {
@@ -252,11 +252,9 @@ void WriteTable(const TableSource& table, const TableEncoding& encoding, TablePl
     column_values.Append(encoded.column_values);
     column_scales.Append(encoded.column_scales);
     if (meter != nullptr) meter->Add(parts[thread].errors);
-    if (thread == 0) progress((block.first + block.count) * table.cols() * sizeof(float), table.float_bytes());
     return true;
   };
-  table.ForEachBlockInThreads(parts.size(), encode, write);
-  progress(table.float_bytes(), table.float_bytes());
+  table.ForEachBlockInThreads(parts.size(), encode, write, progress);
   PlaneWriter ids(&planes->ids, file);
   if (ListsIds(table)) ids.Append(*table.kept_ids);
   for (PlaneWriter* plane : {&values, &scales, &zero_points, &upper, &lower, &screen_scales, &upper_norms, &norms,
