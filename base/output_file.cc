@@ -176,8 +176,7 @@ void OutputFile::Write(const void* data, size_t length) {
 void OutputFile::StartSync(uint64_t offset, size_t length) {
   // A file system that cannot do this loses nothing.
   if (!is_stream_) {
-    (void)sync_file_range(descriptor_, static_cast<off64_t>(offset), static_cast<off64_t>(length),
-                          SYNC_FILE_RANGE_WRITE);
+    (void)sync_file_range(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);
   }
 }
 

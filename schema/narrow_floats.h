@@ -18,30 +18,36 @@ inline float FloatOf(uint32_t bits) {
   return value;
 }
 
-// Rounds to nearest, ties to even; numbers that are too large become infinity.
+// Rounds to nearest, ties to even; numbers that are too large become infinity. Without branches, so that loops
+// vectorise.
 inline uint16_t HalfOf(float value) {
   const uint32_t bits = BitsOf(value);
-  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+  const uint32_t sign = bits >> 16 & 0x8000;
   const uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
-  if (magnitude >= 0x47800000) return static_cast<uint16_t>(sign | 0x7c00);
   // Below 2^-14 a unit in the last place is 2^-24, as for float32 numbers from 0.5 to 1.
-  if (magnitude < 0x38800000) return static_cast<uint16_t>(sign | (BitsOf(FloatOf(magnitude) + 0.5f) - 0x3f000000));
-  const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
-  return static_cast<uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
+  const uint32_t subnormal = BitsOf(FloatOf(magnitude) + 0.5f) - 0x3f000000;
+  const uint32_t at_least = magnitude < 0x38800000 ? 0x38800000 : magnitude;
+  const uint32_t normal = ((at_least + 0xfff + (at_least >> 13 & 1)) >> 13) - (112u << 10);
+  uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
+  half = magnitude >= 0x47800000 ? 0x7c00 : half;
+  half = magnitude > 0x7f800000 ? 0x7e00 : half;
+  return static_cast<uint16_t>(sign | half);
 }
 inline float FloatOfHalf(uint16_t half) {
   const uint32_t sign = (half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7fffu;
-  if (magnitude >= 0x7c00) return FloatOf(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
-  if (magnitude < 0x400) return FloatOf(sign | BitsOf(static_cast<float>(magnitude) * 0x1p-24f));
-  return FloatOf(sign | ((magnitude << 13) + (112u << 23)));
+  const uint32_t subnormal = BitsOf(static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f);
+  uint32_t bits = magnitude < 0x400 ? subnormal : (magnitude << 13) + (112u << 23);
+  bits = magnitude >= 0x7c00 ? 0x7f800000 | (magnitude & 0x3ff) << 13 : bits;
+  return FloatOf(sign | bits);
 }
 
 inline uint16_t BFloatOf(float value) {
   const uint32_t bits = BitsOf(value);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  const bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
+  const uint32_t number = is_nan ? 0 : bits;
+  const uint32_t rounded = (number + 0x7fff + (number >> 16 & 1)) >> 16;
+  return static_cast<uint16_t>(is_nan ? bits >> 16 | 0x40 : rounded);
 }
 inline float FloatOfBFloat(uint16_t bfloat) { return FloatOf(static_cast<uint32_t>(bfloat) << 16); }
 

@@ -35,12 +35,22 @@ float EncodeInt8Row(const float* row, size_t cols, uint64_t row_number, int8_t* 
 template <uint16_t (*narrow)(float), float (*widen)(uint16_t)>
 void EncodeNarrow(const float* rows, size_t count, size_t cols, uint64_t first_row, EncodedRows* encoded,
                   std::vector<float>* decoded) {
-  for (size_t i = 0; i < count * cols; ++i) {
-    const uint16_t value = narrow(rows[i]);
-    std::memcpy(&encoded->values[2 * i], &value, sizeof value);
-    (*decoded)[i] = widen(value);
-    if (std::isinf((*decoded)[i]) && !std::isinf(rows[i])) {
-      RefuseRow(first_row + i / cols, "holds " + std::to_string(rows[i]) + ", which is out of the type's range");
+  std::vector<uint16_t> narrowed(cols);
+  for (size_t r = 0; r < count; ++r) {
+    const float* row = rows + r * cols;
+    float* meant = decoded->data() + r * cols;
+    int32_t largest = 0;
+    for (size_t k = 0; k < cols; ++k) {
+      narrowed[k] = narrow(row[k]);
+      meant[k] = widen(narrowed[k]);
+      const auto magnitude = static_cast<int32_t>(BitsOf(meant[k]) & 0x7fffffff);
+      largest = magnitude > largest ? magnitude : largest;
+    }
+    std::memcpy(&encoded->values[r * cols * sizeof(uint16_t)], narrowed.data(), cols * sizeof(uint16_t));
+    const bool finite = largest < 0x7f800000;
+    for (size_t k = 0; !finite && k < cols; ++k) {
+      if (!std::isinf(meant[k]) || std::isinf(row[k])) continue;
+      RefuseRow(first_row + r, "holds " + std::to_string(row[k]) + ", which is out of the type's range");
     }
   }
 }

@@ -26,6 +26,27 @@ float Dot(const float* a, const float* b, size_t count) {
   return std::accumulate(sums, sums + kSums, 0.0f);
 }
 
+// In loops that compilers vectorise, too.
+void AddErrors(const float* before, const float* after, size_t count, ErrorMeter::WeightErrors* errors) {
+  constexpr size_t kSums = 8;
+  double sums[kSums] = {};
+  float largest[kSums] = {};
+  const auto add = [&](size_t k, size_t j) {
+    const float error = std::fabs(before[k] - after[k]);
+    largest[j] = error > largest[j] ? error : largest[j];
+    sums[j] += static_cast<double>(error) * static_cast<double>(error);
+  };
+  size_t k = 0;
+  for (; k + kSums <= count; k += kSums) {
+    for (size_t j = 0; j < kSums; ++j) add(k + j, j);
+  }
+  for (; k < count; ++k) add(k, 0);
+  for (size_t j = 0; j < kSums; ++j) {
+    errors->largest = std::max(errors->largest, static_cast<double>(largest[j]));
+    errors->sum_of_squares += sums[j];
+  }
+}
+
 std::vector<size_t> Best(const float* logits, size_t rows, size_t k) {
   std::vector<size_t> order(rows);
   std::iota(order.begin(), order.end(), size_t{0});
@@ -56,11 +77,7 @@ ErrorMeter::WeightErrors ErrorMeter::Measure(uint64_t first, const float* origin
   for (size_t r = 0; r < count; ++r) {
     const float* before = original + r * cols_;
     const float* after = stored + r * cols_;
-    for (size_t k = 0; k < cols_; ++k) {
-      const double error = static_cast<double>(before[k]) - static_cast<double>(after[k]);
-      errors.largest = std::max(errors.largest, std::fabs(error));
-      errors.sum_of_squares += error * error;
-    }
+    AddErrors(before, after, cols_, &errors);
     for (size_t t = 0; t < tokens; ++t) {
       const size_t logit = t * rows_ + static_cast<size_t>(first) + r;
       original_[logit] = Dot(before, &hidden_[t * cols_], cols_);

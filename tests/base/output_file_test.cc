@@ -26,6 +26,7 @@ void WriteText(const std::string& path, Streams streams, const std::string& text
   OutputFile file(path, streams);
   file.Write(text.data(), 1);
   file.Write(text.data() + 1, text.size() - 1);
+  file.StartSync(0, text.size());
   file.Sync();
   file.Commit();
 }
