@@ -18,8 +18,8 @@ using FewTokens = AvxFloat<1, 4, 4>;
 using ManyTokens = AvxFloat<3, 2, 2>;
 // 2 x 4 sums, two rows, one vector of activations and one product: 12 of 16 registers.
 using Int = AvxInt<2, 4>;
-// 1 x 4 sums of two registers each, one row of four, two products and the scales: 15 of 16 registers.
-using Blocks = AvxBlocks<1, 4>;
+template <class Stored>
+using Blocks = PairBlocks<AvxBlockVectors, Stored, 1>;
 
 bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cpuinfo_has_x86_f16c(); }
 

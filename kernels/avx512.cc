@@ -14,12 +14,9 @@ namespace tied::kernels {
 
 namespace {
 
-struct AddPairs {
-  static __m512i Add(__m512i sum, __m512i a, __m512i b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
-};
-
+template <class Stored>
+using Blocks = PairBlocks<Avx512BlockVectors, Stored, 2>;
 using Int = AvxInt<4, 4>;
-using Blocks = Avx512Blocks<AddPairs>;
 
 bool Available() {
   return cpuinfo_has_x86_avx512f() && cpuinfo_has_x86_avx512vl() && cpuinfo_has_x86_avx512bw() &&

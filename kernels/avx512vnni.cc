@@ -1,7 +1,7 @@
 // x86-64 with AVX-512 VL and VNNI.
 #include <cpuinfo.h>
 
-#include "kernels/avx512_blocks.h"
+#include "kernels/dot_blocks.h"
 #include "kernels/dot_int.h"
 #include "kernels/exponentials.h"
 #include "kernels/sets.h"
@@ -20,7 +20,7 @@ const Kernels kAvx512Vnni = {"avx512vnni",
                              Available,
                              &kAvx512Floats,
                              &kByteKernels<VnniInt>,
-                             &kBlockKernels<Avx512Blocks<VnniPairs>>,
+                             &kBlockKernels<VnniBlocks>,
                              &kNibbleKernels<VnniNibbles>,
                              ExpsOfNegatives};
 

@@ -39,59 +39,75 @@ inline __attribute__((always_inline)) void CopyTail(const Element* from, size_t 
   std::memcpy(to, from, (count < N ? count : N) * sizeof(Element));
 }
 
-// Packed activations of a token, padded with zeros to a multiple of 16 blocks:
-//   for each step of Isa::kStepBlocks blocks: 64 bytes a block in the order of the weights, then the number that each
-//     part of each block starts with, which subtracts the centre from the stored integers;
-//   after the last step: the sum of each block's activations as a float.
-inline constexpr size_t kPackedBlockBytes = 2 * kBlockCols + kBlockParts * sizeof(int32_t);
-inline constexpr size_t kPackedBytes = kPackedBlockBytes + sizeof(float);
+// Packed activations of a token, padded with zeros to a multiple of 16 blocks. For each group of Isa::kGroupBlocks
+// blocks: 64 bytes a block, laid out by Isa::PackGroup(); then, in the order of lanes, the number that each block's sum
+// starts with, which subtracts the centre from the stored integers, and the sum of its activations as a float.
+inline constexpr size_t kPackedBytes = 2 * kBlockCols + sizeof(int32_t) + sizeof(float);
 
 inline __attribute__((always_inline)) size_t PaddedBlocks(size_t cols) {
   return (BlocksOf(cols) + kBlockLanes - 1) / kBlockLanes * kBlockLanes;
 }
 inline __attribute__((always_inline)) size_t PackedTokenBytes(size_t cols) { return PaddedBlocks(cols) * kPackedBytes; }
 
-// Writes the sums of a block with the activations q[32].
-template <class Stored>
-void PackSums(const int16_t* q, int32_t* starts, float* total) {
-  int32_t sums[kBlockParts] = {};
-  for (size_t plane = 0; plane < kPlanes; ++plane) {
-    for (size_t byte = 0; byte < kPlaneBytes; ++byte) sums[byte / 4] += q[Stored::Column(plane, byte)];
-  }
-  for (size_t j = 0; j < kBlockParts; ++j) starts[j] = -Stored::kCentre * sums[j];
-  *total = static_cast<float>(sums[0] + sums[1] + sums[2] + sums[3]);
-}
+// The activations of some blocks.
+template <size_t blocks>
+using BlockActivations = int16_t[blocks][kBlockCols];
 
-// Isa::PackBlock<Stored>(q, step, i) writes the activations of block number i of a step.
-template <class Isa, class Stored>
+// Lane i of a group belongs to block Isa::BlockAt(i).
+template <class Isa>
 void PackBlocks(const int16_t* activations, size_t tokens, size_t cols, void* packed) {
-  constexpr size_t kStepBytes = Isa::kStepBlocks * kPackedBlockBytes;
-  const size_t blocks = PaddedBlocks(cols);
-  auto* token = static_cast<uint8_t*>(packed);
-  for (size_t t = 0; t < tokens; ++t, token += PackedTokenBytes(cols)) {
-    for (size_t b = 0; b < blocks; ++b) {
-      const size_t first = b * kBlockCols, i = b % Isa::kStepBlocks;
-      int16_t q[kBlockCols] = {};
-      for (size_t k = 0; k < kBlockCols && first + k < cols; ++k) q[k] = activations[t * cols + first + k];
-      uint8_t* step = token + b / Isa::kStepBlocks * kStepBytes;
-      Isa::template PackBlock<Stored>(q, step, i);
-      int32_t starts[kBlockParts];
-      float total;
-      PackSums<Stored>(q, starts, &total);
-      std::memcpy(step + Isa::kStepBlocks * 2 * kBlockCols + i * sizeof starts, starts, sizeof starts);
-      std::memcpy(token + blocks * kPackedBlockBytes + b * sizeof total, &total, sizeof total);
+  constexpr size_t kBlocks = Isa::kGroupBlocks;
+  auto* to = static_cast<uint8_t*>(packed);
+  for (size_t t = 0; t < tokens; ++t, activations += cols) {
+    for (size_t first = 0; first < PaddedBlocks(cols) * kBlockCols; first += kBlocks * kBlockCols) {
+      BlockActivations<kBlocks> q = {};
+      for (size_t k = 0; k < kBlocks * kBlockCols && first + k < cols; ++k) {
+        q[k / kBlockCols][k % kBlockCols] = activations[first + k];
+      }
+      Isa::PackGroup(q, to);
+      to += kBlocks * 2 * kBlockCols;
+      int32_t starts[kBlocks];
+      float totals[kBlocks];
+      for (size_t lane = 0; lane < kBlocks; ++lane) {
+        int32_t total = 0;
+        for (const int16_t activation : q[Isa::BlockAt(lane)]) total += activation;
+        starts[lane] = -Isa::kCentre * total;
+        totals[lane] = static_cast<float>(total);
+      }
+      std::memcpy(to, starts, sizeof starts);
+      std::memcpy(to + sizeof starts, totals, sizeof totals);
+      to += sizeof starts + sizeof totals;
     }
   }
 }
 
-// The layout for 16-bit products: four vectors of words for the even and the odd bytes of both planes.
-template <class Stored, size_t step_blocks>
-void PackAsBlockWords(const int16_t* q, uint8_t* step, size_t block) {
-  constexpr size_t kWords = kPlaneBytes / 2;
-  for (size_t v = 0; v < 4; ++v) {
-    int16_t words[kWords];
-    for (size_t i = 0; i < kWords; ++i) words[i] = q[Stored::Column(v % 2, 2 * i + v / 2)];
-    std::memcpy(step + (v * step_blocks + block) * sizeof words, words, sizeof words);
+// Layouts for vectors whose lanes hold four bytes of each block of a group. Vector i of a group has bytes 4 (i / 2) to
+// 4 (i / 2) + 3 of plane i % 2, and is followed by a second one: PackAsSplitLanes writes the upper and the lower bytes
+// of activations, PackAsWordLanes the 16-bit activations of the even and of the odd bytes.
+inline constexpr size_t kLaneBytes = 4;
+inline constexpr size_t kLaneVectors = kPlanes * kPlaneBytes / kLaneBytes;
+
+template <class Isa, class Stored>
+void PackAsSplitLanes(const BlockActivations<Isa::kGroupBlocks>& q, uint8_t* to) {
+  constexpr size_t kWidth = Isa::kGroupBlocks * kLaneBytes;
+  for (size_t i = 0; i < kLaneVectors; ++i, to += 2 * kWidth) {
+    for (size_t byte = 0; byte < kWidth; ++byte) {
+      const size_t column = Stored::Column(i % kPlanes, i / kPlanes * kLaneBytes + byte % kLaneBytes);
+      auto* upper = reinterpret_cast<int8_t*>(to + byte);
+      SplitActivation(q[Isa::BlockAt(byte / kLaneBytes)][column], upper, upper + kWidth);
+    }
+  }
+}
+
+template <class Isa, class Stored>
+void PackAsWordLanes(const BlockActivations<Isa::kGroupBlocks>& q, uint8_t* to) {
+  constexpr size_t kWidth = Isa::kGroupBlocks * kLaneBytes;
+  for (size_t i = 0; i < kLaneVectors; ++i, to += 2 * kWidth) {
+    for (size_t byte = 0; byte < kWidth; ++byte) {
+      const size_t column = Stored::Column(i % kPlanes, i / kPlanes * kLaneBytes + byte % kLaneBytes);
+      std::memcpy(to + byte % 2 * kWidth + byte / 2 * sizeof(int16_t), &q[Isa::BlockAt(byte / kLaneBytes)][column],
+                  sizeof(int16_t));
+    }
   }
 }
 
@@ -118,125 +134,98 @@ struct BlockRows {
   }
 };
 
-// Isa computes steps of kStepBlocks blocks. It has
-//   Vec: the sums of a step, of which kSums = 4 / kStepBlocks make 16 lanes; Zero() and Total();
-//   Weights: Load(Stored, pointer, bits to flip), and LoadTail(…, bytes), which reads no more than `bytes`;
-//   LoadActivations(pointer), and Parts(weights, activations) of a step;
-//   Scales of four steps: LoadScales(pointer, blocks), and MulAdd<step>(scales, parts, sums);
-//   Offsets(Stored, scales, zero points, bits to flip, blocks), and AddProduct(offsets, totals, sums).
+// Isa multiplies groups of kGroupBlocks blocks. It has
+//   Vec: floats, one for each block of a group; kSums = 16 / kGroupBlocks of them are a row's sums; Zero(), MulAdd(),
+//     and Total(sums);
+//   Blocks: the stored integers of a group; Load(pointer, bits to flip), and LoadTail(…, bytes), which reads no more
+//     than `bytes`;
+//   Weights: a quarter of them; Quarter<number>(blocks);
+//   Activations: of a quarter; LoadActivations(pointer);
+//   Sum: of the products of a group; Start(pointer to the starts), Add<number>(weights, activations, sum), and
+//     Values(sum, pointer to the starts), one for each block;
+//   LoadScales<whole>(pointer, blocks), ZeroPoints<whole>(pointer or null, bits to flip, blocks), minus the centre, and
+//     SubtractProduct(values, zero points, pointer to totals).
 template <class Isa, class Stored, class Scale>
 struct DotBlocked {
   using Rows = BlockRows<Stored, Scale>;
   using Vec = typename Isa::Vec;
-  static constexpr size_t kSums = kBlockLanes / kBlockParts / Isa::kStepBlocks;
-  static constexpr size_t kSteps = 4;  // share a vector of scales
-  static constexpr size_t kQuadBlocks = kSteps * Isa::kStepBlocks;
-  static constexpr size_t kRowBytes = Isa::kStepBlocks * Stored::kBlockBytes;
+  static constexpr size_t kSums = kBlockLanes / Isa::kGroupBlocks;
+  static constexpr size_t kGroupBytes = Isa::kGroupBlocks * Stored::kBlockBytes;
   // Bytes to prefetch ahead, the fastest on Zen 5: rows are shorter than a page, and a tile reads several streams.
   // Prefetching past the end of a table is harmless.
   static constexpr size_t kAhead = 4096;
   static constexpr size_t kLine = 64;
-  static constexpr size_t kScaleShare = Stored::kBlockBytes / sizeof(Scale);
-  static constexpr size_t kPackedStep = Isa::kStepBlocks * kPackedBlockBytes;
+  static constexpr size_t kPackedGroup = Isa::kGroupBlocks * kPackedBytes;
+  static constexpr size_t kPackedStarts = Isa::kGroupBlocks * 2 * kBlockCols;
+  static constexpr size_t kPackedTotals = kPackedStarts + Isa::kGroupBlocks * sizeof(int32_t);
+  static constexpr size_t kQuarters = 4;
+  static constexpr size_t kPackedQuarter = kPackedStarts / kQuarters;
 
   template <size_t R, size_t T>
   struct Sums {
     Vec at[R][T][kSums];
   };
 
-  // One step of all rows and tokens; `number` is that of the step among those that share a vector of scales.
-  template <size_t number, bool tail, size_t R, size_t T>
-  static inline __attribute__((always_inline)) void Step(const Rows& rows, size_t step, const uint8_t* activations,
-                                                         const typename Isa::Scales (&scales)[R], Sums<R, T>& sums) {
-    const size_t token_bytes = PackedTokenBytes(rows.cols);
+  // Prefetches are spread over a group: the CPU has room for few at a time, and stops when it is full.
+  template <size_t number>
+  static inline __attribute__((always_inline)) void PrefetchQuarter(const uint8_t* values) {
+    TIED_UNROLL for (size_t i = 0; i < kGroupBytes; i += kLine) {
+      if (i / kLine % kQuarters == number) __builtin_prefetch(values + kAhead + i);
+    }
+  }
+
+  template <size_t number, size_t R, size_t T>
+  static inline __attribute__((always_inline)) void Quarters(const uint8_t* const (&values)[R],
+                                                             const typename Isa::Blocks (&blocks)[R],
+                                                             const uint8_t* activations, size_t token_bytes,
+                                                             typename Isa::Sum (&sums)[R][T]) {
     typename Isa::Weights weights[R];
     TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      // Two statements, so that the second sum becomes a part of the instructions.
-      const uint8_t* first = rows.values + r * rows.apart * rows.stride + (step - number) * kRowBytes;
-      const uint8_t* values = first + number * kRowBytes;
-      if constexpr (number * kRowBytes % kLine == 0) {
-        TIED_UNROLL for (size_t i = 0; i < kRowBytes; i += kLine) __builtin_prefetch(values + kAhead + i);
-      }
-      if constexpr (tail) {
-        weights[r] = Isa::LoadTail(Stored(), values, rows.flip, rows.stride - step * kRowBytes);
-      } else {
-        weights[r] = Isa::Load(Stored(), values, rows.flip);
-      }
+      PrefetchQuarter<number>(values[r]);
+      weights[r] = Isa::template Quarter<number>(blocks[r]);
     }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-      const auto q = Isa::LoadActivations(activations + t * token_bytes + step * kPackedStep);
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-        Vec& sum = sums.at[r][t][number % kSums];
-        sum = Isa::template MulAdd<number>(scales[r], Isa::Parts(weights[r], q), sum);
-      }
+      const auto q = Isa::LoadActivations(activations + t * token_bytes + number * kPackedQuarter);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) Isa::template Add<number>(weights[r], q, sums[r][t]);
     }
+    if constexpr (number + 1 < kQuarters) Quarters<number + 1>(values, blocks, activations, token_bytes, sums);
   }
 
-  // Steps number, number + 1, … of the four that share a vector of scales, as far as the rows go.
-  template <size_t number, bool whole, size_t R, size_t T>
-  static inline __attribute__((always_inline)) void Steps(const Rows& rows, size_t first, const uint8_t* activations,
-                                                          const typename Isa::Scales (&scales)[R], Sums<R, T>& sums) {
-    const size_t step = first + number;
-    if (whole || (step + 1) * kRowBytes <= rows.stride) {
-      Step<number, false>(rows, step, activations, scales, sums);
-    } else {
-      if (step * kRowBytes < rows.stride) Step<number, true>(rows, step, activations, scales, sums);
-      return;
-    }
-    if constexpr (number + 1 < kSteps) Steps<number + 1, whole>(rows, first, activations, scales, sums);
-  }
-
+  // Adds the products of a group to sums number `number`.
   template <bool whole, size_t R, size_t T>
-  static inline __attribute__((always_inline)) void Quad(const Rows& rows, size_t block, const uint8_t* activations,
-                                                         Sums<R, T>& sums) {
-    const size_t left = rows.blocks() - block;
-    typename Isa::Scales scales[R];
-    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-      const Scale* row = rows.scales + r * rows.apart * rows.blocks() + block;
-      __builtin_prefetch(reinterpret_cast<const char*>(row) + kAhead / kScaleShare);
-      scales[r] = Isa::template LoadScales<whole>(row, left);
-    }
-    Steps<0, whole>(rows, block / Isa::kStepBlocks, activations, scales, sums);
-  }
-
-  // Adds the products of the zero points of kBlockLanes blocks of a row, or of as many as are left, and the sums of
-  // their activations.
-  template <bool whole, size_t T>
-  static inline __attribute__((always_inline)) void AddOffsets(const Rows& rows, size_t first,
-                                                               const uint8_t* activations, Vec (&sums)[T][kSums]) {
-    const size_t token_bytes = PackedTokenBytes(rows.cols);
-    const auto* totals = reinterpret_cast<const float*>(activations + PaddedBlocks(rows.cols) * kPackedBlockBytes);
-    if (rows.zero_points != nullptr) __builtin_prefetch(rows.zero_points + first + kAhead / Stored::kBlockBytes);
-    TIED_UNROLL for (size_t i = 0; i < kSums; ++i) {
-      const size_t block = first + i * kQuadBlocks;
-      if (!whole && block >= rows.blocks()) break;
-      const size_t left = rows.blocks() - block;
-      const Vec offsets = Isa::template Offsets<whole>(
-          Stored(), Isa::template LoadScales<whole>(rows.scales + block, left),
-          rows.zero_points == nullptr ? nullptr : rows.zero_points + block, rows.flip, left);
-      TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-        const auto* total =
-            reinterpret_cast<const float*>(reinterpret_cast<const uint8_t*>(totals + block) + t * token_bytes);
-        sums[t][i] = Isa::AddProduct(offsets, total, sums[t][i]);
-      }
-    }
-  }
-
-  // kBlockLanes blocks, or as many as are left. The first `ready` blocks of a row are in whole quads.
-  template <bool whole, size_t R, size_t T>
-  static inline __attribute__((always_inline)) void Group(const Rows& rows, size_t first, size_t ready,
+  static inline __attribute__((always_inline)) void Group(const Rows& rows, size_t block, size_t number,
                                                           const uint8_t* activations, Sums<R, T>& sums) {
-    if (rows.zero_points != nullptr || rows.flip != 0) {
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
-        AddOffsets<whole>(rows.From(r * rows.apart), first, activations, sums.at[r]);
-      }
-    }
-    for (size_t block = first; block < first + kBlockLanes; block += kQuadBlocks) {
-      if (whole || block + kQuadBlocks <= ready) {
-        Quad<true>(rows, block, activations, sums);
+    const size_t token_bytes = PackedTokenBytes(rows.cols), left = rows.blocks() - block;
+    const uint8_t* const q = activations + block * kPackedBytes;
+    const uint8_t* values[R];
+    typename Isa::Blocks blocks[R];
+    Vec scales[R], zero_points[R];
+    TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+      const size_t row = r * rows.apart, first = row * rows.blocks() + block;
+      values[r] = rows.values + row * rows.stride + block * Stored::kBlockBytes;
+      const uint8_t* zeros = rows.zero_points == nullptr ? nullptr : rows.zero_points + first;
+      __builtin_prefetch(rows.scales + first + kAhead / Stored::kBlockBytes);
+      if (zeros != nullptr) __builtin_prefetch(zeros + kAhead / Stored::kBlockBytes);
+      if constexpr (whole) {
+        blocks[r] = Isa::Load(values[r], rows.flip);
       } else {
-        if (block < rows.blocks()) Quad<false>(rows, block, activations, sums);
-        return;
+        blocks[r] = Isa::LoadTail(values[r], rows.flip, rows.stride - block * Stored::kBlockBytes);
+      }
+      scales[r] = Isa::template LoadScales<whole>(rows.scales + first, left);
+      zero_points[r] = Isa::template ZeroPoints<whole>(zeros, rows.flip, left);
+    }
+    typename Isa::Sum products[R][T];
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) products[r][t] = Isa::Start(q + t * token_bytes + kPackedStarts);
+    }
+    Quarters<0>(values, blocks, q, token_bytes, products);
+    TIED_UNROLL for (size_t t = 0; t < T; ++t) {
+      const uint8_t* const token = q + t * token_bytes;
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+        const Vec block_sums = Isa::SubtractProduct(Isa::Values(products[r][t], token + kPackedStarts), zero_points[r],
+                                                    reinterpret_cast<const float*>(token + kPackedTotals));
+        Vec& sum = sums.at[r][t][number];
+        sum = Isa::MulAdd(scales[r], block_sums, sum);
       }
     }
   }
@@ -249,12 +238,25 @@ struct DotBlocked {
         TIED_UNROLL for (size_t i = 0; i < kSums; ++i) sums.at[r][t][i] = Isa::Zero();
       }
     }
-    const size_t ready = rows.stride / kRowBytes / kSteps * kQuadBlocks;
+    const size_t ready = rows.stride / Stored::kBlockBytes;
     size_t block = 0;
-    for (; block + kBlockLanes <= ready; block += kBlockLanes) Group<true>(rows, block, ready, activations, sums);
-    if (block < rows.blocks()) Group<false>(rows, block, ready, activations, sums);
+    for (; block + kBlockLanes <= ready; block += kBlockLanes) {
+      TIED_UNROLL for (size_t i = 0; i < kSums; ++i) {
+        Group<true>(rows, block + i * Isa::kGroupBlocks, i, activations, sums);
+      }
+    }
+    TIED_UNROLL for (size_t i = 0; i < kSums; ++i, block += Isa::kGroupBlocks) {
+      if (block + Isa::kGroupBlocks <= ready) {
+        Group<true>(rows, block, i, activations, sums);
+      } else if (block < rows.blocks()) {
+        Group<false>(rows, block, i, activations, sums);
+      }
+    }
     TIED_UNROLL for (size_t t = 0; t < T; ++t) {
-      TIED_UNROLL for (size_t r = 0; r < R; ++r) results[t * stride + r * rows.apart] = Isa::Total(sums.at[r][t]);
+      TIED_UNROLL for (size_t r = 0; r < R; ++r) {
+        // Adding +0 turns -0 into it: the sign of a zero lane depends on whether blocks past the last were added to it.
+        results[t * stride + r * rows.apart] = Isa::Total(sums.at[r][t]) + 0.0f;
+      }
     }
   }
 
@@ -268,7 +270,7 @@ struct DotBlocked {
   static void RowTile(const Rows& rows, const ActivationsView& activations, float* results, size_t stride) {
     const auto* q = static_cast<const uint8_t*>(activations.packed);
     for (size_t first = 0, size = 0; first < activations.tokens; first += size) {
-      size = GroupSize(first, activations.tokens, T);
+      size = T == 1 ? 1 : GroupSize(first, activations.tokens, T);  // a division takes a while
       TileOf<R, T>(size, rows, q + first * PackedTokenBytes(rows.cols), results + first * stride, stride);
     }
   }
@@ -308,10 +310,10 @@ void DotBlocksOf(const Element* rows, const BlocksView& view, size_t row_count, 
   }
 }
 
-template <class Isa>
-constexpr BlockKernels kBlockKernels = {PackBlocks<Isa, Nibbles>, PackBlocks<Isa, Bytes>,
-                                        DotBlocksOf<Isa, Nibbles, NibblePair>, DotBlocksOf<Isa, Bytes, int8_t>,
-                                        DotBlocksOf<Isa, Bytes, uint8_t>};
+template <template <class Stored> class Isa>
+constexpr BlockKernels kBlockKernels = {
+    PackBlocks<Isa<Nibbles>>, PackBlocks<Isa<Bytes>>, DotBlocksOf<Isa<Nibbles>, Nibbles, NibblePair>,
+    DotBlocksOf<Isa<Bytes>, Bytes, int8_t>, DotBlocksOf<Isa<Bytes>, Bytes, uint8_t>};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -46,11 +46,11 @@ size_t PackedTokenSize(size_t cols) { return (cols + kFloatLanes - 1) / kFloatLa
 size_t PackedHiddenSize(size_t tokens, size_t cols) { return tokens * PackedTokenSize(cols); }
 
 // Whichever is larger: two bytes for each column, with columns padded to a multiple of 128 for rows of nibbles, or the
-// layout of dot_blocks.h: 84 bytes for each block, with blocks padded to a multiple of 16.
+// layout of dot_blocks.h: 72 bytes for each block, with blocks padded to a multiple of 16.
 size_t PackedActivationsSize(size_t tokens, size_t cols) {
   const size_t columns = (cols + 127) / 128 * 128;
   const size_t blocks = (BlocksOf(cols) + kBlockLanes - 1) / kBlockLanes * kBlockLanes;
-  return tokens * std::max(2 * columns, 84 * blocks);
+  return tokens * std::max(2 * columns, 72 * blocks);
 }
 
 const Kernels* const* AllKernels() { return kSets; }

@@ -38,9 +38,7 @@ template <class Element>
 using DotFloats = void(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens,
                        float* logits, size_t logits_stride);
 
-// A product of a row in blocks is summed in kBlockLanes lanes. Each block has four parts, one lane each: those of four
-// blocks fill an AVX-512 register, of two an AVX register, and of one a NEON register.
-inline constexpr size_t kBlockParts = 4;
+// A product of a row in blocks is summed in kBlockLanes lanes: lane j takes blocks j, j + 16, …
 inline constexpr size_t kBlockLanes = 16;
 
 // Bytes that `tokens` hidden states of `cols` elements take as packed activations.

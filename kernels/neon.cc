@@ -24,7 +24,9 @@ using ManyTokens = NeonFloat<4, 3, 2>;
 bool Available() { return true; }
 
 constexpr FloatKernels kFloats = kFloatKernels<FewTokens, ManyTokens>;
-constexpr BlockKernels kBlocks = kBlockKernels<NeonBlocks<NeonArithmetic>>;
+template <class Stored>
+using Blocks = NeonBlocks<NeonArithmetic, Stored>;
+constexpr BlockKernels kBlocks = kBlockKernels<Blocks>;
 
 #else
 
@@ -73,13 +75,15 @@ struct VfpArithmetic {
   static float32x4_t Add(float32x4_t a, float32x4_t b) {
     return Each(a, b, a, [](float x, float y, float) { return x + y; });
   }
-  static float32x4_t Mul(float32x4_t a, float32x4_t b) {
-    return Each(a, b, a, [](float x, float y, float) { return x * y; });
-  }
   static float32x4_t MulAdd(float32x4_t a, float32x4_t b, float32x4_t c) {
     return Each(a, b, c, [](float x, float y, float z) { return std::fma(x, y, z); });
   }
 };
+
+template <class Stored>
+using FlushingBlocks = NeonBlocks<NeonArithmetic, Stored>;
+template <class Stored>
+using VfpBlocks = NeonBlocks<VfpArithmetic, Stored>;
 
 template <class Element, DotBlocks<Element>* BlockKernels::*dot>
 void KeepingSubnormals(const Element* rows, const BlocksView& blocks, size_t row_count, size_t cols,
@@ -87,15 +91,13 @@ void KeepingSubnormals(const Element* rows, const BlocksView& blocks, size_t row
   const auto compute = [&](const BlockKernels& set) {
     (set.*dot)(rows, blocks, row_count, cols, activations, sums, sums_stride);
   };
-  if (Flushes([&] { compute(kBlockKernels<NeonBlocks<NeonArithmetic>>); })) {
-    compute(kBlockKernels<NeonBlocks<VfpArithmetic>>);
-  }
+  if (Flushes([&] { compute(kBlockKernels<FlushingBlocks>); })) compute(kBlockKernels<VfpBlocks>);
 }
 
 constexpr FloatKernels kFloats = {kFlushing.pack, KeepingSubnormals<float, &FloatKernels::f32>,
                                   KeepingSubnormals<Half, &FloatKernels::f16>,
                                   KeepingSubnormals<BFloat16, &FloatKernels::bf16>};
-constexpr BlockKernels kPacks = kBlockKernels<NeonBlocks<NeonArithmetic>>;
+constexpr BlockKernels kPacks = kBlockKernels<FlushingBlocks>;
 constexpr BlockKernels kBlocks = {
     kPacks.pack_for_nibbles, kPacks.pack_for_bytes, KeepingSubnormals<NibblePair, &BlockKernels::i4>,
     KeepingSubnormals<int8_t, &BlockKernels::i8>, KeepingSubnormals<uint8_t, &BlockKernels::u8>};

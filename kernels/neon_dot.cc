@@ -57,9 +57,13 @@ using DotprodNibbles = NibblesOf<DotprodNibbleProducts>;
 // One register for each plane of a block, activations split into upper and lower bytes. The weights of nibbles are 16
 // times the centred integers, which saves an instruction.
 template <class Stored>
-struct DotprodBlocks : NeonBlockFloats<NeonArithmetic> {
-  // 2 x 2 sums of four registers each, two rows of two, four of activations, two of scales, two constants and a
-  // product: 29 of 32 registers.
+struct DotprodBlocks : NeonBlockFloats<NeonArithmetic, Stored> {
+  using Base = NeonBlockFloats<NeonArithmetic, Stored>;
+  using typename Base::Blocks;
+  using typename Base::Sum;
+  // Centred when loaded.
+  static constexpr int kCentre = 0;
+  // 2 x 2 sums of four registers each and at most two of a group, two rows of two registers, four of activations.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 2;
   static constexpr size_t kRowsOfOneToken = 2;
@@ -70,50 +74,49 @@ struct DotprodBlocks : NeonBlockFloats<NeonArithmetic> {
     int8x16_t upper[kPlanes], lower[kPlanes];
   };
 
-  template <class>
-  static void PackBlock(const int16_t* q, uint8_t* step, size_t) {
-    auto* to = reinterpret_cast<int8_t*>(step);
-    for (size_t plane = 0; plane < kPlanes; ++plane) {
-      for (size_t byte = 0; byte < kPlaneBytes; ++byte) {
-        int8_t* upper = to + plane * kPlaneBytes + byte;
-        SplitActivation(q[Stored::Column(plane, byte)], upper, upper + kPlanes * kPlaneBytes);
+  static void PackGroup(const BlockActivations<Base::kGroupBlocks>& q, uint8_t* to) {
+    for (const auto& block : q) {
+      for (size_t i = 0; i < kPlanes * kPlaneBytes; ++i) {
+        auto* upper = reinterpret_cast<int8_t*>(to + i);
+        SplitActivation(block[Stored::Column(i / kPlaneBytes, i % kPlaneBytes)], upper, upper + kPlanes * kPlaneBytes);
       }
+      to += 2 * kBlockCols;
     }
   }
-
-  static Weights Load(Nibbles, const uint8_t* p, uint8_t) {
+  static Weights Unpack(Nibbles, const uint8_t* p, uint8_t) {
     const uint8x16_t centred = veorq_u8(vld1q_u8(p), vdupq_n_u8(0x88));
     return {{vreinterpretq_s8_u8(vshlq_n_u8(centred, 4)), vreinterpretq_s8_u8(vandq_u8(centred, vdupq_n_u8(0xf0)))}};
   }
-  static Weights Load(Bytes, const uint8_t* p, uint8_t flip) {
+  static Weights Unpack(Bytes, const uint8_t* p, uint8_t flip) {
     return {{LoadPlane(p, flip), LoadPlane(p + kPlaneBytes, flip)}};
   }
-  static Weights LoadTail(Stored stored, const uint8_t* p, uint8_t flip, size_t bytes) {
-    return LoadLastBlock<DotprodBlocks>(stored, p, flip, bytes);
+  template <size_t number>
+  static Weights Quarter(const Blocks& blocks) {
+    return Base::template BlockOf<number>(
+        blocks, [&](const uint8_t* p) __attribute__((always_inline)) { return Unpack(Stored(), p, blocks.flip); });
   }
   static Activations LoadActivations(const uint8_t* p) {
     const auto* q = reinterpret_cast<const int8_t*>(p);
     return {{vld1q_s8(q), vld1q_s8(q + 16)}, {vld1q_s8(q + 32), vld1q_s8(q + 48)}};
   }
-  static Vec Parts(const Weights& w, const Activations& q) {
+  template <size_t number>
+  static void Add(const Weights& w, const Activations& q, Sum& sums) {
     int32x4_t sum = vdupq_n_s32(0);
     TIED_UNROLL for (size_t i = 0; i < kPlanes; ++i) sum = vdotq_s32(sum, w.planes[i], q.upper[i]);
     sum = vshlq_n_s32(sum, 8);
     TIED_UNROLL for (size_t i = 0; i < kPlanes; ++i) sum = vdotq_s32(sum, w.planes[i], q.lower[i]);
-    return Stored::kCentre != 0 ? vcvtq_n_f32_s32(sum, 4) : vcvtq_f32_s32(sum);
+    Base::template AddLanes<number>(sum, sums);
+  }
+  static float32x4_t Values(const Sum& sum, const uint8_t*) {
+    return Stored::kCentre != 0 ? vcvtq_n_f32_s32(sum.all, 4) : vcvtq_f32_s32(sum.all);
   }
 };
-
-constexpr BlockKernels kBlocks = {PackBlocks<DotprodBlocks<Nibbles>, Nibbles>, PackBlocks<DotprodBlocks<Bytes>, Bytes>,
-                                  DotBlocksOf<DotprodBlocks<Nibbles>, Nibbles, NibblePair>,
-                                  DotBlocksOf<DotprodBlocks<Bytes>, Bytes, int8_t>,
-                                  DotBlocksOf<DotprodBlocks<Bytes>, Bytes, uint8_t>};
 
 bool Available() { return HasNeonDot(); }
 
 }  // namespace
 
-const BlockKernels kNeonDotBlocks = kBlocks;
+const BlockKernels kNeonDotBlocks = kBlockKernels<DotprodBlocks>;
 const Kernels kNeonDot = {"neondot",       Available,
                           &kNeonFloats,    &kByteKernels<DotprodInt>,
                           &kNeonDotBlocks, &kNibbleKernels<DotprodNibbles>,

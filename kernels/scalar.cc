@@ -13,16 +13,13 @@
 //
 // Product of a row in blocks and activations q: block b has 32 columns, a scale c[b] and a zero point z[b]. Centred
 // integers w are the stored ones minus 8 (nibbles), 0 (int8) or 128 (uint8); z is the zero point minus the same.
-//   1. kBlockLanes = 16 sums s[0..15] start at +0. Steps 2 and 3 are done for 16 blocks, then for the next 16, …
-//   2. If the table has zero points, or is uint8: for each block b of the 16,
-//      s[b mod 16] = fma(-(c[b] * z[b]), float32(sum of q over the block), s[b mod 16]).
-//   3. For each block b of the 16, and j < 4:  s[b mod 4 * 4 + j] = fma(c[b], float32(part[j]), s[b mod 4 * 4 + j]),
-//      where part[j] is the sum of w * q over the columns in bytes 4j … 4j + 3 of each 16 bytes of the block. These are
-//      columns 8j … 8j + 7 for nibbles (column 2i in the lower half of byte i, column 2i + 1 in the upper), and for
-//      bytes columns 4j … 4j + 3 and 16 + 4j … 16 + 4j + 3.
-//   4. s[j] += s[j + 8] for j < 8, then the same with 4 and 2; the result is s[0] + s[1].
-//   Columns beyond the last are zeros of q. Sums of q are below 2^20; parts are exact integers below 2^21 for nibbles,
-//   and for bytes at most 8 * 128 * 32512 < 2^25: float32() rounds these to nearest, ties to even, above 2^24.
+//   1. kBlockLanes = 16 sums s[0..15] start at +0.
+//   2. For b = 0, 1, …:  s[b mod 16] = fma(c[b], v, s[b mod 16]), where v = float32(sum of w * q over the block). If
+//   the
+//      table has zero points, or is uint8, v = fma(-z[b], float32(sum of q over the block), float32(sum of w * q)).
+//   3. s[j] += s[j + 8] for j < 8, then the same with 4, 2 and 1; the result is s[0] + 0, which turns -0 into +0.
+//   Columns beyond the last are zeros of q. Sums of q are below 2^20; sums of w * q are below 2^23 for nibbles, and for
+//   bytes at most 32 * 128 * 32512 < 2^27: float32() rounds these to nearest, ties to even, above 2^24.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -91,32 +88,23 @@ void DotRowsOfBytes(const Byte* rows, size_t row_count, size_t cols, const Activ
   }
 }
 
-size_t BytesBefore(const NibblePair*, size_t column) { return column / 2; }
-size_t BytesBefore(const void*, size_t column) { return column; }
-
 template <class Element>
 float DotRowOfBlocks(const Element* row, const BlocksView& blocks, size_t first_block, const int16_t* q, size_t cols) {
   float sum[kBlockLanes] = {};
-  for (size_t first = 0; first < BlocksOf(cols); first += kBlockLanes) {
-    const size_t end = std::min(first + kBlockLanes, BlocksOf(cols));
-    for (size_t b = first; blocks.HasZeroPoints(row) && b < end; ++b) {
-      int32_t total = 0;
-      for (size_t k = b * kBlockCols; k < cols && k < (b + 1) * kBlockCols; ++k) total += q[k];
-      const float offset = -(blocks.Scale(first_block + b) * blocks.ZeroPoint(row, first_block + b));
-      sum[b % kBlockLanes] = std::fma(offset, static_cast<float>(total), sum[b % kBlockLanes]);
+  for (size_t b = 0; b < BlocksOf(cols); ++b) {
+    int32_t products = 0, total = 0;
+    for (size_t k = b * kBlockCols; k < cols && k < (b + 1) * kBlockCols; ++k) {
+      products += (IntegerAt(row, k) - Centre(row)) * q[k];
+      total += q[k];
     }
-    for (size_t b = first; b < end; ++b) {
-      int32_t part[kBlockParts] = {};
-      for (size_t k = b * kBlockCols; k < cols && k < (b + 1) * kBlockCols; ++k) {
-        part[BytesBefore(row, k) % 16 / 4] += (IntegerAt(row, k) - Centre(row)) * q[k];
-      }
-      for (size_t j = 0; j < kBlockParts; ++j) {
-        float& lane = sum[(b * kBlockParts + j) % kBlockLanes];
-        lane = std::fma(blocks.Scale(first_block + b), static_cast<float>(part[j]), lane);
-      }
+    auto value = static_cast<float>(products);
+    if (blocks.HasZeroPoints(row)) {
+      value = std::fma(-blocks.ZeroPoint(row, first_block + b), static_cast<float>(total), value);
     }
+    float& lane = sum[b % kBlockLanes];
+    lane = std::fma(blocks.Scale(first_block + b), value, lane);
   }
-  return SumLanes(sum);
+  return SumLanes(sum) + 0.0f;
 }
 
 template <class Element>

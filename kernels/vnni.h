@@ -8,6 +8,8 @@
 #include <cstdint>
 
 #include "kernels/avx.h"
+#include "kernels/avx512_blocks.h"
+#include "kernels/dot_blocks.h"
 #include "kernels/dot_int.h"
 
 namespace tied::kernels {
@@ -53,9 +55,51 @@ struct VnniInt {
   static double Excess(const int8_t*) { return 128; }
 };
 
-// For rows in blocks.
-struct VnniPairs {
-  static __m512i Add(__m512i sum, __m512i a, __m512i b) { return _mm512_dpwssd_epi32(sum, a, b); }
+// Rows in blocks. Signed bytes are made unsigned, too.
+template <class Stored>
+struct VnniBlocks : BlockBytes<Avx512BlockVectors, Stored> {
+  using Base = BlockBytes<Avx512BlockVectors, Stored>;
+  using typename Base::Blocks;
+  using Weights = typename Base::Planes;
+  struct Activations {
+    __m512i upper[kPlanes], lower[kPlanes];
+  };
+  struct Sum {
+    __m512i upper, lower;
+  };
+  static constexpr bool kSigned = Stored::kCentre == 0;
+  static constexpr int kCentre = kSigned ? 128 : Stored::kCentre;
+  static constexpr size_t kRows = 2;
+  static constexpr size_t kTokens = 4;
+  static constexpr size_t kRowsOfOneToken = 2;
+
+  static void PackGroup(const BlockActivations<Base::kGroupBlocks>& q, uint8_t* to) {
+    PackAsSplitLanes<VnniBlocks, Stored>(q, to);
+  }
+  static uint8_t Unsigned(uint8_t flip) { return kSigned ? flip ^ 0x80 : flip; }
+  static Blocks Load(const uint8_t* p, uint8_t flip) { return Base::Load(p, Unsigned(flip)); }
+  static Blocks LoadTail(const uint8_t* p, uint8_t flip, size_t bytes) {
+    return Base::LoadTail(p, Unsigned(flip), bytes);
+  }
+  template <size_t number>
+  static Weights Quarter(const Blocks& blocks) {
+    return Base::template PlanesOf<number>(blocks);
+  }
+  static Activations LoadActivations(const uint8_t* p) {
+    return {{_mm512_loadu_si512(p), _mm512_loadu_si512(p + 128)},
+            {_mm512_loadu_si512(p + 64), _mm512_loadu_si512(p + 192)}};
+  }
+  static Sum Start(const uint8_t* starts) { return {_mm512_setzero_si512(), _mm512_loadu_si512(starts)}; }
+  template <size_t>
+  static void Add(const Weights& w, const Activations& q, Sum& sum) {
+    TIED_UNROLL for (size_t i = 0; i < kPlanes; ++i) {
+      sum.upper = _mm512_dpbusd_epi32(sum.upper, w.of[i], q.upper[i]);
+      sum.lower = _mm512_dpbusd_epi32(sum.lower, w.of[i], q.lower[i]);
+    }
+  }
+  static __m512 Values(const Sum& sum, const uint8_t*) {
+    return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(sum.upper, 8), sum.lower));
+  }
 };
 
 // Rows of nibbles without scales.

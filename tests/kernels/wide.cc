@@ -40,6 +40,10 @@ static __m512i FromSignedBytes(__m128i x) {
 static __m512i FromBytes(__m128i x) {
   return Join<__m512i>(_mm256_cvtepu8_epi32(x), _mm256_cvtepu8_epi32(_mm_srli_si128(x, 8)));
 }
+static __m512i MulAddPairs(__m512i a, __m512i b) {
+  return Join<__m512i>(_mm256_madd_epi16(_mm512_castsi512_si256(a), _mm512_castsi512_si256(b)),
+                       _mm256_madd_epi16(_mm512_extracti64x4_epi64(a, 1), _mm512_extracti64x4_epi64(b, 1)));
+}
 // Two of the four quarters of a, then two of b, two bits of `control` each.
 static __m512i ChooseQuarters(__m512i a, __m512i b, unsigned control) {
   __m128i from[2][4], chosen[4];
@@ -51,6 +55,8 @@ static __m512i ChooseQuarters(__m512i a, __m512i b, unsigned control) {
 #define _mm512_maskz_loadu_epi8 LoadMasked
 #undef _mm512_shuffle_i64x2  // may be a macro
 #define _mm512_shuffle_i64x2 ChooseQuarters
+#undef _mm512_madd_epi16  // a macro that takes a mask
+#define _mm512_madd_epi16 MulAddPairs
 #define _mm512_cvtph_ps FromHalves
 #define _mm512_cvtepi32_ps FromIntegers
 #define _mm512_cvtepu16_epi32 FromWords
@@ -83,7 +89,7 @@ const kernels::Kernels kWide = {"wide",
                                 Available,
                                 &kernels::kFloatKernels<kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
                                 &kernels::kByteKernels<kernels::VnniInt>,
-                                &kernels::kBlockKernels<kernels::Avx512Blocks<kernels::VnniPairs>>,
+                                &kernels::kBlockKernels<kernels::VnniBlocks>,
                                 &kernels::kNibbleKernels<kernels::VnniNibbles>,
                                 kernels::ExpsOfNegatives};
 

@@ -1,4 +1,4 @@
-// Every CPU must reproduce these hashes of results, which were computed on x86-64 with AVX2.
+// Every CPU must reproduce these hashes of results, which were computed by the scalar kernels.
 #include "tests/runtime/model_fixture.h"
 #include "tests/support/quantised_table.h"
 
@@ -27,25 +27,25 @@ const Golden kGolden[] = {
     {{kI8}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kI8, false, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
     {{kU8, false, true}, 0xc7b5fa46e9f59f7b, 0xa92fa3c08d204145, 0x3b13e99e59036b24, 0x652ca4a0b9da63aa},
-    {{kI4}, 0x838212b28e9b6ead, 0x671ab5792a733c01, 0xe1ee0f1e90ac6462, 0xe816dd4327eb946b},
-    {{kI4, false, true}, 0x66441ecc039ea6f2, 0xc448e3f35f33f548, 0x653e23b463a476db, 0xc3d4f5412e2f933f},
-    {{kI8, false, false, false, true}, 0x3f60fb0f45e06c25, 0xc09bf03d77c05689, 0x96acd68927b0c69d, 0xca158f8a1d85b50d},
-    {{kU8, false, true, false, true}, 0x3f60fb0f45e06c25, 0x633a224623d0933c, 0x9aa770d9637c3988, 0xa5f93764bfb575b},
+    {{kI4}, 0x838212b28e9b6ead, 0x6b796e3e498f1b9a, 0x3a686ec768482fe4, 0x6dbc5f8c8acc279a},
+    {{kI4, false, true}, 0x66441ecc039ea6f2, 0xb9463bfb516911e0, 0xf2e51c4fe3a75304, 0x3a00cc367fa51f8b},
+    {{kI8, false, false, false, true}, 0x3f60fb0f45e06c25, 0xb48c05a6f0bc3c72, 0x9b4f4f63780e0bec, 0x75d1726975e85912},
+    {{kU8, false, true, false, true}, 0x3f60fb0f45e06c25, 0xd01312729baae3d5, 0x9b4f4f63780e0bec, 0x75d1726975e85912},
     {{kI4, false, true, false, false, true},
      0xd1cfd9351811b812,
-     0xb736c319609f0521,
-     0x59dd7cd0c963b88,
-     0x583d5b22e60d8b77},
+     0xb609b5ca7d3eb043,
+     0x6600edd8cf8541d6,
+     0xb2f4fa208740fea5},
     {{kI8, false, false, false, true, true},
      0x806e7e50e80fda7c,
-     0x3b3e8d7b7846605,
-     0x9d2f8d8f4d23af0e,
-     0x851e4bc0ba97aa8b},
+     0x694e52125d83cad9,
+     0x2406d5711cec19e0,
+     0xb5db5746c42cdd5a},
     {{kU8, false, true, false, true, true},
      0x806e7e50e80fda7c,
-     0x4b85b1361a304e0c,
-     0x5e95f98c4d3e0393,
-     0x106c3e7a20801f4f},
+     0xa882fff254c7f937,
+     0x2406d5711cec19e0,
+     0xb5db5746c42cdd5a},
 };
 
 // Numbers from -2 to 2 of many magnitudes, made with integer arithmetic only (Knuth's MMIX generator).
