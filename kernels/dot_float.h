@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <type_traits>
 
 #include "kernels/kernels.h"
 #include "kernels/loops.h"
@@ -78,11 +77,6 @@ void PackFor(const float* hidden, size_t tokens, size_t cols, float* packed) {
 //  - With more tokens arithmetic takes the time: each group prefetches its share of the next tile.
 // Prefetching past the end of a table is harmless.
 inline constexpr size_t kLineBytes = 64;
-
-struct NoPrefetch {
-  template <class Element>
-  void Step(const Element*) {}
-};
 
 struct PrefetchAhead {
   static constexpr size_t kAhead = 8192;  // better than 4096 and 16384 on Zen 5
@@ -204,9 +198,8 @@ struct DotFloat {
     if constexpr (T > 1) {
       if (tokens < T) return DotFew<T - 1>(rows, row_count, cols, packed, tokens, logits, logits_stride);
     }
-    using Prefetch = std::conditional_t<T == 1, NoPrefetch, PrefetchAhead>;
     for (size_t r = 0; r < row_count; ++r) {
-      Tile<1, T>(rows + r * cols, cols, packed, Prefetch(), logits + r, logits_stride);
+      Tile<1, T>(rows + r * cols, cols, packed, PrefetchAhead(), logits + r, logits_stride);
     }
   }
 
