@@ -14,17 +14,17 @@ namespace tied::converter {
 namespace {
 
 #ifdef __AVX2__
-constexpr size_t kWidth = 8;
+inline constexpr size_t kWidth = 8;
 #else
-constexpr size_t kWidth = 4;
+inline constexpr size_t kWidth = 4;
 #endif
 
 // The order of additions decides the bits of a sum: as many sums for every width.
-constexpr size_t kSums = 16;
-constexpr size_t kVectors = kSums / kWidth;
+inline constexpr size_t kSums = 16;
+inline constexpr size_t kVectors = kSums / kWidth;
 
 // Values whose errors are kept in arrays between two loops.
-constexpr size_t kChunk = 8 * kSums;
+inline constexpr size_t kChunk = 8 * kSums;
 
 // Compilers turn operators on these types into vector instructions; they do not vectorise all of the same loops.
 using Floats = float __attribute__((vector_size(kWidth * sizeof(float))));
@@ -49,8 +49,8 @@ Number Sum(Number (&sums)[kSums]) {
 }
 
 // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the lower bits.
-constexpr float kRound = 0x1.8p23f;
-constexpr int32_t kZeroBits = 0x4b400000;  // of kRound
+inline constexpr float kRound = 0x1.8p23f;
+inline constexpr int32_t kZeroBits = 0x4b400000;  // of kRound
 
 struct Rounded {
   Floats integer;  // -128 … 127
@@ -76,7 +76,7 @@ inline void CopyRest(const float* values, size_t count, float (&rest)[kSums], fl
   }
 }
 
-ScreenSquares<float> Measure(const float* values, size_t count, float scale) {
+inline ScreenSquares<float> Measure(const float* values, size_t count, float scale) {
   const float inverse = 1 / scale;
   Floats upper[kVectors] = {}, both[kVectors] = {};
   size_t k = 0;
@@ -112,7 +112,7 @@ struct Chunk {
   float errors[kChunk];
 };
 
-void QuantiseChunk(const float* values, size_t count, float scale, float inverse, Chunk* chunk) {
+inline void QuantiseChunk(const float* values, size_t count, float scale, float inverse, Chunk* chunk) {
   for (size_t k = 0; k < count; k += kWidth) {
     const Floats value = Load<Floats>(values + k);
     const Rounded rounded = Round(value * inverse);
@@ -145,11 +145,11 @@ class DoubleSums {
   Doubles sums_[2 * kVectors] = {};
 };
 
-void StoreIntegers(const float* integers, size_t count, uint8_t* stored) {
+inline void StoreIntegers(const float* integers, size_t count, uint8_t* stored) {
   for (size_t k = 0; k < count; ++k) stored[k] = static_cast<uint8_t>(static_cast<int32_t>(integers[k]) + 128);
 }
 
-ScreenSquares<double> Quantise(const float* values, size_t count, float scale, uint8_t* integers) {
+inline ScreenSquares<double> Quantise(const float* values, size_t count, float scale, uint8_t* integers) {
   const float inverse = 1 / scale;
   DoubleSums upper, both;
   Chunk chunk;
@@ -177,7 +177,8 @@ ScreenSquares<double> Quantise(const float* values, size_t count, float scale, u
   return {upper.Total(), both.Total()};
 }
 
-void Split(const uint8_t* __restrict integers, size_t pairs, uint8_t* __restrict upper, uint8_t* __restrict lower) {
+inline void Split(const uint8_t* __restrict integers, size_t pairs, uint8_t* __restrict upper,
+                  uint8_t* __restrict lower) {
   for (size_t i = 0; i < pairs; ++i) {
     const unsigned even = integers[2 * i], odd = integers[2 * i + 1];
     upper[i] = static_cast<uint8_t>(even >> 4 | (odd & 0xf0));
@@ -185,7 +186,7 @@ void Split(const uint8_t* __restrict integers, size_t pairs, uint8_t* __restrict
   }
 }
 
-uint32_t LowerSquares(const uint8_t* integers, size_t count) {
+inline uint32_t LowerSquares(const uint8_t* integers, size_t count) {
   uint32_t sum = 0;
   for (size_t k = 0; k < count; ++k) {
     const int32_t twice = 2 * (integers[k] & 15) - 15;
@@ -194,7 +195,7 @@ uint32_t LowerSquares(const uint8_t* integers, size_t count) {
   return sum;
 }
 
-constexpr ScreenLoops kLoops = {Measure, Quantise, Split, LowerSquares};
+inline constexpr ScreenLoops kLoops = {Measure, Quantise, Split, LowerSquares};
 
 }  // namespace
 }  // namespace tied::converter
