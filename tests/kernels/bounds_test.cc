@@ -23,15 +23,12 @@ constexpr size_t kStored = 700;  // rows, some more than the kernels take at a t
 
 template <class T>
 ::testing::AssertionResult SameBits(const std::vector<T>& a, const std::vector<T>& b) {
-  if (a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0) {
-    return ::testing::AssertionSuccess();
+  if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " values, not " << b.size();
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::memcmp(&a[i], &b[i], sizeof(T)) == 0) continue;
+    return ::testing::AssertionFailure() << a[i] << " is not " << b[i] << " at " << i;
   }
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) {
-      return ::testing::AssertionFailure() << a[i] << " is not " << b[i] << " at " << i;
-    }
-  }
-  return ::testing::AssertionFailure() << a.size() << " values, not " << b.size();
+  return ::testing::AssertionSuccess();
 }
 
 class Bounds : public testing::TestWithParam<std::tuple<const Kernels*, size_t, bool>> {
