@@ -19,12 +19,6 @@ namespace {
 using kernels::Kernels;
 using kernels::NibblePair;
 
-std::vector<const Kernels*> AllSets() {
-  std::vector<const Kernels*> sets = VectorSets();
-  sets.push_back(&Scalar());
-  return sets;
-}
-
 using Packed = std::unique_ptr<void, void (*)(void*)>;
 
 Packed Pack(const Kernels& set, const std::vector<int16_t>& activations, size_t tokens) {

@@ -23,4 +23,10 @@ std::vector<const kernels::Kernels*> VectorSets() {
   return sets;
 }
 
+std::vector<const kernels::Kernels*> AllSets() {
+  std::vector<const kernels::Kernels*> sets = VectorSets();
+  sets.push_back(&Scalar());
+  return sets;
+}
+
 }  // namespace tied::test

@@ -15,6 +15,9 @@ const kernels::Kernels& Scalar();
 // sets, emulated on a CPU with AVX2.
 std::vector<const kernels::Kernels*> VectorSets();
 
+// These and the scalar set.
+std::vector<const kernels::Kernels*> AllSets();
+
 }  // namespace tied::test
 
 #endif  // TIED_TESTS_KERNELS_SETS_H_
