@@ -87,28 +87,33 @@ void PackBlocks(const int16_t* activations, size_t tokens, size_t cols, void* pa
 inline constexpr size_t kLaneBytes = 4;
 inline constexpr size_t kLaneVectors = kPlanes * kPlaneBytes / kLaneBytes;
 
-template <class Isa, class Stored>
-void PackAsSplitLanes(const BlockActivations<Isa::kGroupBlocks>& q, uint8_t* to) {
-  constexpr size_t kWidth = Isa::kGroupBlocks * kLaneBytes;
-  for (size_t i = 0; i < kLaneVectors; ++i, to += 2 * kWidth) {
-    for (size_t byte = 0; byte < kWidth; ++byte) {
+template <class Isa>
+inline constexpr size_t kLaneWidth = Isa::kGroupBlocks* kLaneBytes;
+
+// Calls write(activation, vector, byte) for each byte of each vector. `vector` points to it and to the one behind it.
+template <class Isa, class Stored, class Write>
+void ForEachLaneByte(const BlockActivations<Isa::kGroupBlocks>& q, uint8_t* to, const Write& write) {
+  for (size_t i = 0; i < kLaneVectors; ++i, to += 2 * kLaneWidth<Isa>) {
+    for (size_t byte = 0; byte < kLaneWidth<Isa>; ++byte) {
       const size_t column = Stored::Column(i % kPlanes, i / kPlanes * kLaneBytes + byte % kLaneBytes);
-      auto* upper = reinterpret_cast<int8_t*>(to + byte);
-      SplitActivation(q[Isa::BlockAt(byte / kLaneBytes)][column], upper, upper + kWidth);
+      write(q[Isa::BlockAt(byte / kLaneBytes)][column], to, byte);
     }
   }
 }
 
 template <class Isa, class Stored>
+void PackAsSplitLanes(const BlockActivations<Isa::kGroupBlocks>& q, uint8_t* to) {
+  ForEachLaneByte<Isa, Stored>(q, to, [](int16_t activation, uint8_t* vector, size_t byte) {
+    auto* upper = reinterpret_cast<int8_t*>(vector + byte);
+    SplitActivation(activation, upper, upper + kLaneWidth<Isa>);
+  });
+}
+
+template <class Isa, class Stored>
 void PackAsWordLanes(const BlockActivations<Isa::kGroupBlocks>& q, uint8_t* to) {
-  constexpr size_t kWidth = Isa::kGroupBlocks * kLaneBytes;
-  for (size_t i = 0; i < kLaneVectors; ++i, to += 2 * kWidth) {
-    for (size_t byte = 0; byte < kWidth; ++byte) {
-      const size_t column = Stored::Column(i % kPlanes, i / kPlanes * kLaneBytes + byte % kLaneBytes);
-      std::memcpy(to + byte % 2 * kWidth + byte / 2 * sizeof(int16_t), &q[Isa::BlockAt(byte / kLaneBytes)][column],
-                  sizeof(int16_t));
-    }
-  }
+  ForEachLaneByte<Isa, Stored>(q, to, [](int16_t activation, uint8_t* vector, size_t byte) {
+    std::memcpy(vector + byte % 2 * kLaneWidth<Isa> + byte / 2 * sizeof activation, &activation, sizeof activation);
+  });
 }
 
 // The rows of a tile: `apart` rows from each to the next.
