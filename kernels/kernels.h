@@ -106,6 +106,9 @@ using DotNibbles = void(const NibbleRows& rows, size_t row_count, const void* pa
 // Calibrated columns of a screen.
 inline constexpr size_t kBoundColumns = 16;
 
+// A bound in float32 is the sum of at most 12 terms, with 12 roundings.
+inline constexpr double kFloatRounding = 0x1p-20;
+
 // What bounds one token's logits (runtime/compute/screen.h). All terms are rounded up.
 struct BoundTerms {
   uint32_t eight_totals;  // for CentredSum()

@@ -93,7 +93,7 @@ inline void AddColumns(const BoundTerms& terms, const BoundRows& rows, size_t co
 }
 
 inline void AddBiases(const float* biases, size_t count, BoundParts* __restrict parts) {
-  constexpr float kRounding = 0x1p-20f;
+  constexpr auto kRounding = static_cast<float>(kFloatRounding);
   for (size_t r = 0; r < count; ++r) {
     parts->middles[r] += biases[r];
     parts->errors[r] += __builtin_fabsf(biases[r]) * kRounding;

@@ -18,6 +18,8 @@ constexpr double kLargestInteger = 128 + 128 + 255;
 
 constexpr size_t kAlignment = 64;
 
+static_assert(kScreenColumns == kernels::kBoundColumns);
+
 constexpr size_t kUpperTileBytes = size_t{1} << 20;
 
 struct Norms {
@@ -78,13 +80,6 @@ TokenTerms TermsOf(const HeadBatch& batch, size_t token) {
 }
 
 }  // namespace
-
-int32_t ColumnSum(const ScreenView& view, const int16_t* activations, size_t row) {
-  const int8_t* values = view.column_values + row * kScreenColumns;
-  int32_t sum = 0;
-  for (size_t k = 0; k < kScreenColumns; ++k) sum += values[k] * activations[k];
-  return sum;
-}
 
 bool ScreenScratch::Reserve(const TableView& table, size_t tokens, size_t workers) {
   const size_t chunks = (table.rows + kChunkRows - 1) / kChunkRows;
@@ -202,7 +197,7 @@ void Screen::UpperBounds(size_t token, size_t first, size_t count, float* uppers
                                               RowsOfRun(token, first, count, &scratch), count, middles, uppers);
 }
 
-void Screen::LowerBounds(size_t token, size_t first, size_t count, const uint32_t* lower_sums, float* uppers) const {
+void Screen::BoundsFromBoth(size_t token, size_t first, size_t count, const uint32_t* lower_sums, float* uppers) const {
   const TokenTerms& terms = terms_[token];
   RowScratch scratch;
   kernels::BoundRows rows = RowsOfRun(token, first, count, &scratch);
@@ -222,7 +217,7 @@ double Screen::Sum(size_t token, size_t row, uint32_t lower_sum) const {
   return kernels::NestedSum(scratch_.sums[token * batch_.table.rows + row], lower_sum, offset, terms_[token].total);
 }
 
-LogitBounds Screen::FloatBounds(size_t token, size_t row, uint32_t lower_sum) const {
+LogitBounds Screen::FloatBounds(size_t token, size_t row, uint32_t lower_sum, int32_t column_sum) const {
   const TokenTerms& terms = terms_[token];
   const double scale = static_cast<double>(view_.scales[row]);
   const double norm = static_cast<double>(view_.norms[row]);
@@ -231,7 +226,7 @@ LogitBounds Screen::FloatBounds(size_t token, size_t row, uint32_t lower_sum) co
   double far = std::fabs(scale) * terms.reach + norm * terms.norm;
   if (view_.columns != nullptr) {
     const double column_scale = static_cast<double>(view_.column_scales[row]);
-    middle += column_scale * ColumnSum(view_, terms.column_activations, row) - scale * terms.half_columns;
+    middle += column_scale * column_sum - scale * terms.half_columns;
     deviation += std::fabs(column_scale) * terms.column_slack;
     far += std::fabs(column_scale) * terms.reach;
   }
@@ -253,9 +248,20 @@ float Screen::QuantisedLogit(size_t token, size_t row, uint32_t lower_sum) const
 
 void Screen::BoundsOf(size_t token, const uint32_t* rows, size_t count, const uint32_t* lower_sums,
                       LogitBounds* bounds) const {
-  for (size_t i = 0; i < count; ++i) {
-    bounds[i] = batch_.table.is_float() ? FloatBounds(token, rows[i], lower_sums[i])
-                                        : LogitBounds{QuantisedLogit(token, rows[i], lower_sums[i]), 0};
+  if (!batch_.table.is_float()) {
+    for (size_t i = 0; i < count; ++i) bounds[i] = {QuantisedLogit(token, rows[i], lower_sums[i]), 0};
+    return;
+  }
+  for (size_t first = 0; first < count; first += kChunkRows) {
+    const size_t some = std::min(kChunkRows, count - first);
+    int32_t column_sums[kChunkRows] = {};
+    if (view_.columns != nullptr) {
+      batch_.kernels->nibbles->bounds->column_sums(view_.column_values, rows + first, some,
+                                                   terms_[token].column_activations, column_sums);
+    }
+    for (size_t i = first; i < first + some; ++i) {
+      bounds[i] = FloatBounds(token, rows[i], lower_sums[i], column_sums[i - first]);
+    }
   }
 }
 

@@ -36,9 +36,13 @@ inline constexpr size_t kChunkRows = 64;
 // A logit has no bound if a float32 kernel may overflow while it computes it.
 inline constexpr float kLargestLogit = 1e38f;
 
-// A bound in float32 is the sum of at most 12 terms, with 12 roundings.
-inline constexpr double kFloatRounding = 0x1p-20;
-inline float RoundedUp(double term) { return static_cast<float>(term) * (1 + 0x1p-20f); }
+using kernels::kFloatRounding;
+inline float RoundedUp(double term) { return static_cast<float>(term) * (1 + static_cast<float>(kFloatRounding)); }
+
+// What both planes together will tell about rows is estimated from one chunk of so many. They are closer to a row than
+// the upper plane by a factor of up to 16.
+inline constexpr size_t kSampledChunks = 8;
+inline constexpr float kNarrower = 12;
 
 // Roundings of subnormal sums, 2^-150 each, of at most kMaxScreenedCols + 7; also of subnormal terms of a bound.
 inline constexpr double kTiny = 0x1p-120;
@@ -82,6 +86,15 @@ struct RefinedRows {
   float column_scales[kMost];
   float biases[kMost];
 
+  // Appends those of `run` rows from `first` on whose bound reaches the threshold. There must be room for all of them.
+  void Append(size_t first, size_t run, const float* bounds_of_run, float threshold) {
+    size_t end = count;
+    for (size_t r = 0; r < run; ++r) {
+      rows[end] = static_cast<uint32_t>(first + r);
+      end += bounds_of_run[r] < threshold ? 0 : 1;
+    }
+    count = end;
+  }
   // Keeps the rows whose bound reaches the threshold.
   void Keep(float threshold);
 };
@@ -126,9 +139,6 @@ struct TokenTerms {
   double NormOf(double squares) const { return (std::sqrt(squares) * up + kTiny + lost) * (1 + 2 * kFloatRounding); }
 };
 
-// The product of a row's calibrated columns and activations.
-int32_t ColumnSum(const ScreenView& view, const int16_t* activations, size_t row);
-
 class Screen {
  public:
   // batch: at most kScreenTokens tokens, for a table with a screen; scratch: reserved for it.
@@ -152,8 +162,8 @@ class Screen {
   // Upper bounds and approximate logits of `count` <= kChunkRows rows. Infinity for a row without a bound.
   void UpperBounds(size_t token, size_t first, size_t count, float* uppers, float* middles) const;
 
-  // The same bounds from both planes. lower_sums: the rows' products with the lower nibbles.
-  void LowerBounds(size_t token, size_t first, size_t count, const uint32_t* lower_sums, float* uppers) const;
+  // Upper bounds from both planes. lower_sums: the rows' products with the lower nibbles.
+  void BoundsFromBoth(size_t token, size_t first, size_t count, const uint32_t* lower_sums, float* uppers) const;
 
   // The upper bounds that ReadUpper() found.
   const float* uppers(size_t token) const { return scratch_.uppers.get() + token * batch_.table.rows; }
@@ -197,7 +207,7 @@ class Screen {
   kernels::BoundRows RowsOfRun(size_t token, size_t first, size_t count, RowScratch* scratch) const;
   void OffsetsOf(double total, size_t first, size_t count, float* offsets) const;
   void SumUp(size_t chunk) const;
-  LogitBounds FloatBounds(size_t token, size_t row, uint32_t lower_sum) const;
+  LogitBounds FloatBounds(size_t token, size_t row, uint32_t lower_sum, int32_t column_sum) const;
   float QuantisedLogit(size_t token, size_t row, uint32_t lower_sum) const;
   double Sum(size_t token, size_t row, uint32_t lower_sum) const;
   double BiasOf(size_t row) const { return batch_.bias == nullptr ? 0.0 : static_cast<double>(batch_.bias[row]); }

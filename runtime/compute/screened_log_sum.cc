@@ -24,11 +24,6 @@ constexpr size_t kParts = 32;
 constexpr size_t kMostRefined = 2;
 constexpr size_t kMostComputed = 8;
 
-// How many rows will have to be computed is estimated from one chunk of so many. Both planes together are closer to the
-// row than the upper one by a factor of up to 16.
-constexpr size_t kSampledChunks = 8;
-constexpr double kNarrower = 12;
-
 // A bound of a file with wrong norms may be above the largest.
 size_t LevelOf(double below_max) {
   const double level = std::max(below_max, 0.0) * kLevelsInAUnit;
@@ -158,7 +153,8 @@ void ScreenedLogSum::SumUpper(Part* parts) const {
           // The middle was rounded to float32 by less than the bound was widened.
           const double middle = static_cast<double>(middles[r]), deviation = upper - middle;
           bounds.Add(upper, deviation);
-          if (sample) refined.Add(middle + deviation / kNarrower, deviation / kNarrower);
+          const double narrow = deviation / static_cast<double>(kNarrower);
+          if (sample) refined.Add(middle + narrow, narrow);
         }
       });
     }

@@ -35,11 +35,6 @@ constexpr size_t kManySurvivors = 16;  // one of so many rows
 // With more rows than that, reading all of a float table takes less time than leaving some out.
 constexpr size_t kMostSurvivors = 4;  // one of so many rows
 
-// How many rows both planes together will leave is estimated from one chunk of so many. They are closer to a row than
-// the upper one by a factor of up to 16.
-constexpr size_t kSampledChunks = 8;
-constexpr float kNarrower = 12;
-
 template <class T>
 bool Make(size_t count, std::unique_ptr<T[]>* array) {
   array->reset(new (std::nothrow) T[count]);
@@ -75,6 +70,7 @@ class Ranking {
   size_t CountLeft(size_t token, size_t chunk) const;
   bool NeedsWholeRows(size_t chunk, size_t count) const;
   void ReadWholeRows(size_t chunk, size_t count, size_t worker);
+  void KeepWholeRows(size_t token, size_t chunk, size_t count, const uint32_t* sums, RefinedRows* left) const;
   void AddChunk(size_t token, size_t chunk, RefinedRows* refined) const;
   void Refine(size_t token, RefinedRows* refined, ReadRanges* read);
   void AddSurvivors(size_t token, RefinedRows* refined);
@@ -82,6 +78,8 @@ class Ranking {
   bool RankInOrderOfRows(ScreenResult* result);
   void Offer(float logit, uint32_t row, BestK* best, ScreenResult* result) const;
 
+  // False if no row of the chunk can be among the best.
+  bool Reaches(size_t token, size_t chunk) const { return !(screen_.chunk_upper(token, chunk) < threshold_[token]); }
   size_t ManyRows() const { return batch_.table.rows / kManySurvivors; }
   Survivor* survivors(size_t token) const { return scratch_.survivors.get() + token * batch_.table.rows; }
 
@@ -207,17 +205,10 @@ class Ranking::ReadRanges {
 
 // Appends the rows of a chunk that are left for a token.
 void Ranking::AddChunk(size_t token, size_t chunk, RefinedRows* refined) const {
-  const float threshold = threshold_[token];
-  if (screen_.chunk_upper(token, chunk) < threshold) return;
-  const float* const uppers = screen_.uppers(token);
-  size_t count = refined->count;
-  screen_.ForEachRun(chunk, [&](size_t first, size_t rows) {
-    for (size_t row = first; row < first + rows; ++row) {
-      refined->rows[count] = static_cast<uint32_t>(row);
-      count += uppers[row] < threshold ? 0 : 1;
-    }
+  if (!Reaches(token, chunk)) return;
+  screen_.ForEachRun(chunk, [&](size_t first, size_t run) {
+    refined->Append(first, run, screen_.uppers(token) + first, threshold_[token]);
   });
-  refined->count = count;
 }
 
 size_t Ranking::CountLeft(size_t token, size_t chunk) const {
@@ -238,7 +229,7 @@ bool Ranking::ExpectsMostRows() const {
     for (size_t t = 0; t < batch_.tokens; ++t) {
       screen_.ForEachRun(chunk, [&](size_t first, size_t count) {
         sampled += t == 0 ? count : 0;
-        if (screen_.chunk_upper(t, chunk) < threshold_[t]) return;
+        if (!Reaches(t, chunk)) return;
         float uppers[kChunkRows], middles[kChunkRows];
         screen_.UpperBounds(t, first, count, uppers, middles);
         for (size_t r = 0; r < count; ++r) {
@@ -253,12 +244,11 @@ bool Ranking::ExpectsMostRows() const {
 bool Ranking::NeedsWholeRows(size_t chunk, size_t count) const {
   const size_t enough = count * kChunkRows * (kRowCost + batch_.tokens * kTokenCost) / kScatteredCost;
   size_t at_most = 0, left = 0;
-  const auto reaches = [&](size_t token, size_t i) { return !(screen_.chunk_upper(token, i) < threshold_[token]); };
   for (size_t t = 0; t < batch_.tokens; ++t) {
-    for (size_t i = chunk; i < chunk + count; ++i) at_most += reaches(t, i) ? kChunkRows : 0;
+    for (size_t i = chunk; i < chunk + count; ++i) at_most += Reaches(t, i) ? kChunkRows : 0;
   }
   for (size_t t = 0; t < batch_.tokens && at_most > enough; ++t) {
-    for (size_t i = chunk; i < chunk + count; ++i) left += reaches(t, i) ? CountLeft(t, i) : 0;
+    for (size_t i = chunk; i < chunk + count; ++i) left += Reaches(t, i) ? CountLeft(t, i) : 0;
   }
   return left > enough;
 }
@@ -310,23 +300,24 @@ void Ranking::ReadWholeRows(size_t chunk, size_t count, size_t worker) {
   lower_bytes_.fetch_add(read * screen_.lower_row_bytes(), std::memory_order_relaxed);
   for (size_t t = 0; t < batch_.tokens; ++t) {
     RefinedRows& left = scratch_.refined[worker];
-    left.count = 0;
-    for (size_t i = chunk; i < chunk + count; ++i) {
-      if (screen_.chunk_upper(t, i) < threshold_[t]) continue;
-      screen_.ForEachRun(i, [&](size_t row, size_t run) {
-        const uint32_t* const of_run = sums + t * kBlockRows + (row - first);
-        screen_.LowerBounds(t, row, run, of_run, left.uppers);
-        size_t kept = left.count;
-        for (size_t r = 0; r < run; ++r) {
-          left.rows[kept] = static_cast<uint32_t>(row + r);
-          left.sums[kept] = of_run[r];
-          kept += left.uppers[r] < threshold_[t] ? 0 : 1;
-        }
-        left.count = kept;
-      });
-    }
+    KeepWholeRows(t, chunk, count, sums + t * kBlockRows, &left);
     AddSurvivors(t, &left);
   }
+}
+
+// Sets *left to the rows of some chunks whose bounds from both planes reach the threshold. sums: the rows' products
+// with the lower nibbles.
+void Ranking::KeepWholeRows(size_t token, size_t chunk, size_t count, const uint32_t* sums, RefinedRows* left) const {
+  const size_t first = chunk * kChunkRows;
+  left->count = 0;
+  for (size_t i = chunk; i < chunk + count; ++i) {
+    if (!Reaches(token, i)) continue;
+    screen_.ForEachRun(i, [&](size_t row, size_t run) {
+      screen_.BoundsFromBoth(token, row, run, sums + (row - first), left->uppers);
+      left->Append(row, run, left->uppers, threshold_[token]);
+    });
+  }
+  for (size_t i = 0; i < left->count; ++i) left->sums[i] = sums[left->rows[i] - first];
 }
 
 // Reads the lower nibbles of some rows range by range, while the rows' bounds reach the threshold.

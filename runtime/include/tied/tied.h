@@ -447,8 +447,7 @@ TIED_API tied_status tied_run(tied_session* session, const char* entry_point, co
 /* ---- Kernels --------------------------------------------------------------------------------------------------- */
 
 typedef struct tied_kernel_info {
-  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot",
-                      "neoni8mm" */
+  const char* isa;   /* instruction set: "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot" or "neoni8mm" */
   int32_t available; /* this CPU can run it */
   int32_t selected;  /* sessions use this one */
 } tied_kernel_info;
