@@ -40,11 +40,14 @@ inline float SumLanes(__m256 lanes) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-inline double AddAll(__m256i lanes) {
-  const __m256d four = _mm256_add_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(lanes)),
-                                     _mm256_cvtepi32_pd(_mm256_extracti128_si256(lanes, 1)));
+// Sums of integers, which are exact in any order.
+inline double AddAll(__m256d four) {
   const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
   return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+inline double AddAll(__m256i lanes) {
+  return AddAll(_mm256_add_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(lanes)),
+                              _mm256_cvtepi32_pd(_mm256_extracti128_si256(lanes, 1))));
 }
 
 // Float rows. A tile has `rows` x `tokens` sums of `parts` registers each.
@@ -78,7 +81,9 @@ struct AvxInt {
   using Sum = __m256i;
   static constexpr size_t kWidth = 16;
   static constexpr size_t kParts = 2;
+  static constexpr size_t kPartsOfOneRow = 4;
   static constexpr bool kPairs = false;
+  static constexpr size_t kTokensOfOneRow = 1;
   static constexpr size_t kRows = rows;
   static constexpr size_t kTokens = tokens;
   // A lane adds two products for every 16 columns, each at most 255 * 32512.
@@ -90,6 +95,7 @@ struct AvxInt {
   static Weights LoadWeights(const uint8_t* p) { return KeepInRegister(_mm256_cvtepu8_epi16(Load16Bytes(p))); }
   static Activations LoadActivations(const uint8_t* p) { return KeepInRegister(Load32Bytes(p)); }
   static void Add(Weights w, Activations q, Sum& sum) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(w, q)); }
+  static Sum Join(Sum a, Sum b) { return _mm256_add_epi32(a, b); }
   static double Total(Sum sum) { return AddAll(sum); }
   static double Excess(const void*) { return 0; }
 };

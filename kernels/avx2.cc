@@ -27,7 +27,7 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 
 const Kernels kAvx2 = {"avx2",
                        Available,
-                       &kFloatKernels<FewTokens, ManyTokens>,
+                       &kFloatKernels<FewTokens, FewTokens, ManyTokens>,
                        &kByteKernels<Int>,
                        &kBlockKernels<Blocks>,
                        &kNibbleKernels<AvxNibbles<2, 1>>,

@@ -25,7 +25,7 @@ bool Available() {
 
 }  // namespace
 
-const FloatKernels kAvx512Floats = kFloatKernels<Avx512FewTokens, Avx512ManyTokens>;
+const FloatKernels kAvx512Floats = kFloatKernels<Avx512OneToken, Avx512FewTokens, Avx512ManyTokens>;
 const Kernels kAvx512 = {"avx512",
                          Available,
                          &kAvx512Floats,

@@ -10,17 +10,14 @@
 namespace tied::kernels {
 namespace {
 
-// One row times up to four tokens, all lanes: 16 sums, a row and a hidden vector of 32 bytes. With vectors of 64 bytes
-// four tokens are slower on Zen 5.
-using Avx512FewTokens = AvxFloat<1, 4, 4>;
-
-struct Avx512ManyTokens {
+// Float rows. A tile has `rows` x `tokens` sums of `parts` registers each.
+template <size_t rows, size_t tokens, size_t parts>
+struct Avx512Float {
   using Vec = __m512;
   static constexpr size_t kWidth = 16;
-  // 6 x 4 sums, six rows and one vector of hidden states: 31 of 32 registers. A pass takes half of the lanes.
-  static constexpr size_t kRows = 6;
-  static constexpr size_t kTokens = 4;
-  static constexpr size_t kParts = 1;
+  static constexpr size_t kRows = rows;
+  static constexpr size_t kTokens = tokens;
+  static constexpr size_t kParts = parts;
 
   static Vec Zero() { return _mm512_setzero_ps(); }
   static Vec Load(const float* p) { return KeepInRegister(_mm512_loadu_ps(p)); }
@@ -28,7 +25,7 @@ struct Avx512ManyTokens {
   static Vec Load(const BFloat16* p) {
     return KeepInRegister(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(Load32Bytes(p)), 16)));
   }
-  static Vec LoadHidden(const float* p) { return KeepInRegister(_mm512_loadu_ps(p)); }
+  static Vec LoadHidden(const float* p) { return kRows == 1 ? _mm512_loadu_ps(p) : Load(p); }
   static Vec MulAdd(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
   static Vec Add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
   static float Sum(Vec lanes) {
@@ -36,6 +33,13 @@ struct Avx512ManyTokens {
     return SumLanes(_mm256_add_ps(_mm512_castps512_ps256(lanes), upper));
   }
 };
+
+using Avx512OneToken = Avx512Float<1, 1, 2>;
+// One row times up to four tokens, all lanes: 16 sums, a row and a hidden vector of 32 bytes. With vectors of 64 bytes
+// four tokens are slower on Zen 5.
+using Avx512FewTokens = AvxFloat<1, 4, 4>;
+// 6 x 4 sums, six rows and one vector of hidden states: 31 of 32 registers. A pass takes half of the lanes.
+using Avx512ManyTokens = Avx512Float<6, 4, 1>;
 
 }  // namespace
 }  // namespace tied::kernels

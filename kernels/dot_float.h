@@ -22,14 +22,15 @@ namespace {
 //  - kRows and kTokens, the size of the tile, and kParts, the vectors of lanes that a pass over the rows sums. All
 //    kRows * kTokens * kParts sums stay in registers.
 //
-// A set has two shapes. `Few` takes one row after the other and all lanes at once: the table is then read from its
-// first byte to its last, which suits the prefetchers of every CPU, and the lanes are enough independent additions to
-// keep up with memory. `Many`, for more tokens than Few::kTokens, takes several rows, which stay in the L1 cache, and
-// passes over them once for every kParts vectors of lanes: more lanes do not cost registers.
+// A set has three shapes. `One`, for one token, and `Few` take one row after the other and all lanes at once: the table
+// is then read from its first byte to its last, which suits the prefetchers of every CPU, and the lanes are enough
+// independent additions to keep up with memory. `Many`, for more tokens than Few::kTokens, takes several rows, which
+// stay in the L1 cache, and passes over them once for every kParts vectors of lanes: more lanes do not cost registers.
 //
 // Packed layout of hidden: tokens are split into groups of at most kTokens, of sizes as equal as possible, because 3 +
 // 3 is faster than 4 + 2. A group holds pass after pass, a pass blocks of kFloatLanes columns, a block the vectors of
-// the pass, each token after token. A tile thus reads one stream. One token alone is in the order of its columns.
+// the pass, each token after token. A tile thus reads one stream. One token alone is in the order of its columns, for
+// every shape.
 
 // Size of the group that starts at token `first`, at most `largest`.
 inline size_t GroupSize(size_t first, size_t tokens, size_t largest) {
@@ -71,34 +72,15 @@ void PackFor(const float* hidden, size_t tokens, size_t cols, float* packed) {
   (tokens <= Few::kTokens ? PackGroups<Few> : PackGroups<Many>)(hidden, tokens, cols, packed);
 }
 
-// Prefetches into the L2 cache while a tile works through its blocks of columns.
-//  - One token: nothing. The CPU follows a single stream by itself, and is disturbed.
-//  - A few tokens leave it too little time. The tile prefetches as much as it reads, kAhead bytes further on.
-//  - With more tokens arithmetic takes the time: each group prefetches its share of the next tile.
-// Prefetching past the end of a table is harmless.
-inline constexpr size_t kLineBytes = 64;
-
-struct PrefetchAhead {
-  static constexpr size_t kAhead = 8192;  // better than 4096 and 16384 on Zen 5
-
-  // columns: the next block of a row.
-  template <class Element>
-  inline __attribute__((always_inline)) void Step(const Element* columns) {
-    const char* const ahead = reinterpret_cast<const char*>(columns) + kAhead;
-    TIED_UNROLL for (size_t i = 0; i < kFloatLanes * sizeof(Element); i += kLineBytes) {
-      __builtin_prefetch(ahead + i, 0, 2);
-    }
-  }
-};
-
+// With more tokens than Few::kTokens arithmetic takes the time: each group prefetches its share of the next tile.
 class PrefetchShare {
  public:
   // Prefetches `bytes` in the course of `blocks` steps.
   PrefetchShare(const char* first, size_t bytes, size_t blocks)
       : next_(first), end_(first + bytes), lines_((bytes / kLineBytes + blocks - 1) / blocks) {}
 
-  template <class Element>
-  inline __attribute__((always_inline)) void Step(const Element*) {
+  template <size_t>
+  inline __attribute__((always_inline)) void Step(const void*) {
     for (size_t i = 0; i < lines_ && next_ < end_; ++i, next_ += kLineBytes) __builtin_prefetch(next_, 0, 2);
   }
 
@@ -159,7 +141,7 @@ struct DotFloat {
     constexpr size_t kPackedBlock = T * kParts * Shape::kWidth;
     size_t col = 0;
     for (; col + kFloatLanes <= cols; col += kFloatLanes, packed += kPackedBlock) {
-      prefetch.Step(rows + col);
+      prefetch.template Step<kFloatLanes * sizeof(Element)>(rows + col);
       AddBlock(rows + col, cols, packed, sums);
     }
     if (col < cols) AddBlock(tail, kFloatLanes, packed, sums);
@@ -242,10 +224,12 @@ struct DotFloat {
   }
 };
 
-template <class Few, class Many, class Element>
+template <class One, class Few, class Many, class Element>
 void DotFor(const Element* rows, size_t row_count, size_t cols, const float* packed, size_t tokens, float* logits,
             size_t logits_stride) {
-  if (tokens <= Few::kTokens) {
+  if (tokens == 1) {
+    DotFloat<One, Element>::template DotFew<1>(rows, row_count, cols, packed, 1, logits, logits_stride);
+  } else if (tokens <= Few::kTokens) {
     DotFloat<Few, Element>::template DotFew<Few::kTokens>(rows, row_count, cols, packed, tokens, logits, logits_stride);
   } else {
     DotFloat<Many, Element>::template DotMany<Many::kRows>(rows, row_count, cols, packed, tokens, logits,
@@ -253,9 +237,9 @@ void DotFor(const Element* rows, size_t row_count, size_t cols, const float* pac
   }
 }
 
-template <class Few, class Many>
-constexpr FloatKernels kFloatKernels = {PackFor<Few, Many>, DotFor<Few, Many, float>, DotFor<Few, Many, Half>,
-                                        DotFor<Few, Many, BFloat16>};
+template <class One, class Few, class Many>
+constexpr FloatKernels kFloatKernels = {PackFor<Few, Many>, DotFor<One, Few, Many, float>, DotFor<One, Few, Many, Half>,
+                                        DotFor<One, Few, Many, BFloat16>};
 
 }  // namespace
 }  // namespace tied::kernels

@@ -1,20 +1,29 @@
 #include "kernels/float_environment.h"
 
-#if defined(__SSE__)
+#if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
 
 namespace tied::kernels {
 
+#if defined(__x86_64__)
+
+ScopedFloatEnvironment::ScopedFloatEnvironment() : saved_(_mm_getcsr()) {
+  // To nearest, subnormal numbers kept, no exception raised.
+  _mm_setcsr(0x1F80);
+}
+
+ScopedFloatEnvironment::~ScopedFloatEnvironment() { _mm_setcsr(saved_); }
+
+#else
+
 ScopedFloatEnvironment::ScopedFloatEnvironment() {
   std::fegetenv(&saved_);
   std::fesetenv(FE_DFL_ENV);
-#if defined(__SSE__)
-  // Not every C library's default environment clears flush-to-zero and denormals-are-zero; 0x1F80 does.
-  _mm_setcsr(0x1F80);
-#endif
 }
 
 ScopedFloatEnvironment::~ScopedFloatEnvironment() { std::fesetenv(&saved_); }
+
+#endif
 
 }  // namespace tied::kernels

@@ -16,7 +16,12 @@ class ScopedFloatEnvironment {
   ScopedFloatEnvironment& operator=(const ScopedFloatEnvironment&) = delete;
 
  private:
-  std::fenv_t saved_;
+#if defined(__x86_64__)
+  using Environment = unsigned;  // MXCSR: there is no x87 arithmetic, whose modes take as long to set as a row to read
+#else
+  using Environment = std::fenv_t;
+#endif
+  Environment saved_;
 };
 
 }  // namespace tied::kernels

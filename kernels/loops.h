@@ -17,7 +17,22 @@
 namespace tied::kernels {
 namespace {
 
-// Prefetches rows that follow in memory while a tile works through the blocks of its rows.
+inline constexpr size_t kLineBytes = 64;
+
+// For loops that read rows one after the other: prefetches, into the L2 cache, as much as such a loop reads, kAhead
+// bytes further on. Prefetching past the end of a table is harmless.
+struct PrefetchAhead {
+  static constexpr size_t kAhead = 8192;  // better than 4096 and 16384 on Zen 5
+
+  // `bytes` are read from `now` on.
+  template <size_t bytes>
+  static inline __attribute__((always_inline)) void Step(const void* now) {
+    const char* const ahead = static_cast<const char*>(now) + kAhead;
+    TIED_UNROLL for (size_t i = 0; i < bytes; i += kLineBytes) __builtin_prefetch(ahead + i, 0, 2);
+  }
+};
+
+// For tiles of several rows: prefetches rows that follow in memory while a tile works through the blocks of its rows.
 //  - Rows shorter than a page, one group of tokens: the CPU's prefetcher detects such a stream too late. The tile
 //    prefetches as much as it reads, from the first tile that starts more than kAhead bytes after it.
 //  - Otherwise it prefetches one row of the next tile with each group. For long rows that gives the CPU's prefetcher
@@ -39,11 +54,11 @@ class FetchAhead {
 
   // Prefetches for one block of each row: bytes = block_bytes * rows.
   template <size_t bytes>
-  inline __attribute__((always_inline)) void Block(size_t block) const {
-    constexpr size_t kLine = 64;
-    TIED_UNROLL for (size_t i = 0; i < bytes; i += kLine) {
-      if (i < step_) __builtin_prefetch(next_ + block * step_ + i, 0, kLocality);
+  inline __attribute__((always_inline)) void Step(const void*) {
+    TIED_UNROLL for (size_t i = 0; i < bytes; i += kLineBytes) {
+      if (i < step_) __builtin_prefetch(next_ + i, 0, kLocality);
     }
+    next_ += step_;
   }
 
  private:

@@ -23,7 +23,7 @@ using ManyTokens = NeonFloat<4, 3, 2>;
 
 bool Available() { return true; }
 
-constexpr FloatKernels kFloats = kFloatKernels<FewTokens, ManyTokens>;
+constexpr FloatKernels kFloats = kFloatKernels<FewTokens, FewTokens, ManyTokens>;
 template <class Stored>
 using Blocks = NeonBlocks<NeonArithmetic, Stored>;
 constexpr BlockKernels kBlocks = kBlockKernels<Blocks>;
@@ -33,7 +33,7 @@ constexpr BlockKernels kBlocks = kBlockKernels<Blocks>;
 // One row times one token, all lanes: 8 sums, a row and a hidden vector, 10 of 16 registers. One token also makes the
 // packed layout the same as in the scalar set, which KeepingSubnormals() needs.
 using OneToken = NeonFloat<1, 1, 8>;
-constexpr FloatKernels kFlushing = kFloatKernels<OneToken, OneToken>;
+constexpr FloatKernels kFlushing = kFloatKernels<OneToken, OneToken, OneToken>;
 
 bool Available() { return HasNeonFma(); }
 

@@ -84,7 +84,9 @@ struct NeonInt {
   };
   static constexpr size_t kWidth = 16;
   static constexpr size_t kParts = 1;
+  static constexpr size_t kPartsOfOneRow = 1;
   static constexpr bool kPairs = false;
+  static constexpr size_t kTokensOfOneRow = 0;
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = kIntTokens;
   // A lane adds two products for every 16 columns, each at most 255 * 32512.

@@ -23,7 +23,9 @@ struct DotprodInt {
   static constexpr size_t kWidth = 16;
   static constexpr PackActivations* kPack = PackAsSplitBytes<kWidth>;
   static constexpr size_t kParts = 1;
+  static constexpr size_t kPartsOfOneRow = 1;
   static constexpr bool kPairs = false;
+  static constexpr size_t kTokensOfOneRow = 0;
   // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;

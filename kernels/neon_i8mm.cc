@@ -65,7 +65,9 @@ struct MatrixInt {
   static constexpr size_t kWidth = 2 * kOperand;
   static constexpr PackActivations* kPack = PackAsSplitBytes<kOperand>;
   static constexpr size_t kParts = 1;
+  static constexpr size_t kPartsOfOneRow = 1;
   static constexpr bool kPairs = true;
+  static constexpr size_t kTokensOfOneRow = 0;
   // 4 x 4 tiles of one sum each, four rows and two vectors of activations: 22 of 32 registers.
   static constexpr size_t kRows = 4;
   static constexpr size_t kTokens = 4;

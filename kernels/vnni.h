@@ -27,13 +27,15 @@ struct VnniInt {
   static constexpr size_t kWidth = 64;
   static constexpr PackActivations* kPack = PackAsSplitBytes<kWidth>;
   static constexpr size_t kParts = 1;
+  static constexpr size_t kPartsOfOneRow = 2;
   static constexpr bool kPairs = false;
+  static constexpr size_t kTokensOfOneRow = 4;
   // 2 x 4 tiles of two sums each, two rows and two vectors of activations: 20 of 32 registers.
   static constexpr size_t kRows = 2;
   static constexpr size_t kTokens = 4;
-  // A lane adds four products for every 64 columns, each at most 255 * 128, and Total() adds two lanes.
-  static constexpr size_t kMaxCols = size_t{1} << 18;
-  static_assert(kMaxCols / kWidth * 4 * 255 * 128 * 2 <= INT32_MAX);
+  // A lane adds four products for every 64 columns, each at most 255 * 128, and Total() adds eight lanes.
+  static constexpr size_t kMaxCols = size_t{1} << 16;
+  static_assert(kMaxCols / kWidth * 4 * 255 * 128 * 8 <= INT32_MAX);
 
   static Sum Zero() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
   static Weights LoadWeights(const uint8_t* p) { return _mm512_loadu_si512(p); }
@@ -44,13 +46,21 @@ struct VnniInt {
     return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + kWidth)};
   }
   static void Add(Weights w, const Activations& q, Sum& sum) {
-    sum.upper = _mm512_dpbusd_epi32(sum.upper, w, q.upper);
-    sum.lower = _mm512_dpbusd_epi32(sum.lower, w, q.lower);
+    sum.upper = KeepInRegister(_mm512_dpbusd_epi32(sum.upper, w, q.upper));
+    sum.lower = KeepInRegister(_mm512_dpbusd_epi32(sum.lower, w, q.lower));
   }
-  static double Total(__m512i lanes) {
-    return AddAll(_mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1)));
+  static Sum Join(const Sum& a, const Sum& b) {
+    return {_mm512_add_epi32(a.upper, b.upper), _mm512_add_epi32(a.lower, b.lower)};
   }
-  static double Total(const Sum& sum) { return 256 * Total(sum.upper) + Total(sum.lower); }
+  static __m256i AddHalves(__m512i lanes) {
+    return _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+  }
+  static double Total(const Sum& sum) {
+    const __m256i pairs = _mm256_hadd_epi32(AddHalves(sum.upper), AddHalves(sum.lower));
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    const __m256d scaled = _mm256_mul_pd(_mm256_cvtepi32_pd(four), _mm256_setr_pd(256, 256, 1, 1));
+    return AddAll(scaled);
+  }
   static double Excess(const uint8_t*) { return 0; }
   static double Excess(const int8_t*) { return 128; }
 };

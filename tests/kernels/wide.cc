@@ -85,12 +85,13 @@ bool Available() { return cpuinfo_has_x86_avx2() && cpuinfo_has_x86_fma3() && cp
 }  // namespace
 
 extern const kernels::Kernels kWide;
-const kernels::Kernels kWide = {"wide",
-                                Available,
-                                &kernels::kFloatKernels<kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
-                                &kernels::kByteKernels<kernels::VnniInt>,
-                                &kernels::kBlockKernels<kernels::VnniBlocks>,
-                                &kernels::kNibbleKernels<kernels::VnniNibbles>,
-                                kernels::ExpsOfNegatives};
+const kernels::Kernels kWide = {
+    "wide",
+    Available,
+    &kernels::kFloatKernels<kernels::Avx512OneToken, kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
+    &kernels::kByteKernels<kernels::VnniInt>,
+    &kernels::kBlockKernels<kernels::VnniBlocks>,
+    &kernels::kNibbleKernels<kernels::VnniNibbles>,
+    kernels::ExpsOfNegatives};
 
 }  // namespace tied::test
