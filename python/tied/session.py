@@ -184,7 +184,7 @@ class Session:
         allowed: only the ids of a Boolean mask [vocabulary], or of its bits, np.packbits(mask, bitorder="little"). With
             `rows`: ids that are in both.
         log_z_tolerance: also compute log_z, with at most this error. 0: in float64, by a pass over the whole table.
-        use_screen: use the table's screen, if it has one. The results are the same.
+        use_screen: use the table's screen where it saves time. The results are the same.
 
         Raises InvalidArgumentError for k or the tolerance, OutOfRangeError for an id of `rows`, NotFiniteError if
         `hidden` holds NaN or infinity or a logit is NaN.

@@ -184,8 +184,9 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
   // With few rows per result, most rows would survive the screen, which does not bound sums of soft-capped logits. A
   // full pass over integers takes less time than their bounds and exponentials.
   const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0 && table.is_float();
+  ScreenHistory& history = with_log_z ? log_z_screens_ : topk_screens_[std::min(tokens, kScreenTokens) - 1];
   const bool screen = request.use_screen && table.screen.upper != nullptr && request.k <= allowed / 8 &&
-                      (!with_log_z || (screened_log_z && log_z_screens_.MayHelp()));
+                      (!with_log_z || screened_log_z) && history.MayHelp(request.k);
   if (head.scale != 1) TIED_RETURN_IF_ERROR(packed_.ReserveScaled(table.cols, tokens));
   TIED_RETURN_IF_ERROR(packed_.Reserve(table, tokens, screen));
   if (screen && !screen_scratch_.Reserve(table, tokens, pthreadpool_get_threads_count(pool_.get()))) {
@@ -193,6 +194,7 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
   }
   TopkCall call;
   TIED_RETURN_IF_ERROR(call.Allocate(tokens, request.k, allowed, with_log_z));
+  bool worthwhile = true;
   const auto run_batch = [&](const HeadBatch& batch, size_t first) {
     if (!screen) {
       model_->PrepareForHead();
@@ -200,16 +202,17 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
     }
     model_->PrepareForScreen();
     return ForEachGroup(batch, [&](const HeadBatch& group, size_t in_batch) {
-      bool done = false;
-      TIED_RETURN_IF_ERROR(
-          call.RunScreened(pool_.get(), group, first + in_batch, &screen_scratch_, request.log_z_tolerance, &done));
-      if (with_log_z) log_z_screens_.Record(done);
+      bool done = false, helped = false;
+      TIED_RETURN_IF_ERROR(call.RunScreened(pool_.get(), group, first + in_batch, &screen_scratch_,
+                                            request.log_z_tolerance, &done, &helped));
+      worthwhile = worthwhile && helped;
       if (done) return Status();
       model_->PrepareForHead();
       return call.RunFull(pool_.get(), group, first + in_batch);
     });
   };
   TIED_RETURN_IF_ERROR(ForEachBatch(head, hidden, tokens, request.filter, run_batch));
+  if (screen) history.Record(worthwhile);
   call.Write(table.ids, head.soft_cap, tokens, result);
   return Status();
 }

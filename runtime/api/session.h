@@ -30,11 +30,13 @@ struct Ids {
   }
 };
 
-// Whether the screen has been worth reading for log_z. After it was read in vain, twice as many calls as the last time
-// go without it, at most 32: most models' logits are either easy to bound or hard.
+// Whether the screen has been worth reading for calls of one kind. After it was read in vain, twice as many calls as
+// the last time go without it, at most 32: most models' logits are either easy to bound or hard. Another k starts anew.
 class ScreenHistory {
  public:
-  bool MayHelp() {
+  bool MayHelp(size_t k) {
+    if (k != k_) *this = {};
+    k_ = k;
     if (left_out_ == 0) return true;
     --left_out_;
     return false;
@@ -45,6 +47,7 @@ class ScreenHistory {
   }
 
  private:
+  size_t k_ = 0;
   size_t leave_out_ = 0;
   size_t left_out_ = 0;  // calls that are still to go without
 };
@@ -119,6 +122,7 @@ class Session {
   PackedHidden packed_;  // one batch of tokens
   ScreenScratch screen_scratch_;
   ScreenHistory log_z_screens_;
+  ScreenHistory topk_screens_[kScreenTokens];  // by the number of tokens that are screened together, minus 1
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancelled_{false};
 };

@@ -26,8 +26,10 @@ constexpr size_t kTilesOfThread = 8;
 constexpr size_t kBlockRows = RefinedRows::kMost;
 constexpr size_t kBlockChunks = kBlockRows / kChunkRows;
 
-// What that costs, in tenths of what it costs to read some nibbles of one row for one token.
-constexpr size_t kRowCost = 6, kTokenCost = 2, kScatteredCost = 10;
+// What that costs, in hundredths of what it costs to read some nibbles of one row for one token; and what a row's
+// bounds cost for each token, and its calibrated columns.
+constexpr size_t kRowCost = 60, kTokenCost = 20, kScatteredCost = 100;
+constexpr size_t kBoundCost = 3, kColumnsCost = 17;
 
 // Survivors of all tokens from which a pass in the order of the rows is faster than one in the order of their bounds.
 constexpr size_t kManySurvivors = 16;  // one of so many rows
@@ -67,6 +69,7 @@ class Ranking {
   void ReadLower();
   void ReadTile(const kernels::Tile& tile);
   bool ExpectsMostRows() const;
+  bool IsWorthwhile() const;
   size_t CountLeft(size_t token, size_t chunk) const;
   bool NeedsWholeRows(size_t chunk, size_t count) const;
   void ReadWholeRows(size_t chunk, size_t count, size_t worker);
@@ -80,6 +83,7 @@ class Ranking {
 
   // False if no row of the chunk can be among the best.
   bool Reaches(size_t token, size_t chunk) const { return !(screen_.chunk_upper(token, chunk) < threshold_[token]); }
+  size_t WholeRowCost() const { return kRowCost + batch_.tokens * kTokenCost; }
   size_t ManyRows() const { return batch_.table.rows / kManySurvivors; }
   Survivor* survivors(size_t token) const { return scratch_.survivors.get() + token * batch_.table.rows; }
 
@@ -94,6 +98,7 @@ class Ranking {
   float threshold_[kScreenTokens];
   std::atomic<size_t> survivor_count_[kScreenTokens];
   std::atomic<uint64_t> lower_bytes_{0};
+  std::atomic<uint64_t> lower_cost_{0};
   std::unique_ptr<uint32_t[]> rows_;  // [tokens, most_promising_]
   std::unique_ptr<float[]> logits_;
   std::unique_ptr<Survivor[]> chunk_rows_;  // [most_promising_ * kChunkRows]
@@ -241,8 +246,17 @@ bool Ranking::ExpectsMostRows() const {
   return left > sampled / kMostSurvivors;
 }
 
+// True if it took less time than a full pass, which reads both planes of a quantised table and needs no bounds.
+bool Ranking::IsWorthwhile() const {
+  const TableView& table = batch_.table;
+  if (table.is_float()) return true;
+  const size_t of_bounds = batch_.tokens * (kBoundCost + (table.screen.columns != nullptr ? kColumnsCost : 0));
+  const size_t at_most = batch_.filter.Count(table.rows) * (WholeRowCost() - of_bounds);
+  return lower_cost_.load(std::memory_order_relaxed) < at_most;
+}
+
 bool Ranking::NeedsWholeRows(size_t chunk, size_t count) const {
-  const size_t enough = count * kChunkRows * (kRowCost + batch_.tokens * kTokenCost) / kScatteredCost;
+  const size_t enough = count * kChunkRows * WholeRowCost() / kScatteredCost;
   size_t at_most = 0, left = 0;
   for (size_t t = 0; t < batch_.tokens; ++t) {
     for (size_t i = chunk; i < chunk + count; ++i) at_most += Reaches(t, i) ? kChunkRows : 0;
@@ -298,6 +312,7 @@ void Ranking::ReadWholeRows(size_t chunk, size_t count, size_t worker) {
     read += run;
   });
   lower_bytes_.fetch_add(read * screen_.lower_row_bytes(), std::memory_order_relaxed);
+  lower_cost_.fetch_add(read * WholeRowCost(), std::memory_order_relaxed);
   for (size_t t = 0; t < batch_.tokens; ++t) {
     RefinedRows& left = scratch_.refined[worker];
     KeepWholeRows(t, chunk, count, sums + t * kBlockRows, &left);
@@ -322,6 +337,7 @@ void Ranking::KeepWholeRows(size_t token, size_t chunk, size_t count, const uint
 
 // Reads the lower nibbles of some rows range by range, while the rows' bounds reach the threshold.
 void Ranking::Refine(size_t token, RefinedRows* rows, ReadRanges* read) {
+  lower_cost_.fetch_add(rows->count * kScatteredCost, std::memory_order_relaxed);
   std::fill_n(rows->sums, rows->count, 0u);
   std::fill_n(rows->spreads, rows->count, 0u);
   for (size_t i = 0; i < partial_->ranges(); ++i) {
@@ -406,13 +422,13 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
 }
 
 ScreenResult Ranking::Run() {
-  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0};
+  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0, true};
   const TableView& table = batch_.table;
   if (table.is_float()) batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, table.cols);
   screen_.ReadUpper();
   for (size_t t = 0; t < batch_.tokens && !batch_.is_cancelled(); ++t) FindThreshold(t);
   if (!batch_.is_cancelled() && ExpectsMostRows()) {
-    return {ScreenOutcome::kTooMany, kNoRow, batch_.filter.Count(table.rows) * screen_.upper_row_bytes()};
+    return {ScreenOutcome::kTooMany, kNoRow, batch_.filter.Count(table.rows) * screen_.upper_row_bytes(), true};
   }
   if (!batch_.is_cancelled()) ReadLower();
   if (batch_.is_cancelled()) return result;
@@ -434,6 +450,7 @@ ScreenResult Ranking::Run() {
   result.bytes_read = batch_.filter.Count(table.rows) * screen_.upper_row_bytes() +
                       lower_bytes_.load(std::memory_order_relaxed) + refined * screen_.lower_row_bytes();
   if (table.is_float()) result.bytes_read += table_rows * table.row_bytes;
+  result.worthwhile = IsWorthwhile();
   return result;
 }
 
@@ -442,7 +459,7 @@ ScreenResult Ranking::Run() {
 ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch,
                              const ScreenedTopk& topk) {
   const std::unique_ptr<Ranking> ranking(new (std::nothrow) Ranking(pool, batch, scratch, topk));
-  if (ranking == nullptr || !ranking->Allocate()) return {ScreenOutcome::kNoMemory, kNoRow, 0};
+  if (ranking == nullptr || !ranking->Allocate()) return {ScreenOutcome::kNoMemory, kNoRow, 0, true};
   return ranking->Run();
 }
 

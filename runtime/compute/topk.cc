@@ -44,7 +44,7 @@ Status TopkCall::Allocate(size_t tokens, size_t k, size_t allowed, bool with_log
 }
 
 Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, ScreenScratch* scratch,
-                             double log_z_tolerance, bool* done) {
+                             double log_z_tolerance, bool* done, bool* worthwhile) {
   const ScreenResult screened = RunScreenedTopk(
       pool, batch, scratch,
       {k_, &best_[first * k_], &survivors_[first], log_z_tolerance, log_z_ == nullptr ? nullptr : &log_z_[first]});
@@ -53,6 +53,7 @@ Status TopkCall::RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t 
     return Status::Error(TIED_OUT_OF_MEMORY, "no memory to screen %zu tokens", batch.tokens);
   }
   *done = screened.outcome == ScreenOutcome::kDone;
+  *worthwhile = log_z_ != nullptr ? *done : screened.worthwhile;
   return *done ? NanLogit(batch.table.ids, screened.nan_row) : Status();
 }
 

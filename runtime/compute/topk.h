@@ -28,9 +28,10 @@ class TopkCall {
   // allowed: number of rows that the filter of the batches allows.
   Status Allocate(size_t tokens, size_t k, size_t allowed, bool with_log_z);
 
-  // Computes the batch, of at most kScreenTokens, whose first token is `first`. *done: false if log_z needs RunFull().
+  // Computes the batch, of at most kScreenTokens, whose first token is `first`. *done: false if it needs RunFull().
+  // *worthwhile: false if RunFull() alone would have taken less time.
   Status RunScreened(pthreadpool_t pool, const HeadBatch& batch, size_t first, ScreenScratch* scratch,
-                     double log_z_tolerance, bool* done);
+                     double log_z_tolerance, bool* done, bool* worthwhile);
   Status RunFull(pthreadpool_t pool, const HeadBatch& batch, size_t first);
 
   // soft_cap: of the logits.

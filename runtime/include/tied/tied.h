@@ -373,7 +373,7 @@ typedef struct tied_topk_options {
   size_t row_count;       /* of row_ids */
   const uint8_t* allowed; /* allow only ids whose bit is 1: bit id % 8 of byte id / 8. NULL: all. With row_ids: both */
   size_t allowed_bytes;   /* at least (vocabulary + 7) / 8 */
-  int32_t use_screen;     /* not 0: use the table's screen, if it has one; the results are the same */
+  int32_t use_screen;     /* not 0: use the table's screen where it saves time; the results are the same */
   double log_z_tolerance; /* largest acceptable error of log_z. 0, a head with a soft cap, or a table of integers: log_z
                            * is computed in float64 by a pass over the whole table. Otherwise its last bits may differ
                            * between calls, within the bound */

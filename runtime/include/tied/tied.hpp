@@ -254,7 +254,7 @@ struct SessionOptions {
 struct TopkOptions {
   Span<const int64_t> row_ids = {};  // allow only these ids; empty: all
   Span<const uint8_t> allowed = {};  // allow only ids whose bit is 1: bit id % 8 of byte id / 8; empty: all
-  bool use_screen = true;            // use the table's screen, if it has one; the results are the same
+  bool use_screen = true;            // use the table's screen where it saves time; the results are the same
   bool log_z = false;                // also return the log of the sum of exp(logit) over the allowed ids
   double log_z_tolerance = 0;        // largest acceptable error of log_z; 0: float64 precision, always the same bits
 };

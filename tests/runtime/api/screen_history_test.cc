@@ -5,10 +5,12 @@
 namespace tied::test {
 namespace {
 
+constexpr size_t kTopk = 10;
+
 // The calls that go without the screen before it is tried again.
 size_t CallsWithout(runtime::ScreenHistory* history) {
   size_t calls = 0;
-  while (!history->MayHelp()) ++calls;
+  while (!history->MayHelp(kTopk)) ++calls;
   return calls;
 }
 
@@ -23,6 +25,13 @@ TEST(ScreenHistory, TriesLessOftenWhileTheScreenDoesNotHelp) {
   EXPECT_EQ(CallsWithout(&history), 0u);
   history.Record(false);
   EXPECT_EQ(CallsWithout(&history), 1u);
+}
+
+TEST(ScreenHistory, StartsAnewWithAnotherK) {
+  runtime::ScreenHistory history;
+  EXPECT_TRUE(history.MayHelp(kTopk));
+  history.Record(false);
+  EXPECT_TRUE(history.MayHelp(kTopk + 1));
 }
 
 }  // namespace

@@ -278,16 +278,35 @@ TEST(Screen, LeavesOutTheLowerPlaneIfItCannotTellRowsApart) {
   EXPECT_EQ(result.bytes_read, kAlikeRows * (kUpperBytes + kCols * 4));
 }
 
-TEST(Screen, ReadsTheWholeLowerPlaneIfOnlyThatTellsRowsApart) {
+// Rows of which only the lower plane tells which is better.
+std::vector<float> SimilarRows() {
   std::mt19937_64 random(5);
   std::normal_distribution<float> normal;
   std::vector<float> common(kCols), rows(kAlikeRows * kCols);
   for (float& value : common) value = normal(random);
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = common[i % kCols] + 0.15f * normal(random);
-  const Result result = BestOfAlike(rows);
+  return rows;
+}
+
+TEST(Screen, ReadsTheWholeLowerPlaneIfOnlyThatTellsRowsApart) {
+  const Result result = BestOfAlike(SimilarRows());
   const uint64_t computed = std::accumulate(result.survivors.begin(), result.survivors.end(), uint64_t{0});
   EXPECT_LT(computed, kAlikeRows / 10);
   EXPECT_EQ(result.bytes_read, kAlikeRows * (kUpperBytes + kLowerBytes) + computed * kCols * 4);
+}
+
+// It costs more than a full pass there. The call after the one that found that out, and no other number of tokens.
+TEST(Screen, IsLeftOutForATableOfIntegersThatNeedsBothPlanes) {
+  const Screened model(kAlikeRows, kCols, SimilarRows(), 0, format::DataType::Int8);
+  const std::vector<float> hidden = MakeHidden(0);
+  const auto is_left_out = [&](size_t tokens) {
+    const Result result = model.Topk({hidden.begin(), hidden.begin() + tokens * kCols}, 10, Options(true));
+    return result.survivors[0] == kAlikeRows;
+  };
+  EXPECT_FALSE(is_left_out(kTokens));
+  EXPECT_TRUE(is_left_out(kTokens));
+  EXPECT_FALSE(is_left_out(1));
+  EXPECT_FALSE(is_left_out(kTokens));
 }
 
 class Restricted : public testing::Test {

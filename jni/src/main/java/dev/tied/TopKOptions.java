@@ -33,7 +33,7 @@ public final class TopKOptions {
     return new TopKOptions(from, useScreen, logZTolerance);
   }
 
-  /** Whether to use the table's screen, if it has one (default: true). The results are the same. */
+  /** Whether to use the table's screen where it saves time (default: true). The results are the same. */
   public TopKOptions withScreen(boolean use) {
     return new TopKOptions(allowed, use, logZTolerance);
   }
