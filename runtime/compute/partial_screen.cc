@@ -81,6 +81,18 @@ void PartialScreen::Read(size_t token, size_t range, RefinedRows* rows) const {
   kernels::AddSums(rows->range_spreads, rows->count, rows->spreads);
 }
 
+void PartialScreen::PrefetchChunk(size_t token, size_t first_row) const {
+  constexpr size_t kLine = 64;
+  const float* const scales = view_.scales != nullptr ? view_.scales : batch_.table.scales;
+  for (const void* array : {static_cast<const void*>(screen_.sums(token)), static_cast<const void*>(scales),
+                            static_cast<const void*>(view_.upper_norms), static_cast<const void*>(view_.norms),
+                            static_cast<const void*>(view_.column_scales)}) {
+    if (array == nullptr) continue;
+    const char* const from = static_cast<const char*>(array) + first_row * sizeof(float);
+    for (size_t byte = 0; byte < kChunkRows * sizeof(float); byte += kLine) __builtin_prefetch(from + byte);
+  }
+}
+
 // What is known of some rows beforehand.
 void PartialScreen::Gather(size_t token, RefinedRows* rows) const {
   const TableView& table = batch_.table;

@@ -33,6 +33,9 @@ class PartialScreen {
   size_t row_bytes(size_t range) const;
   size_t range_of(size_t token, size_t i) const { return tokens_[token].order[i]; }
 
+  // Prefetches what SetUpperBounds() needs to know of the rows of a chunk beforehand.
+  void PrefetchChunk(size_t token, size_t first_row) const;
+
   // Reads the lower nibbles of a range: adds their products to the rows' sums, and how far they are from 7.5 to the
   // rows' spreads.
   void Read(size_t token, size_t range, RefinedRows* rows) const;

@@ -211,6 +211,7 @@ class Ranking::ReadRanges {
 // Appends the rows of a chunk that are left for a token.
 void Ranking::AddChunk(size_t token, size_t chunk, RefinedRows* refined) const {
   if (!Reaches(token, chunk)) return;
+  partial_->PrefetchChunk(token, chunk * kChunkRows);
   screen_.ForEachRun(chunk, [&](size_t first, size_t run) {
     refined->Append(first, run, screen_.uppers(token) + first, threshold_[token]);
   });
