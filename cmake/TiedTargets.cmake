@@ -16,7 +16,7 @@ function(tied_target_defaults target)
   if(TIED_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
-  if(TIED_SANITIZE)
+  if(TIED_SANITIZE AND NOT target IN_LIST TIED_NOT_SANITIZED)
     target_compile_options(${target} PRIVATE -fsanitize=${TIED_SANITIZE} -fno-sanitize-recover=all
                                              -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${TIED_SANITIZE})
