@@ -42,6 +42,16 @@ function(tied_not_hot target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>)
 endfunction()
 
+# tied_cold(target): for code that hardly takes time to run. Clang spends most of its time on optimising the checks of
+# sanitizers.
+function(tied_cold target)
+  if(TIED_SANITIZE AND CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O0>)
+  else()
+    tied_not_hot(${target})
+  endif()
+endfunction()
+
 # tied_optimise_for_size(target): for shipped code whose speed does not matter. Clang's -Oz is 15 KB smaller than its
 # -Os in libtied_jni.so.
 function(tied_optimise_for_size target)
