@@ -58,17 +58,14 @@ void Count(tied::Session& session, tied::Span<const float> hidden) {
 }
 
 // Seconds of reading, of the full pass, of each k, of log_z in a full pass and through the screen, and of several
-// tokens likewise. hidden: kTokensOfCall tokens. sessions: one for each k, as a session may leave the screen out where
-// it did not help with the same k.
-void Time(std::vector<tied::Session>& sessions, tied::Span<const float> hidden, tied::cli::Reader& reader,
+// tokens likewise. hidden: kTokensOfCall tokens.
+void Time(tied::Session& session, tied::Span<const float> hidden, tied::cli::Reader& reader,
           const tied_table_info& table, bool print) {
   std::vector<double> seconds;
   std::this_thread::sleep_for(kLongestSpin);
   seconds.push_back(reader.Read(table.data, table.values.length));
   tied::cli::LetThreadsSleep();
   const auto run_tokens = [&](size_t tokens, size_t k, const tied::TopkOptions& options) {
-    const auto index = std::find(std::begin(kTopks), std::end(kTopks), k) - std::begin(kTopks);
-    tied::Session& session = sessions[static_cast<size_t>(index)];
     const tied::cli::Stopwatch watch;
     tied::TopkResult result = session.Topk({hidden.data(), tokens * table.cols}, k, options);
     seconds.push_back(watch.Seconds());
@@ -76,6 +73,7 @@ void Time(std::vector<tied::Session>& sessions, tied::Span<const float> hidden, 
   };
   const auto run = [&](size_t k, const tied::TopkOptions& options) { return run_tokens(1, k, options); };
   tied::TopkResult full = run(kFullTopk, Options(false, false));
+  // Another k each time: with the same one, the session might leave out a screen that did not help.
   for (const size_t k : kTopks) {
     const tied::TopkResult result = run(k, Options(true, false));
     if (!std::equal(result.ids.begin(), result.ids.end(), full.ids.begin()) ||
@@ -114,8 +112,7 @@ void Run(const std::string& what, char** argv) {
   const std::vector<float> hidden = ReadFloats(argv[4]);
   tied::SessionOptions options;
   options.threads = std::atoi(argv[5]);
-  std::vector<tied::Session> sessions;
-  for (size_t i = 0; i < std::size(kTopks); ++i) sessions.emplace_back(model, options);
+  tied::Session session(model, options);
   const tied_table_info table = plain.HeadTable();
   const size_t cols = table.cols;
   const size_t tokens = hidden.size() / cols;
@@ -123,15 +120,14 @@ void Run(const std::string& what, char** argv) {
     return tied::Span<const float>(hidden.data() + t * cols, count * cols);
   };
   if (what != "time") {
-    for (size_t t = 0; t < tokens; ++t)
-      what == "count" ? Count(sessions[0], from(t, 1)) : Curve(sessions[0], from(t, 1));
+    for (size_t t = 0; t < tokens; ++t) what == "count" ? Count(session, from(t, 1)) : Curve(session, from(t, 1));
     return;
   }
   tied::cli::Reader reader(static_cast<size_t>(options.threads));
   reader.Calibrate(table.data, table.values.length);
-  Time(sessions, from(0, kTokensOfCall), reader, table, false);
+  Time(session, from(0, kTokensOfCall), reader, table, false);
   for (size_t i = 0; i < kTimedTokens; ++i) {
-    Time(sessions, from(i * (tokens - kTokensOfCall) / kTimedTokens, kTokensOfCall), reader, table, true);
+    Time(session, from(i * (tokens - kTokensOfCall) / kTimedTokens, kTokensOfCall), reader, table, true);
   }
 }
 
