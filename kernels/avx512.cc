@@ -25,7 +25,8 @@ bool Available() {
 
 }  // namespace
 
-const FloatKernels kAvx512Floats = kFloatKernels<Avx512OneToken, Avx512FewTokens, Avx512ManyTokens>;
+const FloatKernels kAvx512Floats = kFloatKernels<Avx512OneRow64, Avx512OneRow32, Avx512ManyTokens>;
+const FloatKernels kAvx512IntelFloats = kFloatKernels<Avx512OneRow64, Avx512OneRow64, Avx512ManyTokens>;
 const Kernels kAvx512 = {"avx512",
                          Available,
                          &kAvx512Floats,

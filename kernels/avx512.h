@@ -34,10 +34,10 @@ struct Avx512Float {
   }
 };
 
-using Avx512OneToken = Avx512Float<1, 1, 2>;
-// One row times up to four tokens, all lanes: 16 sums, a row and a hidden vector of 32 bytes. With vectors of 64 bytes
-// four tokens are slower on Zen 5.
-using Avx512FewTokens = AvxFloat<1, 4, 4>;
+// One row times up to four tokens, all lanes: 16 sums, a row and a hidden vector of 32 bytes, or half as many of 64.
+// Several tokens are faster with 32 on Zen 5, with 64 on Emerald Rapids, and one is so on both (docs/kernels.md).
+using Avx512OneRow32 = AvxFloat<1, 4, 4>;
+using Avx512OneRow64 = Avx512Float<1, 4, 2>;
 // 6 x 4 sums, six rows and one vector of hidden states: 31 of 32 registers. A pass takes half of the lanes.
 using Avx512ManyTokens = Avx512Float<6, 4, 1>;
 

@@ -13,15 +13,23 @@ namespace {
 
 bool Available() { return kAvx512.available() && cpuinfo_has_x86_avx512vnni(); }
 
+bool AvailableOnIntel() { return Available() && cpuinfo_get_core(0)->vendor == cpuinfo_vendor_intel; }
+
+constexpr Kernels SetWith(const FloatKernels* floats, const char* isa, bool (*available)()) {
+  return {isa,
+          available,
+          floats,
+          &kByteKernels<VnniInt>,
+          &kBlockKernels<VnniBlocks>,
+          &kNibbleKernels<VnniNibbles>,
+          ExpsOfNegatives};
+}
+
 }  // namespace
 
-// The address is a constant, which the check does not see: NOLINTNEXTLINE(cppcoreguidelines-interfaces-global-init)
-const Kernels kAvx512Vnni = {"avx512vnni",
-                             Available,
-                             &kAvx512Floats,
-                             &kByteKernels<VnniInt>,
-                             &kBlockKernels<VnniBlocks>,
-                             &kNibbleKernels<VnniNibbles>,
-                             ExpsOfNegatives};
+// The addresses are constants, which the check does not see: NOLINTBEGIN(cppcoreguidelines-interfaces-global-init)
+const Kernels kAvx512Vnni = SetWith(&kAvx512Floats, "avx512vnni", Available);
+const Kernels kAvx512Intel = SetWith(&kAvx512IntelFloats, "avx512intel", AvailableOnIntel);
+// NOLINTEND(cppcoreguidelines-interfaces-global-init)
 
 }  // namespace tied::kernels

@@ -16,7 +16,7 @@ namespace {
 constexpr const Kernels* kSets[] = {
     &kScalar,
 #if defined(TIED_KERNELS_X86)
-    &kAvx2,   &kAvx512, &kAvx512Vnni,
+    &kAvx2,   &kAvx512, &kAvx512Vnni, &kAvx512Intel,
 #elif defined(TIED_KERNELS_ARM)
     &kNeon,
 #if defined(__aarch64__)

@@ -10,6 +10,7 @@ extern const Kernels kScalar;
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
 extern const Kernels kAvx512Vnni;
+extern const Kernels kAvx512Intel;  // avx512vnni, with the vectors that suit Intel's CPUs for a few tokens
 extern const Kernels kNeon;
 extern const Kernels kNeonDot;
 extern const Kernels kNeonI8mm;
@@ -18,6 +19,7 @@ extern const Kernels kNeonI8mm;
 // NEON on ARMv7 falls back to the scalar products where it would flush subnormal numbers.
 extern const FloatKernels kScalarFloats;
 extern const FloatKernels kAvx512Floats;
+extern const FloatKernels kAvx512IntelFloats;
 extern const FloatKernels kNeonFloats;
 extern const BlockKernels kNeonDotBlocks;
 

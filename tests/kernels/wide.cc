@@ -89,7 +89,7 @@ extern const kernels::Kernels kWide;
 const kernels::Kernels kWide = {
     "wide",
     Available,
-    &kernels::kFloatKernels<kernels::Avx512OneToken, kernels::Avx512FewTokens, kernels::Avx512ManyTokens>,
+    &kernels::kFloatKernels<kernels::Avx512OneRow64, kernels::Avx512OneRow64, kernels::Avx512ManyTokens>,
     &kernels::kByteKernels<kernels::VnniInt>,
     &kernels::kBlockKernels<kernels::VnniBlocks>,
     &kernels::kNibbleKernels<kernels::VnniNibbles>,
