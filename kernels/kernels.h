@@ -209,7 +209,8 @@ struct XnnpackMinTokens {
 struct Kernels {
   const char* isa;
 
-  // True if this CPU has the instructions. CpuinfoWorks() must have been called before.
+  // True if this CPU has the instructions, and the set is made for CPUs like it. CpuinfoWorks() must have been called
+  // before.
   bool (*available)();
 
   // Sets may share them.

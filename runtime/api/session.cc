@@ -184,7 +184,7 @@ Status Session::Topk(const Head& head, const float* hidden, size_t tokens, const
   // With few rows per result, most rows would survive the screen, which does not bound sums of soft-capped logits. A
   // full pass over integers takes less time than their bounds and exponentials.
   const bool screened_log_z = request.log_z_tolerance > 0 && head.soft_cap == 0 && table.is_float();
-  ScreenHistory& history = with_log_z ? log_z_screens_ : topk_screens_[std::min(tokens, kScreenTokens) - 1];
+  ScreenHistory& history = with_log_z ? log_z_screens_ : topk_screens_[std::min(tokens, kScreenTokens)];
   const bool screen = request.use_screen && table.screen.upper != nullptr && request.k <= allowed / 8 &&
                       (!with_log_z || screened_log_z) && history.MayHelp(request.k);
   if (head.scale != 1) TIED_RETURN_IF_ERROR(packed_.ReserveScaled(table.cols, tokens));

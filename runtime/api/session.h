@@ -122,7 +122,7 @@ class Session {
   PackedHidden packed_;  // one batch of tokens
   ScreenScratch screen_scratch_;
   ScreenHistory log_z_screens_;
-  ScreenHistory topk_screens_[kScreenTokens];  // by the number of tokens that are screened together, minus 1
+  ScreenHistory topk_screens_[kScreenTokens + 1];  // by the number of tokens that are screened together
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancelled_{false};
 };

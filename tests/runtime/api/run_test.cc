@@ -232,6 +232,16 @@ TEST_F(RunFullTopk, HiddenThatIsNotFiniteIsRefused) {
   EXPECT_EQ(logits_, std::vector<float>(38, -7.0f));
 }
 
+TEST_F(RunFullTopk, FindsNothingForNoTokens) {
+  const ModelPtr open = Open({Result(format::HeadResult::TopkIds, 3)});
+  std::vector<int64_t> ids(6, -7);
+  tied_tensor hidden = Hidden();
+  hidden.dims[0] = 0;
+  tied_tensor output = Tensor("output_0", 0, {}, ids);
+  EXPECT_EQ(tied_run(MakeSession(open.get(), 1).get(), "head", &hidden, 1, &output, 1, &error_), TIED_OK);
+  EXPECT_EQ(ids, std::vector<int64_t>(6, -7));
+}
+
 TEST_F(Run, NothingHappensForNoTokens) {
   tied_tensor ids = Ids();
   ids.dims[1] = 0;
