@@ -1,6 +1,7 @@
 // x86-64 with AVX-512 VL and VNNI.
 #include <cpuinfo.h>
 
+#include "kernels/cpu.h"
 #include "kernels/dot_blocks.h"
 #include "kernels/dot_int.h"
 #include "kernels/exponentials.h"
@@ -13,7 +14,8 @@ namespace {
 
 bool Available() { return kAvx512.available() && cpuinfo_has_x86_avx512vnni(); }
 
-bool AvailableOnIntel() { return Available() && cpuinfo_get_core(0)->vendor == cpuinfo_vendor_intel; }
+// Without memory cpuinfo knows the instructions, but no core.
+bool AvailableOnIntel() { return CpuinfoWorks() && Available() && cpuinfo_get_core(0)->vendor == cpuinfo_vendor_intel; }
 
 constexpr Kernels SetWith(const FloatKernels* floats, const char* isa, bool (*available)()) {
   return {isa,
