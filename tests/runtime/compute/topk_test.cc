@@ -300,7 +300,7 @@ TEST(Screen, IsLeftOutForATableOfIntegersThatNeedsBothPlanes) {
   const Screened model(kAlikeRows, kCols, SimilarRows(), 0, format::DataType::Int8);
   const std::vector<float> hidden = MakeHidden(0);
   const auto is_left_out = [&](size_t tokens) {
-    const Result result = model.Topk({hidden.begin(), hidden.begin() + tokens * kCols}, 10, Options(true));
+    const Result result = model.Topk({hidden.data(), hidden.data() + tokens * kCols}, 10, Options(true));
     return result.survivors[0] == kAlikeRows;
   };
   EXPECT_FALSE(is_left_out(kTokens));
