@@ -159,7 +159,6 @@ struct DotBlocked {
   // Bytes to prefetch ahead, the fastest on Zen 5: rows are shorter than a page, and a tile reads several streams.
   // Prefetching past the end of a table is harmless.
   static constexpr size_t kAhead = 4096;
-  static constexpr size_t kLine = 64;
   static constexpr size_t kPackedGroup = Isa::kGroupBlocks * kPackedBytes;
   static constexpr size_t kPackedStarts = Isa::kGroupBlocks * 2 * kBlockCols;
   static constexpr size_t kPackedTotals = kPackedStarts + Isa::kGroupBlocks * sizeof(int32_t);
@@ -174,8 +173,8 @@ struct DotBlocked {
   // Prefetches are spread over a group: the CPU has room for few at a time, and stops when it is full.
   template <size_t number>
   static inline __attribute__((always_inline)) void PrefetchQuarter(const uint8_t* values) {
-    TIED_UNROLL for (size_t i = 0; i < kGroupBytes; i += kLine) {
-      if (i / kLine % kQuarters == number) __builtin_prefetch(values + kAhead + i);
+    TIED_UNROLL for (size_t i = 0; i < kGroupBytes; i += kLineBytes) {
+      if (i / kLineBytes % kQuarters == number) __builtin_prefetch(values + kAhead + i);
     }
   }
 

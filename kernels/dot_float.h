@@ -118,16 +118,6 @@ struct DotFloat {
     }
   }
 
-  // Fills `tail` with the rows' columns after the last whole block, and zeros behind them.
-  template <size_t R>
-  static void CopyTail(const Element* rows, size_t cols, Element* tail) {
-    const size_t count = cols % kFloatLanes;
-    std::memset(tail, 0, R * kFloatLanes * sizeof(Element));
-    for (size_t r = 0; r < R; ++r) {
-      std::memcpy(tail + r * kFloatLanes, rows + r * cols + cols - count, count * sizeof(Element));
-    }
-  }
-
   // One pass of R rows times a group of T tokens. rows, tail and packed begin with the pass's first lane.
   template <size_t R, size_t T, class Prefetch>
   static inline __attribute__((always_inline)) Sums<R, T> Pass(const Element* rows, size_t cols, const Element* tail,
@@ -153,7 +143,7 @@ struct DotFloat {
   static inline __attribute__((always_inline)) void Tile(const Element* rows, size_t cols, const float* packed,
                                                          Prefetch prefetch, float* logits, size_t logits_stride) {
     Element tail[R * kFloatLanes];
-    if (cols % kFloatLanes != 0) CopyTail<R>(rows, cols, tail);
+    if (cols % kFloatLanes != 0) CopyRowTails<R, kFloatLanes>(rows, cols, tail);
     const size_t pass_floats = T * PackedTokenSize(cols) / kPassCount;
     Sums<R, T> sums[kPassCount];
     TIED_NO_UNROLL for (size_t pass = 0; pass < kPassCount; ++pass) {

@@ -89,14 +89,6 @@ struct DotInt {
     }
   }
 
-  // Fills `tail` with the rows' columns after the last whole block, and zeros behind them.
-  template <size_t R>
-  static void CopyTail(const Byte* rows, size_t cols, Byte (&tail)[R * kBlock<R>]) {
-    const size_t count = cols % kBlock<R>;
-    std::memset(tail, 0, sizeof tail);
-    for (size_t r = 0; r < R; ++r) std::memcpy(tail + r * kBlock<R>, rows + (r + 1) * cols - count, count);
-  }
-
   // R rows times T tokens over at most kMaxCols columns; adds to totals.
   template <size_t R, size_t T, class Prefetch>
   static inline __attribute__((always_inline)) void Columns(const Byte* rows, size_t row_stride, size_t cols,
@@ -135,7 +127,7 @@ struct DotInt {
                                                          Prefetch prefetch, double* sums, size_t sums_stride) {
     static_assert(Isa::kMaxCols % kBlock<R> == 0);
     Byte tail[R * kBlock<R>];
-    if (cols % kBlock<R> != 0) CopyTail<R>(rows, cols, tail);
+    if (cols % kBlock<R> != 0) CopyRowTails<R, kBlock<R>>(rows, cols, tail);
     const size_t token_stride = 2 * PaddedCols(cols);
     const auto* q = static_cast<const uint8_t*>(activations.packed) + first * token_stride;
     double totals[R][T];

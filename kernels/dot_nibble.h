@@ -84,7 +84,7 @@ struct DotNibble {
       if constexpr (with_spreads) Isa::AddSpreads(weights, mask + in_packed, acc + T * R);
     };
     for (; byte + kVector <= call.bytes; byte += kVector) {
-      if (fetch && byte % kLine == 0) {
+      if (fetch && byte % kLineBytes == 0) {
         TIED_UNROLL for (size_t r = 0; r < R; ++r) __builtin_prefetch(next[r] + byte);
       }
       add([](const NibblePair* p) { return Isa::Load(p); });
@@ -150,7 +150,6 @@ struct DotNibble {
   }
 
  private:
-  static constexpr size_t kLine = 64;
   static constexpr size_t kAheadBytes = 2048;
   static constexpr size_t kAheadRows = 16;
 
@@ -166,7 +165,7 @@ struct DotNibble {
   static void FetchFirst(const Call& call) {
     for (size_t r = 0; r < call.ahead_rows && r < call.row_count; ++r) {
       const NibblePair* row = call.rows.Row(r);
-      for (size_t byte = 0; byte < call.bytes; byte += kLine) __builtin_prefetch(row + byte);
+      for (size_t byte = 0; byte < call.bytes; byte += kLineBytes) __builtin_prefetch(row + byte);
     }
   }
   static const int8_t* MaskOf(const Call& call) {

@@ -3,6 +3,7 @@
 #define TIED_KERNELS_LOOPS_H_
 
 #include <cstddef>
+#include <cstring>
 
 // TIED_UNROLL goes before each loop over sums: they stay in registers only if all these loops are unrolled.
 // TIED_NO_UNROLL goes before a loop whose body is large and runs long.
@@ -18,6 +19,16 @@ namespace tied::kernels {
 namespace {
 
 inline constexpr size_t kLineBytes = 64;
+
+// Fills `tail` [R, block] with the columns of R rows after the last whole block of `block`, and zeros behind them.
+template <size_t R, size_t block, class Element>
+void CopyRowTails(const Element* rows, size_t cols, Element (&tail)[R * block]) {
+  const size_t count = cols % block;
+  std::memset(tail, 0, sizeof tail);
+  for (size_t r = 0; r < R; ++r) {
+    std::memcpy(tail + r * block, rows + (r + 1) * cols - count, count * sizeof(Element));
+  }
+}
 
 // For loops that read rows one after the other: prefetches, into the L2 cache, as much as such a loop reads, kAhead
 // bytes further on. Prefetching past the end of a table is harmless.

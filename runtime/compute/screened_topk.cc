@@ -423,13 +423,13 @@ bool Ranking::RankInOrderOfRows(ScreenResult* result) {
 }
 
 ScreenResult Ranking::Run() {
-  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0, true};
+  ScreenResult result = {ScreenOutcome::kDone, kNoRow, 0};
   const TableView& table = batch_.table;
   if (table.is_float()) batch_.packed->PackFloatsApart(*batch_.kernels, batch_.hidden, batch_.tokens, table.cols);
   screen_.ReadUpper();
   for (size_t t = 0; t < batch_.tokens && !batch_.is_cancelled(); ++t) FindThreshold(t);
   if (!batch_.is_cancelled() && ExpectsMostRows()) {
-    return {ScreenOutcome::kTooMany, kNoRow, batch_.filter.Count(table.rows) * screen_.upper_row_bytes(), true};
+    return {ScreenOutcome::kTooMany, kNoRow, batch_.filter.Count(table.rows) * screen_.upper_row_bytes()};
   }
   if (!batch_.is_cancelled()) ReadLower();
   if (batch_.is_cancelled()) return result;
@@ -460,7 +460,7 @@ ScreenResult Ranking::Run() {
 ScreenResult RunScreenedTopk(pthreadpool_t pool, const HeadBatch& batch, ScreenScratch* scratch,
                              const ScreenedTopk& topk) {
   const std::unique_ptr<Ranking> ranking(new (std::nothrow) Ranking(pool, batch, scratch, topk));
-  if (ranking == nullptr || !ranking->Allocate()) return {ScreenOutcome::kNoMemory, kNoRow, 0, true};
+  if (ranking == nullptr || !ranking->Allocate()) return {ScreenOutcome::kNoMemory, kNoRow, 0};
   return ranking->Run();
 }
 

@@ -31,9 +31,9 @@ enum class ScreenOutcome {
 
 struct ScreenResult {
   ScreenOutcome outcome;
-  size_t nan_row;       // as RunFullTopk() returns it
-  uint64_t bytes_read;  // of the screen and the table
-  bool worthwhile;      // false if a full pass of a quantised table would have taken less time
+  size_t nan_row;          // as RunFullTopk() returns it
+  uint64_t bytes_read;     // of the screen and the table
+  bool worthwhile = true;  // false if a full pass of a quantised table would have taken less time
 };
 
 // What a top-k writes for each token.
